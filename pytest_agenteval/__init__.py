@@ -1,0 +1,41 @@
+"""Benchmark tasks for AI agents as pytest tests: k attempts each, in sandboxes, judged on reliability and cost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from inspect_ai.util import SandboxEnvironment as Sandbox
+
+    from pytest_agenteval.attempt import Attempt
+    from pytest_agenteval.engine.agent import Agent, AgentResult
+    from pytest_agenteval.tasks import agent_task
+
+__all__ = ["Agent", "AgentResult", "Attempt", "Sandbox", "__version__", "agent_task"]
+
+_HOMES = {
+    "Agent": ("pytest_agenteval.engine.agent", "Agent"),
+    "AgentResult": ("pytest_agenteval.engine.agent", "AgentResult"),
+    "Attempt": ("pytest_agenteval.attempt", "Attempt"),
+    "Sandbox": ("inspect_ai.util", "SandboxEnvironment"),
+    "agent_task": ("pytest_agenteval.tasks", "agent_task"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name when it is first used: pytest imports this package at every start."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("pytest-agenteval")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    module, attribute = _HOMES[name]
+    value = globals()[name] = getattr(import_module(module), attribute)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,145 @@
+"""The default agent: Inspect's `react` with a bash tool, held to the task's limits, and what its run returns."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import anyio
+from inspect_ai.agent import AgentState, react
+from inspect_ai.log import transcript
+from inspect_ai.model import ChatMessage, ChatMessageUser
+from inspect_ai.solver import TaskState
+from inspect_ai.tool import Tool, ToolDef, ToolSource, bash
+from inspect_ai.util import Limit, LimitExceededError, apply_limits, span, token_limit, turn_limit, working_limit
+
+from pytest_agenteval.engine.evidence import model_calls, tool_calls
+from pytest_agenteval.engine.faults import limit_cause
+from pytest_agenteval.engine.meter import CallMeter
+from pytest_agenteval.outcomes import Cause
+from pytest_agenteval.records import ToolCall, add_costs
+
+__all__ = ["Agent", "AgentResult", "agent_limits"]
+
+BASH_SECONDS = 180
+"""How long one command of the agent may take; it fails with a time-out after that and the agent goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentResult:
+    """What one `agent.run` did, for a test to assert on."""
+
+    answer: str
+    """What the agent submitted; empty where it never did."""
+    messages: tuple[ChatMessage, ...]
+    """The whole conversation, as Inspect keeps it."""
+    tool_calls: tuple[ToolCall, ...]
+    cost: float | None
+    """US dollars, or None where a call has no known price."""
+    tokens: int
+    """Tokens of all kinds."""
+    turns: int
+    """Model calls."""
+    limit: str | None
+    """`cost`, `tokens`, `time` or `turns` where the agent ran into that limit of its own, else None."""
+
+
+@dataclass(slots=True)
+class Agent:
+    """The agent under evaluation, in this attempt's sandbox (the fixture `agent`)."""
+
+    model: str
+    """Inspect's name of the model."""
+    _meter: CallMeter = field(repr=False)
+    _state: TaskState = field(repr=False)
+
+    async def run(
+        self,
+        prompt: str | Sequence[ChatMessage],
+        *,
+        tools: Sequence[Tool | ToolDef | ToolSource] | None = None,
+        instructions: str | None = None,
+        submit: bool = True,
+    ) -> AgentResult:
+        """Let the agent work until it submits an answer or runs into a limit of the task; both return.
+
+        Args:
+            prompt: the task, as text or as messages.
+            tools: instead of the bash tool.
+            instructions: the system message, instead of Inspect's.
+            submit: give the agent a submit tool; without one it ends with the first message without a tool call.
+
+        Raises:
+            SandboxUnavailableError, or what the provider raised: the attempt becomes an environment error.
+        """
+        messages: list[ChatMessage] = [ChatMessageUser(content=prompt)] if isinstance(prompt, str) else list(prompt)
+        program = react(
+            tools=[bash(timeout=BASH_SECONDS)] if tools is None else list(tools),
+            submit=None if submit else False,
+            **({} if instructions is None else {"prompt": instructions}),  # type: ignore[arg-type]
+        )
+        state = AgentState(messages=messages)
+        start = len(transcript().events)
+        async with agent_limits(self._meter):
+            async with span(name="agent", type="agent"):
+                state = await program(state)
+        # after a limit the program never returned, but it extended the conversation in place
+        self._state.messages, self._state.output = state.messages, state.output
+        events = transcript().events[start:]
+        calls = model_calls(events, self._meter.prices)
+        return AgentResult(
+            answer=state.output.completion if not state.output.empty else "",
+            messages=tuple(state.messages),
+            tool_calls=tool_calls(events),
+            cost=add_costs(call.cost for call in calls),
+            tokens=sum(call.tokens for call in calls),
+            turns=len(calls),
+            limit=self._meter.attempt.limit,
+        )
+
+
+@asynccontextmanager
+async def agent_limits(meter: CallMeter) -> AsyncIterator[None]:
+    """Hold what runs in here to what the task still leaves its agent; running into it ends the block, without an error.
+
+    `meter.attempt.limit` then says which limit it was. The limits count over all runs of the agent in one try.
+    """
+    attempt, options, used = meter.attempt, meter.options, meter.used
+    attempt.agent_begins()
+    clock = working_limit(None)
+    limits = [
+        clock,
+        token_limit(None if options.token_limit is None else max(0, options.token_limit - used.tokens)),
+        turn_limit(None if options.turn_limit is None else max(0, options.turn_limit - used.turns)),
+    ]
+    seconds = None if options.time_limit is None else max(0.0, options.time_limit - used.seconds)
+    meter.agent_running = True
+    try:
+        with apply_limits(limits), anyio.CancelScope() as scope:
+            watch = asyncio.create_task(_watch(scope, clock, seconds)) if seconds is not None else None
+            try:
+                yield
+            finally:
+                if watch is not None:
+                    watch.cancel()
+        if scope.cancelled_caught:
+            attempt.limit = Cause.TIME
+    except LimitExceededError as error:
+        if error.source is not None and error.source not in limits:
+            raise
+        attempt.limit = limit_cause(error)
+        if attempt.limit is None:  # the run stopped it, not a limit of its own
+            raise
+    finally:
+        used.seconds += clock.usage
+        meter.agent_running = False
+        attempt.agent_ends()
+
+
+async def _watch(scope: anyio.CancelScope, clock: Limit, seconds: float) -> None:
+    """Cancel `scope` after `seconds` of work; waits for the provider's rate limits and retries are not work."""
+    while (left := seconds - clock.usage) > 0:
+        await asyncio.sleep(max(left, 0.01))
+    scope.cancel()

@@ -1,0 +1,90 @@
+"""What the transcript says an attempt did: its model calls, its tool calls, and its last steps."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+
+from inspect_ai.event import Event, ModelEvent, SandboxEvent, ToolEvent
+
+from pytest_agenteval.money.prices import PriceBook, TokenUsage
+from pytest_agenteval.records import ModelCall, ToolCall
+
+__all__ = ["last_steps", "model_calls", "tool_calls"]
+
+_LONGEST = 400
+
+
+def model_calls(events: Iterable[Event], prices: PriceBook) -> tuple[ModelCall, ...]:
+    """The answered calls of any model, each priced by itself."""
+    calls = []
+    for event in events:
+        if not isinstance(event, ModelEvent) or event.pending or event.error or event.output.usage is None:
+            continue
+        if event.cache == "read":
+            continue  # Inspect's own cache answered: nobody was asked or paid
+        usage = event.output.usage
+        tokens = TokenUsage(
+            input=usage.input_tokens,
+            output=usage.output_tokens,
+            cache_read=usage.input_tokens_cache_read or 0,
+            cache_write=usage.input_tokens_cache_write or 0,
+        )
+        calls.append(
+            ModelCall(
+                model=event.model,
+                role=event.role or "agent",
+                input_tokens=tokens.input,
+                output_tokens=tokens.output,
+                cache_read_tokens=tokens.cache_read,
+                cache_write_tokens=tokens.cache_write,
+                cost=prices.price(event.model, tokens),
+                seconds=event.output.time,
+                retries=event.retries or 0,
+            )
+        )
+    return tuple(calls)
+
+
+def tool_calls(events: Sequence[Event]) -> tuple[ToolCall, ...]:
+    """The agent's tool calls with their failures, and the exit code of the last command that each ran."""
+    exit_codes = {
+        event.span_id: event.result for event in events if isinstance(event, SandboxEvent) and event.action == "exec"
+    }
+    return tuple(
+        ToolCall(
+            tool=event.function,
+            arguments=json.dumps(event.arguments, ensure_ascii=False, default=str),
+            seconds=event.working_time,
+            error=event.error.type if event.error else ("unknown" if event.failed else None),
+            message=_cut(event.error.message) if event.error else None,
+            exit_code=exit_codes.get(event.span_id) if event.span_id else None,
+        )
+        for event in events
+        if isinstance(event, ToolEvent) and not event.pending
+    )
+
+
+def last_steps(events: Iterable[Event], most: int = 5) -> tuple[str, ...]:
+    """What the agent did last, newest last: a line per tool call with what came back, and its last words."""
+    steps: list[str] = []
+    words: str | None = None
+    for event in events:
+        if isinstance(event, ToolEvent) and not event.pending:
+            arguments = ", ".join(f"{name}={value!r}" for name, value in event.arguments.items())
+            result = event.error.message if event.error else str(event.result)
+            outcome = f"{event.error.type}: " if event.error else ""
+            steps.append(_cut(f"{event.function}({_cut(arguments, 200)}) -> {outcome}{_line(result)}"))
+        elif isinstance(event, ModelEvent) and not event.error and not event.output.empty:
+            words = event.output.message.text.strip() or None
+    if words is not None:
+        steps.append(_cut(f"said: {_line(words)}"))
+    return tuple(steps[-most:])
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _cut(text: str, longest: int = _LONGEST) -> str:
+    return text if len(text) <= longest else text[: longest - 4] + " ..."

@@ -1,0 +1,72 @@
+"""Whose fault is a live exception: the sandbox's, the provider's, a limit's, or the agent's and the test's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from inspect_ai.util import LimitExceededError, SandboxUnavailableError
+
+from pytest_agenteval.outcomes import Cause
+
+__all__ = ["InspectFaults", "limit_cause"]
+
+_LIMITS = {
+    "cost": Cause.COST,
+    "token": Cause.TOKENS,
+    "time": Cause.TIME,
+    "working": Cause.TIME,
+    "turn": Cause.TURNS,
+    "message": Cause.TURNS,
+    "context": Cause.TOKENS,
+}
+_MODEL_CODE = "inspect_ai.model."
+
+
+class InspectFaults:
+    """Reads exceptions as Inspect raises them."""
+
+    def cause_of(self, error: BaseException) -> Cause | None:
+        """SANDBOX, PROVIDER, the limit that was exceeded, or None where agent or test are to answer for it."""
+        chain = list(_chain(error))
+        if any(isinstance(link, SandboxUnavailableError) for link in chain):
+            return Cause.SANDBOX
+        for link in chain:
+            if isinstance(link, LimitExceededError):
+                return limit_cause(link)
+        if any(_came_through_model(link) for link in chain):
+            return Cause.PROVIDER
+        return None
+
+
+def limit_cause(error: LimitExceededError) -> Cause | None:
+    """The cause in our words, or None where it is no limit of the agent's."""
+    return _LIMITS.get(error.type)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The exception, what it was raised from or while handling, and the members of groups."""
+    seen: set[int] = set()
+    todo = [error]
+    while todo:
+        link = todo.pop()
+        if id(link) in seen:
+            continue
+        seen.add(id(link))
+        yield link
+        if isinstance(link, BaseExceptionGroup):
+            todo.extend(link.exceptions)
+        if link.__cause__ is not None:
+            todo.append(link.__cause__)
+        elif link.__context__ is not None and not link.__suppress_context__:
+            todo.append(link.__context__)
+
+
+def _came_through_model(error: BaseException) -> bool:
+    """Whether Inspect's `Model.generate` let it through: what a provider raises has no type of its own."""
+    traceback = error.__traceback__
+    while traceback is not None:
+        code = traceback.tb_frame
+        if str(code.f_globals.get("__name__", "")).startswith(_MODEL_CODE) and code.f_code.co_name == "_generate":
+            return True
+        traceback = traceback.tb_next
+    return False

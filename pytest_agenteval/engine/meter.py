@@ -1,0 +1,204 @@
+"""Every model call of an attempt passes here: paid from the run's budget before it is made, counted after."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from inspect_ai.hooks import BeforeModelGenerate, Hooks, ModelRetry, ModelUsageData, hooks
+from inspect_ai.log import transcript
+from inspect_ai.util import LimitExceededError
+
+from pytest_agenteval.attempt import Attempt
+from pytest_agenteval.money.budget import BudgetExhausted, Reservation, RunBudget
+from pytest_agenteval.money.estimate import estimate_tokens, max_output, worst_case
+from pytest_agenteval.money.prices import PriceBook, TokenUsage
+from pytest_agenteval.outcomes import Cause
+from pytest_agenteval.tasks import TaskOptions
+
+__all__ = ["CallMeter", "Usage", "current_meter", "metered"]
+
+_current: contextvars.ContextVar[CallMeter | None] = contextvars.ContextVar("agenteval_meter", default=None)
+
+
+@dataclass(slots=True)
+class Usage:
+    """What the agent has used so far of its limits, over all its runs in one try."""
+
+    cost: float = 0.0
+    tokens: int = 0
+    turns: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class CallMeter:
+    """Counts and pays the model calls of one try of one attempt."""
+
+    attempt: Attempt
+    options: TaskOptions
+    budget: RunBudget
+    prices: PriceBook
+    own_agent: bool
+    """Whether the agent is the user's: it has started with its first model call."""
+    used: Usage = field(default_factory=Usage)
+    agent_running: bool = False
+    """Whether calls count against the agent's limits (not a judge's, which are made while the test grades)."""
+    sandbox_lost: bool = False
+    """A tool found the sandbox gone: the agent must not go on spending."""
+    lost_calls: int = 0
+    lost_cost: float = 0.0
+    _open: dict[asyncio.Task[object], Reservation] = field(default_factory=dict)
+    _events_seen: int = 0
+
+    async def before_call(self, call: BeforeModelGenerate) -> None:
+        """Reserve the call's worst case, or stop the agent before it spends.
+
+        Raises:
+            LimitExceededError: of type `custom`, where the run (not the agent) is at its end; of type `cost`, where the
+                agent has spent its own limit.
+        """
+        self._look_for_lost_sandbox()
+        if self.sandbox_lost:
+            raise LimitExceededError("custom", value=1, limit=0, message="the agent's sandbox is gone")
+        if self.own_agent and not self.attempt.agent_started:
+            self.attempt.agent_begins()
+        self.check_cost()
+        task = _task()
+        if lost := self._open.pop(task, None):  # its retry was not announced: nobody knows what became of it
+            self._lose(lost)
+        try:
+            self._open[task] = await self.budget.reserve(self._worst_case(call))
+        except BudgetExhausted as error:
+            self.attempt.stopped = Cause.BUDGET
+            raise LimitExceededError("custom", value=error.worst_case, limit=error.limit, message=str(error)) from error
+
+    def refused(self, call: ModelRetry) -> None:
+        """The provider will be asked again. An error it answered with was not billed; a lost answer may have been."""
+        if reservation := self._open.pop(_task(), None):
+            if call.status_code is not None:
+                reservation.release()
+            else:
+                self._lose(reservation)
+
+    def answered(self, call: ModelUsageData) -> None:
+        """Settle the call.
+
+        Raises:
+            LimitExceededError: of type `cost`, where the agent has now spent more than its own limit.
+        """
+        usage = TokenUsage(
+            input=call.usage.input_tokens,
+            output=call.usage.output_tokens,
+            cache_read=call.usage.input_tokens_cache_read or 0,
+            cache_write=call.usage.input_tokens_cache_write or 0,
+        )
+        cost = self.prices.price(call.model_name, usage)
+        if reservation := self._open.pop(_task(), None):
+            reservation.settle(cost)
+        if self.agent_running:
+            self.used.cost += cost or 0.0
+            self.used.tokens += call.usage.total_tokens
+            self.used.turns += 1
+            self.check_cost(over=True)
+
+    def check_cost(self, *, over: bool = False) -> None:
+        """Hold the agent to its `max_cost`: before a call it must not be used up, after one not exceeded."""
+        limit = self.options.max_cost
+        if limit is None or not self.agent_running:
+            return
+        if self.used.cost > limit or (self.used.cost == limit and not over):
+            raise LimitExceededError(
+                "cost", value=self.used.cost, limit=limit, message=f"the agent has spent its ${limit:g} of max_cost"
+            )
+
+    def close(self, error: BaseException | None) -> None:
+        """The try is over: calls still open ended without an answer."""
+        refused = error is not None and _status(error) is not None
+        for reservation in self._open.values():
+            if refused:
+                reservation.release()
+            else:
+                self._lose(reservation)
+        self._open.clear()
+        self._look_for_lost_sandbox()
+
+    def _lose(self, reservation: Reservation) -> None:
+        reservation.keep()
+        self.lost_calls += 1
+        self.lost_cost += reservation.worst_case or 0.0
+
+    def _worst_case(self, call: BeforeModelGenerate) -> float | None:
+        texts = [message.model_dump_json() for message in call.input]
+        texts += [tool.model_dump_json() for tool in call.tools]
+        tokens = estimate_tokens(texts)
+        rates = self.prices.rates(call.model_name, tokens)
+        if rates is None:
+            return None
+        limit = self.options.token_limit
+        most = max_output(call.config.max_tokens, None if limit is None else max(0, limit - self.used.tokens))
+        return worst_case(rates, input_tokens=tokens, max_output_tokens=most)
+
+    def _look_for_lost_sandbox(self) -> None:
+        history = transcript().history
+        for event in history.events_from(self._events_seen):
+            if event.event == "tool" and event.error is not None and event.error.type == "sandbox_unavailable":
+                self.sandbox_lost = True
+        self._events_seen = history.event_count
+
+
+def current_meter() -> CallMeter | None:
+    """The meter of the attempt that this code runs for."""
+    return _current.get()
+
+
+@contextmanager
+def metered(meter: CallMeter) -> Iterator[CallMeter]:
+    """Count every model call made in here, and in tasks started from here, with `meter`."""
+    token = _current.set(meter)
+    try:
+        yield meter
+    finally:
+        _current.reset(token)
+
+
+@hooks(name="pytest_agenteval_meter", description="pytest-agenteval: run budget and agent limits")
+class MeterHooks(Hooks):
+    """Inspect's documented place to stand before and after every model call, whatever model made it."""
+
+    def enabled(self) -> bool:
+        """Only inside an attempt; elsewhere (the banner at start, other evals) it is not there."""
+        return _current.get() is not None
+
+    async def on_before_model_generate(self, data: BeforeModelGenerate) -> None:
+        """A call, or a retry of one, is about to be made."""
+        if meter := _current.get():
+            await meter.before_call(data)
+
+    async def on_model_retry(self, data: ModelRetry) -> None:
+        """A call failed and will be retried."""
+        if meter := _current.get():
+            meter.refused(data)
+
+    async def on_model_usage(self, data: ModelUsageData) -> None:
+        """A call was answered."""
+        if meter := _current.get():
+            meter.answered(data)
+
+
+def _task() -> asyncio.Task[object]:
+    task = asyncio.current_task()
+    assert task is not None
+    return task
+
+
+def _status(error: BaseException | None) -> int | None:
+    while error is not None:
+        status = getattr(error, "status_code", None)
+        if isinstance(status, int):
+            return status
+        error = error.__cause__ or error.__context__
+    return None

@@ -1,0 +1,11 @@
+"""What Inspect loads through its entry point: the built-in models, and everything else that registers by a decorator."""
+
+from inspect_ai.model import ModelAPI, modelapi
+
+
+@modelapi(name="agenteval")
+def agenteval() -> type[ModelAPI]:
+    """The built-in models; their module loads with the first of them."""
+    from pytest_agenteval.engine.rehearsal import RehearsalAPI
+
+    return RehearsalAPI

@@ -1,0 +1,211 @@
+"""One attempt from its first try to its record: a fresh sandbox per try, environment errors tried again."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, AsyncExitStack, ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+import pytest
+from inspect_ai.log import transcript
+from inspect_ai.solver import TaskState
+from inspect_ai.util import apply_limits, sandbox, span, token_limit, turn_limit
+from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_after_attempt, wait_exponential_jitter
+
+from pytest_agenteval.attempt import Attempt, Ending, run_attempt
+from pytest_agenteval.engine.agent import Agent, agent_limits
+from pytest_agenteval.engine.evidence import last_steps, model_calls, tool_calls
+from pytest_agenteval.engine.faults import InspectFaults
+from pytest_agenteval.engine.meter import CallMeter, metered
+from pytest_agenteval.engine.sandboxes import OpenSandbox, Sandboxes, SandboxFailed, SandboxSpec
+from pytest_agenteval.items import AgentItem
+from pytest_agenteval.money.budget import RunBudget
+from pytest_agenteval.money.prices import PriceBook
+from pytest_agenteval.outcomes import Cause, Outcome
+from pytest_agenteval.output import Capture, captured
+from pytest_agenteval.pump import Finished
+from pytest_agenteval.records import AttemptRecord, ModelCall, Retry, ToolCall
+from pytest_agenteval.sandbox.autopsy import EndedBy
+
+__all__ = ["Services", "Trial"]
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What all attempts of a run share."""
+
+    sandboxes: Sandboxes
+    budget: RunBudget
+    prices: PriceBook
+    env_retries: int
+    first_wait: float = 1.0
+    """Seconds before the first retry of an environment error; doubled for each further one, with jitter."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Try:
+    ending: Ending
+    capture: Capture
+    model_calls: tuple[ModelCall, ...]
+    tool_calls: tuple[ToolCall, ...]
+    steps: tuple[str, ...]
+    seconds: float
+    lost_calls: int
+    lost_cost: float
+
+    def as_retry(self) -> Retry:
+        return Retry(
+            cause=self.ending.cause or Cause.HARNESS,
+            message=self.ending.message,
+            model_calls=self.model_calls,
+            tool_calls=self.tool_calls,
+            wall_seconds=self.seconds,
+            lost_calls=self.lost_calls,
+            lost_cost=self.lost_cost,
+        )
+
+
+@dataclass(slots=True)
+class Trial:
+    """One attempt at one task."""
+
+    item: AgentItem
+    number: int
+    k: int
+    model: str
+    shared: dict[str, Any]
+    sandbox: SandboxSpec
+    services: Services
+    _tries: list[_Try] = field(default_factory=list)
+    _unexplained_deaths: int = 0
+
+    async def run(self, state: TaskState) -> Finished:
+        """Try until something other than an environment error comes out, or the retries are used up.
+
+        Raises:
+            asyncio.CancelledError: the run is being stopped; :meth:`stopped` then gives the record.
+            pytest.exit.Exception: the body asked pytest to stop; likewise.
+        """
+        await AsyncRetrying(
+            stop=stop_after_attempt(1 + self.services.env_retries),
+            wait=wait_exponential_jitter(initial=self.services.first_wait, max=30),
+            retry=retry_if_result(self._worth_another),
+            retry_error_callback=_last,
+            sleep=anyio.sleep,
+        )(self._one_try, state)
+        return self.finished(state)
+
+    def finished(self, state: TaskState) -> Finished:
+        """The record of the tries so far."""
+        last = self._tries[-1]
+        ending = last.ending
+        record = AttemptRecord(
+            number=self.number,
+            outcome=ending.outcome,
+            cause=ending.cause,
+            message=ending.message,
+            exception=ending.exception,
+            where=ending.where,
+            model_calls=last.model_calls,
+            tool_calls=last.tool_calls,
+            retries=tuple(earlier.as_retry() for earlier in self._tries[:-1]),
+            wall_seconds=last.seconds,
+            answer=state.output.completion if not state.output.empty else None,
+            last_steps=last.steps,
+            lost_calls=last.lost_calls,
+            lost_cost=last.lost_cost,
+        )
+        return Finished(record, ending, last.capture)
+
+    def _worth_another(self, done: _Try) -> bool:
+        return done.ending.outcome is Outcome.ENVIRONMENT_ERROR and not self.services.budget.exhausted
+
+    async def _one_try(self, state: TaskState) -> _Try:
+        number = len(self._tries) + 1
+        attempt = Attempt(
+            self.item.nodeid, self.number, self.k, self.model, self.item.options.grading_time_limit
+        )
+        meter = CallMeter(
+            attempt,
+            self.item.options,
+            self.services.budget,
+            self.services.prices,
+            own_agent=not self.item.plan.uses_ours("agent"),
+        )
+        first_event, start, capture = len(transcript().events), time.monotonic(), Capture()
+        ending = Ending(Outcome.NOT_RUN, Cause.CANCELLED, message="the run was stopped")
+        try:
+            async with span(f"try {number}", type="try"):
+                with captured(capture), metered(meter):
+                    ending = await self._in_sandbox(attempt, meter, state)
+        finally:
+            meter.close(ending.error)
+            events = transcript().events[first_event:]
+            self._tries.append(
+                _Try(
+                    ending,
+                    capture,
+                    model_calls(events, self.services.prices),
+                    tool_calls(events),
+                    last_steps(events),
+                    time.monotonic() - start,
+                    meter.lost_calls,
+                    meter.lost_cost,
+                )
+            )
+        return self._tries[-1]
+
+    async def _in_sandbox(self, attempt: Attempt, meter: CallMeter, state: TaskState) -> Ending:
+        async with AsyncExitStack() as opened:
+            place: OpenSandbox | None = None
+            if self.item.plan.uses_ours("agent", "sandbox"):
+                try:
+                    place = await opened.enter_async_context(self.services.sandboxes.open(self.sandbox))
+                except SandboxFailed as error:
+                    return Ending(Outcome.ENVIRONMENT_ERROR, Cause.SANDBOX, error, str(error))
+            ending = await run_attempt(
+                self.item, attempt, self.shared, self._provided(meter, state), InspectFaults(), self._limits(meter)
+            )
+            return await self._after_death(ending, meter, place)
+
+    def _provided(self, meter: CallMeter, state: TaskState) -> dict[str, Callable[[], Any]]:
+        factory = self.shared.get("tmp_path_factory")
+        return {
+            "agent": lambda: Agent(self.model, meter, state),
+            "agent_model": lambda: self.model,
+            "sandbox": sandbox,
+            "tmp_path": lambda: factory.mktemp(f"{self.item.originalname}-{self.number}-"),  # type: ignore[union-attr]
+        }
+
+    def _limits(self, meter: CallMeter) -> Callable[[], AbstractContextManager[object]]:
+        """The limits around the body of an own agent; the built-in agent opens them itself, around its run alone."""
+        if not meter.own_agent:
+            return ExitStack
+        options = self.item.options
+        meter.agent_running = True
+        return lambda: apply_limits([token_limit(options.token_limit), turn_limit(options.turn_limit)])
+
+    async def _after_death(self, ending: Ending, meter: CallMeter, place: OpenSandbox | None) -> Ending:
+        """Whose deed was it that the container is gone? An agent cannot choose to be an environment error."""
+        meter.close(ending.error)
+        lost = meter.sandbox_lost or (ending.outcome is Outcome.ENVIRONMENT_ERROR and ending.cause is Cause.SANDBOX)
+        if not lost or place is None or ending.outcome in (Outcome.PASSED, Outcome.NOT_RUN):
+            return ending
+        death = await place.examine()
+        self._unexplained_deaths += death.by is EndedBy.UNKNOWN
+        own_doing = death.by in (EndedBy.EXHAUSTED, EndedBy.INSIDE) or self._unexplained_deaths > 1
+        started = meter.attempt.agent_started
+        message = death.reason + (f"; {ending.message}" if ending.message else "")
+        if own_doing and started:
+            return Ending(Outcome.FAILED, Cause.SANDBOX_EXHAUSTED, ending.error, message, ending.where)
+        return Ending(Outcome.ENVIRONMENT_ERROR, Cause.SANDBOX, ending.error, message, ending.where)
+
+
+def _last(state: RetryCallState) -> Any:
+    assert state.outcome is not None
+    return state.outcome.result()

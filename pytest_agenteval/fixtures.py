@@ -1,0 +1,35 @@
+"""The plugin's own fixtures. Their definitions mark a test as an agent task; every attempt resolves them afresh.
+
+pytest never calls these functions: an attempt asks the engine for the value (see `resolver.py`). They exist so that
+pytest knows the names, shows the help, and puts `agent_model` into the closure of every agent task.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+__all__ = ["NAMES", "agent", "agent_model", "attempt", "sandbox"]
+
+NAMES = ("agent", "sandbox", "attempt", "agent_model")
+
+
+@pytest.fixture
+def agent_model() -> Any:
+    """Inspect's name of the model under evaluation (one value per --agent-model)."""
+
+
+@pytest.fixture
+def attempt(agent_model: Any) -> Any:
+    """This attempt: its number (from 1), its task and model; `attempt.wait(...)` runs a coroutine from a sync body."""
+
+
+@pytest.fixture
+def sandbox(attempt: Any) -> Any:
+    """This attempt's fresh sandbox: Inspect's `SandboxEnvironment` (exec, read_file, write_file)."""
+
+
+@pytest.fixture
+def agent(attempt: Any) -> Any:
+    """The agent under evaluation: `await agent.run(prompt)`; override this fixture to bring an agent of your own."""

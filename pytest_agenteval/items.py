@@ -1,0 +1,209 @@
+"""Agent tasks as pytest items. The only file that touches private pytest API.
+
+What is private here: `Function._fixtureinfo`, `Session._fixturemanager` (pytest 8: arguments of overridden fixtures are
+missing from the closure), `FixtureDef.func/argnames/scope`, `Metafunc.definition._fixtureinfo`.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_agenteval import fixtures
+from pytest_agenteval.options import settings
+from pytest_agenteval.tasks import MARK, TaskOptions
+
+if TYPE_CHECKING:
+    from pytest_agenteval.session import AgentSession
+
+__all__ = ["PROCESS_WIDE", "AgentItem", "Definition", "FixturePlan", "is_agent_task", "lookalike", "needs_model", "plan_of"]
+
+PROCESS_WIDE = frozenset({
+    "monkeypatch", "mocker", "capsys", "capsysbinary", "capfd", "capfdbinary", "capteesys", "caplog", "recwarn",
+    "pytester", "testdir", "subtests", "benchmark",
+})  # fmt: skip
+"""Fixtures that change the process; attempts of all tasks run in one, at the same time."""
+
+_COLLECTORS: Mapping[str, type[pytest.Collector]] = {
+    "class": pytest.Class,
+    "module": pytest.Module,
+    "package": pytest.Package,
+}
+SESSION = pytest.StashKey["AgentSession"]()
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """One definition of a fixture."""
+
+    name: str
+    func: Callable[..., Any]
+    argnames: tuple[str, ...]
+    scope: str
+
+    @property
+    def ours(self) -> bool:
+        """Whether it is the plugin's own: identity decides, not the name."""
+        return self.func.__module__ == fixtures.__name__
+
+
+@dataclass(frozen=True, slots=True)
+class FixturePlan:
+    """Which fixtures a test uses, and who sets them up: pytest the shared ones, every attempt the local ones."""
+
+    argnames: tuple[str, ...]
+    """Of the test function."""
+    definitions: Mapping[str, tuple[Definition, ...]]
+    """Per name the chain of overrides, nearest last."""
+    reached: frozenset[tuple[str, int]]
+    """(name, level) of every definition that is really used; level -1 is the nearest."""
+    local: tuple[str, ...]
+    """Function-scoped names in pytest's order."""
+    shared: tuple[str, ...]
+    """Names of wider scopes in pytest's order."""
+    params: Mapping[str, Any]
+    """Values of `parametrize` and of fixture params."""
+
+    def uses_ours(self, *names: str) -> bool:
+        """Whether one of the plugin's own definitions (of these names, or of any) is really used."""
+        wanted = names or fixtures.NAMES
+        return any(name in wanted and self.definitions[name][level].ours for name, level in self.reached)
+
+    @property
+    def shared_params(self) -> dict[str, Any]:
+        """Params of shared fixtures: tasks that differ in one cannot overlap."""
+        return {name: self.params[name] for name in self.shared if name in self.params}
+
+
+def plan_of(function: pytest.Function) -> FixturePlan:
+    """Read a collected test's fixtures."""
+    info = function._fixtureinfo
+    params = dict(function.callspec.params) if hasattr(function, "callspec") else {}
+    return _plan(info, params, lambda name: function.session._fixturemanager.getfixturedefs(name, function) or ())
+
+
+def _plan(info: Any, params: Mapping[str, Any], lookup: Callable[[str], Sequence[Any]]) -> FixturePlan:
+    names = [name for name in info.names_closure if name in info.name2fixturedefs]
+    definitions = {name: _chain(info.name2fixturedefs[name]) for name in names}
+    reached: set[tuple[str, int]] = set()
+    todo = [(name, -1) for name in info.initialnames]
+    while todo:
+        name, level = todo.pop()
+        if name not in definitions and (found := lookup(name)):  # pytest 8 leaves these out of the closure
+            definitions[name] = _chain(found)
+            names.append(name)
+        if (name, level) in reached or name not in definitions or -level > len(definitions[name]):
+            continue
+        reached.add((name, level))
+        for wanted in definitions[name][level].argnames:
+            todo.append((wanted, level - 1 if wanted == name else -1))
+    used = [name for name in names if (name, -1) in reached]
+    local = tuple(name for name in used if definitions[name][-1].scope == "function")
+    shared = tuple(name for name in used if name not in local)
+    return FixturePlan(tuple(info.argnames), definitions, frozenset(reached), local, shared, params)
+
+
+def _chain(found: Iterable[Any]) -> tuple[Definition, ...]:
+    return tuple(Definition(d.argname, d.func, tuple(d.argnames), d.scope) for d in found)
+
+
+def is_agent_task(function: pytest.Function, plan: FixturePlan) -> bool:
+    """Whether a test is an agent task: by one of the plugin's own definitions, or by the mark."""
+    return plan.uses_ours() or function.get_closest_marker(MARK) is not None
+
+
+def lookalike(plan: FixturePlan) -> bool:
+    """Whether an ordinary test uses a fixture of somebody else that only shares the name `agent`."""
+    return ("agent", -1) in plan.reached and not plan.uses_ours()
+
+
+def needs_model(metafunc: pytest.Metafunc) -> bool:
+    """Whether a test uses the plugin's own `agent_model` (and no parametrization of its own gives it)."""
+    found = metafunc.definition._fixtureinfo.name2fixturedefs.get("agent_model", ())
+    return bool(found) and _chain(found)[-1].ours and "agent_model" in metafunc.fixturenames
+
+
+class AgentItem(pytest.Function):
+    """A test function whose body runs k times; pytest itself sets up only the fixtures that attempts share."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.plan = plan_of(self)
+        self.options = TaskOptions.from_marks(self.iter_markers(MARK))
+        self.armed = False
+        self.reported: Any = None
+        """What makereport attaches to the call report: a TaskRecord as JSON types."""
+
+    @classmethod
+    def of(cls, function: pytest.Function) -> AgentItem:
+        """The same test as an agent task."""
+        item: AgentItem = cls.from_parent(
+            function.parent,
+            name=function.name,
+            callspec=getattr(function, "callspec", None),
+            callobj=function.obj,
+            keywords=function.keywords,
+            fixtureinfo=function._fixtureinfo,
+            originalname=function.originalname,
+        )
+        return item
+
+    @property
+    def model(self) -> str | None:
+        """The model of this item's cell: its parameter, else the only one of the run, else None."""
+        models = settings(self.config).models
+        value = self.plan.params.get("agent_model", models[0] if models else None)
+        return value if isinstance(value, str) else None
+
+    @property
+    def anchors(self) -> set[pytest.Item | pytest.Collector]:
+        """Collectors that must stay set up while attempts run. Class scope outside a class ends with the test itself."""
+        scopes = {self.plan.definitions[name][-1].scope for name in self.plan.shared}
+        found: set[pytest.Item | pytest.Collector] = set()
+        for scope in scopes & _COLLECTORS.keys():
+            parent = self.getparent(_COLLECTORS[scope])
+            if parent is not None:
+                found.add(parent)
+            elif scope == "class":
+                found.add(self)
+        return found
+
+    def setup(self) -> None:
+        """Set up the shared fixtures, after refusing what cannot be evaluated.
+
+        Raises:
+            pytest.skip.Exception: nothing asked for agent tasks to run.
+            pytest.fail.Exception: the task uses a process-wide fixture.
+        """
+        asked = settings(self.config)
+        if not asked.active:
+            pytest.skip("agent task: runs only with --agent-model, --k or --agent-run")
+        for name in self.plan.local:
+            if name in PROCESS_WIDE or name in asked.unsafe_fixtures:
+                pytest.fail(
+                    f"fixture {name!r} changes process-wide state, and attempts of agent tasks run at the same time "
+                    "in one process: do without it here, directly and through other fixtures",
+                    pytrace=False,
+                )
+        self.fixturenames = list(self.plan.shared)
+        super().setup()
+
+    def runtest(self) -> None:
+        """Wait for this task's attempts (all others go on meanwhile) and raise what the task's verdict is."""
+        self.config.stash[SESSION].finish(self)
+
+    def body(self) -> tuple[Callable[..., Any], object | None]:
+        """The test function for one attempt, with a test-class instance of its own."""
+        if isinstance(self.parent, pytest.Class):
+            instance = self.parent.newinstance()
+            return getattr(instance, self.originalname), instance
+        return self.obj, None
+
+    @property
+    def asynchronous(self) -> bool:
+        """Whether the body is a coroutine function."""
+        return inspect.iscoroutinefunction(self.obj)

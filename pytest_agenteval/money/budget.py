@@ -1,0 +1,236 @@
+"""The budget of a run: each model call reserves its worst case before it is made, and settles what it cost after.
+
+Granted reservations, settled costs and kept reservations together never exceed the limit when they are granted. So the
+run overshoots only by what calls in flight cost above their worst case.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import deque
+
+__all__ = ["BudgetExhausted", "Reservation", "RunBudget"]
+
+_UNITS = 10**12
+"""Amounts are counted in whole millionths of a millionth of a dollar: three calls of $0.10 fit in $0.30, as they do not
+in floating point."""
+
+
+class BudgetExhausted(Exception):  # noqa: N818 - an end of the run, not a fault
+    """The run's budget cannot pay for the next model call; it pays for none after that."""
+
+    def __init__(self, *, limit: float, spent: float, kept: float, worst_case: float) -> None:
+        self.limit = limit
+        self.spent = spent
+        self.kept = kept
+        """Held for calls whose answer was lost."""
+        self.worst_case = worst_case
+        """What the call that was refused can cost at most."""
+        lost = f", {_dollars(kept)} is held for calls whose answer was lost" if kept else ""
+        super().__init__(
+            f"The run's budget of {_dollars(limit)} cannot pay for the next model call, which may cost up to "
+            f"{_dollars(worst_case)}: {_dollars(spent)} is spent{lost}; "
+            f"raise --max-cost, or lower the max_tokens of the call."
+        )
+
+
+class Reservation:
+    """The worst case of one model call, set aside until the call ends.
+
+    End it exactly once, with :meth:`settle`, :meth:`release` or :meth:`keep`; a second time raises RuntimeError.
+    """
+
+    def __init__(self, budget: RunBudget, units: int | None) -> None:
+        self._budget = budget
+        self._units = units
+        self._open = True
+
+    def __repr__(self) -> str:
+        return f"<Reservation of {self.worst_case}, {'open' if self._open else 'ended'}>"
+
+    @property
+    def worst_case(self) -> float | None:
+        """What was set aside, in dollars; None for a call without a known price in a run without a limit."""
+        return None if self._units is None else self._units / _UNITS
+
+    @property
+    def open(self) -> bool:
+        """Whether it has not been ended yet."""
+        return self._open
+
+    def settle(self, cost: float | None) -> None:
+        """The call was answered and cost this much, in dollars.
+
+        None, an unknown price, is possible only in a run without a limit.
+
+        Raises:
+            ValueError: the cost is not an amount, or unknown in a run with a limit; the reservation stays open.
+        """
+        self._budget._end(self, spent=self._budget._checked(cost, "cost"), kept=0)
+
+    def release(self) -> None:
+        """The call was surely not billed: it was never sent, or the provider refused it."""
+        self._budget._end(self, spent=0, kept=0)
+
+    def keep(self) -> None:
+        """The answer was lost and the call may have been billed: its worst case counts against the limit for good."""
+        self._budget._end(self, spent=0, kept=self._units)
+
+
+class RunBudget:
+    """The dollars of one run, for all its model calls, in one asyncio event loop.
+
+    Reservations are granted in the order they were asked for. One that does not fit waits while others are in flight,
+    for these may cost less than their worst case, and all later ones wait behind it: no large one starves.
+
+    A caller must not reserve while it holds a reservation: it could wait for itself.
+
+    Raises:
+        ValueError: the limit is negative or not a number.
+    """
+
+    def __init__(self, limit: float | None) -> None:
+        """A budget of `limit` dollars; with None every reservation is granted at once, and spending is only counted."""
+        self._limit = None if limit is None else _units(limit, "limit")
+        self._spent = 0
+        self._kept = 0
+        self._unpriced = 0
+        self._open: set[Reservation] = set()
+        self._reserved = 0
+        self._waiting: deque[tuple[int, asyncio.Future[Reservation]]] = deque()
+        self._exhausted = False
+
+    @property
+    def limit(self) -> float | None:
+        """The dollars the run may spend, or None for no limit."""
+        return None if self._limit is None else self._limit / _UNITS
+
+    @property
+    def spent(self) -> float:
+        """What answered calls cost, in dollars, without those of unknown price (:attr:`unpriced`)."""
+        return self._spent / _UNITS
+
+    @property
+    def reserved(self) -> float:
+        """What calls in flight can cost at most, in dollars."""
+        return self._reserved / _UNITS
+
+    @property
+    def kept(self) -> float:
+        """What calls whose answer was lost can have cost at most, in dollars."""
+        return self._kept / _UNITS
+
+    @property
+    def unpriced(self) -> int:
+        """How many answered or lost calls have no known price: with any, more was spent than :attr:`spent` says."""
+        return self._unpriced
+
+    @property
+    def remaining(self) -> float | None:
+        """What is neither spent nor kept nor reserved, in dollars and at least 0.0; None without a limit."""
+        return None if self._limit is None else max(0, self._limit - self._committed) / _UNITS
+
+    @property
+    def in_flight(self) -> int:
+        """How many reservations are open."""
+        return len(self._open)
+
+    @property
+    def waiting(self) -> int:
+        """How many calls wait for a reservation."""
+        return sum(not future.done() for _, future in self._waiting)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether a call was refused for lack of money; from then on every call is."""
+        return self._exhausted
+
+    async def reserve(self, worst_case: float | None) -> Reservation:
+        """Set aside what a call can cost at most, in dollars, waiting while calls in flight may leave enough.
+
+        None, an unknown price, is possible only in a run without a limit.
+
+        Raises:
+            BudgetExhausted: it does not fit and nothing is in flight, or the budget was exhausted before.
+            ValueError: the worst case is not an amount, or unknown in a run with a limit.
+        """
+        units = self._checked(worst_case, "worst case")
+        if units is None or self._limit is None:
+            return self._grant(units)
+        if self._exhausted:
+            raise self._refusal(units)
+        future: asyncio.Future[Reservation] = asyncio.get_running_loop().create_future()
+        self._waiting.append((units, future))
+        self._advance()
+        try:
+            return await future
+        except asyncio.CancelledError:
+            # The grant or the refusal may have come just before the cancellation.
+            if future.done() and not future.cancelled() and future.exception() is None:
+                future.result().release()
+            future.cancel()
+            self._advance()
+            raise
+
+    @property
+    def _committed(self) -> int:
+        return self._spent + self._kept + self._reserved
+
+    def _advance(self) -> None:
+        """Grant from the head of the queue all that fits; refuse everything when nothing in flight can make room."""
+        assert self._limit is not None
+        while self._waiting:
+            units, future = self._waiting[0]
+            if not future.done():  # otherwise its caller was cancelled
+                if self._exhausted:
+                    future.set_exception(self._refusal(units))
+                elif self._committed + units <= self._limit:
+                    future.set_result(self._grant(units))
+                elif self._open:
+                    return
+                else:
+                    self._exhausted = True
+                    continue
+            self._waiting.popleft()
+
+    def _grant(self, units: int | None) -> Reservation:
+        reservation = Reservation(self, units)
+        self._open.add(reservation)
+        self._reserved += units or 0
+        return reservation
+
+    def _refusal(self, units: int) -> BudgetExhausted:
+        assert self._limit is not None
+        return BudgetExhausted(limit=self._limit / _UNITS, spent=self.spent, kept=self.kept, worst_case=units / _UNITS)
+
+    def _end(self, reservation: Reservation, *, spent: int | None, kept: int | None) -> None:
+        if not reservation._open:
+            raise RuntimeError(f"{reservation!r} was ended before; end a reservation exactly once.")
+        reservation._open = False
+        self._open.remove(reservation)
+        self._reserved -= reservation._units or 0
+        self._spent += spent or 0
+        self._kept += kept or 0
+        self._unpriced += spent is None or kept is None
+        if self._limit is not None:
+            self._advance()
+
+    def _checked(self, amount: float | None, what: str) -> int | None:
+        if amount is not None:
+            return _units(amount, what)
+        if self._limit is not None:
+            raise ValueError(f"The {what} of a call is unknown in a run with a limit; refuse unpriced models before.")
+        return None
+
+
+def _units(amount: float, what: str) -> int:
+    units = amount * _UNITS
+    if not (math.isfinite(units) and units >= 0):
+        raise ValueError(f"The {what} is not an amount of dollars: {amount}.")
+    return round(units)
+
+
+def _dollars(amount: float) -> str:
+    whole, _, cents = f"{amount:,.6f}".rstrip("0").partition(".")
+    return f"${whole}.{cents:0<2}"

@@ -1,0 +1,64 @@
+"""The words for how an attempt ended (one per attempt), and what each of them counts for.
+
+The order of :class:`Outcome` is the order of precedence: the first one that applies is the attempt's outcome.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+__all__ = ["Cause", "Outcome"]
+
+
+class Outcome(StrEnum):
+    """How one attempt ended. The line between the agent and everything else is the moment the agent starts."""
+
+    NOT_RUN = "not_run"
+    """Never ran to its end: the run's budget was spent, the run was cancelled, or the verdict was already fixed."""
+    ENVIRONMENT_ERROR = "environment_error"
+    """Something outside the agent broke: its sandbox, the daemon, the provider after its own retries, a judge."""
+    BROKEN = "broken"
+    """The test is wrong: a fixture raised, or the body did before the agent started, or a teardown did."""
+    SKIPPED = "skipped"
+    """`pytest.skip` before the agent started."""
+    PASSED = "passed"
+    """The body ended without an exception."""
+    LIMIT = "limit"
+    """Did not pass, and the agent had run into its own limit of cost, tokens, time or turns."""
+    FAILED = "failed"
+    """Everything else that did not pass."""
+
+    @property
+    def counts(self) -> bool:
+        """Whether the attempt says something about the agent, that is, is one of the n of an estimate."""
+        return self in (Outcome.PASSED, Outcome.LIMIT, Outcome.FAILED)
+
+    @property
+    def missing(self) -> bool:
+        """Whether the attempt was wanted but says nothing about the agent: it could have passed or failed."""
+        return self in (Outcome.NOT_RUN, Outcome.ENVIRONMENT_ERROR)
+
+
+class Cause(StrEnum):
+    """What stands behind an outcome that is not the agent's plain success or failure."""
+
+    BUDGET = "budget"
+    """The run's `--max-cost` could not pay for the next model call."""
+    CANCELLED = "cancelled"
+    """The run was stopped: Ctrl-C, `-x`, `pytest.exit`."""
+    SANDBOX = "sandbox"
+    """The sandbox could not start, or was lost or removed from outside."""
+    PROVIDER = "provider"
+    """The model's provider failed after its own retries."""
+    HARNESS = "harness"
+    """The evaluation itself failed around the attempt."""
+    SANDBOX_EXHAUSTED = "sandbox_exhausted"
+    """The agent's own doing ended the container: out of memory, or a command killed it."""
+    COST = "cost"
+    TOKENS = "tokens"
+    TIME = "time"
+    TURNS = "turns"
+    GRADING_TIME = "grading_time"
+    """The checks after the agent took longer than the grading time-out."""
+    SETUP = "setup"
+    TEARDOWN = "teardown"

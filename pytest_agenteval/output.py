@@ -1,0 +1,100 @@
+"""What attempts print and log, kept apart per attempt while many of them run in one process."""
+
+from __future__ import annotations
+
+import contextvars
+import io
+import logging
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+__all__ = ["Capture", "captured", "routed"]
+
+LIBRARIES = (
+    "inspect_ai", "anyio", "asyncio", "docker", "fsspec", "httpcore", "httpx", "importlib", "jsonlines", "mcp", "openai",
+    "anthropic", "google", "psutil", "pydantic", "requests", "rich", "tenacity", "textual", "tiktoken", "urllib3", "zipfile",
+)  # fmt: skip
+"""Whose warnings and log records are not the user's: they run under every attempt, on the same thread."""
+
+_current: contextvars.ContextVar[Capture | None] = contextvars.ContextVar("agenteval_capture", default=None)
+
+
+class Capture:
+    """What one attempt printed and logged."""
+
+    def __init__(self) -> None:
+        self.stdout, self.stderr, self.log = io.StringIO(), io.StringIO(), io.StringIO()
+
+    def sections(self) -> list[tuple[str, str]]:
+        """(name, text) of each stream that has any text."""
+        streams = (("stdout", self.stdout), ("stderr", self.stderr), ("log", self.log))
+        return [(name, stream.getvalue()) for name, stream in streams if stream.getvalue()]
+
+
+@contextmanager
+def captured(capture: Capture) -> Iterator[Capture]:
+    """Send what this task, and every task and thread it starts, prints and logs to `capture`."""
+    token = _current.set(capture)
+    try:
+        yield capture
+    finally:
+        _current.reset(token)
+
+
+class _Router(io.TextIOBase):
+    """Stands in for a standard stream and writes to the capture of whoever prints."""
+
+    def __init__(self, name: str, fallback: TextIO) -> None:
+        self._name, self._fallback = name, fallback
+
+    def _target(self) -> TextIO:
+        capture = _current.get()
+        return getattr(capture, self._name) if capture is not None else self._fallback
+
+    def write(self, text: str, /) -> int:
+        return self._target().write(text)
+
+    def flush(self) -> None:
+        self._target().flush()
+
+    def fileno(self) -> int:
+        return self._fallback.fileno()
+
+    def isatty(self) -> bool:
+        return self._fallback.isatty()
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return self._fallback.encoding
+
+
+class _LogRouter(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        capture = _current.get()
+        if capture is not None and record.name.split(".")[0] not in LIBRARIES:
+            capture.log.write(self.format(record) + "\n")
+
+
+@contextmanager
+def routed() -> Iterator[None]:
+    """While the event loop is pumped: streams and log records go to their attempts, libraries' warnings stay quiet.
+
+    The user's `-W error` must not turn a warning inside Inspect into a failed attempt; warnings of the user's own code
+    are left as they were asked for.
+    """
+    handler = _LogRouter()
+    handler.setFormatter(logging.Formatter("%(levelname)-8s %(name)s:%(filename)s:%(lineno)d %(message)s"))
+    saved, filters = (sys.stdout, sys.stderr), warnings.filters[:]
+    sys.stdout, sys.stderr = _Router("stdout", sys.stdout), _Router("stderr", sys.stderr)  # type: ignore[assignment]
+    logging.getLogger().addHandler(handler)
+    warnings.filterwarnings("ignore", module=rf"({'|'.join(LIBRARIES)})(\.|$)")
+    try:
+        yield
+    finally:
+        warnings.filters[:] = filters
+        warnings._filters_mutated()  # type: ignore[attr-defined]
+        logging.getLogger().removeHandler(handler)
+        sys.stdout, sys.stderr = saved

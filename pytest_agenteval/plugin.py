@@ -1,0 +1,81 @@
+"""The pytest plugin. It imports pytest and what pytest has loaded; everything else loads with the first agent task."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_agenteval import options
+from pytest_agenteval.fixtures import NAMES, agent, agent_model, attempt, sandbox
+from pytest_agenteval.tasks import MARK
+
+if TYPE_CHECKING:
+    from pytest_agenteval.items import AgentItem
+
+__all__ = ["agent", "agent_model", "attempt", "sandbox"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Register options and ini keys."""
+    options.add_options(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Check the options; what runs agent tasks is registered only when something asks for them."""
+    config.addinivalue_line(
+        "markers",
+        f"{MARK}(max_cost, time_limit, token_limit, turn_limit, grading_time_limit, min_pass_rate, solution, answer): "
+        "an agent task, run k times by pytest-agenteval, and its options",
+    )
+    if options.settings(config).active:
+        from pytest_agenteval.running import Running
+
+        config.pluginmanager.register(Running(config), "pytest_agenteval_running")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Several models make several cells: every agent task once per model."""
+    models = options.settings(metafunc.config).models
+    if len(models) < 2:
+        return
+    if "agent_model" in metafunc.fixturenames:
+        from pytest_agenteval.items import needs_model
+
+        if needs_model(metafunc):
+            metafunc.parametrize("agent_model", models, ids=models, indirect=True)
+    elif any(mark.name == MARK for mark in metafunc.definition.iter_markers()):
+        pytest.fail(
+            f"{metafunc.definition.nodeid} carries the mark {MARK} but uses none of {', '.join(NAMES)}: "
+            "with several --agent-model it has to name agent_model as a parameter",
+            pytrace=False,
+        )
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_pycollect_makeitem(
+    collector: pytest.Collector, name: str, obj: object
+) -> Generator[None, Any, Any]:
+    """Collected agent tasks become items of our own; all other tests stay as they are."""
+    made = yield
+    if not isinstance(made, list):
+        return made
+    return [_as_agent_item(item) if isinstance(item, pytest.Function) else item for item in made]
+
+
+def _as_agent_item(function: pytest.Function) -> pytest.Function | AgentItem:
+    marked = function.get_closest_marker(MARK) is not None
+    if not marked and not any(name in function.fixturenames for name in NAMES):
+        return function
+    from pytest_agenteval.items import AgentItem, is_agent_task, lookalike, plan_of
+
+    plan = plan_of(function)
+    if is_agent_task(function, plan):
+        try:
+            return AgentItem.of(function)
+        except ValueError as error:
+            raise pytest.Collector.CollectError(f"{function.nodeid}: {error}") from None
+    if lookalike(plan):
+        function.config.stash.setdefault(options.LOOKALIKES, []).append(function.nodeid)
+    return function

@@ -1,0 +1,234 @@
+"""Arm and pump: attempts of many tasks run at once, inside pytest's own protocol, in the main thread.
+
+arm   When pytest reaches an agent task, the real set-up hooks are called for it and for each following agent task whose
+      shared fixtures stay alive; their attempts are queued on one event loop.
+pump  pytest then visits each task as ever; its call phase runs the loop until *that* task's attempts are done, while
+      everybody else's go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import inspect
+import warnings
+from collections.abc import Callable, Coroutine, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+import pytest
+
+from pytest_agenteval.attempt import Ending
+from pytest_agenteval.items import AgentItem
+from pytest_agenteval.output import Capture, routed
+from pytest_agenteval.records import AttemptRecord
+
+__all__ = ["Engine", "Finished", "Pump"]
+
+T = TypeVar("T")
+_STOPS = (KeyboardInterrupt, pytest.exit.Exception)
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """An attempt that has come to its end."""
+
+    record: AttemptRecord
+    ending: Ending | None
+    """The last try's ending with its live exception, or None where no body ever ran."""
+    capture: Capture | None
+
+
+class Engine(Protocol):
+    """Runs attempts. It knows nothing of pytest's protocol; the pump knows nothing of models and sandboxes."""
+
+    def submit(self, item: AgentItem, shared: dict[str, Any]) -> list[asyncio.Future[Finished]]:
+        """Queue the k attempts of a task; must be called on the running loop. One future each, in order."""
+
+    async def close(self, *, cancel: bool) -> None:
+        """End the evaluation: `cancel` stops attempts in flight (their fixtures are torn down), else none is left."""
+
+    @property
+    def stopped_by(self) -> BaseException | None:
+        """What a body raised to stop the whole session (`pytest.exit`), or None."""
+
+
+@dataclass(slots=True)
+class _Job:
+    item: AgentItem
+    attempts: list[asyncio.Future[Finished]] = field(default_factory=list)
+
+
+class Pump:
+    """Owns the event loop of a session and feeds the engine with tasks as pytest reaches them."""
+
+    def __init__(self, session: pytest.Session, engine: Engine) -> None:
+        self.engine = engine
+        self._session = session
+        self._runner = asyncio.Runner()
+        self._jobs: dict[AgentItem, _Job] = {}
+        self._open: list[_Job] = []
+        self._position = {item: index for index, item in enumerate(session.items)}
+        self._watchers: list[Callable[[], Coroutine[Any, Any, None]]] = []
+        option = session.config.option
+        # xdist's workers run other items than session.items; with --pdb nothing may run behind the debugger's back
+        self._looks_ahead = not (hasattr(session.config, "workerinput") or option.usepdb or option.setuponly)
+
+    def watch(self, watcher: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run a coroutine (the live line) whenever the loop is pumped; it is cancelled when the pumping pauses."""
+        self._watchers.append(watcher)
+
+    def reach(self, item: pytest.Item) -> None:
+        """pytest has come to `item`: ordinary tests never overlap with attempts, agent tasks are armed."""
+        if not isinstance(item, AgentItem):
+            self._wait(self._open)
+        elif not item.armed:
+            self._wait(self._open)
+            self._arm(item)
+
+    def finished(self, item: AgentItem) -> list[Finished]:
+        """Pump until all attempts of a task have ended, and return them in order.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C.
+            pytest.exit.Exception: an attempt asked for it.
+        """
+        job = self._jobs.get(item) or self._start(item)
+        self._wait([job])
+        return [attempt.result() for attempt in job.attempts]
+
+    def unfinished(self) -> Iterator[tuple[AgentItem, list[Finished]]]:
+        """Tasks that pytest will not report any more, with those of their attempts that did end."""
+        for job in self._open:
+            yield job.item, [a.result() for a in job.attempts if a.done() and not a.cancelled()]
+
+    def host(self, func: Callable[..., Any], arguments: dict[str, Any]) -> Iterator[Any]:
+        """A wider-scoped async fixture as a sync generator: one task on the loop does its set-up and its teardown."""
+        loop = self._runner.get_loop()
+        ready: asyncio.Future[Any] = loop.create_future()
+        stop = asyncio.Event()
+
+        async def hosted() -> None:
+            try:
+                made = func(**arguments)
+                ready.set_result(await (anext(made) if inspect.isasyncgen(made) else made))
+            except BaseException as error:
+                ready.set_exception(error)
+                return
+            await stop.wait()
+            if inspect.isasyncgen(made):
+                with suppress(StopAsyncIteration):
+                    await anext(made)
+                    raise RuntimeError("an async fixture yielded more than once")
+
+        task = loop.create_task(hosted())
+
+        async def value() -> Any:
+            return await ready
+
+        yield self._run(value())
+        stop.set()
+
+        async def end() -> None:
+            await task
+
+        self._run(end())
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run something on the session's loop, with everything else that is going on there."""
+        return self._run(coroutine)
+
+    def stop(self, *, cancel: bool) -> None:
+        """End the evaluation. The loop stays: shared async fixtures are torn down on it later."""
+        self._run(self.engine.close(cancel=cancel))
+
+    def close(self) -> None:
+        """Close the loop."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # unclosed streams of libraries must not warn inside somebody's test
+            self._runner.close()
+            gc.collect()
+
+    def _start(self, item: AgentItem) -> _Job:
+        shared = {name: item.funcargs[name] for name in item.plan.shared}
+
+        async def submit() -> list[asyncio.Future[Finished]]:
+            return self.engine.submit(item, shared)
+
+        job = self._jobs[item] = _Job(item, self._run(submit()))
+        self._open.append(job)
+        return job
+
+    def _wait(self, jobs: Iterable[_Job]) -> None:
+        jobs = list(jobs)
+        todo = {attempt for job in jobs for attempt in job.attempts if not attempt.done()}
+
+        async def until_done() -> None:
+            left = todo
+            while left and self.engine.stopped_by is None:
+                _, left = await asyncio.wait(left, return_when=asyncio.FIRST_COMPLETED)
+
+        if todo:
+            self._run(until_done())
+        if self.engine.stopped_by is not None:
+            raise self.engine.stopped_by
+        self._open = [job for job in self._open if job not in jobs]
+
+    def _run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        async def watched() -> T:
+            watchers = [asyncio.ensure_future(watcher()) for watcher in self._watchers]
+            try:
+                return await coroutine
+            finally:
+                for watcher in watchers:
+                    watcher.cancel()
+
+        with routed():
+            return self._runner.run(watched())
+
+    def _arm(self, item: AgentItem) -> None:
+        batch = self._batch(item)
+        for armed in batch:
+            armed.armed = True  # once: a task that its set-up skips must not arm the rest again
+        if len(batch) == 1:
+            return
+        for this, following in zip(batch, [*batch[1:], item], strict=True):
+            try:
+                this.ihook.pytest_runtest_setup(item=this)
+            except _STOPS:
+                raise
+            except BaseException:
+                pass  # raised again, and reported, when pytest gets there; nothing was started for it
+            else:
+                self._start(this)
+            finally:
+                self._undo_setup(this, following)
+
+    def _batch(self, item: AgentItem) -> list[AgentItem]:
+        """`item` and the agent tasks right after it that can overlap with it."""
+        batch, anchors, params = [item], item.anchors, item.plan.shared_params
+        home = set(item.listchain())
+        items = self._session.items
+        for following in items[self._position[item] + 1 :] if self._looks_ahead and item in self._position else []:
+            if not isinstance(following, AgentItem) or following in following.anchors:
+                break
+            # all shared collectors must be above both: the last teardown of the arming leaves only `item`'s set up
+            if not (anchors | following.anchors) <= (home & set(following.listchain())):
+                break
+            if any(params.get(name, value) != value for name, value in following.plan.shared_params.items()):
+                break
+            batch.append(following)
+            anchors, params = anchors | following.anchors, params | following.plan.shared_params
+        return batch
+
+    def _undo_setup(self, item: AgentItem, following: AgentItem) -> None:
+        try:
+            item.ihook.pytest_runtest_teardown(item=item, nextitem=following)
+        except _STOPS:
+            raise
+        except Exception:
+            # a plugin that expects pytest_runtest_protocol around it: keep pytest's own state consistent without it
+            manager = item.config.pluginmanager
+            others = [plugin for plugin in manager.get_plugins() if plugin is not manager.get_plugin("runner")]
+            manager.subset_hook_caller("pytest_runtest_teardown", others)(item=item, nextitem=following)

@@ -1,0 +1,140 @@
+"""Collects the records of all tasks in the one process that judges, and turns them into verdicts and exit status."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_agenteval.options import LOOKALIKES, settings
+
+if TYPE_CHECKING:
+    from pytest_agenteval.records import TaskRecord
+    from pytest_agenteval.session import AgentSession
+
+__all__ = ["Recorder"]
+
+
+class Recorder:
+    """pytest's reporting hooks: what each task shows, and what the session says at its end."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._records: list[TaskRecord] = []
+        self._expected_failures: set[str] = set()
+        self._ordinary_failures = 0
+        self._deselected = 0
+        self._selected = 0
+        self._status: Any = None
+
+    def follow(self, session: AgentSession, tasks: int) -> None:
+        """Show the live line of a session."""
+        from pytest_agenteval.reports.live import LiveLine
+
+        line = LiveLine.of(self._config, session, tasks)
+        if line is not None:
+            session.pump.watch(line.show)
+
+    def add(self, records: Sequence[TaskRecord]) -> None:
+        """Add records of tasks that pytest did not come to report."""
+        self._records += records
+
+    def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
+        """Count agent tasks that were collected and left out."""
+        from pytest_agenteval.items import AgentItem
+
+        self._deselected += sum(isinstance(item, AgentItem) for item in items)
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Count agent tasks that were selected."""
+        from pytest_agenteval.items import AgentItem
+
+        self._selected = sum(isinstance(item, AgentItem) for item in session.items)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take the record off a report, from this process or from an xdist worker."""
+        data = getattr(report, "agenteval", None)
+        if data is not None:
+            from pytest_agenteval.records import from_json
+
+            record = from_json(data)
+            self._records.append(record)
+            if hasattr(report, "wasxfail"):
+                self._expected_failures.add(record.task)
+            if report.failed and _only_judged(record):
+                return  # counted by its gate
+        if report.failed:
+            self._ordinary_failures += 1
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """A suite that cannot be collected is a failure."""
+        self._ordinary_failures += report.failed
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_report_teststatus(self, report: Any) -> tuple[str, str, Any] | None:
+        """`.` passed, `F` failed, `~` measured and not judged, `?` undecided; with c/n in verbose mode."""
+        data = getattr(report, "agenteval", None)
+        if data is None or hasattr(report, "wasxfail"):
+            return None
+        outcomes = [attempt["outcome"] for attempt in data["attempts"]]
+        passes, n = outcomes.count("passed"), sum(o in ("passed", "failed", "limit") for o in outcomes)
+        if report.agenteval_undecided:
+            return "undecided", "?", (f"UNDECIDED {passes}/{n}", {"yellow": True})
+        if report.skipped:
+            return None
+        if report.passed and passes < n:
+            return "measured", "~", (f"MEASURED {passes}/{n}", {"yellow": True})
+        return report.outcome, "." if report.passed else "F", f"{report.outcome.upper()} {passes}/{n}"
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """Judge, and set the exit status."""
+        if session.config.option.collectonly:
+            return
+        from pytest_agenteval.exit_status import exit_status
+        from pytest_agenteval.gates import judge
+        from pytest_agenteval.session import gate_settings
+        from pytest_agenteval.summary import summarize
+
+        self._summary = summarize(self._records)
+        results = judge(self._summary, gate_settings(settings(self._config)))
+        self._gates = [result for result in results if result.task not in self._expected_failures]
+        broken = sum(attempt.outcome == "broken" for record in self._records for attempt in record.attempts)
+        self._status = exit_status(
+            int(session.exitstatus),
+            ordinary_failures=self._ordinary_failures,
+            broken=broken,
+            gates=self._gates,
+            incomplete=self._summary.incomplete,
+        )
+        session.exitstatus = self._status.code
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """The report."""
+        lookalikes = self._config.stash.get(LOOKALIKES, [])
+        if self._status is None:
+            return
+        from pytest_agenteval.reports.terminal import report_lines
+
+        notes = []
+        if lookalikes:
+            notes.append(
+                f"{len(lookalikes)} ordinary tests use a fixture `agent` that is not pytest-agenteval's; "
+                "the mark agent_task would make them agent tasks"
+            )
+        collected = self._selected + self._deselected
+        terminalreporter.section("agent evaluation")
+        for line in report_lines(
+            self._summary,
+            self._gates,
+            self._status,
+            width=terminalreporter._tw.fullwidth,
+            selected=(self._selected, collected) if self._deselected else None,
+            notes=notes,
+        ):
+            terminalreporter.write_line(line.text, **line.markup)
+
+
+def _only_judged(record: TaskRecord) -> bool:
+    return not any(attempt.outcome in ("broken", "skipped") for attempt in record.attempts)

@@ -1,0 +1,201 @@
+"""What is kept of every attempt: plain frozen data, the same in memory, between processes and on disk.
+
+Costs are US dollars, durations are seconds. `None` means unknown; it is never written as 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from pytest_agenteval.outcomes import Cause, Outcome
+
+__all__ = ["AttemptRecord", "Cell", "ModelCall", "Retry", "TaskRecord", "ToolCall", "add_costs"]
+
+
+def add_costs(costs: Iterable[float | None]) -> float | None:
+    """The sum in dollars, or None as soon as one part is unknown. Nothing spent is 0.0, which is known."""
+    total = 0.0
+    for cost in costs:
+        if cost is None:
+            return None
+        total += cost
+    return total
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One column of a comparison: a model in a scaffold."""
+
+    model: str
+    """Inspect's name of the model, for example `openai/gpt-5-mini`."""
+    scaffold: str
+    """The agent program around the model, for example `react`."""
+
+    def __str__(self) -> str:
+        return f"{self.model} · {self.scaffold}"
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """One call of a tool by the agent."""
+
+    tool: str
+    arguments: str
+    """The arguments as JSON text."""
+    seconds: float | None = None
+    error: str | None = None
+    """The type of the tool-call failure (Inspect's `ToolCallError.type`: parsing, timeout, permission, ...) or None."""
+    message: str | None = None
+    """What the failure said, cut to a few hundred characters."""
+    exit_code: int | None = None
+    """The exit status where the tool ran a command; a non-zero one is counted apart from failures."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCall:
+    """One answered call of a model."""
+
+    model: str
+    role: str
+    """`agent`, or the name of the model role that was called (a judge, a simulated user)."""
+    input_tokens: int
+    """Tokens read afresh: without those read from or written to the provider's cache."""
+    output_tokens: int
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    cost: float | None = None
+    seconds: float | None = None
+    retries: int = 0
+    """How often the provider refused or failed before it answered."""
+
+    @property
+    def tokens(self) -> int:
+        """All tokens of the call: read, written and cached."""
+        return self.input_tokens + self.output_tokens + self.cache_read_tokens + self.cache_write_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """A try of an attempt that ended in an environment error and was repeated in a fresh sandbox: paid, and kept."""
+
+    cause: Cause
+    message: str
+    model_calls: tuple[ModelCall, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
+    wall_seconds: float = 0.0
+    lost_calls: int = 0
+    """Model calls whose answer never came: they may have been billed, nobody knows how much."""
+    lost_cost: float = 0.0
+    """The most that the lost calls can have cost, as reserved from the run's budget; 0.0 without a budget."""
+
+    @property
+    def cost(self) -> float | None:
+        """What the try cost, or None where a call has no known price."""
+        return add_costs(call.cost for call in self.model_calls)
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRecord:
+    """One attempt at a task, as it ended."""
+
+    number: int
+    """From 1 to k."""
+    outcome: Outcome
+    cause: Cause | None = None
+    message: str = ""
+    """Why it did not pass, in one or a few lines."""
+    exception: str | None = None
+    """The name of the exception's type."""
+    where: str | None = None
+    """`file:line` of the test or fixture line the exception came through."""
+    model_calls: tuple[ModelCall, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
+    retries: tuple[Retry, ...] = ()
+    """Earlier tries of this attempt, oldest first."""
+    wall_seconds: float = 0.0
+    working_seconds: float | None = None
+    """Wall time without the waits for rate limits, retries and other attempts, as Inspect counts it."""
+    answer: str | None = None
+    """What the agent submitted."""
+    last_steps: tuple[str, ...] = ()
+    """What the agent did last, newest last, a line each."""
+    log: str | None = None
+    """The `.eval` log that holds the attempt."""
+    lost_calls: int = 0
+    """Model calls whose answer never came: they may have been billed, nobody knows how much."""
+    lost_cost: float = 0.0
+    """The most that the lost calls can have cost, as reserved from the run's budget; 0.0 without a budget."""
+
+    @property
+    def cost(self) -> float | None:
+        """What the attempt cost with all its retries, or None where a call has no known price."""
+        return add_costs([*(call.cost for call in self.model_calls), *(retry.cost for retry in self.retries)])
+
+    @property
+    def tokens(self) -> int:
+        """All tokens of the attempt, without its retries."""
+        return sum(call.tokens for call in self.model_calls)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRecord:
+    """All attempts at one task in one cell."""
+
+    task: str
+    """pytest's node id."""
+    cell: Cell
+    k: int
+    """How many attempts were asked for."""
+    attempts: tuple[AttemptRecord, ...] = ()
+    min_pass_rate: float | None = None
+    """The pass rate the task itself asks for, or None where it declares none."""
+    notes: tuple[str, ...] = field(default=())
+    """What a reader should know, a sentence each (a hint at a bug in the test, "not isolated", ...)."""
+
+    @property
+    def n(self) -> int:
+        """How many attempts count."""
+        return sum(attempt.outcome.counts for attempt in self.attempts)
+
+    @property
+    def passes(self) -> int:
+        """How many attempts passed (c)."""
+        return sum(attempt.outcome is Outcome.PASSED for attempt in self.attempts)
+
+    @property
+    def missing(self) -> int:
+        """How many wanted attempts say nothing about the agent: errors that stayed, and attempts that never ran."""
+        recorded = sum(attempt.outcome.missing for attempt in self.attempts)
+        return recorded + (self.k - len(self.attempts))
+
+    @property
+    def skipped(self) -> bool:
+        """Whether the task as a whole is skipped."""
+        return any(attempt.outcome is Outcome.SKIPPED for attempt in self.attempts)
+
+    @property
+    def cost(self) -> float | None:
+        """What the task cost, retries included, or None where a call has no known price."""
+        return add_costs(attempt.cost for attempt in self.attempts)
+
+
+def to_json(record: TaskRecord) -> Any:
+    """The record as JSON types, for another process or a file."""
+    return _adapter().dump_python(record, mode="json")
+
+
+def from_json(data: Any) -> TaskRecord:
+    """The record that :func:`to_json` wrote.
+
+    Raises:
+        pydantic.ValidationError: the data is not such a record.
+    """
+    return _adapter().validate_python(data)
+
+
+def _adapter() -> Any:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(TaskRecord)

@@ -1,0 +1,204 @@
+"""What a cell adds up to, and several cells side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from pytest_agenteval import figures
+from pytest_agenteval.cost import Cost
+from pytest_agenteval.outcomes import Cause, Outcome
+from pytest_agenteval.records import Cell
+from pytest_agenteval.reports.line import BAD, TITLE, UNSURE, Line, plain
+from pytest_agenteval.reports.text_table import columns, shorten_middle, wrap
+from pytest_agenteval.summary import CellSummary
+from pytest_agenteval.task_summary import MissingAttempt
+
+__all__ = ["cell_block", "cell_names", "comparison", "missing_text"]
+
+_INDENT = "  "
+_HANGING = "    "
+_WHOLE_CURVE = 16
+"""Up to this k every pass^j is shown, above it only those for powers of two and k."""
+
+
+def cell_block(cell: CellSummary, width: int) -> list[Line]:
+    """pass@1 beside pass^k, the curve, the costs, the failures, and every attempt that is missing or broken."""
+    lines = [Line(text, TITLE) for text in _bars(_pass_parts(cell), width)]
+    if cell.k > 1 and cell.curve[0].value is not None:
+        lines += plain(wrap(_curve(cell), width, _INDENT, _HANGING))
+    if cell.k == 1 and cell.attempts:
+        lines += plain(wrap("with k = 1 pass^1 is pass@1: --k=8 shows how reliable it is", width, _INDENT, _HANGING))
+    lines += plain(_bars(_cost_parts(cell), width))
+    lines += plain(_bars(_tool_parts(cell), width))
+    lines += [Line(text) for sentence in _left_out(cell) for text in wrap(sentence, width, _INDENT, _HANGING)]
+    for task in cell.tasks:
+        if task.broken:
+            text = f"broken: {task.task} attempt{_s(task.broken)} {figures.number_ranges(task.broken)}"
+            lines += [Line(part, BAD) for part in wrap(text, width, _INDENT, _HANGING)]
+    for task in cell.tasks:
+        if task.missing:
+            text = f"missing: {task.task} {missing_text(task.missing)}"
+            lines += [Line(part, UNSURE) for part in wrap(text, width, _INDENT, _HANGING)]
+    return lines
+
+
+def comparison(cells: Sequence[CellSummary], verdicts: Mapping[Cell, str], width: int) -> list[Line]:
+    """The cells side by side, a column each; as many tables under each other as the width makes necessary.
+
+    Args:
+        cells: two or more.
+        verdicts: what the gates and judged tasks of a cell say together, by cell.
+        width: of the terminal.
+    """
+    ks = {cell.k for cell in cells}
+    hat_k = f"pass^{ks.pop()}" if len(ks) == 1 else "pass^k"
+    labels = ["", "tasks", "pass@1", hat_k, "gap", "total cost", "$/attempt", "$/success", "$/reliable task"]
+    labels += ["tool-call failures", "environment errors", "verdict"]
+    label_width = max(len(label) for label in labels)
+    room = width - label_width - 2
+    names = cell_names(cells)
+    lines, group = [Line("Cells side by side", TITLE)], list[list[str]]()
+    for cell in cells:
+        column = [shorten_middle(names[cell.cell], room), *_column(cell), verdicts.get(cell.cell, "-")]
+        if group and sum(_widest(other) + 2 for other in [*group, column]) > room + 2:
+            lines += _side_by_side(labels, group)
+            group = []
+        group.append(column)
+    total = Cost.of(cell.cost for cell in cells)
+    return [*lines, *_side_by_side(labels, group), Line(f"total cost of all cells {figures.cost(total)}")]
+
+
+def cell_names(cells: Sequence[CellSummary]) -> dict[Cell, str]:
+    """The cells' names: the model alone where all have the same scaffold."""
+    same = len({cell.cell.scaffold for cell in cells}) == 1
+    return {cell.cell: cell.cell.model if same else str(cell.cell) for cell in cells}
+
+
+def missing_text(attempts: Iterable[MissingAttempt]) -> str:
+    """Which attempts are missing, and why: `attempts 2, 5 (environment error: sandbox); attempt 8 (not run: ...)`."""
+    by_reason: dict[str, list[int]] = {}
+    for attempt in attempts:
+        by_reason.setdefault(_why(attempt.outcome, attempt.cause), []).append(attempt.number)
+    return "; ".join(f"attempt{_s(n)} {figures.number_ranges(n)} ({why})" for why, n in by_reason.items())
+
+
+def _why(outcome: Outcome, cause: Cause | None) -> str:
+    what = outcome.value.replace("_", " ")
+    return what if cause is None else f"{what}: {cause.value.replace('_', ' ')}"
+
+
+def _pass_parts(cell: CellSummary) -> list[str]:
+    if cell.attempts == 0:
+        return ["pass@1 not measured (no attempt counts)", f"pass^{cell.k} not measured (n < k)"]
+    at_1 = f"pass@1 {figures.rate(cell.pass_at_1.value)}"
+    if cell.pass_hat_k.value is None:
+        return [at_1, f"pass^{cell.k} not measured (n < k)"]
+    gap = f"gap {figures.rate(cell.gap)}"
+    if cell.pass_hat_k.tasks_used != cell.pass_at_1.tasks_used:
+        gap += f" (over the {figures.plural(cell.pass_hat_k.tasks_used, 'task')} with n >= {cell.k})"
+    return [at_1, f"pass^{cell.k} {figures.rate(cell.pass_hat_k.value)}", gap]
+
+
+def _curve(cell: CellSummary) -> str:
+    if cell.k <= _WHOLE_CURVE:
+        return f"pass^1 to pass^{cell.k}: " + " ".join(figures.rate(point.value) for point in cell.curve)
+    shown = sorted({2**i for i in range(cell.k.bit_length())} | {cell.k})
+    return "pass^j: " + ", ".join(f"j={j} {figures.rate(cell.curve[j - 1].value)}" for j in shown)
+
+
+def _cost_parts(cell: CellSummary) -> list[str]:
+    success, reliable = figures.cost(cell.cost_per_success), figures.cost(cell.cost_per_reliable_task)
+    all_k = f"all {cell.k} attempts" if cell.k > 1 else "its attempt"
+    return [
+        f"total cost {figures.cost(cell.cost)}{_doubt(cell.cost)}",
+        f"per success {success}" if cell.passes else "per success - (no attempt passed)",
+        f"per reliable task {reliable}" if cell.reliable else f"per reliable task - (no task passed {all_k})",
+    ]
+
+
+def _doubt(cost: Cost) -> str:
+    doubts = []
+    if cost.unpriced_calls:
+        doubts.append(f"{figures.plural(cost.unpriced_calls, 'call')} without a price")
+        if cost.priced:
+            doubts.append(f"at least {figures.dollars(cost.priced)}")
+    if cost.lost_calls:
+        doubts.append(f"{figures.plural(cost.lost_calls, 'call')} without an answer, perhaps billed")
+    return f" ({', '.join(doubts)})" if doubts else ""
+
+
+def _tool_parts(cell: CellSummary) -> list[str]:
+    tools = f"tool-call failures {cell.tool_failure_count} of {figures.plural(cell.tool_calls, 'call')}"
+    if cell.tool_failures:
+        kinds = ", ".join(f"{failures.tool} {failures.type} {failures.count}" for failures in cell.tool_failures)
+        tools += f" ({figures.percent(cell.tool_failure_rate)}: {kinds})"
+    errors = cell.environment_errors
+    environment = f"environment errors {errors.count} of {figures.plural(errors.tries, 'try')}"
+    if errors.count:
+        environment += f" ({figures.percent(errors.rate)})"
+    return [tools, f"non-zero exits {cell.nonzero_exits}", environment]
+
+
+def _left_out(cell: CellSummary) -> list[str]:
+    sentences = []
+    at_1, hat_k = cell.pass_at_1_range, cell.pass_hat_k_range
+    if cell.unmeasured and cell.attempts and None not in (at_1.worst, at_1.best, hat_k.worst, hat_k.best):
+        sentences.append(
+            f"worst and best case over {figures.plural(cell.unmeasured, 'attempt')} not measured: "
+            f"pass@1 {figures.rate(at_1.worst)} to {figures.rate(at_1.best)}, "
+            f"pass^{cell.k} {figures.rate(hat_k.worst)} to {figures.rate(hat_k.best)}"
+        )
+    kept = len(cell.tasks) - cell.skipped
+    for word, left_out, why in (
+        ("pass@1", cell.pass_at_1.tasks_left_out, "no attempt counts"),
+        (f"pass^{cell.k}", cell.pass_hat_k.tasks_left_out, "n < k"),
+    ):
+        if left_out and left_out < kept:
+            sentences.append(f"{word} leaves out {left_out} of {figures.plural(kept, 'task')} ({why})")
+    if cell.skipped:
+        sentences.append(f"skipped, in no estimate: {figures.plural(cell.skipped, 'task')}")
+    if cell.decided:
+        sentences.append(f"not needed, for every verdict was fixed: {figures.plural(cell.decided, 'attempt')}")
+    return sentences
+
+
+def _column(cell: CellSummary) -> list[str]:
+    errors = cell.environment_errors
+    return [
+        str(len(cell.tasks) - cell.skipped),
+        figures.rate(cell.pass_at_1.value),
+        figures.rate(cell.pass_hat_k.value),
+        figures.rate(cell.gap),
+        figures.cost(cell.cost),
+        figures.cost(cell.cost_per_attempt),
+        figures.cost(cell.cost_per_success),
+        figures.cost(cell.cost_per_reliable_task),
+        figures.percent(cell.tool_failure_rate),
+        figures.percent(errors.rate),
+    ]
+
+
+def _side_by_side(labels: Sequence[str], group: Sequence[Sequence[str]]) -> list[Line]:
+    widths = [_widest(column) for column in group]
+    padded = [[text.rjust(width) for text in column] for column, width in zip(group, widths, strict=True)]
+    texts = columns([[label, *row] for label, *row in zip(labels, *padded, strict=True)])
+    return [Line(texts[0], TITLE), *plain(texts[1:])]
+
+
+def _widest(texts: Iterable[str]) -> int:
+    return max(len(text) for text in texts)
+
+
+def _s(numbers: Sequence[int]) -> str:
+    return "" if len(numbers) == 1 else "s"
+
+
+def _bars(parts: Sequence[str], width: int) -> list[str]:
+    """Parts with bars between them, on as few lines as the width allows."""
+    lines: list[str] = []
+    for part in parts:
+        if lines and len(lines[-1]) + 3 + len(part) <= width:
+            lines[-1] += f" | {part}"
+        else:
+            lines += wrap(part, width, _INDENT, _HANGING)
+    return lines

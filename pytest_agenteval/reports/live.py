@@ -1,0 +1,88 @@
+"""The one line that shows a run while it goes on; on a terminal only."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from dataclasses import dataclass
+from typing import Any, Protocol, TextIO
+
+import pytest
+
+__all__ = ["LiveLine", "Progress", "line"]
+
+SECONDS_BETWEEN = 0.5
+
+
+class Progress(Protocol):
+    """What is known of a run while it goes on."""
+
+    done: int
+    passed: int
+
+    @property
+    def sandboxes_up(self) -> int:
+        """How many sandboxes are up."""
+
+    @property
+    def spent(self) -> float | None:
+        """US dollars so far, or None where a call has no known price."""
+
+
+@dataclass(slots=True)
+class LiveLine:
+    """Writes the line over itself, past pytest's capture, twice a second."""
+
+    stream: TextIO
+    progress: Progress
+    total: int
+    budget: float | None
+    started: float
+
+    @classmethod
+    def of(cls, config: pytest.Config, session: Any, tasks: int) -> LiveLine | None:
+        """A live line on the terminal, or None where there is none to write on."""
+        from pytest_agenteval.options import settings
+
+        if config.option.verbose < 0 or not sys.__stdout__ or not _terminal():
+            return None
+        asked = settings(config)
+        stream = os.fdopen(os.dup(_terminal_fd()), "w", buffering=1)
+        return cls(stream, session.pump.engine, tasks * asked.k, asked.max_cost, time.monotonic())
+
+    async def show(self) -> None:
+        """Write until cancelled, then leave the terminal as it was."""
+        try:
+            while True:
+                await asyncio.sleep(SECONDS_BETWEEN)
+                text = line(self.progress, self.total, self.budget, time.monotonic() - self.started)
+                self.stream.write(f"\x1b7\r\x1b[2K{text}\x1b8")
+                self.stream.flush()
+        finally:
+            self.stream.write("\x1b7\r\x1b[2K\x1b8")
+            self.stream.flush()
+
+
+def line(progress: Progress, total: int, budget: float | None, seconds: float) -> str:
+    """`12/64 attempts · 9 passed · 8 sandboxes up · $0.41 of $5.00 · 1:20 left`."""
+    parts = [f"{progress.done}/{total} attempts", f"{progress.passed} passed", f"{progress.sandboxes_up} sandboxes up"]
+    spent = "unpriced" if progress.spent is None else f"${progress.spent:.2f}"
+    parts.append(spent + (f" of ${budget:.2f}" if budget is not None else ""))
+    if 0 < progress.done < total:
+        left = round(seconds / progress.done * (total - progress.done))
+        parts.append(f"{left // 60}:{left % 60:02} left")
+    return " · ".join(parts)
+
+
+def _terminal_fd() -> int:
+    assert sys.__stdout__ is not None
+    return sys.__stdout__.fileno()
+
+
+def _terminal() -> bool:
+    try:
+        return os.isatty(_terminal_fd())
+    except (OSError, ValueError):
+        return False

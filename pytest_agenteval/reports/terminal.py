@@ -1,0 +1,118 @@
+"""The report at the end of a session, as lines for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pytest_agenteval import figures
+from pytest_agenteval.exit_status import FAILED, OK, ExitStatus
+from pytest_agenteval.gates import GateResult
+from pytest_agenteval.reports.cell_block import cell_block, cell_names, comparison
+from pytest_agenteval.reports.failures import failure_lines
+from pytest_agenteval.reports.line import BAD, GOOD, PLAIN, TITLE, UNSURE, Line, plain
+from pytest_agenteval.reports.task_table import task_table
+from pytest_agenteval.reports.text_table import wrap
+from pytest_agenteval.stats.verdict import Verdict
+from pytest_agenteval.summary import CellSummary, RunSummary
+
+__all__ = ["Line", "failure_lines", "report_lines"]
+
+_INDENT = "  "
+_TASKS_NAMED = 20
+"""So many tasks that are FAIL or UNDECIDED get a line of their own under the gates; the table shows all."""
+
+_MARKUP = {Verdict.PASS: GOOD, Verdict.FAIL: BAD, Verdict.UNDECIDED: UNSURE}
+
+
+def report_lines(
+    run: RunSummary,
+    gates: Sequence[GateResult],
+    status: ExitStatus,
+    *,
+    width: int,
+    selected: tuple[int, int] | None = None,
+    notes: Sequence[str] = (),
+) -> list[Line]:
+    """The whole report.
+
+    Args:
+        run: the numbers.
+        gates: the verdicts on them, of judged tasks too.
+        status: how the session ends.
+        width: columns of the terminal; less than 60 are taken for 60.
+        selected: how many tasks of how many were selected, where a selection was made.
+        notes: what a reader should know about the run as a whole, a sentence each.
+    """
+    width = max(width, 60)
+    lines: list[Line] = []
+    for cell in run.cells:
+        verdicts = {gate.task: gate.verdict for gate in gates if gate.task is not None and gate.cell == cell.cell}
+        lines += [*task_table(cell, verdicts, width), *cell_block(cell, width), Line("")]
+    if len(run.cells) > 1:
+        together = {cell.cell: _together(gates, cell) for cell in run.cells}
+        lines += [*comparison(run.cells, together, width), Line("")]
+    if selected is not None:
+        lines.append(Line(f"{selected[0]} of {figures.plural(selected[1], 'task')} selected"))
+    for note in [*notes, *_task_notes(run)]:
+        lines += plain(wrap(f"note: {note}", width, hanging=_INDENT))
+    names = cell_names(run.cells)
+    for gate in _listed(gates):
+        name = gate.name if gate.task is None else f"{gate.task} ({gate.name})"
+        where = f" [{names[gate.cell]}]" if gate.cell in names and len(names) > 1 else ""
+        lines += _verdict_lines(gate.verdict, f"{name}{where}: {gate.reason}", width)
+    lines += _judged_tasks(gates, width)
+    markup = GOOD if status.code == OK else BAD if status.code == FAILED else UNSURE
+    bold = {**markup, **TITLE}
+    return lines + [Line(text, bold) for text in wrap(f"exit {status.code}: {status.reason}", width, hanging=_INDENT)]
+
+
+def _verdict_lines(verdict: Verdict, text: str, width: int) -> list[Line]:
+    lead = f"{verdict.value:<9} "
+    first, *others = wrap(f"{lead}{text}", width, hanging=" " * len(lead))
+    return [Line(first, _MARKUP[verdict]), *(Line(other, PLAIN) for other in others)]
+
+
+def _listed(gates: Sequence[GateResult]) -> list[GateResult]:
+    """The gates that get a line of their own: all of the suite, and the first tasks that did not pass."""
+    suite = [gate for gate in gates if gate.task is None]
+    return suite + [gate for gate in gates if gate.task is not None and gate.verdict is not Verdict.PASS][:_TASKS_NAMED]
+
+
+def _judged_tasks(gates: Sequence[GateResult], width: int) -> list[Line]:
+    judged = [gate for gate in gates if gate.task is not None]
+    if not judged:
+        return []
+    passed = [gate for gate in judged if gate.verdict is Verdict.PASS]
+    more = len(judged) - len(passed) - _TASKS_NAMED
+    count = f"{len(passed)} of {figures.plural(len(judged), 'judged task')} passed"
+    if more > 0:
+        count += f"; the table shows {more} more that did not"
+    if len(passed) == len(judged):
+        return _verdict_lines(Verdict.PASS, f"{judged[0].name}: {count}", width)
+    return plain(wrap(count, width, " " * 10, " " * 10))
+
+
+def _together(gates: Sequence[GateResult], cell: CellSummary) -> str:
+    """What all gates and judged tasks of a cell say together: the worst of their verdicts."""
+    if cell.broken:
+        return "BROKEN"
+    verdicts = {gate.verdict for gate in gates if gate.cell == cell.cell}
+    for verdict in (Verdict.FAIL, Verdict.UNDECIDED, Verdict.PASS):
+        if verdict in verdicts:
+            return verdict.value
+    return "-"
+
+
+def _task_notes(run: RunSummary) -> list[str]:
+    """The notes of the tasks, each once, with the task where it is of one and their number where it is of several."""
+    by_note: dict[str, list[str]] = {}
+    for task in run.tasks:
+        hint = [] if task.bug_hint is None or any(task.bug_hint in note for note in task.notes) else [task.bug_hint]
+        for note in [*task.notes, *hint]:
+            by_note.setdefault(note, []).append(task.task)
+    notes = []
+    for note, tasks in by_note.items():
+        of_all = len(tasks) == len(run.tasks) and len(tasks) > 1
+        who = tasks[0] if len(tasks) == 1 else figures.plural(len(tasks), "task")
+        notes.append(note if of_all else f"{who}: {note}")
+    return notes

@@ -1,0 +1,135 @@
+"""The hooks of a session that evaluates: registered only when something asked for agent tasks to run."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Generator
+from contextlib import redirect_stdout
+from io import StringIO
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_agenteval.items import AgentItem
+from pytest_agenteval.options import settings
+from pytest_agenteval.recorder import Recorder
+
+if TYPE_CHECKING:
+    from pytest_agenteval.session import AgentSession
+
+__all__ = ["Running"]
+
+
+class Running:
+    """Feeds pytest's protocol to the agent session, and reports to the recorder."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._session: AgentSession | None = None
+        self._item: pytest.Item | None = None
+        self._recorder: Recorder | None = None
+        if getattr(config.option, "reruns", None):
+            raise pytest.UsageError(
+                "--reruns would run failed attempts until they pass, which biases every estimate: "
+                "leave it out (environment errors are retried by themselves, see --agent-env-retries)"
+            )
+        if not hasattr(config, "workerinput"):
+            self._recorder = Recorder(config)
+            config.pluginmanager.register(self._recorder, "pytest_agenteval_recorder")
+
+    # -- before anything is spent --------------------------------------------------------------------
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        """With xdist the controller checks what it can: a usage error in a worker would crash it."""
+        if getattr(self._config.option, "numprocesses", None):
+            self._started(session, [])
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, Any, Any]:
+        """Start the evaluation before the first test and end it after the last, however that came."""
+        items = [item for item in session.items if isinstance(item, AgentItem)]
+        if items and not session.config.option.collectonly and not session.testsfailed:
+            self._session = self._started(session, items)
+        cancel = True
+        try:
+            result = yield
+            cancel = bool(session.shouldfail or session.shouldstop)
+            return result
+        finally:
+            if self._session is not None:
+                self._session.pump.stop(cancel=cancel)
+                if self._recorder is not None:
+                    self._recorder.add(self._session.unreported())
+
+    def _started(self, session: pytest.Session, items: list[AgentItem]) -> AgentSession | None:
+        from pytest_agenteval.engine.start import prepare, start
+        from pytest_agenteval.readiness import NotReady
+        from pytest_agenteval.session import AgentSession
+
+        try:
+            with redirect_stdout(StringIO()):  # Inspect greets, and says which images it uses
+                engine = start(settings(self._config), items, self._say)
+                if not items:
+                    return None
+                agent_session = AgentSession(session, engine)
+                agent_session.pump.run(prepare(engine))
+        except NotReady as error:
+            raise pytest.UsageError(str(error)) from None
+        if self._recorder is not None:
+            self._recorder.follow(agent_session, len(items))
+        return agent_session
+
+    def _say(self, text: str) -> None:
+        reporter = self._config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is not None:
+            reporter.write_line(text)
+
+    # -- pytest's protocol -----------------------------------------------------------------------------
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        """Arm what can be armed, before pytest's own protocol for the item."""
+        self._item = item
+        if self._session is not None:
+            self._session.pump.reach(item)
+        return (yield)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_fixture_setup(self, fixturedef: Any, request: Any) -> Generator[None, Any, Any]:
+        """Wider-scoped async fixtures of agent tasks live on the session's loop, whatever async plugin is installed."""
+        func = fixturedef.func
+        asynchronous = inspect.isasyncgenfunction(func) or inspect.iscoroutinefunction(func)
+        if asynchronous and isinstance(self._item, AgentItem) and self._session is not None:
+            pump = self._session.pump
+
+            def hosted(**arguments: Any) -> Generator[Any, None, None]:
+                yield from pump.host(func, arguments)
+
+            fixturedef.func = hosted
+        try:
+            return (yield)
+        finally:
+            fixturedef.func = func
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
+        """Give the report its record (plain JSON types: it crosses processes) and the attempts' own duration."""
+        report = yield
+        if isinstance(item, AgentItem) and call.when == "call" and item.reported is not None:
+            report.agenteval = item.reported
+            report.agenteval_undecided = call.excinfo is not None and call.excinfo.typename == "Undecided"
+            report.duration = max((a["wall_seconds"] for a in item.reported["attempts"]), default=0.0)
+            # pytest's own log section holds records of every attempt in flight; each attempt has a section of its own
+            report.sections = [(name, text) for name, text in report.sections if name != "Captured log call"]
+        return report
+
+    @pytest.hookimpl(optionalhook=True, tryfirst=True)
+    def pytest_timeout_set_timer(self, item: pytest.Item) -> bool | None:
+        """pytest-timeout's alarm would hit whichever attempts are in flight: tasks have a `time_limit` of their own."""
+        return True if isinstance(item, AgentItem) else None
+
+    def pytest_unconfigure(self) -> None:
+        """The last user of the loop is gone."""
+        if self._session is not None:
+            self._session.pump.close()

@@ -1,0 +1,189 @@
+"""The Docker daemon as this package asks it: few calls, each with a time limit, errors in one sentence.
+
+The `docker` package is used here and nowhere else. The daemon is the one the docker command line would use:
+DOCKER_HOST, else the current context.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import docker
+import docker.errors
+import requests
+from docker.context import ContextAPI
+from docker.utils import kwargs_from_env
+
+__all__ = ["Daemon", "DaemonGone", "DaemonRefused", "DaemonSilent", "SandboxSetupError", "address", "connect"]
+
+_CALL_SECONDS = 5.0
+_BUILD_SECONDS = 600  # the longest silence of a build
+_WITHOUT_DOCKER = "or rehearse without Docker by `--agent-sandbox=local`"
+
+
+class SandboxSetupError(Exception):
+    """No sandbox can be had; the message is one sentence: what is wrong, where, and what to do next."""
+
+
+class DaemonGone(SandboxSetupError):
+    """Nothing listens at the daemon's address, or it hung up."""
+
+
+class DaemonSilent(SandboxSetupError):
+    """The daemon did not answer within the time limit."""
+
+
+class DaemonRefused(SandboxSetupError):
+    """The daemon answered with an error."""
+
+
+def address() -> str:
+    """Where the daemon is, as the docker command line decides it. Raises `SandboxSetupError` for an unknown context."""
+    return str(_parameters()["base_url"])
+
+
+def _parameters() -> dict[str, Any]:
+    """The address of the daemon as `base_url`, and `tls` where it is used."""
+    parameters: dict[str, Any] = kwargs_from_env()
+    if "base_url" in parameters:
+        return parameters
+    name = os.environ.get("DOCKER_CONTEXT") or None
+    try:
+        context = ContextAPI.get_context(name)
+    except Exception as error:  # the package raises plain exceptions for malformed files of a context
+        raise SandboxSetupError(
+            f"Docker's current context cannot be read ({error}): see `docker context ls`."
+        ) from error
+    if context is None or not context.Host:
+        raise SandboxSetupError(f"Docker's context {name or ''!r} does not exist: choose one of `docker context ls`.")
+    return {"base_url": context.Host, **({"tls": context.TLSConfig} if context.TLSConfig else {})}
+
+
+@contextmanager
+def connect(seconds: float = _CALL_SECONDS) -> Iterator[Daemon]:
+    """The daemon, each call of which waits `seconds` at most for an answer.
+
+    Raises `SandboxSetupError` or one of its kinds, also for what goes wrong inside the block.
+    """
+    parameters = _parameters()
+    where = os.environ.get("DOCKER_HOST") or str(parameters["base_url"])
+    client = None
+    try:
+        client = docker.APIClient(
+            version="auto", timeout=seconds, use_ssh_client=where.startswith("ssh://"), **parameters
+        )
+        yield Daemon(client)
+    except docker.errors.APIError as error:
+        raise DaemonRefused(f"Docker's daemon at {where} refused: {error.explanation or error}.") from error
+    except (docker.errors.DockerException, requests.RequestException, OSError) as error:
+        raise _explained(error, where, seconds) from error
+    finally:
+        if client is not None:
+            client.close()
+
+
+def _explained(error: BaseException, where: str, seconds: float) -> SandboxSetupError:
+    """The sentence for a daemon that could not be asked, by what lies at the bottom of the error."""
+    chain: list[BaseException] = []
+    at: BaseException | None = error
+    while at is not None and at not in chain:
+        chain.append(at)
+        at = at.__cause__ or at.__context__
+    if any(isinstance(each, PermissionError) for each in chain):
+        return SandboxSetupError(
+            f"Docker's daemon at {where} does not let this user in: add the user to the group `docker` and log in "
+            "anew, or use rootless Docker."
+        )
+    if any(isinstance(each, requests.Timeout | TimeoutError) for each in chain):
+        return DaemonSilent(
+            f"Docker's daemon at {where} did not answer within {seconds:g} s: see whether it is busy or hangs."
+        )
+    if any(isinstance(each, OSError) and not isinstance(each, requests.RequestException) for each in chain):
+        return DaemonGone(
+            f"No Docker daemon answers at {where}: start Docker, name its address in DOCKER_HOST, {_WITHOUT_DOCKER}."
+        )
+    return SandboxSetupError(f"Docker's daemon at {where} cannot be used ({error}): see `docker info`.")
+
+
+class Daemon:
+    """What this package asks of a daemon. Mappings are the Engine API's own objects."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def version(self) -> str:
+        """The engine's version, for example `26.1.5`."""
+        return str(self._client.version()["Version"])
+
+    def info(self) -> Mapping[str, Any]:
+        """The daemon's description of itself and its machine."""
+        info: Mapping[str, Any] = self._client.info()
+        return info
+
+    def subnets(self) -> tuple[str, ...]:
+        """The subnets of all networks of this daemon."""
+        configs = (network["IPAM"].get("Config") or () for network in self._client.networks())
+        return tuple(config["Subnet"] for each in configs for config in each if config.get("Subnet"))
+
+    def image(self, name: str) -> Mapping[str, Any] | None:
+        """The image of that name or id, or None."""
+        try:
+            image: Mapping[str, Any] = self._client.inspect_image(name)
+        except docker.errors.ImageNotFound:
+            return None
+        return image
+
+    def container(self, name: str) -> Mapping[str, Any] | None:
+        """The container of that name or id, or None."""
+        try:
+            container: Mapping[str, Any] = self._client.inspect_container(name)
+        except docker.errors.NotFound:
+            return None
+        return container
+
+    def events(self) -> tuple[Mapping[str, Any], ...]:
+        """The events that the daemon remembers (its last 256, none from before it started), oldest first."""
+        return tuple(self._client.events(since=1, until=time.time(), decode=True))
+
+    def ask_registry(self, name: str) -> None:
+        """Return if the image's registry knows it; raises `DaemonRefused` or `DaemonSilent` otherwise."""
+        self._client.inspect_distribution(name)
+
+    def build(self, folder: Path, name: str, labels: Mapping[str, str]) -> None:
+        """Build the folder's Dockerfile and name the image. Raises `DaemonRefused` with the build's own error."""
+        for step in self._client.build(
+            path=str(folder), tag=name, rm=True, forcerm=True, decode=True, labels=dict(labels), timeout=_BUILD_SECONDS
+        ):
+            if "error" in step:
+                raise DaemonRefused(str(step["error"]).strip())
+
+    def import_tar(self, tar: Path, changes: Sequence[str]) -> str:
+        """The id of a new image without a name, whose files are those of the tar."""
+        answer = str(self._client.import_image(src=str(tar), changes=list(changes)))
+        last = json.loads(answer.strip().splitlines()[-1])
+        if "status" not in last:
+            raise DaemonRefused(f"Docker's daemon did not import the image: {last.get('error', answer)}.")
+        return str(last["status"])
+
+    def finish(self, image: str, script: str, name: str, changes: Sequence[str], seconds: int) -> None:
+        """Run a script as root in a container of the image and give what it leaves a name.
+
+        Raises `DaemonRefused` with the script's last words when it exits with another status than 0.
+        """
+        host = self._client.create_host_config(network_mode="none")
+        container = self._client.create_container(image, ["bash", "-ec", script], user="root", host_config=host)["Id"]
+        try:
+            self._client.start(container)
+            if self._client.wait(container, timeout=seconds)["StatusCode"] != 0:
+                words = self._client.logs(container, tail=5).decode("utf-8", "replace").split()
+                raise DaemonRefused(f"the image does not work: {' '.join(words)}")
+            repository, _, tag = name.rpartition(":")
+            self._client.commit(container, repository, tag, changes=list(changes))
+        finally:
+            self._client.remove_container(container, force=True)

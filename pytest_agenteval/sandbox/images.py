@@ -1,0 +1,175 @@
+"""The default image of a sandbox: what it is called, and how it comes to be there.
+
+Its name carries a hash over the files that define it, so a changed definition is a new image and an unchanged one is
+built once. Two ways lead to it: its Dockerfile, where a registry answers, else this host's Debian packages.
+Several processes may build at once: the daemon gives a name to a finished image only, and the last one keeps it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from pytest_agenteval.sandbox import dpkg, host_image
+from pytest_agenteval.sandbox.daemon import DaemonRefused, DaemonSilent, SandboxSetupError, address, connect
+from pytest_agenteval.sandbox.host_image import NoHostImage
+
+__all__ = [
+    "DEFAULT_IMAGE",
+    "WAYS",
+    "ImageReady",
+    "Way",
+    "definition",
+    "ensure_default_image",
+    "from_dockerfile",
+    "from_host",
+]
+
+_LABEL = "pytest-agenteval.built-from"
+_REGISTRY_SECONDS = 10.0
+_BUILD_SECONDS = 120.0
+_MACHINES = {"amd64": "x86_64", "arm64": "aarch64", "armhf": "armv7l", "ppc64el": "ppc64le"}  # Debian's -> the kernel's
+_FINISH = """
+python3 -m compileall -q /usr/lib/python3* > /dev/null || true
+python3 -c 'import ctypes, json, sqlite3, ssl'
+for command in awk diff find git grep ps sed tar which; do command -v $command > /dev/null; done
+git --version > /dev/null
+ps > /dev/null
+"""
+"""Run as root in the imported image: byte code (without it Python starts five times slower), and a try of its tools."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageReady:
+    """An image that sandboxes can be started from."""
+
+    name: str
+    id: str
+    """The daemon's id (`sha256:...`): which of the images of that name it was."""
+    built: bool
+    """Whether it was built just now."""
+    how: str
+    """What it was built from, as its label says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A way to build an image."""
+
+    source: str
+    """What it builds from, in words."""
+    build: Callable[[str], None]
+    """Build the image of that name. Raises `SandboxSetupError` or `NoHostImage` where this way is closed."""
+
+
+def definition(name: str) -> Path:
+    """The folder with the Dockerfile of one of the package's images, in a checkout or in an installed package."""
+    package = Path(__file__).resolve().parent.parent
+    folders = (package / "sandboxes_data" / name, package.parent / "sandboxes" / name)
+    for folder in folders:
+        if (folder / "Dockerfile").is_file():
+            return folder
+    raise SandboxSetupError(f"The image {name!r} is not defined at {folders[0]}: reinstall pytest-agenteval.")
+
+
+def _content_hash(files: Sequence[Path]) -> str:
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.read_bytes())
+        digest.update(b"\0")
+    return digest.hexdigest()[:12]
+
+
+DEFAULT_IMAGE = "agenteval/default:" + _content_hash(
+    [definition("default") / "Dockerfile", *(Path(str(module.__file__)) for module in (dpkg, host_image))]
+)
+"""The name of the default image of this version."""
+
+
+def from_dockerfile(name: str, folder: Path | None = None) -> None:
+    """Build the image from a Dockerfile. Raises `SandboxSetupError` when no registry has its base or it fails."""
+    folder = folder or definition("default")
+    stages = re.findall(r"^FROM\s+(\S+)", (folder / "Dockerfile").read_text("utf-8"), re.MULTILINE | re.IGNORECASE)
+    for base in stages:
+        refusal = None if base == "scratch" else _registry_refusal(address(), base)
+        if refusal:
+            raise SandboxSetupError(refusal)
+    with connect(_BUILD_SECONDS) as daemon:
+        daemon.build(folder, name, {_LABEL: "Dockerfile"})
+
+
+@cache
+def _registry_refusal(daemon_address: str, base: str) -> str | None:
+    """Why the base image cannot be had from the daemon at that address; None if it can. Asked once per process."""
+    try:
+        with connect(_REGISTRY_SECONDS) as daemon:
+            if daemon.image(base) is None:
+                daemon.ask_registry(base)
+    except (DaemonRefused, DaemonSilent) as error:
+        return f"no registry gave {base} ({str(error).rstrip('.')})"
+    return None
+
+
+def from_host(name: str, host: host_image.Host | None = None) -> None:
+    """Build the image from this host's packages.
+
+    Raises `NoHostImage` where the host cannot give it, `SandboxSetupError` where the result does not work.
+    """
+    with tempfile.TemporaryDirectory(prefix="agenteval-image-") as folder, connect(_BUILD_SECONDS) as daemon:
+        tar = Path(folder) / "image.tar"
+        architecture = host_image.write_tar(tar, host)
+        machine, wanted = _MACHINES.get(architecture, architecture), str(daemon.info()["Architecture"])
+        if machine != wanted:
+            raise NoHostImage(f"this host's packages are for {machine}, and the daemon's machine is {wanted}")
+        label = f'LABEL {_LABEL}="packages of the host"'
+        bare = daemon.import_tar(tar, host_image.CHANGES)
+        daemon.finish(bare, _FINISH, name, (*host_image.CHANGES, label), seconds=int(_BUILD_SECONDS))
+
+
+WAYS = (Way("its Dockerfile", from_dockerfile), Way("this host's packages", from_host))
+"""The ways to the default image, the preferred one first."""
+
+
+def ensure_default_image(
+    say: Callable[[str], None], *, name: str = DEFAULT_IMAGE, ways: Sequence[Way] = WAYS
+) -> ImageReady:
+    """The default image, built if it is missing.
+
+    `say` gets a line before a build begins and one when it is done. Raises `SandboxSetupError` when no way leads to it.
+    """
+    present = _find(name, built=False)
+    if present is not None:
+        return present
+    say(f"sandbox image {name} is missing: building it, once")
+    closed = []
+    for way in ways:
+        start = time.monotonic()
+        try:
+            way.build(name)
+        except (SandboxSetupError, NoHostImage) as error:
+            closed.append(f"from {way.source}: {str(error).rstrip('.')}")
+            continue
+        ready = _find(name, built=True)
+        if ready is not None:
+            say(f"sandbox image {name} built from {way.source} in {time.monotonic() - start:.0f} s")
+            return ready
+        closed.append(f"from {way.source}: it was gone after the build")
+    raise SandboxSetupError(
+        f"The sandbox image {name} cannot be built ({'; '.join(closed)}): give this machine a registry, "
+        "or `docker load` the image here from one that has it."
+    )
+
+
+def _find(name: str, *, built: bool) -> ImageReady | None:
+    with connect() as daemon:
+        image = daemon.image(name)
+    if image is None:
+        return None
+    labels = image["Config"].get("Labels") or {}
+    return ImageReady(name, str(image["Id"]), built, str(labels.get(_LABEL, "unknown")))

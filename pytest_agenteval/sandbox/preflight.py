@@ -1,0 +1,138 @@
+"""Whether sandboxes can be had at all: asked before any money is spent, and quick when all is well."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from ipaddress import IPv4Network, ip_network
+from pathlib import Path
+
+from pytest_agenteval.sandbox.daemon import SandboxSetupError, address, connect
+from pytest_agenteval.sandbox.images import ImageReady, ensure_default_image
+
+__all__ = ["COMPOSE_FLOOR", "DEFAULT_POOLS", "ENGINE_FLOOR", "Needs", "Pool", "Ready", "free_networks", "preflight"]
+
+ENGINE_FLOOR = (24, 0, 6)
+"""The oldest Docker Engine that Inspect's sandboxes work with."""
+COMPOSE_FLOOR = (2, 21, 0)
+"""The oldest Docker Compose that Inspect's sandboxes work with."""
+
+_COMMAND_SECONDS = 10
+_FREE_ENOUGH = 64  # counting on is of no use
+Pool = tuple[str, int]
+"""A range of addresses and the prefix length of the networks the daemon cuts from it."""
+DEFAULT_POOLS: tuple[Pool, ...] = (
+    *((f"172.{second}.0.0/16", 16) for second in (17, 18, 19)),
+    *((f"172.{second}.0.0/14", 16) for second in (20, 24, 28)),
+    ("192.168.0.0/16", 20),
+)
+"""What an engine cuts its networks from unless `default-address-pools` is set (moby's libnetwork/ipamutils)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a run wants of Docker."""
+
+    compose: bool
+    """Whether sandboxes are started by Docker Compose."""
+    networks: int = 0
+    """How many networks are to exist at once: none for sandboxes without network or on the default bridge."""
+    default_image: bool = True
+    """Whether any sandbox is started from the default image."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """What the preflight found."""
+
+    address: str
+    engine: str
+    image: ImageReady | None
+    """The default image, where it is needed."""
+
+
+def preflight(needs: Needs, say: Callable[[str], None]) -> Ready:
+    """Check all that sandboxes need; builds the default image if it is missing.
+
+    Raises `SandboxSetupError`: one sentence with what is wrong and what to do next.
+    """
+    where = address()
+    with connect() as daemon:
+        engine = daemon.version()
+        _at_least(ENGINE_FLOOR, engine, f"Docker Engine {engine} at {where}", "upgrade Docker Engine")
+        if needs.networks:
+            pools = [(pool["Base"], pool["Size"]) for pool in daemon.info().get("DefaultAddressPools") or ()]
+            taken = (*daemon.subnets(), *(_routes() if where.startswith("unix:") else ()))
+            free = free_networks(pools or DEFAULT_POOLS, taken)
+            if free < needs.networks:
+                raise SandboxSetupError(
+                    f"Docker at {where} has addresses for {free} more networks, the run needs {needs.networks}: lower "
+                    "--agent-concurrency, run `docker network prune`, or widen the daemon's `default-address-pools`."
+                )
+    if needs.compose:
+        _check_compose()
+    image = ensure_default_image(say) if needs.default_image else None
+    return Ready(where, engine, image)
+
+
+def free_networks(pools: Iterable[Pool], taken: Iterable[str]) -> int:
+    """How many more networks can be cut from the pools (counted to 64), given the subnets taken. IPv6 is left out."""
+    used = [net for net in map(_network, taken) if net is not None and net.prefixlen > 0]
+    free = 0
+    for base, size in pools:
+        pool = _network(base)
+        for candidate in pool.subnets(new_prefix=max(size, pool.prefixlen)) if pool else ():
+            free += not any(candidate.overlaps(net) for net in used)
+            if free >= _FREE_ENOUGH:
+                return free
+    return free
+
+
+def _network(text: str) -> IPv4Network | None:
+    network = ip_network(text, strict=False)
+    return network if isinstance(network, IPv4Network) else None
+
+
+def _routes() -> tuple[str, ...]:
+    """The networks this machine has routes to: the daemon avoids them. Empty where the kernel does not tell."""
+    try:
+        lines = Path("/proc/net/route").read_text("ascii").splitlines()[1:]
+    except OSError:
+        return ()
+    fields = (line.split() for line in lines)
+    return tuple(f"{_dotted(words[1])}/{_dotted(words[7])}" for words in fields if len(words) > 7)
+
+
+def _dotted(little_endian: str) -> str:
+    return ".".join(str(byte) for byte in reversed(bytes.fromhex(little_endian)))
+
+
+def _check_compose() -> None:
+    if shutil.which("docker") is None:
+        raise SandboxSetupError(
+            "The command `docker` is not on the PATH, and sandboxes of the provider `docker` are started by it: "
+            "install the Docker command line with its Compose plugin."
+        )
+    command = ("docker", "compose", "version", "--format", "json")
+    try:
+        done = subprocess.run(
+            command, check=True, capture_output=True, text=True, timeout=_COMMAND_SECONDS, stdin=subprocess.DEVNULL
+        )
+        version = str(json.loads(done.stdout)["version"])
+    except (OSError, subprocess.SubprocessError, ValueError, LookupError) as error:
+        raise SandboxSetupError(
+            f"`{' '.join(command)}` did not work, so sandboxes of the provider `docker` cannot be started: install the "
+            "Docker Compose plugin, version 2.21 or later."
+        ) from error
+    _at_least(COMPOSE_FLOOR, version, f"Docker Compose {version}", "upgrade the Docker Compose plugin")
+
+
+def _at_least(floor: tuple[int, int, int], version: str, what: str, todo: str) -> None:
+    """Raise when the version is older; one that has no numbers at its beginning is let pass."""
+    found = re.match(r"v?(\d+)\.(\d+)(?:\.(\d+))?", version)
+    if found and tuple(int(part or 0) for part in found.groups()) < floor:
+        raise SandboxSetupError(f"{what} is older than {'.'.join(map(str, floor))}: {todo}.")

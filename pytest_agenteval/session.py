@@ -1,0 +1,115 @@
+"""One pytest session of agent tasks: from an item that pytest reaches to the record and the report of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from pytest_agenteval.gates import GateSettings, Verdict, judge_task
+from pytest_agenteval.items import SESSION, AgentItem
+from pytest_agenteval.options import Settings, settings
+from pytest_agenteval.outcomes import Cause, Outcome
+from pytest_agenteval.pump import Engine, Finished, Pump
+from pytest_agenteval.records import AttemptRecord, Cell, TaskRecord, to_json
+from pytest_agenteval.reports.terminal import failure_lines
+from pytest_agenteval.task_summary import summarize_task
+
+__all__ = ["AgentSession", "Undecided", "gate_settings"]
+
+
+class Undecided(pytest.skip.Exception):
+    """The task has no verdict: attempts are missing. For pytest it is neither a pass nor a failure."""
+
+
+def gate_settings(asked: Settings) -> GateSettings:
+    """The thresholds among the settings."""
+    return GateSettings(
+        min_pass_at_1=asked.min_pass_at_1,
+        min_pass_k=asked.min_pass_k,
+        max_cost=asked.max_cost,
+        max_cost_per_attempt=asked.max_cost_per_attempt,
+        max_env_error_rate=asked.max_env_error_rate,
+        max_tool_failure_rate=asked.max_tool_failure_rate,
+    )
+
+
+class AgentSession:
+    """Runs agent tasks for pytest and keeps what they did."""
+
+    def __init__(self, session: pytest.Session, engine: Engine) -> None:
+        self.pump = Pump(session, engine)
+        self._settings = settings(session.config)
+        self._gates = gate_settings(self._settings)
+        session.config.stash[SESSION] = self
+
+    def finish(self, item: AgentItem) -> None:
+        """Wait for a task's attempts, attach its record to the item, and end as its verdict says.
+
+        Raises:
+            BaseException: of the first attempt that broke or failed, with its own traceback, where the task fails.
+            Undecided: attempts are missing and could turn the verdict.
+            pytest.skip.Exception: the task skipped itself.
+        """
+        finished = self.pump.finished(item)
+        record = self.record(item, finished)
+        item.reported = to_json(record)
+        summary = summarize_task(record)
+        item.user_properties += [
+            ("agent_attempts", record.n),
+            ("agent_passes", record.passes),
+            *((name, value) for name, value in (
+                ("agent_pass_at_1", summary.pass_at_1),
+                (f"agent_pass_hat_{record.k}", summary.pass_hat_k),
+                ("agent_cost_usd", record.cost),
+            ) if value is not None),
+        ]  # fmt: skip
+        for one in finished:
+            for name, text in one.capture.sections() if one.capture is not None else ():
+                item.add_report_section("call", f"{name} (attempt {one.record.number})", text)
+        if lines := failure_lines(record):
+            item.add_report_section("call", "agent evaluation", "\n".join(line.text for line in lines))
+        _raise_first(finished, Outcome.SKIPPED)
+        _raise_first(finished, Outcome.BROKEN)
+        result = judge_task(summary, self._gates)
+        if result is not None and result.verdict is Verdict.FAIL:
+            _raise_first(finished, Outcome.FAILED, Outcome.LIMIT)
+            pytest.fail(result.reason, pytrace=False)
+        if result is not None and result.verdict is Verdict.UNDECIDED:
+            raise Undecided(f"undecided: {result.reason}")
+        if record.n == 0:
+            raise Undecided("undecided: no attempt could be evaluated")
+
+    def record(self, item: AgentItem, finished: Sequence[Finished]) -> TaskRecord:
+        """All that is known of a task; attempts that never came are recorded as not run."""
+        known = {one.record.number: one.record for one in finished}
+        k = self._settings.k
+        attempts = tuple(
+            known.get(n, AttemptRecord(n, Outcome.NOT_RUN, Cause.CANCELLED, "the run was stopped"))
+            for n in range(1, k + 1)
+        )
+        return TaskRecord(
+            task=item.nodeid,
+            cell=Cell(item.model or "none", "react" if item.plan.uses_ours("agent") else "own agent"),
+            k=k,
+            attempts=attempts,
+            min_pass_rate=item.options.min_pass_rate,
+            notes=("not isolated",) if self._settings.sandbox == "local" else (),
+        )
+
+    def unreported(self) -> list[TaskRecord]:
+        """Records of tasks that pytest did not come to report, because the session was stopped."""
+        return [self.record(item, finished) for item, finished in self.pump.unfinished() if finished]
+
+
+def _raise_first(finished: Sequence[Finished], *outcomes: Outcome) -> None:
+    for one in finished:
+        if one.record.outcome in outcomes:
+            error = one.ending.error if one.ending is not None else None
+            if error is None:
+                pytest.fail(f"attempt {one.record.number}: {one.record.message}", pytrace=False)
+            if isinstance(error, KeyboardInterrupt | SystemExit):  # a body's own must not end pytest
+                pytest.fail(f"attempt {one.record.number} raised {error!r}", pytrace=False)
+            raise error
+
+

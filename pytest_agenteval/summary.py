@@ -1,0 +1,192 @@
+"""What the records of a run add up to, per cell and for the run: the numbers, before anybody judges them.
+
+A skipped task is counted and left out of every estimate of its cell. Attempts that were wanted and do not count in n
+(missing and broken ones) stay in sight: worst and best case are taken over them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from pytest_agenteval.cost import Cost
+from pytest_agenteval.outcomes import Cause, Outcome
+from pytest_agenteval.records import Cell, TaskRecord
+from pytest_agenteval.stats.estimators import SuiteEstimate, pass_hat_curve, suite_pass_at_1, suite_pass_hat_k
+from pytest_agenteval.stats.missing import MissingRange, pass_at_1_range, pass_hat_k_range
+from pytest_agenteval.task_summary import EnvironmentErrors, TaskSummary, ToolCallFailures, summarize_task
+
+__all__ = ["CellSummary", "RunSummary", "TaskSummary", "summarize"]
+
+
+@dataclass(frozen=True, slots=True)
+class CellSummary:
+    """All tasks of one model in one scaffold. Estimates are averages over tasks; every task weighs the same."""
+
+    cell: Cell
+    k: int
+    """The largest k among the tasks."""
+    tasks: tuple[TaskSummary, ...]
+    """In the order of their records."""
+    pass_at_1: SuiteEstimate
+    pass_hat_k: SuiteEstimate
+    gap: float | None
+    """pass@1 minus pass^k, both over the tasks that have a pass^k; None where no task has one."""
+    curve: tuple[SuiteEstimate, ...]
+    """pass^1 to pass^k, each over the tasks with enough attempts for it."""
+    pass_at_1_range: MissingRange
+    """pass@1 had every unmeasured attempt failed, and had every one passed."""
+    pass_hat_k_range: MissingRange
+    """The same for pass^k."""
+    skipped: int
+    """Tasks that are skipped."""
+    attempts: int
+    """Attempts that count, of tasks that are not skipped."""
+    passes: int
+    reliable: int
+    """Tasks of which all of at least k attempts passed."""
+    broken: int
+    """Broken attempts."""
+    missing: int
+    """Missing attempts."""
+    not_run: int
+    """Missing attempts that never ran to an end; the others are environment errors."""
+    decided: int
+    """Attempts that did not run because every verdict was already fixed."""
+    unmeasured: int
+    """Wanted attempts that do not count in n."""
+    tool_calls: int
+    """Of the attempts that count, like the failures and exits below."""
+    tool_failures: tuple[ToolCallFailures, ...]
+    """The most frequent first."""
+    nonzero_exits: int
+    environment_errors: EnvironmentErrors
+    cost: Cost
+    """Everything: retries and attempts that do not count included."""
+    own_cost: Cost
+    """The attempts that count, each without its earlier tries: what the agent itself spent."""
+
+    @property
+    def tool_failure_count(self) -> int:
+        """All tool-call failures."""
+        return sum(failures.count for failures in self.tool_failures)
+
+    @property
+    def tool_failure_rate(self) -> float | None:
+        """The share of the tool calls that failed, or None where no tool was called."""
+        return self.tool_failure_count / self.tool_calls if self.tool_calls else None
+
+    @property
+    def cost_per_attempt(self) -> Cost | None:
+        """Everything the cell cost, by attempts that count; None without any."""
+        return self.cost.per(self.attempts)
+
+    @property
+    def cost_per_success(self) -> Cost | None:
+        """Everything the cell cost, by attempts that passed; None without any."""
+        return self.cost.per(self.passes)
+
+    @property
+    def cost_per_reliable_task(self) -> Cost | None:
+        """Everything the cell cost, by tasks that passed all k attempts; None without any."""
+        return self.cost.per(self.reliable)
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """The whole run."""
+
+    cells: tuple[CellSummary, ...]
+    """In the order of their first records."""
+    incomplete: tuple[str, ...]
+    """Why the run did less than was asked of it, a phrase each; empty where it did everything."""
+
+    @property
+    def tasks(self) -> tuple[TaskSummary, ...]:
+        """All tasks of all cells."""
+        return tuple(task for cell in self.cells for task in cell.tasks)
+
+    @property
+    def evaluated(self) -> int:
+        """How many tasks, counted per cell, are not skipped and have an attempt that counts."""
+        return sum(task.n > 0 for task in self.tasks if not task.skipped)
+
+    @property
+    def broken(self) -> int:
+        """How many attempts are broken."""
+        return sum(cell.broken for cell in self.cells)
+
+    @property
+    def budget_stopped(self) -> int:
+        """How many attempts did not run to an end because the run's budget was spent."""
+        return sum(attempt.cause is Cause.BUDGET for task in self.tasks for attempt in task.missing)
+
+    @property
+    def cost(self) -> Cost:
+        """Everything the run cost."""
+        return Cost.of(cell.cost for cell in self.cells)
+
+
+def summarize(records: Sequence[TaskRecord]) -> RunSummary:
+    """Everything a gate or a report needs to know about a run."""
+    by_cell: dict[Cell, list[TaskSummary]] = {}
+    for record in records:
+        by_cell.setdefault(record.cell, []).append(summarize_task(record))
+    cells = tuple(_summarize_cell(cell, tuple(tasks)) for cell, tasks in by_cell.items())
+    return RunSummary(cells, _incomplete(task for cell in cells for task in cell.tasks))
+
+
+def _summarize_cell(cell: Cell, tasks: tuple[TaskSummary, ...]) -> CellSummary:
+    kept = [task for task in tasks if not task.skipped]
+    k = max(task.k for task in tasks)
+    counts = [(task.n, task.passes) for task in kept]
+    wanted = [(task.n, task.passes, task.unmeasured) for task in kept]
+    # A task with a smaller k of its own says nothing about the attempts between its k and the cell's: they are open.
+    wanted_of_k = [(n, c, max(u, k - n)) for n, c, u in wanted]
+    at_1, hat_k = suite_pass_at_1(counts), suite_pass_hat_k(counts, k)
+    at_1_where_hat_k = suite_pass_at_1([(n, c) for n, c in counts if n >= k])
+    missing = [attempt for task in kept for attempt in task.missing]
+    failures: Counter[tuple[str, str]] = Counter()
+    for task in kept:
+        failures.update({(failed.tool, failed.type): failed.count for failed in task.tool_failures})
+    return CellSummary(
+        cell=cell,
+        k=k,
+        tasks=tasks,
+        pass_at_1=at_1,
+        pass_hat_k=hat_k,
+        gap=None if hat_k.value is None or at_1_where_hat_k.value is None else at_1_where_hat_k.value - hat_k.value,
+        curve=pass_hat_curve(counts, k),
+        pass_at_1_range=pass_at_1_range(wanted),
+        pass_hat_k_range=pass_hat_k_range(wanted_of_k, k),
+        skipped=len(tasks) - len(kept),
+        attempts=sum(task.n for task in kept),
+        passes=sum(task.passes for task in kept),
+        reliable=sum(task.n >= k and task.passes == task.n for task in kept),
+        broken=sum(len(task.broken) for task in tasks),
+        missing=len(missing),
+        not_run=sum(attempt.outcome is Outcome.NOT_RUN for attempt in missing),
+        decided=sum(task.decided for task in kept),
+        unmeasured=sum(task.unmeasured for task in kept),
+        tool_calls=sum(task.tool_calls for task in kept),
+        tool_failures=ToolCallFailures.of(failures),
+        nonzero_exits=sum(task.nonzero_exits for task in kept),
+        environment_errors=EnvironmentErrors.of(task.environment_errors for task in tasks),
+        cost=Cost.of(task.cost for task in tasks),
+        own_cost=Cost.of(task.own_cost for task in kept),
+    )
+
+
+def _incomplete(tasks: Iterable[TaskSummary]) -> tuple[str, ...]:
+    causes = Counter(attempt.cause for task in tasks for attempt in task.missing if attempt.outcome is Outcome.NOT_RUN)
+    phrases = []
+    for cause, count in causes.items():
+        what = f"{count} {'attempt' if count == 1 else 'attempts'}"
+        if cause is Cause.BUDGET:
+            phrases.append(f"the run's budget was spent before {what} had run")
+        elif cause is Cause.CANCELLED:
+            phrases.append(f"{what} {'was' if count == 1 else 'were'} cancelled")
+        else:
+            phrases.append(f"{what} did not run")
+    return tuple(phrases)

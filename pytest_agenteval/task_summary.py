@@ -1,0 +1,198 @@
+"""What the record of one task adds up to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from pytest_agenteval.cost import Cost
+from pytest_agenteval.outcomes import Cause, Outcome
+from pytest_agenteval.records import AttemptRecord, Cell, TaskRecord
+from pytest_agenteval.stats.estimators import pass_hat_k
+
+__all__ = ["EnvironmentErrors", "MissingAttempt", "TaskSummary", "ToolCallFailures", "bug_hint", "summarize_task"]
+
+_ASSERTIONS = ("AssertionError", "Failed")
+"""The exceptions by which a test says that the agent did not solve the task; `Failed` is pytest.fail's."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallFailures:
+    """How often calls of one tool failed in one way."""
+
+    tool: str
+    type: str
+    """Inspect's type of the failure: parsing, timeout, permission, ..."""
+    count: int
+
+    @staticmethod
+    def of(counts: Mapping[tuple[str, str], int]) -> tuple[ToolCallFailures, ...]:
+        """Counts by tool and type, the largest first."""
+        ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+        return tuple(ToolCallFailures(tool, kind, count) for (tool, kind), count in ordered)
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentErrors:
+    """How many tries of attempts ended in an environment error."""
+
+    retried: int = 0
+    """Tries that were repeated in a fresh sandbox."""
+    stayed: int = 0
+    """Attempts that ended in an environment error."""
+    tries: int = 0
+    """All tries that ran to an end, whatever it was."""
+
+    @property
+    def count(self) -> int:
+        """Tries that ended in an environment error, repeated or not."""
+        return self.retried + self.stayed
+
+    @property
+    def rate(self) -> float | None:
+        """The share of the tries, or None where nothing ran."""
+        return self.count / self.tries if self.tries else None
+
+    @classmethod
+    def of(cls, errors: Iterable[EnvironmentErrors]) -> EnvironmentErrors:
+        """The sum."""
+        parts = list(errors)
+        return cls(sum(p.retried for p in parts), sum(p.stayed for p in parts), sum(p.tries for p in parts))
+
+
+@dataclass(frozen=True, slots=True)
+class MissingAttempt:
+    """An attempt that was wanted and says nothing about the agent."""
+
+    number: int
+    outcome: Outcome
+    cause: Cause | None
+    """None where it is not recorded, too."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSummary:
+    """One task in one cell."""
+
+    task: str
+    cell: Cell
+    k: int
+    n: int
+    """Attempts that count."""
+    passes: int
+    pass_at_1: float | None
+    """None where no attempt counts."""
+    pass_hat_k: float | None
+    """None where n < k."""
+    min_pass_rate: float | None
+    skipped: bool
+    missing: tuple[MissingAttempt, ...]
+    """Empty for a skipped task: nothing was wanted of it."""
+    broken: tuple[int, ...]
+    """The numbers of the broken attempts."""
+    decided: int
+    """Attempts that did not run because every verdict was already fixed; they are not missing."""
+    unmeasured: int
+    """Wanted attempts that do not count in n, for whatever reason: each could have passed or failed."""
+    tool_calls: int
+    """Of the attempts that count, like the failures and exits below."""
+    tool_failures: tuple[ToolCallFailures, ...]
+    """The most frequent first."""
+    nonzero_exits: int
+    """Commands that ran and ended with a non-zero exit status, which is often no failure."""
+    environment_errors: EnvironmentErrors
+    cost: Cost
+    """Everything: retries and attempts that do not count included."""
+    own_cost: Cost
+    """The attempts that count, each without its earlier tries: what the agent itself spent."""
+    bug_hint: str | None
+    notes: tuple[str, ...]
+
+    @property
+    def tool_failure_count(self) -> int:
+        """All tool-call failures."""
+        return sum(failures.count for failures in self.tool_failures)
+
+    @property
+    def reliable(self) -> bool:
+        """Whether all of at least k attempts passed."""
+        return not self.skipped and self.n >= self.k and self.passes == self.n
+
+    @property
+    def mixed(self) -> bool:
+        """Whether some attempts passed and some did not."""
+        return 0 < self.passes < self.n
+
+    @property
+    def cost_per_attempt(self) -> Cost | None:
+        """Everything the task cost, by attempts that count; None without any."""
+        return self.cost.per(self.n)
+
+
+def summarize_task(record: TaskRecord) -> TaskSummary:
+    """The numbers of one task."""
+    attempts = record.attempts
+    counted = [attempt for attempt in attempts if attempt.outcome.counts]
+    calls = [call for attempt in counted for call in attempt.tool_calls]
+    n, passes, skipped = record.n, record.passes, record.skipped
+    return TaskSummary(
+        task=record.task,
+        cell=record.cell,
+        k=record.k,
+        n=n,
+        passes=passes,
+        pass_at_1=passes / n if n else None,
+        pass_hat_k=pass_hat_k(n, passes, record.k),
+        min_pass_rate=record.min_pass_rate,
+        skipped=skipped,
+        missing=() if skipped else _missing(record),
+        broken=tuple(attempt.number for attempt in attempts if attempt.outcome is Outcome.BROKEN),
+        decided=sum(_decided(attempt) for attempt in attempts),
+        unmeasured=0 if skipped else max(record.k, len(attempts)) - n,
+        tool_calls=len(calls),
+        tool_failures=ToolCallFailures.of(Counter((call.tool, call.error) for call in calls if call.error is not None)),
+        nonzero_exits=sum(call.error is None and call.exit_code not in (None, 0) for call in calls),
+        environment_errors=_environment_errors(attempts),
+        cost=Cost.of(Cost.of_attempt(attempt) for attempt in attempts),
+        own_cost=Cost.of(Cost.of_try(attempt) for attempt in counted),
+        bug_hint=bug_hint(record),
+        notes=record.notes,
+    )
+
+
+def bug_hint(record: TaskRecord) -> str | None:
+    """A sentence where all attempts, two at least, failed with the same non-assertion exception on the same line."""
+    counted = [attempt for attempt in record.attempts if attempt.outcome.counts]
+    signs = {(attempt.exception, attempt.where) for attempt in counted}
+    blameless = all(a.outcome is Outcome.FAILED and a.cause is not Cause.SANDBOX_EXHAUSTED for a in counted)
+    if len(counted) < 2 or len(signs) > 1 or not blameless:
+        return None
+    exception, where = signs.pop()
+    if exception is None or where is None or exception.rpartition(".")[2] in _ASSERTIONS:
+        return None
+    return f"looks like a bug in the test: {exception} at {where} in every attempt"
+
+
+def _decided(attempt: AttemptRecord) -> bool:
+    return attempt.outcome is Outcome.NOT_RUN and attempt.cause == "decided"
+
+
+def _missing(record: TaskRecord) -> tuple[MissingAttempt, ...]:
+    missing = [
+        MissingAttempt(attempt.number, attempt.outcome, attempt.cause)
+        for attempt in record.attempts
+        if attempt.outcome.missing and not _decided(attempt)
+    ]
+    recorded = {attempt.number for attempt in record.attempts}
+    lost = [MissingAttempt(i, Outcome.NOT_RUN, None) for i in range(1, record.k + 1) if i not in recorded]
+    return tuple(sorted(missing + lost, key=lambda attempt: attempt.number))
+
+
+def _environment_errors(attempts: Iterable[AttemptRecord]) -> EnvironmentErrors:
+    retried = stayed = ended = 0
+    for attempt in attempts:
+        retried += len(attempt.retries)
+        stayed += attempt.outcome is Outcome.ENVIRONMENT_ERROR
+        ended += attempt.outcome not in (Outcome.NOT_RUN, Outcome.SKIPPED)
+    return EnvironmentErrors(retried, stayed, retried + ended)

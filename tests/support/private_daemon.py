@@ -1,0 +1,52 @@
+"""A Docker daemon of a test's own, that may be stopped and started without harm to anybody else's containers."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from pathlib import Path
+
+import docker
+
+__all__ = ["PrivateDaemon"]
+
+
+class PrivateDaemon:
+    """A `dockerd` below `folder` (keep its path short: a socket's is at most 107 bytes). Needs root."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.address = f"unix://{folder}/d.sock"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        command = (
+            *("dockerd", "--host", self.address, "--pidfile", f"{self.folder}/d.pid"),
+            *("--data-root", f"{self.folder}/data", "--exec-root", f"{self.folder}/exec"),
+            *("--bridge", "none", "--iptables=false", "--ip6tables=false"),
+        )
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                client = self.client()
+            except docker.errors.DockerException:
+                if time.monotonic() > deadline or self._process.poll() is not None:
+                    raise RuntimeError((self.folder / "log").read_text("utf-8")) from None
+                time.sleep(0.1)
+            else:
+                client.close()
+                return
+
+    def stop(self) -> None:
+        """End it in an orderly way, with its containers."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(60)
+            self._process = None
+
+    def client(self) -> docker.DockerClient:
+        """A client of it; the caller closes it."""
+        return docker.DockerClient(base_url=self.address, version="auto", timeout=60)
