@@ -38,6 +38,10 @@ class Attempt:
         """The agent's own limit that it has run into."""
         self.stopped: Cause | None = None
         """Why the run does not let this attempt go on (the run's budget is spent), or None."""
+        self.timed_out_by: Cause | None = None
+        """Whose doing it was that the time of an own agent was up."""
+        self.on_agent_start: Callable[[], None] = lambda: None
+        """Called once, when the agent begins."""
         self._grading_time_limit = grading_time_limit
         self._deadline: asyncio.Timeout | None = None
         self._thread: AttemptThread | None = None
@@ -56,9 +60,17 @@ class Attempt:
 
     def agent_begins(self) -> None:
         """The agent takes over: its own limits hold now, not the grading time-out."""
-        self.agent_started = True
+        first, self.agent_started = not self.agent_started, True
         if self._deadline is not None:
             self._deadline.reschedule(None)
+        if first:
+            self.on_agent_start()
+
+    def out_of_time(self, cause: Cause) -> None:
+        """The time of an own agent is up and its body ends here: by its own TIME, or for a fault of the PROVIDER."""
+        self.timed_out_by = cause
+        if self._deadline is not None:
+            self._deadline.reschedule(asyncio.get_running_loop().time())
 
     def agent_ends(self) -> None:
         """The test takes over again and has the grading time-out for its checks."""
@@ -121,14 +133,15 @@ async def run_attempt(
         pytest.exit.Exception: the body asked pytest to stop.
     """
     exits = AsyncExitStack()
-    phase, error = Phase.SETUP, None
+    phase = Phase.SETUP
+    error: BaseException | None = None
     thread = None if item.asynchronous else AttemptThread(f"attempt {attempt.number} of {item.name}")
     attempt._thread = thread
     call: Caller = thread or _call_here
     timed_out = False
     try:
         async with asyncio.timeout(item.options.grading_time_limit) as attempt._deadline:
-            resolver = Resolver(item, shared, provided | {"attempt": lambda: attempt}, call, exits)
+            resolver = Resolver(item, shared, {**provided, "attempt": lambda: attempt}, call, exits)
             arguments = await resolver.set_up()
             phase = Phase.BODY
             with limits():
@@ -143,9 +156,9 @@ async def run_attempt(
     teardown_error = await _tear_down(exits)
     if thread is not None:
         thread.close()
-    for raised in (error, teardown_error):
-        if isinstance(raised, asyncio.CancelledError | pytest.exit.Exception):
-            raise raised
+    for ended_by in (error, teardown_error):
+        if isinstance(ended_by, asyncio.CancelledError | pytest.exit.Exception):
+            raise ended_by
     if timed_out:
         return _timed_out(item, attempt, phase, error)
     return _classified(item, attempt, phase, error, teardown_error, faults)
@@ -171,6 +184,9 @@ def _timed_out(item: AgentItem, attempt: Attempt, phase: Phase, error: BaseExcep
     where = where_in_suite(error, item) if error is not None else None
     if phase is Phase.SETUP or not attempt.agent_started:
         return Ending(Outcome.BROKEN, Cause.SETUP, error, f"no agent had started after {seconds:g} s", where)
+    if attempt.timed_out_by is not None:
+        outcome = Outcome.LIMIT if attempt.timed_out_by is Cause.TIME else Outcome.ENVIRONMENT_ERROR
+        return Ending(outcome, attempt.timed_out_by, error, f"the agent's {item.options.time_limit} s were up", where)
     message = f"the checks after the agent took longer than {seconds:g} s"
     return Ending(Outcome.FAILED, Cause.GRADING_TIME, error, message, where)
 

@@ -45,12 +45,12 @@ def dollars(amount: float) -> str:
     if amount == 0:
         return "$0"
     size = abs(amount)
-    if size >= 100:
+    if size >= 99.995:
         return f"${amount:,.0f}"
-    if size >= 0.995:
+    if size >= 0.9995:
         return f"${amount:.2f}"
     for digits in range(3, 9):
-        if size >= 0.995 * 10.0 ** (2 - digits):
+        if size >= 0.9995 * 10.0 ** (2 - digits):
             return f"${amount:.{digits}f}"
     return f"${amount:.1e}"
 

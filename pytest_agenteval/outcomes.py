@@ -46,6 +46,8 @@ class Cause(StrEnum):
     """The run's `--max-cost` could not pay for the next model call."""
     CANCELLED = "cancelled"
     """The run was stopped: Ctrl-C, `-x`, `pytest.exit`."""
+    DECIDED = "decided"
+    """Every verdict was already fixed without it."""
     SANDBOX = "sandbox"
     """The sandbox could not start, or was lost or removed from outside."""
     PROVIDER = "provider"

@@ -192,7 +192,8 @@ def from_json(data: Any) -> TaskRecord:
     Raises:
         pydantic.ValidationError: the data is not such a record.
     """
-    return _adapter().validate_python(data)
+    record: TaskRecord = _adapter().validate_python(data)
+    return record
 
 
 def _adapter() -> Any:

@@ -18,7 +18,10 @@ from pytest_agenteval.task_summary import summarize_task
 __all__ = ["AgentSession", "Undecided", "gate_settings"]
 
 
-class Undecided(pytest.skip.Exception):
+_Skipped: type[BaseException] = pytest.skip.Exception
+
+
+class Undecided(_Skipped):  # type: ignore[misc, valid-type]
     """The task has no verdict: attempts are missing. For pytest it is neither a pass nor a failure."""
 
 

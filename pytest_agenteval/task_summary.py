@@ -175,7 +175,7 @@ def bug_hint(record: TaskRecord) -> str | None:
 
 
 def _decided(attempt: AttemptRecord) -> bool:
-    return attempt.outcome is Outcome.NOT_RUN and attempt.cause == "decided"
+    return attempt.outcome is Outcome.NOT_RUN and attempt.cause is Cause.DECIDED
 
 
 def _missing(record: TaskRecord) -> tuple[MissingAttempt, ...]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
 import anyio
@@ -16,12 +16,12 @@ from inspect_ai.tool import Tool, ToolDef, ToolSource, bash
 from inspect_ai.util import Limit, LimitExceededError, apply_limits, span, token_limit, turn_limit, working_limit
 
 from pytest_agenteval.engine.evidence import model_calls, tool_calls
-from pytest_agenteval.engine.faults import limit_cause
+from pytest_agenteval.engine.faults import ProviderSilent, limit_cause, provider_to_blame
 from pytest_agenteval.engine.meter import CallMeter
 from pytest_agenteval.outcomes import Cause
 from pytest_agenteval.records import ToolCall, add_costs
 
-__all__ = ["Agent", "AgentResult", "agent_limits"]
+__all__ = ["Agent", "AgentResult", "agent_limits", "own_agent_limits"]
 
 BASH_SECONDS = 180
 """How long one command of the agent may take; it fails with a time-out after that and the agent goes on."""
@@ -105,6 +105,9 @@ async def agent_limits(meter: CallMeter) -> AsyncIterator[None]:
     """Hold what runs in here to what the task still leaves its agent; running into it ends the block, without an error.
 
     `meter.attempt.limit` then says which limit it was. The limits count over all runs of the agent in one try.
+
+    Raises:
+        ProviderSilent: the time was up while the provider had left a call unanswered for most of it.
     """
     attempt, options, used = meter.attempt, meter.options, meter.used
     attempt.agent_begins()
@@ -115,16 +118,25 @@ async def agent_limits(meter: CallMeter) -> AsyncIterator[None]:
         turn_limit(None if options.turn_limit is None else max(0, options.turn_limit - used.turns)),
     ]
     seconds = None if options.time_limit is None else max(0.0, options.time_limit - used.seconds)
+    silent_for = 0.0
     meter.agent_running = True
     try:
         with apply_limits(limits), anyio.CancelScope() as scope:
-            watch = asyncio.create_task(_watch(scope, clock, seconds)) if seconds is not None else None
+
+            def time_is_up() -> None:
+                nonlocal silent_for
+                silent_for = meter.silent_for
+                scope.cancel()
+
+            watch = None if seconds is None else asyncio.create_task(_after_work(clock, seconds, time_is_up))
             try:
                 yield
             finally:
                 if watch is not None:
                     watch.cancel()
         if scope.cancelled_caught:
+            if provider_to_blame(silent_for, options.time_limit):
+                raise ProviderSilent(silent_for, options.time_limit)
             attempt.limit = Cause.TIME
     except LimitExceededError as error:
         if error.source is not None and error.source not in limits:
@@ -138,8 +150,38 @@ async def agent_limits(meter: CallMeter) -> AsyncIterator[None]:
         attempt.agent_ends()
 
 
-async def _watch(scope: anyio.CancelScope, clock: Limit, seconds: float) -> None:
-    """Cancel `scope` after `seconds` of work; waits for the provider's rate limits and retries are not work."""
+@contextmanager
+def own_agent_limits(meter: CallMeter) -> Iterator[None]:
+    """Around the body of an own agent: the limits hold from its first model call to the end of the body.
+
+    Raises:
+        LimitExceededError: a limit of tokens or turns is exceeded. Time ends the body through the attempt itself.
+    """
+    attempt, options = meter.attempt, meter.options
+    clock = working_limit(None)
+    watch: asyncio.Task[None] | None = None
+
+    def started() -> None:
+        nonlocal watch
+        if options.time_limit is not None:
+            watch = asyncio.create_task(_after_work(clock, clock.usage + options.time_limit, time_is_up))
+
+    def time_is_up() -> None:
+        attempt.out_of_time(Cause.PROVIDER if provider_to_blame(meter.silent_for, options.time_limit) else Cause.TIME)
+
+    attempt.on_agent_start = started
+    meter.agent_running = True
+    try:
+        with apply_limits([clock, token_limit(options.token_limit), turn_limit(options.turn_limit)]):
+            yield
+    finally:
+        meter.agent_running = False
+        if watch is not None:
+            watch.cancel()
+
+
+async def _after_work(clock: Limit, seconds: float, then: Callable[[], None]) -> None:
+    """Call `then` after `seconds` of work; waits for the provider's rate limits and retries are not work."""
     while (left := seconds - clock.usage) > 0:
         await asyncio.sleep(max(left, 0.01))
-    scope.cancel()
+    then()

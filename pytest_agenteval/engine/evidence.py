@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 
-from inspect_ai.event import Event, ModelEvent, SandboxEvent, ToolEvent
+from inspect_ai.event import Event, ModelEvent, SandboxEvent, SpanBeginEvent, ToolEvent
 
 from pytest_agenteval.money.prices import PriceBook, TokenUsage
 from pytest_agenteval.records import ModelCall, ToolCall
@@ -51,18 +51,32 @@ def tool_calls(events: Sequence[Event]) -> tuple[ToolCall, ...]:
     exit_codes = {
         event.span_id: event.result for event in events if isinstance(event, SandboxEvent) and event.action == "exec"
     }
-    return tuple(
-        ToolCall(
-            tool=event.function,
-            arguments=json.dumps(event.arguments, ensure_ascii=False, default=str),
-            seconds=event.working_time,
-            error=event.error.type if event.error else ("unknown" if event.failed else None),
-            message=_cut(event.error.message) if event.error else None,
-            exit_code=exit_codes.get(event.span_id) if event.span_id else None,
-        )
-        for event in events
-        if isinstance(event, ToolEvent) and not event.pending
-    )
+    spans: list[SpanBeginEvent] = []
+    calls = []
+    for event in events:
+        if isinstance(event, SpanBeginEvent) and event.type == "tool":
+            spans.append(event)
+        elif isinstance(event, ToolEvent) and not event.pending:
+            span = _span_of(event, spans)
+            calls.append(
+                ToolCall(
+                    tool=event.function,
+                    arguments=json.dumps(event.arguments, ensure_ascii=False, default=str),
+                    seconds=event.working_time,
+                    error=event.error.type if event.error else ("unknown" if event.failed else None),
+                    message=_cut(event.error.message) if event.error else None,
+                    exit_code=exit_codes.get(span.id) if span is not None else None,
+                )
+            )
+    return tuple(calls)
+
+
+def _span_of(call: ToolEvent, opened: list[SpanBeginEvent]) -> SpanBeginEvent | None:
+    """What a call does is recorded in a span of its own, opened just before the call's event, beside it."""
+    for index in range(len(opened) - 1, -1, -1):
+        if opened[index].name == call.function and opened[index].parent_id == call.span_id:
+            return opened.pop(index)
+    return None
 
 
 def last_steps(events: Iterable[Event], most: int = 5) -> tuple[str, ...]:

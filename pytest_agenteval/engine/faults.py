@@ -8,7 +8,7 @@ from inspect_ai.util import LimitExceededError, SandboxUnavailableError
 
 from pytest_agenteval.outcomes import Cause
 
-__all__ = ["InspectFaults", "limit_cause"]
+__all__ = ["InspectFaults", "ProviderSilent", "limit_cause", "provider_to_blame"]
 
 _LIMITS = {
     "cost": Cause.COST,
@@ -22,6 +22,18 @@ _LIMITS = {
 _MODEL_CODE = "inspect_ai.model."
 
 
+class ProviderSilent(Exception):
+    """The agent's time was up, but the provider had spent most of it without answering a call."""
+
+    def __init__(self, silent_for: float, time_limit: float | None) -> None:
+        super().__init__(f"a model call had no answer for {silent_for:.0f} s of the agent's {time_limit:g} s")
+
+
+def provider_to_blame(silent_for: float, time_limit: float | None) -> bool:
+    """Whether an agent ran out of time because one unanswered call took more than half of it."""
+    return time_limit is not None and silent_for > time_limit / 2
+
+
 class InspectFaults:
     """Reads exceptions as Inspect raises them."""
 
@@ -33,7 +45,7 @@ class InspectFaults:
         for link in chain:
             if isinstance(link, LimitExceededError):
                 return limit_cause(link)
-        if any(_came_through_model(link) for link in chain):
+        if any(isinstance(link, ProviderSilent) or _came_through_model(link) for link in chain):
             return Cause.PROVIDER
         return None
 

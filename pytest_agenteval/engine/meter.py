@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 from inspect_ai.hooks import BeforeModelGenerate, Hooks, ModelRetry, ModelUsageData, hooks
 from inspect_ai.log import transcript
-from inspect_ai.util import LimitExceededError
+from inspect_ai.util import LimitExceededError, suspend_working_limit
 
 from pytest_agenteval.attempt import Attempt
 from pytest_agenteval.money.budget import BudgetExhausted, Reservation, RunBudget
@@ -34,6 +36,12 @@ class Usage:
     seconds: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class _OpenCall:
+    reservation: Reservation
+    since: float
+
+
 @dataclass(slots=True)
 class CallMeter:
     """Counts and pays the model calls of one try of one attempt."""
@@ -51,7 +59,7 @@ class CallMeter:
     """A tool found the sandbox gone: the agent must not go on spending."""
     lost_calls: int = 0
     lost_cost: float = 0.0
-    _open: dict[asyncio.Task[object], Reservation] = field(default_factory=dict)
+    _open: dict[asyncio.Task[object], _OpenCall] = field(default_factory=dict)
     _events_seen: int = 0
 
     async def before_call(self, call: BeforeModelGenerate) -> None:
@@ -67,22 +75,26 @@ class CallMeter:
         if self.own_agent and not self.attempt.agent_started:
             self.attempt.agent_begins()
         self.check_cost()
+        worst = self._worst_case(call)
+        if worst is None and self.budget.limit is not None:
+            self._stop(f"--max-cost cannot be held: the price of {call.model_name} is not known")
         task = _task()
         if lost := self._open.pop(task, None):  # its retry was not announced: nobody knows what became of it
             self._lose(lost)
         try:
-            self._open[task] = await self.budget.reserve(self._worst_case(call))
+            with suspend_working_limit():  # waiting for a share of the budget is not the agent's time
+                reservation = await self.budget.reserve(worst)
         except BudgetExhausted as error:
-            self.attempt.stopped = Cause.BUDGET
-            raise LimitExceededError("custom", value=error.worst_case, limit=error.limit, message=str(error)) from error
+            self._stop(str(error))
+        self._open[task] = _OpenCall(reservation, time.monotonic())
 
     def refused(self, call: ModelRetry) -> None:
         """The provider will be asked again. An error it answered with was not billed; a lost answer may have been."""
-        if reservation := self._open.pop(_task(), None):
+        if opened := self._open.pop(_task(), None):
             if call.status_code is not None:
-                reservation.release()
+                opened.reservation.release()
             else:
-                self._lose(reservation)
+                self._lose(opened)
 
     def answered(self, call: ModelUsageData) -> None:
         """Settle the call.
@@ -97,8 +109,8 @@ class CallMeter:
             cache_write=call.usage.input_tokens_cache_write or 0,
         )
         cost = self.prices.price(call.model_name, usage)
-        if reservation := self._open.pop(_task(), None):
-            reservation.settle(cost)
+        if opened := self._open.pop(_task(), None):
+            opened.reservation.settle(cost)
         if self.agent_running:
             self.used.cost += cost or 0.0
             self.used.tokens += call.usage.total_tokens
@@ -118,18 +130,27 @@ class CallMeter:
     def close(self, error: BaseException | None) -> None:
         """The try is over: calls still open ended without an answer."""
         refused = error is not None and _status(error) is not None
-        for reservation in self._open.values():
+        for opened in self._open.values():
             if refused:
-                reservation.release()
+                opened.reservation.release()
             else:
-                self._lose(reservation)
+                self._lose(opened)
         self._open.clear()
         self._look_for_lost_sandbox()
 
-    def _lose(self, reservation: Reservation) -> None:
-        reservation.keep()
+    @property
+    def silent_for(self) -> float:
+        """Seconds that the longest open call has gone without an answer; 0.0 where none is open."""
+        return max((time.monotonic() - opened.since for opened in self._open.values()), default=0.0)
+
+    def _lose(self, opened: _OpenCall) -> None:
+        opened.reservation.keep()
         self.lost_calls += 1
-        self.lost_cost += reservation.worst_case or 0.0
+        self.lost_cost += opened.reservation.worst_case or 0.0
+
+    def _stop(self, message: str) -> NoReturn:
+        self.attempt.stopped = Cause.BUDGET
+        raise LimitExceededError("custom", value=1, limit=0, message=message)
 
     def _worst_case(self, call: BeforeModelGenerate) -> float | None:
         texts = [message.model_dump_json() for message in call.input]

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, AsyncExitStack, ExitStack
+from contextlib import AbstractContextManager, AsyncExitStack, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
 import pytest
 from inspect_ai.log import transcript
+from inspect_ai.log._samples import sample_active
 from inspect_ai.solver import TaskState
-from inspect_ai.util import apply_limits, sandbox, span, token_limit, turn_limit
+from inspect_ai.util import sandbox, span, working_limit
 from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_after_attempt, wait_exponential_jitter
 
 from pytest_agenteval.attempt import Attempt, Ending, run_attempt
-from pytest_agenteval.engine.agent import Agent, agent_limits
+from pytest_agenteval.engine.agent import Agent, own_agent_limits
 from pytest_agenteval.engine.evidence import last_steps, model_calls, tool_calls
 from pytest_agenteval.engine.faults import InspectFaults
 from pytest_agenteval.engine.meter import CallMeter, metered
@@ -55,6 +54,8 @@ class _Try:
     tool_calls: tuple[ToolCall, ...]
     steps: tuple[str, ...]
     seconds: float
+    working_seconds: float
+    log: str | None
     lost_calls: int
     lost_cost: float
 
@@ -115,6 +116,8 @@ class Trial:
             tool_calls=last.tool_calls,
             retries=tuple(earlier.as_retry() for earlier in self._tries[:-1]),
             wall_seconds=last.seconds,
+            working_seconds=last.working_seconds,
+            log=last.log,
             answer=state.output.completion if not state.output.empty else None,
             last_steps=last.steps,
             lost_calls=last.lost_calls,
@@ -138,10 +141,11 @@ class Trial:
             own_agent=not self.item.plan.uses_ours("agent"),
         )
         first_event, start, capture = len(transcript().events), time.monotonic(), Capture()
+        clock, active = working_limit(None), sample_active()
         ending = Ending(Outcome.NOT_RUN, Cause.CANCELLED, message="the run was stopped")
         try:
             async with span(f"try {number}", type="try"):
-                with captured(capture), metered(meter):
+                with clock, captured(capture), metered(meter):
                     ending = await self._in_sandbox(attempt, meter, state)
         finally:
             meter.close(ending.error)
@@ -154,6 +158,8 @@ class Trial:
                     tool_calls(events),
                     last_steps(events),
                     time.monotonic() - start,
+                    clock.usage,
+                    active.log_location if active is not None else None,
                     meter.lost_calls,
                     meter.lost_cost,
                 )
@@ -184,11 +190,7 @@ class Trial:
 
     def _limits(self, meter: CallMeter) -> Callable[[], AbstractContextManager[object]]:
         """The limits around the body of an own agent; the built-in agent opens them itself, around its run alone."""
-        if not meter.own_agent:
-            return ExitStack
-        options = self.item.options
-        meter.agent_running = True
-        return lambda: apply_limits([token_limit(options.token_limit), turn_limit(options.turn_limit)])
+        return (lambda: own_agent_limits(meter)) if meter.own_agent else nullcontext
 
     async def _after_death(self, ending: Ending, meter: CallMeter, place: OpenSandbox | None) -> Ending:
         """Whose deed was it that the container is gone? An agent cannot choose to be an environment error."""

@@ -18,7 +18,10 @@ in floating point."""
 
 
 class BudgetExhausted(Exception):  # noqa: N818 - an end of the run, not a fault
-    """The run's budget cannot pay for the next model call; it pays for none after that."""
+    """The run's budget could not pay for a model call; it pays for none after that.
+
+    All calls that are refused, the first and those after it, are told the same figures: those of the first.
+    """
 
     def __init__(self, *, limit: float, spent: float, kept: float, worst_case: float) -> None:
         self.limit = limit
@@ -26,7 +29,7 @@ class BudgetExhausted(Exception):  # noqa: N818 - an end of the run, not a fault
         self.kept = kept
         """Held for calls whose answer was lost."""
         self.worst_case = worst_case
-        """What the call that was refused can cost at most."""
+        """What the call that ended the budget could have cost at most."""
         lost = f", {_dollars(kept)} is held for calls whose answer was lost" if kept else ""
         super().__init__(
             f"The run's budget of {_dollars(limit)} cannot pay for the next model call, which may cost up to "
@@ -99,7 +102,8 @@ class RunBudget:
         self._open: set[Reservation] = set()
         self._reserved = 0
         self._waiting: deque[tuple[int, asyncio.Future[Reservation]]] = deque()
-        self._exhausted = False
+        self._ended_by: int | None = None
+        """The worst case of the call that ended the budget."""
 
     @property
     def limit(self) -> float | None:
@@ -144,7 +148,7 @@ class RunBudget:
     @property
     def exhausted(self) -> bool:
         """Whether a call was refused for lack of money; from then on every call is."""
-        return self._exhausted
+        return self._ended_by is not None
 
     async def reserve(self, worst_case: float | None) -> Reservation:
         """Set aside what a call can cost at most, in dollars, waiting while calls in flight may leave enough.
@@ -158,8 +162,8 @@ class RunBudget:
         units = self._checked(worst_case, "worst case")
         if units is None or self._limit is None:
             return self._grant(units)
-        if self._exhausted:
-            raise self._refusal(units)
+        if self._ended_by is not None:
+            raise self._refusal(self._ended_by)
         future: asyncio.Future[Reservation] = asyncio.get_running_loop().create_future()
         self._waiting.append((units, future))
         self._advance()
@@ -183,14 +187,14 @@ class RunBudget:
         while self._waiting:
             units, future = self._waiting[0]
             if not future.done():  # otherwise its caller was cancelled
-                if self._exhausted:
-                    future.set_exception(self._refusal(units))
+                if self._ended_by is not None:
+                    future.set_exception(self._refusal(self._ended_by))
                 elif self._committed + units <= self._limit:
                     future.set_result(self._grant(units))
                 elif self._open:
                     return
                 else:
-                    self._exhausted = True
+                    self._ended_by = units
                     continue
             self._waiting.popleft()
 

@@ -16,8 +16,8 @@ def shorten_middle(text: str, width: int) -> str:
         return text
     if width <= 3:
         return text[:width]
-    tail = (width - 3) * 2 // 3 + (width - 3) % 3
-    head = width - 3 - tail
+    head = (width - 3) // 3
+    tail = width - 3 - head
     return f"{text[:head]}...{text[len(text) - tail :]}"
 
 

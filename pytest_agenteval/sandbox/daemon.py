@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,20 @@ import requests
 from docker.context import ContextAPI
 from docker.utils import kwargs_from_env
 
-__all__ = ["Daemon", "DaemonGone", "DaemonRefused", "DaemonSilent", "SandboxSetupError", "address", "connect"]
+__all__ = [
+    "CALL_SECONDS",
+    "Daemon",
+    "DaemonGone",
+    "DaemonRefused",
+    "DaemonSilent",
+    "SandboxSetupError",
+    "address",
+    "connect",
+]
 
-_CALL_SECONDS = 5.0
+CALL_SECONDS = 5.0
+"""How long a call waits for the daemon's answer, unless `connect` is told otherwise."""
+_ANY_VERSION = "1.44"  # of the API; not sent, for the daemon is asked for its own first
 _BUILD_SECONDS = 600  # the longest silence of a build
 _WITHOUT_DOCKER = "or rehearse without Docker by `--agent-sandbox=local`"
 
@@ -66,26 +78,33 @@ def _parameters() -> dict[str, Any]:
 
 
 @contextmanager
-def connect(seconds: float = _CALL_SECONDS) -> Iterator[Daemon]:
-    """The daemon, each call of which waits `seconds` at most for an answer.
+def connect(seconds: float | None = None) -> Iterator[Daemon]:
+    """The daemon, each call of which waits `seconds` (default: `CALL_SECONDS`) at most for an answer.
 
     Raises `SandboxSetupError` or one of its kinds, also for what goes wrong inside the block.
     """
+    seconds = CALL_SECONDS if seconds is None else seconds
     parameters = _parameters()
     where = os.environ.get("DOCKER_HOST") or str(parameters["base_url"])
-    client = None
     try:
-        client = docker.APIClient(
-            version="auto", timeout=seconds, use_ssh_client=where.startswith("ssh://"), **parameters
-        )
-        yield Daemon(client)
+        if where.startswith("unix://"):
+            _knock(where.removeprefix("unix://"), seconds)
+        parameters |= {"timeout": seconds, "use_ssh_client": where.startswith("ssh://")}
+        with closing(docker.APIClient(version=_ANY_VERSION, **parameters)) as client:
+            version = str(client.version(api_version=False)["ApiVersion"])
+        with closing(docker.APIClient(version=version, **parameters)) as client:
+            yield Daemon(client)
     except docker.errors.APIError as error:
         raise DaemonRefused(f"Docker's daemon at {where} refused: {error.explanation or error}.") from error
     except (docker.errors.DockerException, requests.RequestException, OSError) as error:
         raise _explained(error, where, seconds) from error
-    finally:
-        if client is not None:
-            client.close()
+
+
+def _knock(path: str, seconds: float) -> None:
+    """Raise `OSError` where nobody listens: the `docker` package would leave the socket open."""
+    with socket.socket(socket.AF_UNIX) as caller:
+        caller.settimeout(seconds)
+        caller.connect(path)
 
 
 def _explained(error: BaseException, where: str, seconds: float) -> SandboxSetupError:

@@ -105,7 +105,7 @@ async def reap(engine: Engine, here: Owner | None = None) -> tuple[str, ...]:
 
 
 async def remove(engine: Engine, container: str) -> None:
-    """Remove a container of that name or id with its anonymous volumes, whatever state it is in; return when it is gone.
+    """Remove a container, of that name or id and in whatever state, with its anonymous volumes; return when it is gone.
 
     Raises:
         EngineError: the daemon refused or does not answer.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import shlex
 import signal
@@ -22,7 +23,6 @@ from pytest_agenteval.sandbox.reaper import KEPT_PREFIX, NAME_PREFIX, remove
 __all__ = ["Image", "NoExecServer", "RunningContainer", "SandboxLost", "UnknownUser", "start"]
 
 _HELLO_SECONDS = 60.0
-_CREATE_SECONDS = 120.0
 _ROOT = ("", "0", "root", "0:0", "root:root")
 
 
@@ -79,7 +79,7 @@ class RunningContainer:
 
     @property
     def last_words(self) -> str:
-        """Why the connection to the container ended, with what its exec server or the runtime said; empty while it works."""
+        """Why the connection to the container ended, and what its exec server or the runtime said; empty until then."""
         return (self._main.closed or "") if self._main is not None else ""
 
     async def exec(
@@ -238,8 +238,8 @@ class RunningContainer:
 
 def _user_error(error: Exception) -> SandboxLost | UnknownUser:
     text = str(error)
-    unknown = "unable to find user" in text or "no matching entries in passwd" in text
-    return UnknownUser(text) if unknown else SandboxLost(text)
+    unknown = "unable to find user" in text
+    return UnknownUser(text[text.index("unable to find user") :]) if unknown else SandboxLost(text)
 
 
 async def start(
@@ -258,7 +258,7 @@ async def start(
     held: Stream | Channel | None = None
     try:
         # Not cut short: a container whose creation was not waited for might come to be after its removal.
-        with anyio.fail_after(_CREATE_SECONDS, shield=True):
+        with anyio.CancelScope(shield=True):
             container = str((await engine.post("/containers/create", body, name=name))["Id"])
         params = dict.fromkeys(("stream", "stdin", "stdout", "stderr"), "true")
         held = await engine.hijack(f"/containers/{container}/attach", None, **params)
@@ -279,5 +279,6 @@ async def start(
         with anyio.CancelScope(shield=True):
             if held is not None:
                 await held.close()
-            await remove(engine, name)
+            with contextlib.suppress(EngineError):
+                await remove(engine, name)
         raise

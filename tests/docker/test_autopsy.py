@@ -5,6 +5,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from pytest_agenteval.sandbox.autopsy import Death, EndedBy, examine
 from pytest_agenteval.sandbox.images import DEFAULT_IMAGE, ensure_default_image
 
 HOG = "python3 -c 'bytearray(200_000_000)'"
+FORKS = 'python3 -c \'import subprocess\nwhile True: subprocess.Popen(["sleep", "600"])\''
 Start = Callable[..., Any]
 
 
@@ -60,10 +62,8 @@ def inside(container: Any, command: str, user: str = "agent") -> None:
 
 def dead(container: Any) -> Death:
     """The verdict once the daemon knows the container is no longer running."""
-    try:
+    with suppress(docker.errors.NotFound):  # it removed itself
         container.wait(timeout=30)
-    except docker.errors.NotFound:
-        pass  # it removed itself
     return examine(container.id, since=0.0)
 
 
@@ -158,7 +158,7 @@ def test_a_killed_container_that_had_been_out_of_memory(start: Start) -> None:
 
 def test_no_more_processes_is_no_death(start: Start) -> None:
     container = start()
-    inside(container, "for i in $(seq 200); do sleep 600 & done")
+    inside(container, FORKS)
     assert examine(container.id, since=0.0).by is EndedBy.RUNNING
 
 
@@ -197,7 +197,7 @@ def test_daemon_restarted(client: docker.DockerClient, monkeypatch: pytest.Monke
         private = PrivateDaemon(Path(folder))
         private.start()
         try:
-            with docker.DockerClient(base_url=private.address, timeout=60) as own:
+            with closing(private.client()) as own:
                 own.images.load(client.images.get(DEFAULT_IMAGE).save(named=True))
                 container = own.containers.run(
                     DEFAULT_IMAGE, "sleep 600", detach=True, network_mode="none", init=True, auto_remove=auto_remove

@@ -40,7 +40,9 @@ def attempt(letter: str, number: int = 1, cost: float | None = 0.0, **fields: An
     return AttemptRecord(number, outcome, **({"cause": cause, "model_calls": calls} | fields))
 
 
-def task(letters: str, name: str = "t.py::test_it", k: int | None = None, cost: float | None = 0.0, **fields: Any) -> TaskRecord:
+def task(
+    letters: str, name: str = "t.py::test_it", k: int | None = None, cost: float | None = 0.0, **fields: Any
+) -> TaskRecord:
     attempts = tuple(attempt(letter, number, cost) for number, letter in enumerate(letters, 1))
     return TaskRecord(name, fields.pop("cell", CELL), k or len(letters), attempts, **fields)
 

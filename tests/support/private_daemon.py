@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import time
+from contextlib import closing
 from pathlib import Path
 
 import docker
@@ -29,16 +31,16 @@ class PrivateDaemon:
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         deadline = time.monotonic() + 60
-        while True:
-            try:
-                client = self.client()
-            except docker.errors.DockerException:
-                if time.monotonic() > deadline or self._process.poll() is not None:
-                    raise RuntimeError((self.folder / "log").read_text("utf-8")) from None
-                time.sleep(0.1)
-            else:
-                client.close()
-                return
+        while not self._listens():
+            if time.monotonic() > deadline or self._process.poll() is not None:
+                raise RuntimeError((self.folder / "log").read_text("utf-8"))
+            time.sleep(0.1)
+        with closing(self.client()) as client:
+            client.ping()
+
+    def _listens(self) -> bool:
+        with socket.socket(socket.AF_UNIX) as caller:
+            return caller.connect_ex(self.address.removeprefix("unix://")) == 0
 
     def stop(self) -> None:
         """End it in an orderly way, with its containers."""

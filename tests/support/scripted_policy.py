@@ -64,8 +64,9 @@ class Faults:
     """How often a request is refused instead of answered; at most one refusal per request.
 
     `retry_after` (seconds) goes out as `Retry-After` with 429 and 500; None sends no header. A hang holds the
-    connection for `hang_seconds` and closes it without an answer. One call is refused at most `most_per_call` times
-    in a row; the default is what the OpenAI client retries by itself.
+    connection for `hang_seconds` and closes it without an answer. One call of a conversation is refused at most
+    `most_per_call` times. A client may meet more refusals of its first request than that, when other clients take over
+    the conversations it was refused in: let clients retry often.
     """
 
     p_429: float = 0.0

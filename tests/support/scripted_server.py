@@ -37,7 +37,7 @@ class Entry:
     `time` is in seconds since the epoch, when the answer was decided. `conversation` and `step` count from 0, `refused`
     how often this step had been refused before; they are None where the request was not placed in a conversation.
     `client_retry` is how often the OpenAI client had repeated the request by itself. `abandoned` means that the client
-    had gone before its answer: that request is taken as not made.
+    had gone, or the server was stopped, before the answer: that request is taken as not made.
     """
 
     time: float
@@ -156,6 +156,12 @@ class ScriptedServer:
             if not self._lock.wait_for(lambda: self._held >= count, timeout):
                 raise TimeoutError(f"{self._held} of {count} requests were held after {timeout:g} s.")
 
+    def wait_for_journal(self, count: int = 1, timeout: float = 30.0) -> None:
+        """Wait until the journal has `count` entries; raise TimeoutError after `timeout` seconds."""
+        with self._lock:
+            if not self._lock.wait_for(lambda: len(self._journal) >= count, timeout):
+                raise TimeoutError(f"The journal had {len(self._journal)} of {count} entries after {timeout:g} s.")
+
     def release(self) -> None:
         """Let all frozen requests and all later ones through."""
         with self._lock:
@@ -172,7 +178,7 @@ class ScriptedServer:
         if route != ("POST", "/v1/chat/completions"):
             return error_reply(404, "not_found", f"There is no {request.method} {request.path}.")
         self._wait_for_admission()
-        if request.client_gone():
+        if self._stopped.is_set() or request.client_gone():
             self._note(request, None, None, "abandoned")
             return None
         task = self._task(request.body["messages"])
@@ -203,7 +209,7 @@ class ScriptedServer:
         turn = self._take(request, task, conversation, step)
         if turn.refusal is None:
             self._stopped.wait(policy.latency)
-            if request.client_gone():
+            if self._stopped.is_set() or request.client_gone():
                 self._give_back(request, task, turn)
                 return None
             self._note(request, task, turn, 200)
@@ -257,6 +263,7 @@ class ScriptedServer:
         )
         with self._lock:
             self._journal.append(entry)
+            self._lock.notify_all()
 
     def _task(self, messages: list[dict[str, Any]]) -> str | None:
         first = next((_text(message["content"]) for message in messages if message["role"] == "user"), "")

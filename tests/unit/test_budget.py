@@ -13,7 +13,7 @@ from pytest_agenteval.money.budget import BudgetExhausted, Reservation, RunBudge
 
 
 def run(body: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(body)
+    asyncio.run(asyncio.wait_for(body, 60))  # only a deadlock takes that long
 
 
 async def let_everything_run() -> None:
@@ -94,8 +94,9 @@ def test_what_cannot_fit_with_nothing_in_flight_ends_the_budget() -> None:
             "$4.25 is spent, $0.25 is held for calls whose answer was lost; "
             "raise --max-cost, or lower the max_tokens of the call."
         )
-        with pytest.raises(BudgetExhausted):
+        with pytest.raises(BudgetExhausted) as later:
             await budget.reserve(0.0)
+        assert str(later.value) == str(error)
 
     run(body())
 
@@ -117,7 +118,10 @@ def test_calls_waiting_when_the_budget_ends_are_refused_too() -> None:
         await let_everything_run()
         first.settle(0.8)
         results = await asyncio.gather(large, small, return_exceptions=True)
-        assert [type(result) for result in results] == [BudgetExhausted, BudgetExhausted]
+        assert [str(result) for result in results] == [
+            "The run's budget of $1.00 cannot pay for the next model call, which may cost up to $0.50: $0.80 is spent; "
+            "raise --max-cost, or lower the max_tokens of the call."
+        ] * 2
         assert (budget.waiting, budget.in_flight, budget.spent) == (0, 0, 0.8)
 
     run(body())

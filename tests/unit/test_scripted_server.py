@@ -1,18 +1,18 @@
 from __future__ import annotations
 
-import http.client
 import json
 import threading
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from support.scripted_policy import CommandPolicy, Expected, Faults, Policy, TextPolicy, Tokens, total
+from support.scripted_client import Client, close_clients
+from support.scripted_policy import CommandPolicy, Faults, Policy, TextPolicy, Tokens, total
 from support.scripted_server import ScriptedServer
 
-TOOLS = ("bash", "submit")
 FAULTY = CommandPolicy(
     p_success=0.5,
     p_malformed_arguments=0.3,
@@ -27,59 +27,10 @@ FAULTY = CommandPolicy(
 )
 
 
-class Client:
-    """One agent on one kept connection: counts what it meets, repeats what was refused."""
-
-    def __init__(self, server: ScriptedServer, prompt: str, model: str = "agent-1") -> None:
-        self.port = int(server.base_url.rsplit(":", 1)[1].split("/")[0])
-        self.headers = {"Authorization": f"Bearer {server.environment['SCRIPTED_API_KEY']}"}
-        self.messages: list[dict[str, Any]] = [{"role": "user", "content": prompt}]
-        self.model = model
-        self.met: Counter[str] = Counter()
-        self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-
-    def post(self, tools: tuple[str, ...] = TOOLS, **more: Any) -> tuple[int, dict[str, str], bytes]:
-        offered = [{"type": "function", "function": {"name": name, "parameters": {}}} for name in tools]
-        body = {"model": self.model, "messages": self.messages, "tools": offered, **more}
-        try:
-            self.connection.request("POST", "/v1/chat/completions", json.dumps(body), self.headers)
-            reply = self.connection.getresponse()
-            return reply.status, dict(reply.headers), reply.read()
-        except http.client.RemoteDisconnected:
-            self.connection.close()
-            return 0, {}, b""
-
-    def answer(self, tools: tuple[str, ...] = TOOLS) -> dict[str, Any]:
-        while True:
-            status, _, content = self.post(tools)
-            if status == 200:
-                completion: dict[str, Any] = json.loads(content)
-                return completion
-            self.met[{0: "hangs", 429: "refused_429", 500: "refused_500"}[status]] += 1
-
-    def converse(self) -> Expected:
-        """Run one conversation to its submit and return the counts this client saw."""
-        while True:
-            completion = self.answer()
-            usage = completion["usage"]
-            self.met["calls"] += 1
-            self.met["prompt_tokens"] += usage["prompt_tokens"]
-            self.met["completion_tokens"] += usage["completion_tokens"]
-            self.met["cached_tokens"] += usage["prompt_tokens_details"]["cached_tokens"]
-            message = completion["choices"][0]["message"]
-            [call] = message["tool_calls"]
-            name, arguments = call["function"]["name"], call["function"]["arguments"]
-            if name == "submit":
-                self.met["successes"] += json.loads(arguments)["answer"] == "fixed"
-                self.connection.close()
-                return Expected(conversations=1, **self.met)
-            if name != "bash":
-                self.met["unknown_tools"] += 1
-            elif not arguments.endswith("}"):
-                self.met["malformed_arguments"] += 1
-            elif json.loads(arguments)["command"].startswith("exit "):
-                self.met["failing_commands"] += 1
-            self.messages += [message, {"role": "tool", "tool_call_id": call["id"], "content": ""}]
+@pytest.fixture(autouse=True)
+def closed_connections() -> Iterator[None]:
+    yield
+    close_clients()
 
 
 def text_of(completion: dict[str, Any]) -> str:
@@ -238,6 +189,8 @@ def test_waiting_for_a_held_request_that_never_comes_times_out() -> None:
         server.hold()
         with pytest.raises(TimeoutError, match="0 of 1 requests were held"):
             server.wait_until_held(timeout=0.01)
+        with pytest.raises(TimeoutError, match="0 of 1 entries"):
+            server.wait_for_journal(timeout=0.01)
 
 
 def test_a_client_that_was_killed_while_held_uses_up_no_conversation() -> None:
@@ -256,17 +209,16 @@ def test_a_client_that_was_killed_while_held_uses_up_no_conversation() -> None:
 def test_the_end_of_the_block_frees_held_and_hanging_clients_and_all_threads() -> None:
     before = threading.active_count()
     policy = TextPolicy(faults=Faults(p_hang=1.0, hang_seconds=3600))
-    with ThreadPoolExecutor(2) as pool, ScriptedServer({"hang": policy, "task": TextPolicy()}) as server:
-        hanging = pool.submit(Client(server, "hang").post)
-        while not server.journal:
-            threading.Event().wait(0.001)
-        server.hold()
-        held = pool.submit(Client(server, "task").post)
-        server.wait_until_held()
-        server.__exit__(None, None, None)
-        assert hanging.result(30)[0] == 0
-        held.result(30)
-        server.__enter__()
+    with ThreadPoolExecutor(2) as pool:
+        with ScriptedServer({"hang": policy, "task": TextPolicy()}) as server:
+            hanging = pool.submit(Client(server, "hang").post)
+            server.wait_for_journal()
+            server.hold()
+            held = pool.submit(Client(server, "task").post)
+            server.wait_until_held()
+        assert (hanging.result(30)[0], held.result(30)[0]) == (0, 0)
+    assert [entry.answered for entry in server.journal] == ["hang", "abandoned"]
+    assert server.started("task") == 0
     assert threading.active_count() == before
 
 

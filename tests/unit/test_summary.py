@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import csv
-from collections import defaultdict
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,8 +12,8 @@ from pytest_agenteval.stats.estimators import SuiteEstimate
 from pytest_agenteval.summary import CellSummary, summarize
 from pytest_agenteval.task_summary import MissingAttempt, ToolCallFailures, bug_hint, summarize_task
 
-# The passes of tau-bench's 50 airline tasks in 4 trials of gpt-4o: (passes, tasks).
-TAU_AIRLINE_PASSES = {0: 17, 1: 13, 2: 7, 3: 3, 4: 10}
+# Of tau-bench's 50 airline tasks in 4 trials of gpt-4o: how many tasks have how many passes.
+TAU_AIRLINE_PASSES = {0: 14, 1: 12, 2: 10, 3: 4, 4: 10}
 TAU_AIRLINE_PUBLISHED = (0.420, 0.273, 0.220, 0.200)
 
 
@@ -219,7 +216,9 @@ def test_why_a_run_is_incomplete() -> None:
     assert summarize([task("pe"), task("s", k=4)]).incomplete == ()
 
 
-def failed(number: int, exception: str | None = "KeyError", where: str | None = "t.py:12", **fields: Any) -> AttemptRecord:
+def failed(
+    number: int, exception: str | None = "KeyError", where: str | None = "t.py:12", **fields: Any
+) -> AttemptRecord:
     return attempt("f", number, exception=exception, where=where, **fields)
 
 
@@ -259,18 +258,6 @@ def test_tau_bench_airline_through_the_records_gives_the_published_curve() -> No
     assert [round(point.value or 0.0, 3) for point in cell.curve] == list(TAU_AIRLINE_PUBLISHED)
     assert cell.pass_at_1.value == cell.curve[0].value
     assert cell.pass_hat_k.value == cell.curve[3].value
-
-
-def test_the_published_rows_themselves_give_the_published_curve() -> None:
-    rows = Path(__file__).parents[3] / "shared" / "data" / "tau_bench_gpt4o_airline.csv"
-    if not rows.exists():
-        return
-    rewards: defaultdict[str, list[str]] = defaultdict(list)
-    with rows.open(newline="") as file:
-        for row in csv.DictReader(file):
-            rewards[row["task_id"]].append("p" if float(row["reward"]) == 1 else "f")
-    cell = cell_of(*(task("".join(letters), name=f"t.py::test_{name}") for name, letters in rewards.items()))
-    assert [round(point.value or 0.0, 3) for point in cell.curve] == list(TAU_AIRLINE_PUBLISHED)
 
 
 def test_one_cost_is_not_counted_twice_when_an_attempt_is_repeated() -> None:

@@ -84,11 +84,11 @@ class Job:
 class Commands:
     """All commands of a server."""
 
-    def __init__(self, wire: Wire) -> None:
+    def __init__(self, wire: Wire, env: dict[bytes, bytes]) -> None:
         self._wire = wire
         self._jobs: dict[int, Job] = {}
         self._pids: dict[int, Job] = {}
-        self._env = dict(os.environb)
+        self._env = env
         self._null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
 
     def start(self, call: int, payload: bytes) -> None:

@@ -37,14 +37,24 @@ def forbid_inspection() -> None:
         pass
 
 
+def given_environment() -> dict[bytes, bytes]:
+    """The environment the engine gave; the interpreter adds LC_CTYPE to its own (PEP 538)."""
+    try:
+        with open("/proc/self/environ", "rb") as file:
+            settings = file.read().split(b"\0")
+    except OSError:
+        return dict(os.environb)
+    return dict(setting.split(b"=", 1) for setting in settings if b"=" in setting)
+
+
 class Server:
     """Reads frames and hands each to what carries it out."""
 
-    def __init__(self, inp: int, out: int, wake: int) -> None:
+    def __init__(self, inp: int, out: int, wake: int, env: dict[bytes, bytes]) -> None:
         self._inp, self._wake = inp, wake
         self._received = bytearray()
         self._wire = Wire(out, self._quit)
-        self._commands = Commands(self._wire)
+        self._commands = Commands(self._wire, env)
         self._files = Files(self._wire)
         self._wire.watch(inp, select.EPOLLIN, self._on_input)
         self._wire.watch(wake, select.EPOLLIN, self._on_child)
@@ -124,7 +134,8 @@ class Server:
 
 def serve() -> None:
     """Take over stdin and stdout, and serve; does not return."""
-    forbid_inspection()
+    env = given_environment()
+    forbid_inspection()  # from here on its own environment cannot be read either
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # which PID 1 ignores
     inp, out = os.dup(0), os.dup(1)
     null = os.open("/dev/null", os.O_RDWR)
@@ -135,4 +146,4 @@ def serve() -> None:
         set_nonblocking(fd)
     signal.set_wakeup_fd(wake_write)
     signal.signal(signal.SIGCHLD, lambda *_: None)
-    Server(inp, out, wake).run()
+    Server(inp, out, wake, env).run()

@@ -1,0 +1,348 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.made_records import CELL, OTHER, attempt, retry, task, task_of, tool_call
+
+from pytest_agenteval import figures
+from pytest_agenteval.cost import Cost
+from pytest_agenteval.exit_status import exit_status
+from pytest_agenteval.gates import GateSettings, judge
+from pytest_agenteval.outcomes import Cause
+from pytest_agenteval.records import Cell, TaskRecord
+from pytest_agenteval.reports.terminal import Line, failure_lines, report_lines
+from pytest_agenteval.reports.text_table import shorten_middle
+from pytest_agenteval.summary import summarize
+
+
+def report(*records: TaskRecord, width: int = 100, gates: GateSettings | None = None, **more: Any) -> list[Line]:
+    run = summarize(records)
+    results = judge(run, gates or GateSettings())
+    status = exit_status(0, broken=run.broken, gates=results, incomplete=run.incomplete)
+    return report_lines(run, results, status, width=width, **more)
+
+
+def text(lines: list[Line]) -> str:
+    return "\n".join(line.text for line in lines)
+
+
+def row(lines: list[Line], name: str) -> Line:
+    (found,) = [line for line in lines if line.text.startswith(f"{name} ")]
+    return found
+
+
+SUITE = (
+    task("pppp", name="suite/test_repair.py::test_repairs", cost=0.01),
+    task_of(
+        attempt("p", 1, 0.02),
+        attempt("p", 2, 0.02, retries=(retry(0.02),)),
+        attempt("f", 3, 0.02, tool_calls=(tool_call("timeout"), tool_call(exit_code=1))),
+        attempt("l", 4, 0.02),
+        name="suite/test_repair.py::test_parses",
+        min_pass_rate=0.5,
+    ),
+    task("ffff", name="suite/test_repair.py::test_merges", cost=0.03),
+)
+
+
+def test_a_whole_report() -> None:
+    assert text(report(*SUITE, gates=GateSettings(min_pass_k=0.3, max_env_error_rate=0.1), selected=(3, 9))) == (
+        """\
+openai/gpt-5-mini · react, k = 4, suite/test_repair.py
+task          c/n  pass@1  pass^4  tool  env  $/attempt  verdict
+test_repairs  4/4   1.000   1.000     0    0    $0.0100  all
+test_parses   2/4   0.500   0.000     1    1    $0.0250  PASS
+test_merges   0/4   0.000   0.000     0    0    $0.0300  none
+tool: tool-call failures; env: environment errors, repeated tries included. Measured, not judged:
+all, some (~) or none of the attempts passed.
+  pass@1 0.500 | pass^4 0.333 | gap 0.167
+  pass^1 to pass^4: 0.500 0.389 0.333 0.333
+  total cost $0.260 | per success $0.0433 | per reliable task $0.260
+  tool-call failures 1 of 2 calls (50.0%: bash timeout 1) | non-zero exits 1
+  environment errors 1 of 13 tries (7.7%)
+
+3 of 9 tasks selected
+PASS      --min-pass-k: pass^4 is 0.333; at least 0.3 was asked for
+PASS      --agent-max-env-error-rate: 1 of 13 tries met an environment error; at most 0.1 was
+          allowed
+PASS      min_pass_rate: 1 of 1 judged task passed
+exit 0: all gates and judged tasks passed"""
+    )
+
+
+def test_failing_rows_are_red_undecided_ones_yellow_and_the_rest_plain() -> None:
+    lines = report(
+        task("pp", name="t.py::test_good"),
+        task("pf", name="t.py::test_bad"),
+        task("pe", name="t.py::test_open"),
+        task("bb", name="t.py::test_broken"),
+        task("s", name="t.py::test_skipped"),
+    )
+    rows = {name: row(lines, f"test_{name}") for name in ("good", "bad", "open", "broken", "skipped")}
+    assert {name: line.text.split()[-1] for name, line in rows.items()} == {
+        "good": "PASS",
+        "bad": "FAIL",
+        "open": "UNDECIDED",
+        "broken": "BROKEN",
+        "skipped": "skipped",
+    }
+    assert {name: dict(line.markup) for name, line in rows.items()} == {
+        "good": {},
+        "bad": {"red": True},
+        "open": {"yellow": True},
+        "broken": {"red": True},
+        "skipped": {},
+    }
+
+
+def test_a_mixed_task_that_is_not_judged_has_a_mark_of_its_own() -> None:
+    lines = report(task("pf", name="t.py::test_a"), gates=GateSettings(min_pass_k=0.0), width=160)
+    assert row(lines, "test_a").text.endswith(" ~")
+    assert "Measured, not judged: all, some (~) or none of the attempts passed." in text(lines)
+
+
+def test_what_is_not_measured_is_said_and_never_shown_as_a_number() -> None:
+    lines = report(task("pppe", name="t.py::test_a"))
+    assert row(lines, "test_a").text.split() == ["test_a", "3/3", "1.000", "-", "0", "1", "$0", "UNDECIDED"]
+    assert "pass@1 1.000 | pass^4 not measured (n < k)" in text(lines)
+    nothing = text(report(task("eeee", name="t.py::test_a")))
+    assert "pass@1 not measured (no attempt counts) | pass^4 not measured (n < k)" in nothing
+    assert "per success - (no attempt passed)" in nothing
+    assert "per reliable task - (no task passed all 4 attempts)" in nothing
+
+
+def test_missing_and_broken_attempts_are_named_with_their_task() -> None:
+    shown = text(report(task("peepnnnb", name="t.py::test_a", k=9)))
+    assert (
+        "  missing: t.py::test_a attempts 2-3 (environment error: sandbox); attempts 5-7 (not run: budget);\n"
+        "    attempt 9 (not run)\n"
+    ) in shown
+    assert "  broken: t.py::test_a attempt 8\n" in shown
+
+
+def test_worst_and_best_case_stand_beside_the_estimate() -> None:
+    shown = text(report(task("pp", name="t.py::test_a"), task("pe", name="t.py::test_b")))
+    assert "worst and best case over 1 attempt not measured: pass@1 0.750 to 1.000, pass^2 0.500 to 1.000" in shown
+    assert "pass^2 leaves out 1 of 2 tasks (n < k)" in shown
+    assert "gap 0.000 (over the 1 task with n >= 2)" in shown
+
+
+def test_unknown_costs_are_words_and_lower_bounds_are_marked() -> None:
+    unpriced = text(report(task_of(attempt("p", cost=None), attempt("p", 2, cost=0.5))))
+    assert "total cost unpriced (1 call without a price, at least $0.500)" in unpriced
+    assert "per success unpriced" in unpriced
+    lost = text(report(task_of(attempt("p", cost=0.5, lost_calls=1))))
+    assert "total cost ≥ $0.500 (1 call without an answer, perhaps billed)" in lost
+
+
+def test_cells_stand_side_by_side() -> None:
+    lines = report(task("pf", cost=0.1), task("pp", cell=OTHER, cost=0.2))
+    texts = [line.text for line in lines]
+    start = texts.index("Cells side by side")
+    assert [" ".join(line.split()) for line in texts[start + 1 : start + 14]] == [
+        "openai/gpt-5-mini anthropic/claude-haiku-4-5",
+        "tasks 1 1",
+        "pass@1 0.500 1.000",
+        "pass^2 0.000 1.000",
+        "gap 0.500 0.000",
+        "total cost $0.200 $0.400",
+        "$/attempt $0.100 $0.200",
+        "$/success $0.200 $0.200",
+        "$/reliable task - $0.400",
+        "tool-call failures - -",
+        "environment errors 0.0% 0.0%",
+        "verdict FAIL PASS",
+        "total cost of all cells $0.600",
+    ]
+
+
+def test_a_broken_cell_is_not_called_undecided() -> None:
+    texts = [line.text for line in report(task("pb"), task("pp", cell=OTHER))]
+    (verdict,) = [line.split() for line in texts if line.startswith("verdict")]
+    assert verdict == ["verdict", "BROKEN", "PASS"]
+
+
+def test_the_same_model_in_two_scaffolds_is_named_with_them() -> None:
+    shown = text(report(task("p"), task("p", cell=Cell(CELL.model, "codex"))))
+    assert "openai/gpt-5-mini · react  openai/gpt-5-mini · codex" in shown
+
+
+def test_each_note_is_told_once_with_whom_it_concerns() -> None:
+    local = ("not isolated",)
+    shown = text(
+        report(task("p", name="a", notes=local), task("p", name="b", notes=(*local, "slow")), notes=["seeded"])
+    )
+    assert "note: seeded\nnote: not isolated\nnote: b: slow\n" in shown
+
+
+def test_a_likely_bug_in_the_test_is_noted() -> None:
+    wrong = {"exception": "KeyError", "where": "t.py:12"}
+    shown = text(report(task_of(attempt("f", **wrong), attempt("f", 2, **wrong))))
+    assert "note: t.py::test_it: looks like a bug in the test: KeyError at t.py:12 in every attempt" in shown
+
+
+def test_judged_tasks_that_did_not_pass_have_their_reason_and_many_are_cut() -> None:
+    shown = [line.text for line in report(*(task("f", name=f"t.py::test_{i}") for i in range(25)))]
+    assert "FAIL      t.py::test_0 (min_pass_rate): 0 of 1 attempt passed; all were asked for" in shown
+    assert sum(line.startswith("FAIL ") for line in shown) == 20
+    assert "          0 of 25 judged tasks passed; the table shows 5 more that did not" in shown
+
+
+@pytest.mark.parametrize(
+    ("records", "expected", "colour"),
+    [
+        ((task("p"),), "exit 0: all gates and judged tasks passed", "green"),
+        ((task("f"),), "exit 1: FAILED: t.py::test_it (min_pass_rate)", "red"),
+        ((task("b"),), "exit 1: FAILED: 1 attempt is broken", "red"),
+        (
+            (task("c"),),
+            "exit 10: INCOMPLETE: 1 attempt was cancelled; UNDECIDED: t.py::test_it (min_pass_rate)",
+            "yellow",
+        ),
+    ],
+)
+def test_the_last_line_says_how_the_session_ends(records: tuple[TaskRecord], expected: str, colour: str) -> None:
+    last = report(*records)[-1]
+    assert last.text == expected
+    assert dict(last.markup) == {colour: True, "bold": True}
+
+
+def test_a_run_without_records_is_its_gates_and_its_end() -> None:
+    assert text(report(gates=GateSettings(min_pass_k=0.5))) == (
+        "UNDECIDED --min-pass-k: nothing to judge: no task was evaluated\nexit 10: UNDECIDED: --min-pass-k"
+    )
+
+
+def test_with_one_attempt_a_task_the_report_says_what_that_cannot_show() -> None:
+    assert "with k = 1 pass^1 is pass@1: --k=8 shows how reliable it is" in text(report(task("p")))
+
+
+def test_a_long_curve_is_shown_at_powers_of_two() -> None:
+    assert "pass^j: j=1 1.000, j=2 1.000, j=4 1.000, j=8 1.000, j=16 1.000, j=20 1.000" in text(report(task("p" * 20)))
+
+
+names = st.builds(
+    lambda parts, test: "/".join([*parts, "test_x.py"]) + "::" + test,
+    st.lists(st.text("abc_", min_size=1, max_size=20), max_size=3),
+    st.text("test_[]-", min_size=1, max_size=120),
+)
+
+
+@given(
+    st.lists(
+        st.tuples(names, st.text("pflebncs", min_size=1, max_size=10)), min_size=1, max_size=5, unique_by=lambda t: t[0]
+    ),
+    st.integers(60, 200),
+    st.booleans(),
+)
+def test_no_line_is_wider_than_the_terminal(tasks: list[tuple[str, str]], width: int, two_cells: bool) -> None:
+    records = [task(letters, name=name, cost=None if "l" in letters else 123456.789) for name, letters in tasks]
+    records += [task(letters, name=name, cell=OTHER) for name, letters in tasks if two_cells]
+    gates = GateSettings(min_pass_k=0.5, max_cost=5.0, max_cost_per_attempt=0.1, max_tool_failure_rate=0.1)
+    for line in report(*records, width=width, gates=gates, selected=(1, 2), notes=["x " * 200]):
+        assert len(line.text) <= width
+        assert "\n" not in line.text
+    for asked in (GateSettings(), gates):
+        assert text(report(*records, width=width, gates=asked)).count("exit ") == 1
+
+
+def test_a_narrow_terminal_keeps_every_number_and_gives_names_a_line_of_their_own() -> None:
+    lines = [line.text for line in report(*SUITE, width=60)]
+    assert lines[1].split() == ["c/n", "pass@1", "pass^4", "tool", "env", "$/attempt", "verdict"]
+    assert lines[4] == "test_parses"
+    assert lines[5].split() == ["2/4", "0.500", "0.000", "1", "1", "$0.0250", "PASS"]
+
+
+def test_a_long_name_is_shortened_in_its_middle() -> None:
+    assert shorten_middle("abcdefghijklmnop", 16) == "abcdefghijklmnop"
+    assert shorten_middle("abcdefghijklmnop", 12) == "abc...klmnop"
+    assert [len(shorten_middle("x" * 50, width)) for width in range(1, 50)] == list(range(1, 50))
+
+
+def test_failure_lines_group_attempts_that_ended_alike() -> None:
+    wrong = {"message": "assert '4' == '5'\n  - 5\n  + 4", "exception": "AssertionError", "where": "t.py:12"}
+    record = task_of(
+        attempt("p", 1),
+        attempt("f", 2, **wrong, last_steps=("bash: ls", "submit: 4"), tool_calls=(tool_call("timeout"),)),
+        attempt("l", 3, message="50 turns", log="logs/a.eval"),
+        attempt("f", 4, **wrong, tool_calls=(tool_call("timeout"), tool_call("parsing"))),
+        attempt("e", 5, message="the daemon is gone", retries=(retry(), retry())),
+        attempt("f", 6, message="killed: out of memory", cause=Cause.SANDBOX_EXHAUSTED),
+        k=7,
+    )
+    assert text(failure_lines(record)) == (
+        """\
+1 of 5 attempts passed
+attempts 2, 4: failed
+  AssertionError at t.py:12
+  assert '4' == '5'
+    - 5
+    + 4
+  tool-call failures: bash timeout 2, bash parsing 1
+  what the agent did last in attempt 2:
+    bash: ls
+    submit: 4
+attempt 3: limit (turns)
+  50 turns
+  log: logs/a.eval
+attempt 5: environment error (sandbox)
+  the daemon is gone
+  repeated after an environment error (sandbox), 2x: the container is gone
+attempt 6: failed (sandbox exhausted)
+  killed: out of memory
+attempt 7: did not run, no record"""
+    )
+
+
+@pytest.mark.parametrize("letters", ["pp", "s"])
+def test_where_nothing_went_wrong_there_is_nothing_to_tell(letters: str) -> None:
+    assert failure_lines(task(letters, k=2)) == []
+
+
+@pytest.mark.parametrize(
+    ("amount", "expected"),
+    [
+        (0.0, "$0"),
+        (0.01234, "$0.0123"),
+        (0.000123, "$0.000123"),
+        (0.5, "$0.500"),
+        (0.9994, "$0.999"),
+        (0.9999, "$1.00"),
+        (1.239, "$1.24"),
+        (99.994, "$99.99"),
+        (99.996, "$100"),
+        (320.4, "$320"),
+        (12345.6, "$12,346"),
+        (1e-12, "$1.0e-12"),
+    ],
+)
+def test_money_has_the_digits_that_say_something(amount: float, expected: str) -> None:
+    assert figures.dollars(amount) == expected
+    assert figures.cost(Cost(amount)) == expected
+
+
+def test_an_unknown_amount_has_no_digits() -> None:
+    assert figures.cost(None) == "-"
+    assert figures.cost(Cost(1.0, unpriced_calls=1)) == "unpriced"
+    assert figures.cost(Cost(1.0, lost_calls=1)) == "≥ $1.00"
+
+
+@given(st.floats(0, 1), st.floats(0, 1))
+def test_a_number_beside_a_threshold_lies_on_its_side_as_far_as_digits_go(value: float, threshold: float) -> None:
+    shown = float(figures.rate_beside(value, threshold))
+    assert (shown > threshold) == (value > threshold)
+    assert (shown < threshold) == (value < threshold)
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"), [(0.7, "0.7"), (5.0, "5"), (100.0, "100"), (0.0001, "0.0001"), (0.0, "0"), (0.125, "0.125")]
+)
+def test_a_threshold_is_shown_as_it_was_typed(number: float, expected: str) -> None:
+    assert figures.written(number) == expected
+
+
+def test_runs_of_numbers_are_drawn_together() -> None:
+    assert figures.number_ranges([7, 2, 5, 6, 2]) == "2, 5-7"
