@@ -114,5 +114,3 @@ def _raise_first(finished: Sequence[Finished], *outcomes: Outcome) -> None:
             if isinstance(error, KeyboardInterrupt | SystemExit):  # a body's own must not end pytest
                 pytest.fail(f"attempt {one.record.number} raised {error!r}", pytrace=False)
             raise error
-
-

@@ -82,9 +82,8 @@ class Agent:
         )
         state = AgentState(messages=messages)
         start = len(transcript().events)
-        async with agent_limits(self._meter):
-            async with span(name="agent", type="agent"):
-                state = await program(state)
+        async with agent_limits(self._meter), span(name="agent", type="agent"):
+            state = await program(state)
         # after a limit the program never returned, but it extended the conversation in place
         self._state.messages, self._state.output = state.messages, state.output
         events = transcript().events[start:]
@@ -182,6 +181,6 @@ def own_agent_limits(meter: CallMeter) -> Iterator[None]:
 
 async def _after_work(clock: Limit, seconds: float, then: Callable[[], None]) -> None:
     """Call `then` after `seconds` of work; waits for the provider's rate limits and retries are not work."""
-    while (left := seconds - clock.usage) > 0:
+    while (left := seconds - clock.usage) > 0:  # noqa: ASYNC110 (time is what is waited for)
         await asyncio.sleep(max(left, 0.01))
     then()

@@ -1,4 +1,4 @@
-"""One Inspect eval for a whole session: suite = Task, task = Sample, attempt = epoch, body = solver, outcome = score."""
+"""One Inspect eval for a session: suite = Task, task = Sample, attempt = epoch, body = solver, outcome = score."""
 
 from __future__ import annotations
 
@@ -225,7 +225,7 @@ class _Tasks(TaskSource):
         return tasks
 
     def wake(self, context: contextvars.Context | None) -> None:
-        """A suite is new. Inspect asks for more tasks only when none is running; until then it is told, in its context."""
+        """A suite is new. Inspect asks for more only when nothing is running; until then it is told, in its context."""
         if context is not None and (tasks := self._evaluation.take()):
             context.run(enqueue_task, tasks)
         self._news.set()

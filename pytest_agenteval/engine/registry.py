@@ -1,4 +1,4 @@
-"""What Inspect loads through its entry point: the built-in models, and everything else that registers by a decorator."""
+"""What Inspect loads through its entry point: all that registers with it by a decorator."""
 
 from inspect_ai.model import ModelAPI, modelapi
 

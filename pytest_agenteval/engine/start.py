@@ -74,15 +74,15 @@ def _refuse_unpriced(settings: Settings, items: Sequence[AgentItem], names: Sequ
     if settings.max_cost is not None:
         raise NotReady(f"--max-cost cannot be held: the price of {unpriced[0]} is not known; {way_out}")
     if settings.max_cost_per_attempt is not None:
-        raise NotReady(f"--agent-max-cost-per-attempt cannot be judged: the price of {unpriced[0]} is not known; {way_out}")
+        what = "--agent-max-cost-per-attempt cannot be judged"
+        raise NotReady(f"{what}: the price of {unpriced[0]} is not known; {way_out}")
     for item in items:
         if item.options.max_cost is not None and item.model in unpriced:
-            raise NotReady(f"max_cost of {item.nodeid} cannot be held: the price of {item.model} is not known; {way_out}")
+            what = f"max_cost of {item.nodeid} cannot be held"
+            raise NotReady(f"{what}: the price of {item.model} is not known; {way_out}")
 
 
-def _sandboxes(
-    settings: Settings, items: Sequence[AgentItem], say: Callable[[str], None]
-) -> dict[str, SandboxSpec]:
+def _sandboxes(settings: Settings, items: Sequence[AgentItem], say: Callable[[str], None]) -> dict[str, SandboxSpec]:
     suites = {item.nodeid.split("::")[0]: item.path.parent for item in items}
     if settings.sandbox == "local":
         return {suite: SandboxSpec("local", None, _name(suite)) for suite in suites}

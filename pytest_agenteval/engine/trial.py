@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
-import pytest
 from inspect_ai.log import transcript
 from inspect_ai.log._samples import sample_active
 from inspect_ai.solver import TaskState
@@ -130,9 +129,7 @@ class Trial:
 
     async def _one_try(self, state: TaskState) -> _Try:
         number = len(self._tries) + 1
-        attempt = Attempt(
-            self.item.nodeid, self.number, self.k, self.model, self.item.options.grading_time_limit
-        )
+        attempt = Attempt(self.item.nodeid, self.number, self.k, self.model, self.item.options.grading_time_limit)
         meter = CallMeter(
             attempt,
             self.item.options,

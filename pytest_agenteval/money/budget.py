@@ -17,7 +17,7 @@ _UNITS = 10**12
 in floating point."""
 
 
-class BudgetExhausted(Exception):  # noqa: N818 - an end of the run, not a fault
+class BudgetExhausted(Exception):
     """The run's budget could not pay for a model call; it pays for none after that.
 
     All calls that are refused, the first and those after it, are told the same figures: those of the first.
@@ -162,8 +162,6 @@ class RunBudget:
         units = self._checked(worst_case, "worst case")
         if units is None or self._limit is None:
             return self._grant(units)
-        if self._ended_by is not None:
-            raise self._refusal(self._ended_by)
         future: asyncio.Future[Reservation] = asyncio.get_running_loop().create_future()
         self._waiting.append((units, future))
         self._advance()

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
 
+import numpy as np
+
+from pytest_agenteval.stats.curtailment import Curtailment
+from pytest_agenteval.stats.exact_stop import ExactStop
+from pytest_agenteval.stats.grid import Bools
+from pytest_agenteval.stats.grid_gates import GridGate
 from pytest_agenteval.stats.scheduling import SchedulingPolicy
 
-__all__ = ["Replay", "replay"]
+__all__ = ["Replay", "expected_attempts", "replay"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +58,43 @@ def replay(
         now, _, task, attempt = heappop(ends)
         policy.record(task, attempt, outcome(task, attempt))
     return Replay(tuple(started), now)
+
+
+def expected_attempts(
+    tasks: Sequence[str],
+    k: int,
+    gates: Sequence[GridGate],
+    in_flight: int,
+    history: Mapping[str, tuple[int, int]] | None = None,
+    policy: Callable[[Curtailment, Mapping[str, tuple[int, int]]], SchedulingPolicy] = ExactStop,
+    simulations: int = 50,
+    seed: int = 0,
+) -> float:
+    """How many attempts a policy that stops early is expected to start, of the `len(tasks) * k` of the full grid.
+
+    Simulated with what the policy itself believes: each task's pass rate is drawn from Beta(1/2 + passes,
+    1/2 + failures) of its history, afresh in every simulation.
+
+    Raises:
+        ValueError: what :class:`Curtailment` and the policy refuse.
+    """
+    rng = np.random.default_rng(seed)
+    known = dict(history or {})
+    counts = [known.get(task, (0, 0)) for task in tasks]
+    passes = np.array([c for _, c in counts]) + 0.5
+    fails = np.array([n - c for n, c in counts]) + 0.5
+    rows = {task: row for row, task in enumerate(tasks)}
+    started = 0
+    for _ in range(simulations):
+        grid = rng.random((len(tasks), k)) < rng.beta(passes, fails)[:, None]
+        run = replay(
+            policy(Curtailment(tasks, k, gates), known),
+            _outcomes(grid, rows),
+            in_flight,
+        )
+        started += len(run.started)
+    return started / simulations
+
+
+def _outcomes(grid: Bools, rows: Mapping[str, int]) -> Callable[[str, int], bool]:
+    return lambda task, attempt: bool(grid[rows[task], attempt - 1])

@@ -19,8 +19,8 @@ pytestmark = pytest.mark.anyio
 
 ROOT_IGNORES_MODES = {"test_write_text_file_without_permissions", "test_write_binary_file_without_permissions"}
 ADDUSER = r"""
-printf '#!/bin/sh\nfor name; do :; done\nexec /usr/sbin/useradd --create-home "$name"\n' > /usr/local/bin/adduser
-chmod 755 /usr/local/bin/adduser
+printf '#!/bin/sh\nfor name; do :; done\nexec /usr/sbin/useradd --create-home "$name"\n' > /usr/bin/adduser
+chmod 755 /usr/bin/adduser
 """
 """The suite calls Debian's `adduser`, which the image does not have."""
 
