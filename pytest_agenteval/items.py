@@ -24,7 +24,7 @@ __all__ = ["PROCESS_WIDE", "AgentItem", "Definition", "FixturePlan", "is_agent_t
 
 PROCESS_WIDE = frozenset({
     "monkeypatch", "mocker", "capsys", "capsysbinary", "capfd", "capfdbinary", "capteesys", "caplog", "recwarn",
-    "pytester", "testdir", "subtests", "benchmark",
+    "pytester", "testdir", "subtests", "benchmark", "freezer", "httpx_mock", "requests_mock", "respx_mock",
 })  # fmt: skip
 """Fixtures that change the process; attempts of all tasks run in one, at the same time."""
 
@@ -78,6 +78,13 @@ class FixturePlan:
         """Params of shared fixtures: tasks that differ in one cannot overlap."""
         return {name: self.params[name] for name in self.shared if name in self.params}
 
+    def wanted_by(self, name: str) -> str | None:
+        """The fixture through which the test uses `name`, or None where the test names it itself."""
+        if name in self.argnames:
+            return None
+        wanting = (n for n, level in self.reached if n != name and name in self.definitions[n][level].argnames)
+        return min(wanting, default=None)
+
 
 def plan_of(function: pytest.Function) -> FixturePlan:
     """Read a collected test's fixtures."""
@@ -124,7 +131,13 @@ def lookalike(plan: FixturePlan) -> bool:
 def needs_model(metafunc: pytest.Metafunc) -> bool:
     """Whether a test uses the plugin's own `agent_model` (and no parametrization of its own gives it)."""
     found = metafunc.definition._fixtureinfo.name2fixturedefs.get("agent_model", ())
-    return bool(found) and _chain(found)[-1].ours and "agent_model" in metafunc.fixturenames
+    marks = metafunc.definition.iter_markers("parametrize")
+    given = any("agent_model" in _parametrized(*mark.args, **mark.kwargs) for mark in marks)
+    return bool(found) and _chain(found)[-1].ours and "agent_model" in metafunc.fixturenames and not given
+
+
+def _parametrized(argnames: str | Sequence[str] = (), *_: Any, **__: Any) -> Sequence[str]:
+    return [name.strip() for name in argnames.split(",")] if isinstance(argnames, str) else argnames
 
 
 class AgentItem(pytest.Function):
@@ -176,21 +189,39 @@ class AgentItem(pytest.Function):
         """Set up the shared fixtures, after refusing what cannot be evaluated.
 
         Raises:
-            pytest.skip.Exception: nothing asked for agent tasks to run.
-            pytest.fail.Exception: the task uses a process-wide fixture.
+            pytest.skip.Exception: nothing asked for agent tasks to run, or the task is a variant for trio.
+            pytest.fail.Exception: the task uses a process-wide fixture, or would be run until it passes.
         """
         asked = settings(self.config)
         if not asked.active:
             pytest.skip("agent task: runs only with --agent-model, --k or --agent-run")
-        for name in self.plan.local:
-            if name in PROCESS_WIDE or name in asked.unsafe_fixtures:
-                pytest.fail(
-                    f"fixture {name!r} changes process-wide state, and attempts of agent tasks run at the same time "
-                    "in one process: do without it here, directly and through other fixtures",
-                    pytrace=False,
-                )
+        if "trio" in str(self.plan.params.get("anyio_backend", "")):
+            pytest.skip("agent task: runs on asyncio, not on trio")
+        self._refuse_process_wide(asked.unsafe_fixtures)
+        if self.get_closest_marker("flaky") and self.config.pluginmanager.hasplugin("rerunfailures"):
+            pytest.fail(
+                f"the mark flaky would run {self.name} until it passes, which biases every estimate: leave it out "
+                "(environment errors are retried by themselves, see --agent-env-retries)",
+                pytrace=False,
+            )
         self.fixturenames = list(self.plan.shared)
         super().setup()
+
+    def _refuse_process_wide(self, named: Sequence[str]) -> None:
+        """Refuse function-scoped fixtures that change the process, and whatever the user has named."""
+        refused = PROCESS_WIDE.union(named)
+        for name in [n for n in self.plan.local if n in refused] + [n for n in self.plan.shared if n in named]:
+            through = self.plan.wanted_by(name)
+            pytest.fail(
+                f"fixture {name!r}{f', wanted by fixture {through!r},' if through else ''} changes process-wide state, "
+                "and attempts of agent tasks run at the same time in one process: do without it here",
+                pytrace=False,
+            )
+
+    @property
+    def warning_filters(self) -> list[tuple[Any, ...]]:
+        """What the task's filterwarnings marks ask for."""
+        return [mark.args for mark in self.iter_markers("filterwarnings")]
 
     def runtest(self) -> None:
         """Wait for this task's attempts (all others go on meanwhile) and raise what the task's verdict is."""

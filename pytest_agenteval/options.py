@@ -1,94 +1,21 @@
-"""The command line and ini options: one table, and the checked `Settings` made from them."""
+"""The command line and ini options: one table, and the checked `Settings` made from them.
+
+pytest loads this module at each start. Its classes are named tuples because those are made several times faster than
+dataclasses.
+"""
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
-__all__ = ["Settings", "add_options", "gates_asked", "settings"]
+from pytest_agenteval import option_values as values
 
-SANDBOXES = ("docker", "local")
-BUILT_IN_MODELS = ("agenteval/oracle", "agenteval/null", "agenteval/noisy")
-
-
-def _whole(text: str) -> int:
-    if not re.fullmatch(r"\d+", text.strip()) or int(text) < 1:
-        raise ValueError("must be a whole number, 1 or more")
-    return int(text)
-
-
-def _count(text: str) -> int:
-    if not re.fullmatch(r"\d+", text.strip()):
-        raise ValueError("must be a whole number, 0 or more")
-    return int(text)
-
-
-def _number(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        raise ValueError("must be a number") from None
-    if not math.isfinite(value):
-        raise ValueError("must be a finite number")
-    return value
-
-
-def _rate(text: str) -> float:
-    value = _number(text)
-    if not 0 <= value <= 1:
-        raise ValueError("must lie between 0 and 1")
-    return value
-
-
-def _dollars(text: str) -> float:
-    value = _number(text.removeprefix("$"))
-    if value <= 0:
-        raise ValueError("must be an amount of US dollars above 0")
-    return value
-
-
-def _model(text: str) -> str:
-    name = text.strip()
-    if not name:
-        raise ValueError("is an empty model name")
-    if "/" not in name or name.startswith("/") or name.endswith("/"):
-        raise ValueError("must be PROVIDER/MODEL, for example openai/gpt-5-mini or agenteval/noisy")
-    return name
-
-
-def _pair(text: str) -> tuple[str, Any]:
-    name, equals, value = text.partition("=")
-    if not equals or not name.strip():
-        raise ValueError("must be NAME=VALUE")
-    return name.strip(), _literal(value)
-
-
-def _literal(text: str) -> Any:
-    import json
-
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
-
-
-def _file(text: str) -> Path:
-    path = Path(text).expanduser()
-    if not path.is_file():
-        raise ValueError("is not a file")
-    return path
-
-
-def _sandbox(text: str) -> str:
-    if text not in SANDBOXES:
-        raise ValueError(f"must be one of {', '.join(SANDBOXES)}")
-    return text
+__all__ = ["LOOKALIKES", "SETTINGS", "Settings", "add_options", "settings"]
 
 
 class _Option(NamedTuple):
@@ -102,56 +29,67 @@ class _Option(NamedTuple):
     repeat: bool = False
     gate: bool = False
     """Judges the run: without a model it has nothing to judge."""
-    command_line_only: bool = False
-    """Allows access to the host, so a file in a checkout must not be able to set it."""
-    switch: bool = False
+    path: bool = False
+    """A path: in an ini file it is relative to that file."""
 
 
+class _Switch(NamedTuple):
+    """An option without a value, on the command line only: a file in a checkout must not be able to set it."""
+
+    flag: str
+    key: str
+    help: str
+
+
+# fmt: off
 _OPTIONS = (
-    _Option(("--agent-model",), "models", _model, (), "PROVIDER/MODEL",
-            "evaluate this model, by Inspect's name (repeat: one cell each); agenteval/oracle, /null and /noisy cost nothing",
-            repeat=True),
-    _Option(("--k", "--agent-k"), "k", _whole, 1, "N", "attempts at each task (default 1)"),
-    _Option(("--agent-run",), "run", bool, False, "", "evaluate with the model that the ini file names", switch=True),
-    _Option(("--max-cost", "--agent-max-cost"), "max_cost", _dollars, None, "USD",
-            "what the whole run may cost, all roles and retries included; the run stops before it costs more"),
-    _Option(("--min-pass-at-1", "--agent-min-pass-at-1"), "min_pass_at_1", _rate, None, "RATE",
+    _Option(("--agent-model",), "models", values.model, (), "PROVIDER/MODEL",
+            "evaluate this model, by Inspect's name (repeat: one cell each); "
+            "agenteval/oracle, /null and /noisy cost nothing", repeat=True),
+    _Option(("--k", "--agent-k"), "k", values.number_from_1, 1, "N", "attempts at each task (default 1)"),
+    _Option(("--max-cost", "--agent-max-cost"), "max_cost", values.amount, None, "USD",
+            "what the whole run may cost, all roles and retries included; the run stops before it costs more",
+            gate=True),
+    _Option(("--min-pass-at-1", "--agent-min-pass-at-1"), "min_pass_at_1", values.rate, None, "RATE",
             "gate: pass@1, the share of attempts that pass, averaged over tasks", gate=True),
-    _Option(("--min-pass-k", "--agent-min-pass-k"), "min_pass_k", _rate, None, "RATE",
+    _Option(("--min-pass-k", "--agent-min-pass-k"), "min_pass_k", values.rate, None, "RATE",
             "gate: pass^k: all k attempts pass, averaged over tasks", gate=True),
-    _Option(("--agent-max-cost-per-attempt",), "max_cost_per_attempt", _dollars, None, "USD",
+    _Option(("--agent-max-cost-per-attempt",), "max_cost_per_attempt", values.amount, None, "USD",
             "gate: the mean cost of an attempt", gate=True),
-    _Option(("--agent-max-env-error-rate",), "max_env_error_rate", _rate, 0.05, "RATE",
-            "above this share of environment errors nothing passes (default 0.05)"),
-    _Option(("--agent-max-tool-failure-rate",), "max_tool_failure_rate", _rate, None, "RATE",
+    _Option(("--agent-max-env-error-rate",), "max_env_error_rate", values.rate, 0.05, "RATE",
+            "above this share of environment errors nothing passes (default 0.05)", gate=True),
+    _Option(("--agent-max-tool-failure-rate",), "max_tool_failure_rate", values.rate, None, "RATE",
             "gate: the share of tool calls that fail", gate=True),
-    _Option(("--agent-concurrency",), "concurrency", _whole, 16, "N", "attempts in flight at once (default 16)"),
-    _Option(("--agent-env-retries",), "env_retries", _count, 2, "N",
+    _Option(("--agent-concurrency",), "concurrency", values.number_from_1, 16, "N",
+            "attempts in flight at once (default 16)"),
+    _Option(("--agent-env-retries",), "env_retries", values.count, 2, "N",
             "how often an attempt that met an environment error is tried again (default 2)"),
-    _Option(("--agent-model-arg",), "model_args", _pair, (), "NAME=VALUE",
+    _Option(("--agent-model-arg",), "model_args", values.pair, (), "NAME=VALUE",
             "argument for the model's provider, as JSON or text (repeat)", repeat=True),
-    _Option(("--agent-model-base-url",), "model_base_url", str, None, "URL", "address of the model's API"),
-    _Option(("--agent-generate",), "generate", _pair, (), "NAME=VALUE",
-            "how the model generates, by Inspect's names: temperature=0, max_tokens=4096, reasoning_effort=low (repeat)",
-            repeat=True),
-    _Option(("--agent-prices",), "prices", _file, None, "FILE", "TOML file of prices in USD per million tokens"),
-    _Option(("--agent-sandbox",), "sandbox", _sandbox, "docker", "docker|local",
+    _Option(("--agent-model-base-url",), "model_base_url", values.url, None, "URL", "address of the model's API"),
+    _Option(("--agent-generate",), "generate", values.pair, (), "NAME=VALUE",
+            "how the model generates, by Inspect's names: temperature=0, max_tokens=4096, "
+            "reasoning_effort=low (repeat)", repeat=True),
+    _Option(("--agent-prices",), "prices", values.file, None, "FILE",
+            "TOML file of prices in USD per million tokens", path=True),
+    _Option(("--agent-sandbox",), "sandbox", values.sandbox, "docker", "|".join(values.SANDBOXES),
             "where attempts run (default docker); local is a directory on this host, not isolated"),
-    _Option(("--agent-allow-local",), "allow_local", bool, False, "",
-            "let a real model run commands on this host with --agent-sandbox=local",
-            command_line_only=True, switch=True),
-    _Option(("--agent-allow-host-access",), "allow_host_access", bool, False, "",
-            "let compose files mount host paths, share host namespaces or run privileged",
-            command_line_only=True, switch=True),
-    _Option(("--agent-log-dir",), "log_dir", str, "logs/agenteval", "DIR",
-            "where Inspect's .eval logs go (default logs/agenteval)"),
-    _Option(("--agent-unsafe-fixture",), "unsafe_fixtures", str, (), "NAME",
+    _Option(("--agent-log-dir",), "log_dir", values.text, "logs/agenteval", "DIR",
+            "where Inspect's .eval logs go (default logs/agenteval)", path=True),
+    _Option(("--agent-unsafe-fixture",), "unsafe_fixtures", values.text, (), "NAME",
             "refuse this fixture in agent tasks because it changes process-wide state (repeat)", repeat=True),
 )
+_SWITCHES = (
+    _Switch("--agent-run", "run", "evaluate with the model that the ini file names"),
+    _Switch("--agent-allow-local", "allow_local",
+            "let a real model run commands on this host with --agent-sandbox=local"),
+    _Switch("--agent-allow-host-access", "allow_host_access",
+            "let compose files mount host paths, share host namespaces or run privileged"),
+)
+# fmt: on
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """What the user asked for, checked. Rates lie in [0, 1], costs are US dollars, None means not asked."""
 
     active: bool
@@ -187,20 +125,21 @@ def add_options(parser: pytest.Parser) -> None:
     """Register every option and its ini key."""
     group = parser.getgroup("agenteval", "agent evaluation (pytest-agenteval)")
     for option in _OPTIONS:
-        keywords: dict[str, Any] = {"dest": f"agenteval_{option.key}", "help": option.help}
-        if option.switch:
-            keywords |= {"action": "store_true", "default": None}
-        else:
-            keywords |= {"action": "append" if option.repeat else "store", "metavar": option.metavar, "default": None}
+        action = "append" if option.repeat else "store"
+        keywords = {"dest": _dest(option.key), "help": option.help, "metavar": option.metavar, "action": action}
         try:
             group.addoption(*option.flags, **keywords)
         except ValueError:
             if len(option.flags) == 1:
                 raise
             group.addoption(*option.flags[1:], **keywords)  # a neighbour owns the short name: the long one still works
-        if not option.command_line_only:
-            kind = "linelist" if option.repeat else "string"
-            parser.addini(_ini(option), f"{option.help} (as {option.flags[0]})", type=kind, default=[] if option.repeat else "")
+        meaning = f"{option.help} (as {option.flags[0]})"
+        if option.repeat:
+            parser.addini(_ini(option), meaning, type="linelist", default=[])
+        else:
+            parser.addini(_ini(option), meaning, type="string", default="")
+    for switch in _SWITCHES:
+        group.addoption(switch.flag, dest=_dest(switch.key), help=switch.help, action="store_true", default=False)
 
 
 def settings(config: pytest.Config) -> Settings:
@@ -215,42 +154,69 @@ def settings(config: pytest.Config) -> Settings:
     return found
 
 
-def gates_asked(config: pytest.Config) -> list[str]:
-    """The gates named on the command line, as the user would type them."""
-    return [option.flags[0] for option in _OPTIONS if option.gate and _given(config, option)]
-
-
 def _read(config: pytest.Config) -> Settings:
-    keyword = config.getoption("keyword", "") or ""
-    if match := re.fullmatch(r"=?\s*(\d+)", keyword):
-        raise pytest.UsageError(f"-k {keyword} selects tests by name; did you mean --k={match[1]}?")
-    values = {option.key: _value(config, option) for option in _OPTIONS}
-    started = [o.flags[0] for o in _OPTIONS if o.key in ("models", "k", "run") and _given(config, o)]
-    gates = gates_asked(config) + (["--max-cost"] if config.getoption("agenteval_max_cost") is not None else [])
-    active = bool(started)
-    if (started or gates) and not values["models"]:
+    given = {option.flags[0]: option for option in _OPTIONS if _given(config, option)}
+    asked = {option.key: _value(config, option) for option in _OPTIONS}
+    asked |= {switch.key: config.getoption(_dest(switch.key)) for switch in _SWITCHES}
+    starts = [flag for flag in ("--agent-model", "--k") if flag in given] + ["--agent-run"] * asked["run"]
+    made = Settings(active=bool(starts), **asked)
+    _refuse_slip_of_k(config, used=bool(given or starts or made.models))
+    _refuse_missing_model(made, starts, [flag for flag, option in given.items() if option.gate])
+    if len(set(made.models)) != len(made.models):
+        twice = next(model for model in made.models if made.models.count(model) > 1)
+        raise pytest.UsageError(f"--agent-model names {twice} twice: name each model once, for it makes one cell")
+    if made.active:
+        for model in made.models:
+            refuse_on_host(made, model)
+        _refuse_shared_budget(config, made)
+    return made
+
+
+def refuse_on_host(asked: Settings, model: str) -> None:
+    """Keep a real model off this host.
+
+    Raises:
+        pytest.UsageError: the model would run commands on this host and nobody has allowed it.
+    """
+    if asked.sandbox == "local" and model not in values.BUILT_IN_MODELS and not asked.allow_local:
         raise pytest.UsageError(
-            f"{(started + gates)[0]} needs a model to evaluate: add --agent-model=PROVIDER/MODEL "
+            f"--agent-sandbox=local would let {model} run commands on this host: "
+            "use the docker sandbox, or add --agent-allow-local if you mean it"
+        )
+
+
+def _refuse_slip_of_k(config: pytest.Config, *, used: bool) -> None:
+    keyword = config.getoption("keyword", "") or ""
+    if used and (match := re.fullmatch(r"=?\s*(\d+)", keyword)):
+        raise pytest.UsageError(
+            f"-k {keyword} selects tests by name: did you mean --k={match[1]}? "
+            f"(if not, write -k '({match[1]})' to select them)"
+        )
+
+
+def _refuse_missing_model(made: Settings, starts: list[str], gates: list[str]) -> None:
+    if (starts or gates) and not made.models:
+        raise pytest.UsageError(
+            f"{(starts + gates)[0]} needs a model to evaluate: add --agent-model=PROVIDER/MODEL "
             "(agenteval/noisy costs nothing), or set agent_models in the ini file"
         )
-    if gates and not active:
+    if gates and not starts:
         raise pytest.UsageError(
             f"{gates[0]} judges agent tasks, but nothing asks for them to run: add --agent-run or --agent-model"
         )
-    if len(set(values["models"])) != len(values["models"]):
-        raise pytest.UsageError("--agent-model names the same model twice: each cell is one model")
-    real = [model for model in values["models"] if model not in BUILT_IN_MODELS]
-    if active and values["sandbox"] == "local" and real and not values["allow_local"]:
-        raise pytest.UsageError(
-            f"--agent-sandbox=local would let {real[0]} run commands on this host; "
-            "use the docker sandbox, or add --agent-allow-local if you mean it"
-        )
-    if values["max_cost"] is not None and getattr(config.option, "numprocesses", None):
+
+
+def _refuse_shared_budget(config: pytest.Config, made: Settings) -> None:
+    option = config.option
+    if made.max_cost is not None and (getattr(option, "numprocesses", None) or getattr(option, "dist", "no") != "no"):
         raise pytest.UsageError(
             "--max-cost cannot be held across xdist's processes: leave out -n "
             "(attempts already run concurrently, see --agent-concurrency)"
         )
-    return Settings(active=active, **values)
+
+
+def _dest(key: str) -> str:
+    return f"agenteval_{key}"
 
 
 def _ini(option: _Option) -> str:
@@ -258,31 +224,20 @@ def _ini(option: _Option) -> str:
 
 
 def _given(config: pytest.Config, option: _Option) -> bool:
-    return config.getoption(f"agenteval_{option.key}") not in (None, [])
+    return config.getoption(_dest(option.key)) not in (None, [])
 
 
 def _value(config: pytest.Config, option: _Option) -> Any:
-    if _given(config, option):
-        source, raw = option.flags[0], config.getoption(f"agenteval_{option.key}")
-    elif option.command_line_only:
-        return option.default
-    else:
+    source, raw = option.flags[0], config.getoption(_dest(option.key))
+    if not _given(config, option):
         source, raw = f"ini option {_ini(option)}", config.getini(_ini(option))
         if raw in ("", []):
             return option.default
-    if option.switch:
-        if isinstance(raw, bool):
-            return raw
-        if raw.lower() not in ("true", "false", "1", "0"):
-            raise pytest.UsageError(f"{source}={raw} must be true or false")
-        return raw.lower() in ("true", "1")
-    if not option.repeat:
-        return _parsed(source, raw, option.parse)
-    return tuple(_parsed(source, text, option.parse) for text in _texts(raw))
-
-
-def _texts(raw: str | Sequence[str]) -> Sequence[str]:
-    return [raw] if isinstance(raw, str) else raw
+        if option.path and config.inipath is not None and "://" not in raw:
+            raw = str(config.inipath.parent / Path(raw).expanduser())
+    if option.repeat:
+        return tuple(_parsed(source, text, option.parse) for text in raw)
+    return _parsed(source, raw, option.parse)
 
 
 def _parsed(source: str, text: str, parse: Callable[[str], Any]) -> Any:

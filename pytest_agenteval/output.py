@@ -9,13 +9,15 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TextIO
+from typing import Any, TextIO
 
-__all__ = ["Capture", "captured", "routed"]
+__all__ = ["Capture", "captured", "quiet_libraries", "routed"]
 
 LIBRARIES = (
-    "inspect_ai", "anyio", "asyncio", "docker", "fsspec", "httpcore", "httpx", "importlib", "jsonlines", "mcp", "openai",
-    "anthropic", "google", "psutil", "pydantic", "requests", "rich", "tenacity", "textual", "tiktoken", "urllib3", "zipfile",
+    "acp", "aiohttp", "anthropic", "anyio", "asyncio", "bs4", "click", "docker", "dotenv", "fsspec", "genai_prices", "google",
+    "httpcore", "httpx", "ijson", "importlib", "inspect_ai", "jsonlines", "jsonpatch", "jsonref", "jsonschema", "mcp", "mmh3",
+    "openai", "psutil", "pydantic", "pydantic_core", "requests", "rich", "s3fs", "semver", "shortuuid", "sniffio", "tenacity",
+    "textual", "tiktoken", "upath", "urllib3", "uvicorn", "yaml", "zipfile", "zipfile_zstd", "zipp", "zstandard",
 )  # fmt: skip
 """Whose warnings and log records are not the user's: they run under every attempt, on the same thread."""
 
@@ -54,6 +56,12 @@ class _Router(io.TextIOBase):
         capture = _current.get()
         return getattr(capture, self._name) if capture is not None else self._fallback
 
+    def __getattr__(self, name: str) -> Any:  # buffer and whatever else a real stream has
+        return getattr(self._fallback, name)
+
+    def writable(self) -> bool:
+        return True
+
     def write(self, text: str, /) -> int:
         return self._target().write(text)
 
@@ -78,23 +86,37 @@ class _LogRouter(logging.Handler):
             capture.log.write(self.format(record) + "\n")
 
 
+def quiet_libraries(category: type[Warning] = Warning) -> None:
+    """Ignore the libraries' warnings from here on, until the filters are next restored.
+
+    What they leave unclosed is collected at any time, also between attempts: with `-W error` it would be held against
+    the test that happens to run then.
+    """
+    warnings.filterwarnings("ignore", category=category, module=rf"({'|'.join(LIBRARIES)})(\.|$)")
+
+
 @contextmanager
-def routed() -> Iterator[None]:
+def routed(*, streams: bool = True) -> Iterator[None]:
     """While the event loop is pumped: streams and log records go to their attempts, libraries' warnings stay quiet.
 
     The user's `-W error` must not turn a warning inside Inspect into a failed attempt; warnings of the user's own code
-    are left as they were asked for.
+    are left as they were asked for. What Inspect does to the root logger does not outlast the pumping.
+
+    Args:
+        streams: False leaves the standard streams alone (`pytest -s`: prints are wanted at once).
     """
     handler = _LogRouter()
     handler.setFormatter(logging.Formatter("%(levelname)-8s %(name)s:%(filename)s:%(lineno)d %(message)s"))
-    saved, filters = (sys.stdout, sys.stderr), warnings.filters[:]
-    sys.stdout, sys.stderr = _Router("stdout", sys.stdout), _Router("stderr", sys.stderr)  # type: ignore[assignment]
-    logging.getLogger().addHandler(handler)
-    warnings.filterwarnings("ignore", module=rf"({'|'.join(LIBRARIES)})(\.|$)")
-    try:
-        yield
-    finally:
-        warnings.filters[:] = filters
-        warnings._filters_mutated()  # type: ignore[attr-defined]
-        logging.getLogger().removeHandler(handler)
-        sys.stdout, sys.stderr = saved
+    root, saved = logging.getLogger(), (sys.stdout, sys.stderr)
+    level, handlers = root.level, root.handlers[:]
+    root.addHandler(handler)
+    with warnings.catch_warnings():
+        quiet_libraries()
+        if streams:
+            sys.stdout, sys.stderr = _Router("stdout", sys.stdout), _Router("stderr", sys.stderr)  # type: ignore[assignment]
+        try:
+            yield
+        finally:
+            sys.stdout, sys.stderr = saved
+            root.handlers[:] = handlers
+            root.setLevel(level)

@@ -12,8 +12,7 @@ import asyncio
 import gc
 import inspect
 import warnings
-from collections.abc import Callable, Coroutine, Iterable, Iterator
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -69,9 +68,11 @@ class Pump:
         self._runner = asyncio.Runner()
         self._jobs: dict[AgentItem, _Job] = {}
         self._open: list[_Job] = []
+        """Tasks that pytest has not reported yet."""
         self._position = {item: index for index, item in enumerate(session.items)}
         self._watchers: list[Callable[[], Coroutine[Any, Any, None]]] = []
         option = session.config.option
+        self._routes_streams = option.capture != "no"
         # xdist's workers run other items than session.items; with --pdb nothing may run behind the debugger's back
         self._looks_ahead = not (hasattr(session.config, "workerinput") or option.usepdb or option.setuponly)
 
@@ -81,10 +82,10 @@ class Pump:
 
     def reach(self, item: pytest.Item) -> None:
         """pytest has come to `item`: ordinary tests never overlap with attempts, agent tasks are armed."""
-        if not isinstance(item, AgentItem):
-            self._wait(self._open)
-        elif not item.armed:
-            self._wait(self._open)
+        if isinstance(item, AgentItem) and item.armed:
+            return
+        self._wait(self._open)
+        if isinstance(item, AgentItem):
             self._arm(item)
 
     def finished(self, item: AgentItem) -> list[Finished]:
@@ -96,6 +97,8 @@ class Pump:
         """
         job = self._jobs.get(item) or self._start(item)
         self._wait([job])
+        if job in self._open:
+            self._open.remove(job)
         return [attempt.result() for attempt in job.attempts]
 
     def unfinished(self) -> Iterator[tuple[AgentItem, list[Finished]]]:
@@ -110,30 +113,33 @@ class Pump:
         stop = asyncio.Event()
 
         async def hosted() -> None:
-            try:
-                made = func(**arguments)
-                ready.set_result(await (anext(made) if inspect.isasyncgen(made) else made))
-            except BaseException as error:
-                ready.set_exception(error)
+            made = func(**arguments)
+            steps = made if inspect.isasyncgen(made) else _one(made)
+            async for value in steps:
+                ready.set_result(value)
+                await stop.wait()
+                async for _ in steps:
+                    await steps.aclose()
+                    raise RuntimeError(f"fixture {func.__name__!r} yielded more than once")
                 return
-            await stop.wait()
-            if inspect.isasyncgen(made):
-                with suppress(StopAsyncIteration):
-                    await anext(made)
-                    raise RuntimeError("an async fixture yielded more than once")
+            raise ValueError(f"fixture {func.__name__!r} did not yield a value")
 
         task = loop.create_task(hosted())
 
-        async def value() -> Any:
-            return await ready
+        async def set_up() -> Any:
+            try:
+                await asyncio.wait({task, ready}, return_when=asyncio.FIRST_COMPLETED)
+            except asyncio.CancelledError:  # Ctrl-C: let the fixture clean up what it has begun
+                task.cancel()
+                raise
+            return await (ready if ready.done() else task)
 
-        yield self._run(value())
-        stop.set()
-
-        async def end() -> None:
+        async def tear_down() -> None:
             await task
 
-        self._run(end())
+        yield self._run(set_up())
+        stop.set()
+        self._run(tear_down())
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run something on the session's loop, with everything else that is going on there."""
@@ -160,20 +166,16 @@ class Pump:
         self._open.append(job)
         return job
 
-    def _wait(self, jobs: Iterable[_Job]) -> None:
-        jobs = list(jobs)
-        todo = {attempt for job in jobs for attempt in job.attempts if not attempt.done()}
-
+    def _wait(self, jobs: Sequence[_Job]) -> None:
         async def until_done() -> None:
-            left = todo
-            while left and self.engine.stopped_by is None:
-                _, left = await asyncio.wait(left, return_when=asyncio.FIRST_COMPLETED)
+            # any attempt may stop the session, not only those waited for
+            while _undone(jobs) and self.engine.stopped_by is None:
+                await asyncio.wait(_undone(self._open), return_when=asyncio.FIRST_COMPLETED)
 
-        if todo:
+        if _undone(jobs):
             self._run(until_done())
         if self.engine.stopped_by is not None:
             raise self.engine.stopped_by
-        self._open = [job for job in self._open if job not in jobs]
 
     def _run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         async def watched() -> T:
@@ -184,7 +186,7 @@ class Pump:
                 for watcher in watchers:
                     watcher.cancel()
 
-        with routed():
+        with routed(streams=self._routes_streams):
             return self._runner.run(watched())
 
     def _arm(self, item: AgentItem) -> None:
@@ -216,7 +218,9 @@ class Pump:
             # all shared collectors must be above both: the last teardown of the arming leaves only `item`'s set up
             if not (anchors | following.anchors) <= (home & set(following.listchain())):
                 break
-            if any(params.get(name, value) != value for name, value in following.plan.shared_params.items()):
+            if any(params.get(name, value) is not value for name, value in following.plan.shared_params.items()):
+                break
+            if following.warning_filters != item.warning_filters:  # filters are the process's
                 break
             batch.append(following)
             anchors, params = anchors | following.anchors, params | following.plan.shared_params
@@ -232,3 +236,11 @@ class Pump:
             manager = item.config.pluginmanager
             others = [plugin for plugin in manager.get_plugins() if plugin is not manager.get_plugin("runner")]
             manager.subset_hook_caller("pytest_runtest_teardown", others)(item=item, nextitem=following)
+
+
+def _undone(jobs: Iterable[_Job]) -> set[asyncio.Future[Finished]]:
+    return {attempt for job in jobs for attempt in job.attempts if not attempt.done()}
+
+
+async def _one(value: Awaitable[T]) -> AsyncGenerator[T, None]:
+    yield await value

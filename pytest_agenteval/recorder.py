@@ -23,6 +23,7 @@ class Recorder:
         self._config = config
         self._records: list[TaskRecord] = []
         self._expected_failures: set[str] = set()
+        self._failed_tasks: set[str] = set()
         self._ordinary_failures = 0
         self._deselected = 0
         self._selected = 0
@@ -62,9 +63,9 @@ class Recorder:
             self._records.append(record)
             if hasattr(report, "wasxfail"):
                 self._expected_failures.add(record.task)
-            if report.failed and _only_judged(record):
-                return  # counted by its gate
-        if report.failed:
+            if report.failed:
+                self._failed_tasks.add(record.task)
+        elif report.failed:
             self._ordinary_failures += 1
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
@@ -93,18 +94,21 @@ class Recorder:
         if session.config.option.collectonly:
             return
         from pytest_agenteval.exit_status import exit_status
-        from pytest_agenteval.gates import judge
+        from pytest_agenteval.gates import Verdict, judge
         from pytest_agenteval.session import gate_settings
         from pytest_agenteval.summary import summarize
 
         self._summary = summarize(self._records)
         results = judge(self._summary, gate_settings(settings(self._config)))
         self._gates = [result for result in results if result.task not in self._expected_failures]
-        broken = sum(attempt.outcome == "broken" for record in self._records for attempt in record.attempts)
+        broken = [r.task for r in self._records for attempt in r.attempts if attempt.outcome == "broken"]
+        # a failed task is counted by its verdict or its broken attempts, and else as a test (xfail(strict=True) passed)
+        judged = {gate.task for gate in self._gates if gate.verdict is Verdict.FAIL and gate.task is not None}
+        unexplained = self._failed_tasks.difference(broken, judged)
         self._status = exit_status(
             int(session.exitstatus),
-            ordinary_failures=self._ordinary_failures,
-            broken=broken,
+            ordinary_failures=self._ordinary_failures + len(unexplained),
+            broken=len(broken),
             gates=self._gates,
             incomplete=self._summary.incomplete,
         )
@@ -134,7 +138,3 @@ class Recorder:
             notes=notes,
         ):
             terminalreporter.write_line(line.text, **line.markup)
-
-
-def _only_judged(record: TaskRecord) -> bool:
-    return not any(attempt.outcome in ("broken", "skipped") for attempt in record.attempts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -79,11 +79,13 @@ class Resolver:
         if inspect.isasyncgenfunction(func):
             generator = func(**arguments)
             self.exits.push_async_callback(_exhaust, generator)
-            return await anext(generator)
+            async for value in generator:
+                return value
+            raise ValueError(f"fixture {func.__name__!r} did not yield a value")
         if inspect.isgeneratorfunction(func):
             steps = func(**arguments)
             self.exits.push_async_callback(self.call, _exhaust_sync, steps)
-            return await self.call(next, steps)
+            return await self.call(_first, steps)
         value = await self.call(func, **arguments)
         return await value if inspect.isawaitable(value) else value
 
@@ -127,9 +129,17 @@ class AttemptRequest:
 
 async def _exhaust(generator: AsyncGenerator[Any, None]) -> None:
     async for _ in generator:
-        raise RuntimeError("an async fixture yielded more than once")
+        await generator.aclose()
+        raise RuntimeError(f"fixture {generator.__name__!r} yielded more than once")
 
 
-def _exhaust_sync(generator: Any) -> None:
+def _first(generator: Generator[Any, None, None]) -> Any:
+    for value in generator:
+        return value
+    raise ValueError(f"fixture {generator.__name__!r} did not yield a value")
+
+
+def _exhaust_sync(generator: Generator[Any, None, None]) -> None:
     for _ in generator:
-        raise RuntimeError("a fixture yielded more than once")
+        generator.close()
+        raise RuntimeError(f"fixture {generator.__name__!r} yielded more than once")

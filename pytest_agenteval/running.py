@@ -12,6 +12,7 @@ import pytest
 
 from pytest_agenteval.items import AgentItem
 from pytest_agenteval.options import settings
+from pytest_agenteval.output import quiet_libraries
 from pytest_agenteval.recorder import Recorder
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class Running:
         self._session: AgentSession | None = None
         self._item: pytest.Item | None = None
         self._recorder: Recorder | None = None
-        if getattr(config.option, "reruns", None):
+        if _reruns(config):
             raise pytest.UsageError(
                 "--reruns would run failed attempts until they pass, which biases every estimate: "
                 "leave it out (environment errors are retried by themselves, see --agent-env-retries)"
@@ -49,7 +50,11 @@ class Running:
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, Any, Any]:
         """Start the evaluation before the first test and end it after the last, however that came."""
         items = [item for item in session.items if isinstance(item, AgentItem)]
-        if items and not session.config.option.collectonly and not session.testsfailed:
+        option = session.config.option
+        runs = not option.collectonly and not getattr(option, "setupplan", False)
+        if session.testsfailed and not option.continue_on_collection_errors:
+            runs = False  # pytest will refuse to go on
+        if items and runs:
             self._session = self._started(session, items)
         cancel = True
         try:
@@ -92,6 +97,8 @@ class Running:
         """Arm what can be armed, before pytest's own protocol for the item."""
         self._item = item
         if self._session is not None:
+            # pytest restores the filters after each item; an ordinary test's own warnings are not ours to silence
+            quiet_libraries(Warning if isinstance(item, AgentItem) else ResourceWarning)
             self._session.pump.reach(item)
         return (yield)
 
@@ -133,3 +140,13 @@ class Running:
         """The last user of the loop is gone."""
         if self._session is not None:
             self._session.pump.close()
+            self._session = None
+            quiet_libraries()  # pytest collects garbage after this, and would report what libraries left unclosed
+
+
+def _reruns(config: pytest.Config) -> bool:
+    """Whether pytest-rerunfailures was asked to run failed tests again: by option, forced, or by the ini file."""
+    if not config.pluginmanager.hasplugin("rerunfailures"):
+        return False
+    option = config.option
+    return any(int(value or 0) for value in (option.reruns, option.force_reruns, config.getini("reruns")))

@@ -1,16 +1,33 @@
-"""`agent_task`: the mark that makes a test an agent task or gives its options, and those options checked."""
+"""`agent_task`: the mark that makes a test an agent task or gives its options, and those options checked.
+
+pytest loads this module at each start, hence the named tuple (see `options.py`).
+"""
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields
-from typing import Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 import pytest
 
-__all__ = ["Solution", "TaskOptions", "agent_task"]
+if TYPE_CHECKING:
+    from typing import TypedDict, TypeVar, Unpack
+
+    Test = TypeVar("Test", bound=Callable[..., object])
+
+    class _Keywords(TypedDict, total=False):
+        max_cost: float | None
+        time_limit: float | None
+        token_limit: int | None
+        turn_limit: int | None
+        grading_time_limit: float
+        min_pass_rate: float
+        solution: Solution
+        answer: str
+
+
+__all__ = ["MARK", "Solution", "TaskOptions", "agent_task"]
 
 MARK = "agent_task"
 
@@ -18,29 +35,22 @@ Solution = str | Sequence[str]
 """Shell commands that solve a task, one or several, given to the agent's bash tool in this order."""
 
 
-class _Keywords(TypedDict, total=False):
-    max_cost: float
-    time_limit: float
-    token_limit: int
-    turn_limit: int
-    grading_time_limit: float
-    min_pass_rate: float
-    solution: Solution
-    answer: str
-
-
-def agent_task(**options: Unpack[_Keywords]) -> pytest.MarkDecorator:
+@overload
+def agent_task(test: Test, /) -> Test: ...
+@overload
+def agent_task(**options: Unpack[_Keywords]) -> pytest.MarkDecorator: ...
+def agent_task(*tests: Any, **options: Any) -> Any:
     """Mark a test (class, module) as an agent task with options of its own; the nearest mark wins, option by option.
 
     Args:
+        tests: the test, where the mark is used without parentheses.
         options: see :class:`TaskOptions` for meaning, units and defaults.
     """
     mark: pytest.MarkDecorator = getattr(pytest.mark, MARK)
-    return mark(**options)
+    return mark(*tests, **options)
 
 
-@dataclass(frozen=True, slots=True)
-class TaskOptions:
+class TaskOptions(NamedTuple):
     """Options of one task. Limits are for the agent and per attempt; None means no limit."""
 
     max_cost: float | None = None
@@ -83,10 +93,17 @@ class TaskOptions:
             return None
         return (self.solution,) if isinstance(self.solution, str) else tuple(self.solution)
 
+    @property
+    def solvable(self) -> bool:
+        """Whether the task declares how it is solved: by commands, by an answer, or by both."""
+        return self.solution is not None or self.answer != ""
+
 
 def _check(name: str, value: Any) -> None:
     if name not in _CHECKS:
-        near = difflib.get_close_matches(name, _CHECKS, n=1)
+        import difflib
+
+        near = difflib.get_close_matches(name, _CHECKS, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]}?" if near else f"it takes {', '.join(_CHECKS)}"
         raise ValueError(f"agent_task has no option {name!r}: {hint}")
     right, expected = _CHECKS[name]
@@ -95,11 +112,7 @@ def _check(name: str, value: Any) -> None:
 
 
 def _amount(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value > 0
-
-
-def _optional(right: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    return lambda value: value is None or right(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
 
 
 def _whole(value: Any) -> bool:
@@ -116,14 +129,21 @@ def _commands(value: Any) -> bool:
     )
 
 
+def _text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _or_none(right: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: value is None or right(value)
+
+
 _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "max_cost": (_optional(_amount), "US dollars above 0"),
-    "time_limit": (_optional(_amount), "seconds above 0"),
-    "token_limit": (_optional(_whole), "a whole number above 0"),
-    "turn_limit": (_optional(_whole), "a whole number above 0"),
+    "max_cost": (_or_none(_amount), "US dollars above 0"),
+    "time_limit": (_or_none(_amount), "seconds above 0, or None for no limit"),
+    "token_limit": (_or_none(_whole), "a whole number above 0"),
+    "turn_limit": (_or_none(_whole), "a whole number above 0, or None for no limit"),
     "grading_time_limit": (_amount, "seconds above 0"),
     "min_pass_rate": (_share, "a share between 0 and 1"),
     "solution": (_commands, "a shell command or a list of them"),
-    "answer": (lambda value: isinstance(value, str), "text"),
+    "answer": (_text, "text"),
 }
-assert {field.name for field in fields(TaskOptions)} == set(_CHECKS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextvars
 import functools
 import queue
@@ -16,18 +17,29 @@ T = TypeVar("T")
 
 
 class AttemptThread:
-    """A daemon thread that runs calls one after another. Daemon: a body that never returns must not hold the process."""
+    """A daemon thread that runs calls one after another. Daemon: a body that never returns must not hold the process.
+
+    All calls share one context, so that a fixture can set a context variable for the body and reset it afterwards.
+    """
 
     def __init__(self, name: str) -> None:
         self._calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._loop = asyncio.get_running_loop()
+        self._context = contextvars.copy_context()
+        self._seen = self._context.copy()
+        self._waiting: concurrent.futures.Future[Any] | None = None
+        self._cancelled = False
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
         self._thread.start()
 
     async def __call__(self, func: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
-        """Run `func` in the thread, in a copy of the caller's context. Cancelling the wait does not stop the call."""
+        """Run `func` in the thread and return what it returns.
+
+        Cancelling the wait cancels what `func` itself waits for with :meth:`wait`, but cannot stop other code of it.
+        """
         done: asyncio.Future[T] = self._loop.create_future()
-        call = functools.partial(contextvars.copy_context().run, func, *args, **kwargs)
+        call = functools.partial(self._context.run, self._in_context, contextvars.copy_context(), func, args, kwargs)
+        self._cancelled = False
 
         def run() -> None:
             try:
@@ -40,28 +52,47 @@ class AttemptThread:
                 self._finish(done, value=value)
 
         self._calls.put(run)
-        return await done
+        try:
+            return await done
+        except asyncio.CancelledError:
+            self._cancelled = True
+            if self._waiting is not None:
+                self._waiting.cancel()
+            raise
 
     def wait(self, awaitable: Awaitable[T]) -> T:
-        """Called in the thread: run `awaitable` on the event loop, in this thread's context, and wait for its value."""
-        context = contextvars.copy_context()
-        started: queue.SimpleQueue[asyncio.Task[T]] = queue.SimpleQueue()
+        """Called in the thread: run `awaitable` on the event loop, in this thread's context, and wait for its value.
+
+        Raises:
+            asyncio.CancelledError: the attempt is being stopped.
+        """
 
         async def run() -> T:
+            if self._cancelled:
+                raise asyncio.CancelledError
             return await awaitable
 
-        self._loop.call_soon_threadsafe(
-            lambda: started.put(self._loop.create_task(run(), context=context)), context=context
-        )
-        task = started.get()
-        done = threading.Event()
-        self._loop.call_soon_threadsafe(task.add_done_callback, lambda _: done.set())
-        done.wait()
-        return task.result()
+        self._waiting = asyncio.run_coroutine_threadsafe(run(), self._loop)
+        try:
+            return self._waiting.result()
+        except concurrent.futures.CancelledError:  # an ordinary Exception, which a body might swallow
+            raise asyncio.CancelledError from None
+        finally:
+            self._waiting = None
 
     def close(self) -> None:
         """Let the thread end after the calls already given to it."""
         self._calls.put(None)
+
+    def _in_context(
+        self, caller: contextvars.Context, func: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> T:
+        """Call `func` after taking over what the caller's side (async fixtures, limits) has set since the last call."""
+        for variable, value in caller.items():
+            if variable not in self._seen or self._seen[variable] is not value:
+                variable.set(value)
+        self._seen = caller
+        return func(*args, **kwargs)
 
     def _work(self) -> None:
         while (call := self._calls.get()) is not None:

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 
 from inspect_ai.event import Event, ModelEvent, SandboxEvent, SpanBeginEvent, ToolEvent
 
-from pytest_agenteval.money.prices import PriceBook, TokenUsage
+from pytest_agenteval.engine.meter import tokens_of
+from pytest_agenteval.money.prices import PriceBook
 from pytest_agenteval.records import ModelCall, ToolCall
 
 __all__ = ["last_steps", "model_calls", "tool_calls"]
@@ -23,13 +24,7 @@ def model_calls(events: Iterable[Event], prices: PriceBook) -> tuple[ModelCall, 
             continue
         if event.cache == "read":
             continue  # Inspect's own cache answered: nobody was asked or paid
-        usage = event.output.usage
-        tokens = TokenUsage(
-            input=usage.input_tokens,
-            output=usage.output_tokens,
-            cache_read=usage.input_tokens_cache_read or 0,
-            cache_write=usage.input_tokens_cache_write or 0,
-        )
+        tokens = tokens_of(event.output.usage)
         calls.append(
             ModelCall(
                 model=event.model,

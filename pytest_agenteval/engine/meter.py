@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from typing import NoReturn
 
 from inspect_ai.hooks import BeforeModelGenerate, Hooks, ModelRetry, ModelUsageData, hooks
 from inspect_ai.log import transcript
+from inspect_ai.model import ModelUsage
 from inspect_ai.util import LimitExceededError, suspend_working_limit
 
 from pytest_agenteval.attempt import Attempt
@@ -21,7 +23,7 @@ from pytest_agenteval.money.prices import PriceBook, TokenUsage
 from pytest_agenteval.outcomes import Cause
 from pytest_agenteval.tasks import TaskOptions
 
-__all__ = ["CallMeter", "Usage", "current_meter", "metered"]
+__all__ = ["CallMeter", "Usage", "current_meter", "metered", "tokens_of"]
 
 _current: contextvars.ContextVar[CallMeter | None] = contextvars.ContextVar("agenteval_meter", default=None)
 
@@ -102,12 +104,7 @@ class CallMeter:
         Raises:
             LimitExceededError: of type `cost`, where the agent has now spent more than its own limit.
         """
-        usage = TokenUsage(
-            input=call.usage.input_tokens,
-            output=call.usage.output_tokens,
-            cache_read=call.usage.input_tokens_cache_read or 0,
-            cache_write=call.usage.input_tokens_cache_write or 0,
-        )
+        usage = tokens_of(call.usage)
         cost = self.prices.price(call.model_name, usage)
         if opened := self._open.pop(_task(), None):
             opened.reservation.settle(cost)
@@ -153,8 +150,7 @@ class CallMeter:
         raise LimitExceededError("custom", value=1, limit=0, message=message)
 
     def _worst_case(self, call: BeforeModelGenerate) -> float | None:
-        texts = [message.model_dump_json() for message in call.input]
-        texts += [tool.model_dump_json() for tool in call.tools]
+        texts = [_without_media(part.model_dump_json()) for part in (*call.input, *call.tools)]
         tokens = estimate_tokens(texts)
         rates = self.prices.rates(call.model_name, tokens)
         if rates is None:
@@ -208,6 +204,21 @@ class MeterHooks(Hooks):
         """A call was answered."""
         if meter := _current.get():
             meter.answered(data)
+
+
+def tokens_of(usage: ModelUsage) -> TokenUsage:
+    """Inspect's usage in the classes that are priced. A count below zero (a provider's bug) is none."""
+    return TokenUsage(
+        input=max(0, usage.input_tokens),
+        output=max(0, usage.output_tokens),
+        cache_read=max(0, usage.input_tokens_cache_read or 0),
+        cache_write=max(0, usage.input_tokens_cache_write or 0),
+    )
+
+
+def _without_media(text: str) -> str:
+    """Pictures are written into messages as data URLs, which are many characters and not so many tokens."""
+    return re.sub(r"data:[\w/+.-]+;base64,[A-Za-z0-9+/=]+", "x" * 6_000, text)
 
 
 def _task() -> asyncio.Task[object]:

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import difflib
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import pytest
 from inspect_ai._util.error import PrerequisiteError
+from inspect_ai._util.registry import registry_find, registry_info
 from inspect_ai.model import GenerateConfig, Model, ModelCost, ModelInfo, get_model, get_model_info, set_model_info
 from pydantic import ValidationError
 
 from pytest_agenteval.money.prices import PriceBook
-from pytest_agenteval.options import Settings
+from pytest_agenteval.options import Settings, refuse_on_host
 
 __all__ = ["ModelNotReady", "open_models", "tell_prices"]
 
 MAX_RETRIES = 6
 """How often the provider is asked again before it counts as down: about three minutes with Inspect's waits. Inspect's
 own default is to ask for ever, which would end attempts by their time limit for a fault that is not theirs."""
+
+
+REFUSED = {
+    "cache": "a cached reply would make k attempts one",
+    "fallback_models": "another model than the one under evaluation would answer",
+}
+"""Settings of Inspect's that would make the figures wrong."""
 
 
 class ModelNotReady(Exception):
@@ -27,28 +38,79 @@ def open_models(names: Iterable[str], settings: Settings) -> Mapping[str, Model]
     """The models of a run, by name.
 
     Raises:
-        ModelNotReady: unknown provider, missing provider package or key, or an argument it does not take.
+        ModelNotReady: unknown provider, missing provider package or key, an argument it does not take, or a real model
+            that would run commands on this host.
     """
+    config = _generate_config(dict(settings.generate))
+    models = {}
+    for name in dict.fromkeys(names):
+        try:
+            refuse_on_host(settings, name)
+        except pytest.UsageError as error:
+            raise ModelNotReady(str(error)) from None
+        models[name] = _open(name, settings, config)
+    return models
+
+
+def _generate_config(asked: dict[str, Any]) -> GenerateConfig:
+    for name in asked:
+        if name not in GenerateConfig.model_fields:
+            hint = _near(name, GenerateConfig.model_fields) or "see GenerateConfig in Inspect's documentation"
+            raise ModelNotReady(f"--agent-generate={name}={asked[name]}: Inspect has no such setting; {hint}")
+        if name in REFUSED:
+            raise ModelNotReady(f"--agent-generate={name}={asked[name]} cannot be used: {REFUSED[name]}; leave it out")
+    most = asked.get("max_tokens")
+    if isinstance(most, int) and most < 1:
+        raise ModelNotReady(f"--agent-generate=max_tokens={most} cannot be used: it must be 1 or more")
     try:
-        config = GenerateConfig(**{"max_retries": MAX_RETRIES, **dict(settings.generate)})
+        return GenerateConfig(**{"max_retries": MAX_RETRIES, **asked})
     except ValidationError as error:
         first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        raise ModelNotReady(f"--agent-generate={name}={first['input']} cannot be used: {first['msg']}") from None
-    unknown = set(dict(settings.generate)) - set(GenerateConfig.model_fields)
-    if unknown:
-        raise ModelNotReady(f"--agent-generate={sorted(unknown)[0]}=...: Inspect's GenerateConfig has no such setting")
-    return {name: _open(name, settings, config) for name in dict.fromkeys(names)}
+        name = str(first["loc"][0])
+        raise ModelNotReady(
+            f"--agent-generate={name}={asked[name]} cannot be used: {_one_sentence(first['msg'])}"
+        ) from None
 
 
 def _open(name: str, settings: Settings, config: GenerateConfig) -> Model:
     arguments: dict[str, Any] = dict(settings.model_args)
     try:
-        return get_model(name, config=config, base_url=settings.model_base_url, memoize=False, **arguments)
+        model = get_model(name, config=config, base_url=settings.model_base_url, memoize=False, **arguments)
     except PrerequisiteError as error:
-        raise ModelNotReady(f"model {name}: {_one_sentence(str(error.message))}") from None
+        raise ModelNotReady(f"model {name} cannot be used: {_one_sentence(str(error.message))}") from None
     except (ValueError, LookupError, TypeError, ImportError) as error:
-        raise ModelNotReady(f"model {name} cannot be made: {_one_sentence(str(error))}") from None
+        message = _unknown_provider(name) or _one_sentence(str(error))
+        raise ModelNotReady(f"model {name} cannot be used: {message}") from None
+    if "max_retries" not in arguments:
+        _retry_in_sight(model)
+    return model
+
+
+def _unknown_provider(model: str) -> str | None:
+    provider, slash, rest = model.partition("/")
+    if not slash:
+        return "a model is named PROVIDER/MODEL, for example openai/gpt-5-mini"
+    known = {registry_info(found).name.rpartition("/")[2] for found in registry_find(lambda i: i.type == "modelapi")}
+    if provider in known:
+        return None
+    near = difflib.get_close_matches(provider, known, n=1)
+    hint = f"did you mean {near[0]}/{rest}?" if near else "see https://inspect.aisi.org.uk/providers.html"
+    return f"Inspect knows no provider {provider!r}; {hint}"
+
+
+def _near(name: str, known: Iterable[str]) -> str | None:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {near[0]}?" if near else None
+
+
+def _retry_in_sight(model: Model) -> None:
+    """Providers' clients (openai, anthropic) retry twice by themselves, unseen; a call may be billed that nobody counts.
+
+    Without that, Inspect does all retrying, and every request to the provider passes the meter.
+    """
+    client = getattr(model.api, "client", None)
+    if client is not None and isinstance(getattr(client, "max_retries", None), int):
+        client.max_retries = 0
 
 
 def tell_prices(models: Iterable[str], prices: PriceBook) -> None:
@@ -68,7 +130,9 @@ def tell_prices(models: Iterable[str], prices: PriceBook) -> None:
 
 
 def _one_sentence(text: str) -> str:
-    """Inspect's messages are written for a terminal: markup, blank lines and indentation go."""
-    import re
-
-    return " ".join(re.sub(r"\[/?[a-z_ ]+\]", "", text).split())
+    """Inspect's messages are written for a terminal: markup goes, their lines become one, a key gets its next step."""
+    plain = re.sub(r"\[/?[a-z_ ]+\]", "", text)
+    lines = [line.strip() for line in plain.splitlines() if line.strip()]
+    sentence = re.sub(r"[.:]?\0", ": ", "\0".join(lines)).removeprefix("ERROR: ").rstrip(".")
+    key = re.search(r"\b[A-Z][A-Z0-9_]*_(?:API_KEY|KEY|TOKEN)\b", sentence)
+    return f"{sentence}; set {key[0]}" if key else sentence

@@ -16,6 +16,7 @@ import posixpath
 import shlex
 from typing import Any, Literal, overload
 
+import anyio
 from inspect_ai.util import (
     ExecResult,
     OutputLimitExceededError,
@@ -23,21 +24,22 @@ from inspect_ai.util import (
     SandboxEnvironment,
     SandboxEnvironmentConfigType,
     SandboxEnvironmentLimits,
+    SandboxUnavailableError,
     sandboxenv,
 )
-from inspect_ai.util._sandbox.environment import SandboxUnavailableError
 from pydantic import BaseModel
 from typing_extensions import override
 
 from pytest_agenteval.sandbox.calls import Output, ServerError
 from pytest_agenteval.sandbox.containers import ContainerConfig
-from pytest_agenteval.sandbox.frames import STAGE_CWD, STAGE_SPAWN
+from pytest_agenteval.sandbox.frames import STAGE_CWD, STAGE_SPAWN, STDERR, STDOUT
 from pytest_agenteval.sandbox.running import RunningContainer, SandboxLost, UnknownUser
 from pytest_agenteval.sandbox.session import Session
 
 __all__ = ["AgentevalSandbox"]
 
 _FILE_SECONDS = 600.0
+"""How long a file may take to be read or written."""
 
 
 @sandboxenv(name="agenteval")
@@ -131,7 +133,8 @@ class AgentevalSandbox(SandboxEnvironment):
         """Write a file, with its directories. See `SandboxEnvironment.write_file`."""
         data = contents.encode() if isinstance(contents, str) else contents
         try:
-            await self._container.write(self._path(file), data)
+            with anyio.fail_after(_FILE_SECONDS):
+                await self._container.write(self._path(file), data)
         except SandboxLost as error:
             raise _unavailable(error) from error
         except ServerError as error:
@@ -148,7 +151,8 @@ class AgentevalSandbox(SandboxEnvironment):
         """Read a regular file. See `SandboxEnvironment.read_file`."""
         limit, in_words = SandboxEnvironmentLimits.MAX_READ_FILE_SIZE, SandboxEnvironmentLimits.MAX_READ_FILE_SIZE_STR
         try:
-            data = await self._container.read(self._path(file), limit)
+            with anyio.fail_after(_FILE_SECONDS):
+                data = await self._container.read(self._path(file), limit)
         except SandboxLost as error:
             raise _unavailable(error) from error
         except ServerError as error:
@@ -265,7 +269,7 @@ def _not_started(error: ServerError, cmd: list[str], folder: str) -> ExecResult[
 
 def _result(output: Output, timeout: float | None) -> ExecResult[str]:
     """Raises `TimeoutError`, with what the command wrote until then as `truncated_output`."""
-    stdout, stderr = output.text(output.stdout), output.text(output.stderr)
+    stdout, stderr = output.text(STDOUT), output.text(STDERR)
     if output.done.timed_out:
         error = TimeoutError(f"Command timed out after {timeout} seconds")
         error.truncated_output = stdout + stderr or None  # type: ignore[attr-defined]

@@ -2,6 +2,10 @@
 
 from inspect_ai.model import ModelAPI, modelapi
 
+from pytest_agenteval.engine.provider import AgentevalSandbox
+
+__all__ = ["AgentevalSandbox", "agenteval"]
+
 
 @modelapi(name="agenteval")
 def agenteval() -> type[ModelAPI]:

@@ -19,7 +19,10 @@ from inspect_ai.util._sandbox.context import (
 )
 from inspect_ai.util._sandbox.registry import registry_find_sandboxenv
 
+from pytest_agenteval.engine.provider import AgentevalSandbox
 from pytest_agenteval.sandbox.autopsy import Death, EndedBy, examine
+from pytest_agenteval.sandbox.containers import ContainerConfig
+from pytest_agenteval.sandbox.daemon import SandboxSetupError
 
 __all__ = ["OpenSandbox", "SandboxFailed", "SandboxSpec", "Sandboxes"]
 
@@ -29,9 +32,9 @@ class SandboxSpec:
     """Which sandbox the tasks of a suite get."""
 
     provider: str
-    """Inspect's name: `docker` or `local`."""
-    config: Path | None
-    """A compose file or Dockerfile."""
+    """Inspect's name: `agenteval`, `docker` or `local`."""
+    config: Path | ContainerConfig | None
+    """A compose file or Dockerfile for `docker`, the container's configuration for `agenteval`."""
     name: str
     """Of the suite, for the containers' names."""
 
@@ -45,7 +48,7 @@ class OpenSandbox:
     """A sandbox in use."""
 
     container: str | None
-    """Name of the default container, or None where it runs in none."""
+    """Name or id of the default container, or None where it runs in none."""
     since: float
     """When it was asked for (seconds since the epoch)."""
 
@@ -74,6 +77,8 @@ class Sandboxes:
                 continue
             try:
                 await registry_find_sandboxenv(spec.provider).task_init(spec.name, _config(spec))
+            except SandboxSetupError as error:
+                raise SandboxFailed(str(error)) from error
             except (PrerequisiteError, RuntimeError) as error:
                 raise SandboxFailed(f"sandbox {spec.provider} ({spec.config}): {error}") from error
             self._prepared.append(spec)
@@ -113,14 +118,16 @@ class Sandboxes:
             await registry_find_sandboxenv(spec.provider).task_cleanup(spec.name, _config(spec), True)
 
 
-def _config(spec: SandboxSpec) -> str | None:
-    return None if spec.config is None else str(spec.config)
+def _config(spec: SandboxSpec) -> str | ContainerConfig | None:
+    return str(spec.config) if isinstance(spec.config, Path) else spec.config
 
 
 def _container(spec: SandboxSpec, environments: dict[str, SandboxEnvironment]) -> str | None:
-    """Compose names a container after project, service and number."""
+    first: Any = next(iter(environments.values()))
+    if spec.provider == "agenteval":
+        return str(first.as_type(AgentevalSandbox).container_id)
     if spec.provider != "docker":
         return None
-    first: Any = next(iter(environments.values()))
+    # Compose names a container after project, service and number
     inner = getattr(first, "_sandbox", first)
     return f"{inner._project.name}-{inner._service}-1"

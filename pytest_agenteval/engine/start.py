@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -87,29 +88,36 @@ def _sandboxes(settings: Settings, items: Sequence[AgentItem], say: Callable[[st
     if settings.sandbox == "local":
         return {suite: SandboxSpec("local", None, _name(suite)) for suite in suites}
     configs = {suite: _config_beside(folder) for suite, folder in suites.items()}
-    needed = [item for item in items if item.plan.uses_ours("agent", "sandbox")]
-    if needed:
-        default = _docker_ready(configs, say)
-        _refuse_host_access(settings, configs)
-    else:
-        default = None
-    return {suite: SandboxSpec("docker", config or default, _name(suite)) for suite, config in configs.items()}
+    if not any(item.plan.uses_ours("agent", "sandbox") for item in items):
+        return {suite: SandboxSpec("docker", config, _name(suite)) for suite, config in configs.items()}
+    _refuse_host_access(settings, configs)
+    default = _default_sandbox(configs, say)
+    return {
+        suite: SandboxSpec("docker", config, _name(suite)) if config else replace(default, name=_name(suite))
+        for suite, config in configs.items()
+    }
 
 
-def _docker_ready(configs: dict[str, Path | None], say: Callable[[str], None]) -> Path | None:
+def _default_sandbox(configs: dict[str, Path | None], say: Callable[[str], None]) -> SandboxSpec:
+    """What suites without a compose file or Dockerfile get: the default image, in our provider where it can be used."""
     from pytest_agenteval.sandbox.compose import default_compose
+    from pytest_agenteval.sandbox.containers import ContainerConfig
     from pytest_agenteval.sandbox.daemon import SandboxSetupError
+    from pytest_agenteval.sandbox.engine_api import Endpoint
     from pytest_agenteval.sandbox.preflight import Needs, preflight
 
+    wanted = None in configs.values()
     try:
-        ready = preflight(Needs(compose=True, default_image=None in configs.values()), say)
+        ours = Endpoint.current() is not None
+        needs_compose = not ours or any(config is not None for config in configs.values())
+        ready = preflight(Needs(compose=needs_compose, default_image=wanted), say)
     except SandboxSetupError as error:
         raise NotReady(str(error)) from None
-    if ready.image is None:
-        return None
+    if ready.image is None or ours:
+        return SandboxSpec("agenteval", ContainerConfig(image=ready.image.name if ready.image else None), "")
     path = Path(tempfile.mkdtemp(prefix="agenteval-")) / "compose.yaml"
     path.write_text(default_compose(ready.image.name), "utf-8")
-    return path
+    return SandboxSpec("docker", path, "")
 
 
 def _refuse_host_access(settings: Settings, configs: dict[str, Path | None]) -> None:

@@ -28,22 +28,29 @@ class Output:
         self.stderr = bytearray()
         self.done = Done(0, False)
         self._limit = limit
+        self._cut: set[int] = set()
 
     def add(self, kind: int, data: bytes | bytearray) -> None:
         """Take in a piece of a stream, `frames.STDOUT` or `frames.STDERR`."""
         stream = self.stdout if kind == frames.STDOUT else self.stderr
         stream += data
         if len(stream) > 2 * self._limit:
-            del stream[: len(stream) - self._limit]
+            self._keep_end(kind, stream)
 
-    def text(self, stream: bytearray) -> str:
+    def text(self, kind: int) -> str:
         """The stream's last `limit` bytes as text; a character that the cut went through is left out."""
-        cut = len(stream) - self._limit
-        if cut > 0:
-            while cut < len(stream) and stream[cut] & 0xC0 == 0x80:
-                cut += 1
-            del stream[:cut]
-        return stream.decode("utf-8", "replace")
+        stream = self.stdout if kind == frames.STDOUT else self.stderr
+        if len(stream) > self._limit:
+            self._keep_end(kind, stream)
+        start = 0
+        if kind in self._cut:
+            while start < min(3, len(stream)) and stream[start] & 0xC0 == 0x80:
+                start += 1
+        return stream[start:].decode("utf-8", "replace")
+
+    def _keep_end(self, kind: int, stream: bytearray) -> None:
+        del stream[: len(stream) - self._limit]
+        self._cut.add(kind)
 
 
 class Call:

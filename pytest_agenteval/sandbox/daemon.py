@@ -57,7 +57,7 @@ class DaemonRefused(SandboxSetupError):
 
 def address() -> str:
     """Where the daemon is, as the docker command line decides it. Raises `SandboxSetupError` for an unknown context."""
-    return str(_parameters()["base_url"])
+    return os.environ.get("DOCKER_HOST") or str(_parameters()["base_url"])
 
 
 def _parameters() -> dict[str, Any]:
@@ -85,7 +85,7 @@ def connect(seconds: float | None = None) -> Iterator[Daemon]:
     """
     seconds = CALL_SECONDS if seconds is None else seconds
     parameters = _parameters()
-    where = os.environ.get("DOCKER_HOST") or str(parameters["base_url"])
+    where = address()
     try:
         if where.startswith("unix://"):
             _knock(where.removeprefix("unix://"), seconds)
@@ -191,10 +191,12 @@ class Daemon:
         return str(last["status"])
 
     def finish(self, image: str, script: str, name: str, changes: Sequence[str], seconds: int) -> None:
-        """Run a script as root in a container of the image and give what it leaves a name.
+        """Run a script as root in a container of the image and give what it leaves a name, unless that is taken by now.
 
-        Raises `DaemonRefused` with the script's last words when it exits with another status than 0.
+        The image itself, without a name, goes unless its result is kept. Raises `DaemonRefused` with the script's last
+        words when it exits with another status than 0.
         """
+        kept = False
         host = self._client.create_host_config(network_mode="none")
         container = self._client.create_container(image, ["bash", "-ec", script], user="root", host_config=host)["Id"]
         try:
@@ -202,7 +204,10 @@ class Daemon:
             if self._client.wait(container, timeout=seconds)["StatusCode"] != 0:
                 words = self._client.logs(container, tail=5).decode("utf-8", "replace").split()
                 raise DaemonRefused(f"the image does not work: {' '.join(words)}")
-            repository, _, tag = name.rpartition(":")
-            self._client.commit(container, repository, tag, changes=list(changes))
+            if kept := self.image(name) is None:
+                repository, _, tag = name.rpartition(":")
+                self._client.commit(container, repository, tag, changes=list(changes))
         finally:
             self._client.remove_container(container, force=True)
+            if not kept:
+                self._client.remove_image(image)

@@ -12,16 +12,16 @@ import io
 import os
 import re
 import stat
-import subprocess
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import IO
 
+from pytest_agenteval.sandbox import apt
 from pytest_agenteval.sandbox.dpkg import MissingPackages, Package, closure, installed, package, read_alternative
 
 __all__ = ["CHANGES", "WANTED", "Host", "NoHostImage", "write_tar"]
@@ -42,16 +42,9 @@ CHANGES = (
 )
 """What the image says about itself, as instructions of a Dockerfile."""
 
-_APT_SECONDS = 300
 _TIME = 1_700_000_000  # one time for every file, so that the tar depends on the packages alone
-_MERGED = (
-    "bin",
-    "lib",
-    "lib32",
-    "lib64",
-    "libx32",
-    "sbin",
-)  # links to their like under /usr, as on every present Debian
+# Links to their like under /usr, as on every present Debian:
+_MERGED = ("bin", "lib", "lib32", "lib64", "libx32", "sbin")
 _NEEDLESS = re.compile(r"^usr/share/(doc|man|locale|info|lintian|bug)/|(^|/)__pycache__(/|$)")
 _FOLDERS = {
     **dict.fromkeys(("dev", "etc", "home", "proc", "run", "sys", "usr", "var"), 0o755),
@@ -102,19 +95,18 @@ def write_tar(target: Path, host: Host | None = None) -> str:
     if not host.status.is_file():
         raise NoHostImage("this host has no Debian packages")
     with ExitStack() as stack:
-        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="agenteval-image-")))
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="agenteval-packages-")))
         packages = installed(host.status.read_text("utf-8", "replace"))
-        downloads: dict[str, Path] = {}
         try:
+            downloads = _download_missing(packages, host, scratch)
+            packages |= {name: package(apt.control(deb)) for name, deb in downloads.items()}
             names = closure(packages, WANTED)
+            entries: _Entries = {}
+            for name in names:
+                deb = downloads.get(name)
+                entries |= _from_host(packages[name], host) if deb is None else _from_download(deb, stack)
         except MissingPackages as missing:
-            downloads = _download(missing.names, host, scratch)
-            packages |= {name: package(_run("dpkg-deb", "--field", str(deb))) for name, deb in downloads.items()}
-            names = _closure(packages)
-        entries: _Entries = {}
-        for name in names:
-            deb = downloads.get(name)
-            entries |= _from_host(packages[name], host) if deb is None else _from_download(deb, stack)
+            raise _lacks(missing.names, "apt did not give them") from None
         entries |= _alternatives(host, entries)
         entries |= _made(entries)
         with tarfile.open(target, "w", format=tarfile.GNU_FORMAT) as out:
@@ -124,11 +116,16 @@ def write_tar(target: Path, host: Host | None = None) -> str:
     return next(packages[name].architecture for name in names if packages[name].architecture != "all")
 
 
-def _closure(packages: dict[str, Package]) -> tuple[str, ...]:
+def _download_missing(packages: Mapping[str, Package], host: Host, scratch: Path) -> dict[str, Path]:
+    """The package files, by name, for what is wanted and not installed."""
     try:
-        return closure(packages, WANTED)
+        closure(packages, WANTED)
     except MissingPackages as missing:
-        raise _lacks(missing.names, "apt did not give them") from None
+        try:
+            return apt.download(missing.names, status=host.status, folder=scratch)
+        except apt.AptFailed as error:
+            raise _lacks(missing.names, str(error)) from error
+    return {}
 
 
 def _lacks(names: Iterable[str], why: str) -> NoHostImage:
@@ -189,52 +186,9 @@ def _md5(path: Path) -> str | None:
         return None
 
 
-def _download(names: Sequence[str], host: Host, scratch: Path) -> dict[str, Path]:
-    """The packages that apt would install to have `names`, by name: downloaded, not installed."""
-    archives, lists = scratch / "archives", scratch / "lists"
-    for folder in (archives, lists):
-        (folder / "partial").mkdir(parents=True)
-    config = scratch / "apt.conf"
-    config.write_text(
-        f'Dir::Cache "{scratch}"; Dir::Cache::archives "{archives}"; Dir::State::status "{host.status}";\n'
-        'Debug::NoLocking "true"; APT::Sandbox::User "root"; APT::Install-Recommends "false";\n'
-        "#clear APT::Update::Pre-Invoke;\n#clear APT::Update::Post-Invoke;\n#clear APT::Update::Post-Invoke-Success;\n"
-    )
-    fetch = ("apt-get", "-c", str(config), "-qq", "--yes", "--download-only", "install", *names)
-    afresh = ("-o", f"Dir::State::lists={lists}")
-    try:
-        try:
-            _run(*fetch)
-        except subprocess.CalledProcessError:  # the host's package lists are absent or too old
-            _run("apt-get", "-c", str(config), *afresh, "-qq", "update")
-            _run(*fetch, *afresh)
-    except (OSError, subprocess.SubprocessError) as error:
-        lines = str(getattr(error, "stderr", None) or error).strip().splitlines()
-        raise _lacks(names, f"apt-get: {lines[-1] if lines else 'it failed'}") from error
-    debs = sorted(archives.glob("*.deb"))
-    return {_run("dpkg-deb", "--field", str(deb), "Package").strip(): deb for deb in debs}
-
-
-def _run(*command: str) -> str:
-    environment = {**os.environ, "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"}
-    done = subprocess.run(
-        command,
-        check=True,
-        capture_output=True,
-        text=True,
-        timeout=_APT_SECONDS,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-    )
-    return done.stdout
-
-
 def _from_download(deb: Path, stack: ExitStack) -> _Entries:
     """The files of a downloaded package; its archive stays open as long as `stack`."""
-    unpacked = deb.with_suffix(".tar")
-    with unpacked.open("wb") as out:
-        subprocess.run(("dpkg-deb", "--fsys-tarfile", str(deb)), check=True, stdout=out, timeout=_APT_SECONDS)
-    archive = stack.enter_context(tarfile.open(unpacked))  # noqa: SIM115 (the stack closes it)
+    archive = stack.enter_context(tarfile.open(apt.files(deb)))  # noqa: SIM115 (the stack closes it)
     entries: _Entries = {}
     for member in archive:
         name = _inside(member.name)

@@ -17,6 +17,7 @@ from functools import cache
 from pathlib import Path
 
 from pytest_agenteval.sandbox import dpkg, host_image
+from pytest_agenteval.sandbox.apt import AptFailed
 from pytest_agenteval.sandbox.daemon import DaemonRefused, DaemonSilent, SandboxSetupError, address, connect
 from pytest_agenteval.sandbox.host_image import NoHostImage
 
@@ -121,15 +122,19 @@ def from_host(name: str, host: host_image.Host | None = None) -> None:
 
     Raises `NoHostImage` where the host cannot give it, `SandboxSetupError` where the result does not work.
     """
-    with tempfile.TemporaryDirectory(prefix="agenteval-image-") as folder, connect(_BUILD_SECONDS) as daemon:
+    with tempfile.TemporaryDirectory(prefix="agenteval-image-") as folder:
         tar = Path(folder) / "image.tar"
-        architecture = host_image.write_tar(tar, host)
-        machine, wanted = _MACHINES.get(architecture, architecture), str(daemon.info()["Architecture"])
-        if machine != wanted:
-            raise NoHostImage(f"this host's packages are for {machine}, and the daemon's machine is {wanted}")
-        label = f'LABEL {_LABEL}="packages of the host"'
-        bare = daemon.import_tar(tar, host_image.CHANGES)
-        daemon.finish(bare, _FINISH, name, (*host_image.CHANGES, label), seconds=int(_BUILD_SECONDS))
+        try:
+            architecture = host_image.write_tar(tar, host)
+        except (OSError, AptFailed) as error:
+            raise NoHostImage(f"this host's packages could not be packed: {error}") from error
+        with connect(_BUILD_SECONDS) as daemon:
+            machine, wanted = _MACHINES.get(architecture, architecture), str(daemon.info()["Architecture"])
+            if machine != wanted:
+                raise NoHostImage(f"this host's packages are for {machine}, and the daemon's machine is {wanted}")
+            label = f'LABEL {_LABEL}="packages of the host"'
+            bare = daemon.import_tar(tar, host_image.CHANGES)
+            daemon.finish(bare, _FINISH, name, (*host_image.CHANGES, label), seconds=int(_BUILD_SECONDS))
 
 
 WAYS = (Way("its Dockerfile", from_dockerfile), Way("this host's packages", from_host))

@@ -123,7 +123,7 @@ def _check_compose() -> None:
             command, check=True, capture_output=True, text=True, timeout=_COMMAND_SECONDS, stdin=subprocess.DEVNULL
         )
         version = str(json.loads(done.stdout)["version"])
-    except (OSError, subprocess.SubprocessError, ValueError, LookupError) as error:
+    except (OSError, subprocess.SubprocessError, ValueError, TypeError, LookupError) as error:
         raise SandboxSetupError(
             f"`{' '.join(command)}` did not work, so sandboxes of the provider `docker` cannot be started: install the "
             "Docker Compose plugin, version 2.21 or later."

@@ -191,23 +191,26 @@ def test_a_daemon_that_never_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "did not answer within 0.2 s" in death.reason
 
 
-@pytest.mark.parametrize("auto_remove", [False, True])
-def test_daemon_restarted(client: docker.DockerClient, monkeypatch: pytest.MonkeyPatch, auto_remove: bool) -> None:
+def test_daemon_stopped_and_restarted(client: docker.DockerClient, monkeypatch: pytest.MonkeyPatch) -> None:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         private = PrivateDaemon(Path(folder))
         private.start()
         try:
             with closing(private.client()) as own:
                 own.images.load(client.images.get(DEFAULT_IMAGE).save(named=True))
-                container = own.containers.run(
-                    DEFAULT_IMAGE, "sleep 600", detach=True, network_mode="none", init=True, auto_remove=auto_remove
-                )
+                containers = [
+                    own.containers.run(
+                        DEFAULT_IMAGE, "sleep 600", detach=True, network_mode="none", auto_remove=auto_remove
+                    )
+                    for auto_remove in (False, True)
+                ]
             private.stop()
             monkeypatch.setenv("DOCKER_HOST", private.address)
-            assert examine(container.id, since=0.0).by is EndedBy.OUTSIDE
+            stopped = [examine(container.id, since=0.0) for container in containers]
             private.start()
-            death = examine(container.id, since=0.0)
-            assert death.by is EndedBy.OUTSIDE
-            assert "restarted" in death.reason
+            restarted = [examine(container.id, since=0.0) for container in containers]
         finally:
             private.stop()
+    assert [death.by for death in (*stopped, *restarted)] == [EndedBy.OUTSIDE] * 4
+    assert all("No Docker daemon answers" in death.reason for death in stopped)
+    assert all("was restarted" in death.reason for death in restarted)

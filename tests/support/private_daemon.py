@@ -14,7 +14,10 @@ __all__ = ["PrivateDaemon"]
 
 
 class PrivateDaemon:
-    """A `dockerd` below `folder` (keep its path short: a socket's is at most 107 bytes). Needs root."""
+    """A `dockerd` below `folder` (keep its path short: a socket's is at most 107 bytes). Needs root.
+
+    It has a network namespace of its own: with `--bridge none` it would remove the bridge of the machine's daemon.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -24,7 +27,7 @@ class PrivateDaemon:
     def start(self) -> None:
         """Start it and wait until it answers."""
         command = (
-            *("dockerd", "--host", self.address, "--pidfile", f"{self.folder}/d.pid"),
+            *("unshare", "--net", "dockerd", "--host", self.address, "--pidfile", f"{self.folder}/d.pid"),
             *("--data-root", f"{self.folder}/data", "--exec-root", f"{self.folder}/exec"),
             *("--bridge", "none", "--iptables=false", "--ip6tables=false"),
         )

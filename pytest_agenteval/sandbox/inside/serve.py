@@ -5,7 +5,7 @@ removed when it ends, it thereby removes the container.
 """
 
 # Plain `os` and `try`: fewer modules to load, so a container starts faster.
-# ruff: noqa: SIM105
+# ruff: noqa: PTH123, SIM105
 
 from __future__ import annotations
 

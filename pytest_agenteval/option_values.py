@@ -1,0 +1,118 @@
+"""The texts of options turned into values: each function raises `ValueError` with what the text must be."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+__all__ = [
+    "BUILT_IN_MODELS",
+    "SANDBOXES",
+    "amount",
+    "count",
+    "file",
+    "model",
+    "number_from_1",
+    "pair",
+    "rate",
+    "sandbox",
+    "text",
+    "url",
+]
+
+SANDBOXES = ("docker", "local")
+BUILT_IN_MODELS = ("agenteval/oracle", "agenteval/null", "agenteval/noisy")
+
+
+def number_from_1(raw: str) -> int:
+    """A whole number, 1 or more."""
+    if not re.fullmatch(r"\d{1,9}", raw.strip()) or int(raw) < 1:
+        raise ValueError("must be a whole number, 1 or more")
+    return int(raw)
+
+
+def count(raw: str) -> int:
+    """A whole number, 0 or more."""
+    if not re.fullmatch(r"\d{1,9}", raw.strip()):
+        raise ValueError("must be a whole number, 0 or more")
+    return int(raw)
+
+
+def rate(raw: str) -> float:
+    """A share between 0 and 1."""
+    value = _number(raw)
+    if not 0 <= value <= 1:  # also refuses nan
+        raise ValueError("must be a number between 0 and 1, for example 0.5")
+    return value
+
+
+def amount(raw: str) -> float:
+    """US dollars above 0; a leading `$` is allowed."""
+    value = _number(raw.strip().removeprefix("$"))
+    if not 0 < value < math.inf:
+        raise ValueError("must be an amount of US dollars above 0, for example 2.50")
+    return value
+
+
+def model(raw: str) -> str:
+    """Inspect's name of a model."""
+    name = raw.strip()
+    if not name:
+        raise ValueError("is an empty model name: give PROVIDER/MODEL, for example openai/gpt-5-mini")
+    provider, _, rest = name.partition("/")
+    if not provider or not rest:
+        raise ValueError("must be PROVIDER/MODEL, for example openai/gpt-5-mini or agenteval/noisy")
+    if provider == "agenteval" and name not in BUILT_IN_MODELS:
+        raise ValueError(f"is no built-in model: they are {', '.join(BUILT_IN_MODELS)}")
+    return name
+
+
+def pair(raw: str) -> tuple[str, Any]:
+    """`NAME=VALUE`, the value as JSON where it is JSON, else as text."""
+    import json
+
+    name, equals, value = raw.partition("=")
+    if not equals or not name.strip():
+        raise ValueError("must be NAME=VALUE")
+    try:
+        return name.strip(), json.loads(value)
+    except ValueError:
+        return name.strip(), value
+
+
+def file(raw: str) -> Path:
+    """An existing file."""
+    path = Path(raw).expanduser()
+    if not path.is_file():
+        raise ValueError("is not a file: check the path")
+    return path
+
+
+def sandbox(raw: str) -> str:
+    """The name of a sandbox provider."""
+    if raw not in SANDBOXES:
+        raise ValueError(f"must be one of {', '.join(SANDBOXES)}")
+    return raw
+
+
+def url(raw: str) -> str:
+    """An address that begins with http:// or https://."""
+    if not re.match(r"https?://[^/]", raw):
+        raise ValueError("must be an address that begins with http:// or https://")
+    return raw
+
+
+def text(raw: str) -> str:
+    """Any text but an empty one."""
+    if not raw.strip():
+        raise ValueError("is empty: give it a value or leave it out")
+    return raw
+
+
+def _number(raw: str) -> float:
+    try:
+        return float(raw)
+    except ValueError:
+        return math.nan
