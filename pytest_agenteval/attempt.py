@@ -23,6 +23,8 @@ __all__ = ["TEARDOWN_SECONDS", "Attempt", "Ending", "Faults", "run_attempt"]
 
 TEARDOWN_SECONDS = 30.0
 """How long the teardown of one attempt may take before it counts as broken."""
+_FREE_SECONDS = 1.0
+"""How long a sync body that was stopped while it waited may take to come back."""
 
 T = TypeVar("T")
 
@@ -44,7 +46,7 @@ class Attempt:
         """Called once, when the agent begins."""
         self._grading_time_limit = grading_time_limit
         self._deadline: asyncio.Timeout | None = None
-        self._thread: AttemptThread | None = None
+        self._sync: _SyncCode | None = None
 
     def wait(self, awaitable: Awaitable[T]) -> T:
         """From a sync test or fixture: run a coroutine, for example `attempt.wait(agent.run("..."))`.
@@ -52,11 +54,11 @@ class Attempt:
         Raises:
             RuntimeError: the test is `async def`: use `await`.
         """
-        if self._thread is None:
+        if self._sync is None:
             if inspect.iscoroutine(awaitable):
                 awaitable.close()
             raise RuntimeError("attempt.wait() is for sync tests; in an async test use await")
-        return self._thread.wait(awaitable)
+        return self._sync.wait(awaitable)
 
     def agent_begins(self) -> None:
         """The agent takes over: its own limits hold now, not the grading time-out."""
@@ -76,6 +78,45 @@ class Attempt:
         """The test takes over again and has the grading time-out for its checks."""
         if self._deadline is not None:
             self._deadline.reschedule(asyncio.get_running_loop().time() + self._grading_time_limit)
+
+
+class _SyncCode:
+    """Runs the sync code of an attempt in a thread of its own; in a second one where a body does not give it back."""
+
+    def __init__(self, name: str) -> None:
+        self.stuck = False
+        """Whether the body still runs though it was stopped."""
+        self._name, self._thread = name, AttemptThread(name)
+
+    async def __call__(self, func: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
+        return await self._thread(func, *args, **kwargs)
+
+    def wait(self, awaitable: Awaitable[T]) -> T:
+        """Called in the thread: have the event loop run `awaitable`."""
+
+        async def run() -> tuple[list[T], BaseException | None]:
+            try:
+                return [await awaitable], None
+            except (SystemExit, KeyboardInterrupt) as raised:  # out of a task of its own it would end the event loop
+                return [], raised
+
+        values, error = self._thread.wait(run())
+        if error is not None:
+            raise error
+        return values[0]
+
+    async def come_free(self) -> None:
+        """The body was stopped: let it come back before its fixtures are torn down, but not for ever."""
+        with anyio.move_on_after(_FREE_SECONDS) as patience:
+            await self._thread(bool)
+        if patience.cancelled_caught:
+            self.stuck = True
+            self.close()
+            self._thread = AttemptThread(self._name)
+
+    def close(self) -> None:
+        """Let the thread end."""
+        self._thread.close()
 
 
 class Phase(IntEnum):
@@ -135,12 +176,12 @@ async def run_attempt(
     exits = AsyncExitStack()
     phase = Phase.SETUP
     error: BaseException | None = None
-    thread = None if item.asynchronous else AttemptThread(f"attempt {attempt.number} of {item.name}")
-    attempt._thread = thread
-    call: Caller = thread or _call_here
-    timed_out = False
+    sync = None if item.asynchronous else _SyncCode(f"attempt {attempt.number} of {item.name}")
+    attempt._sync = sync
+    call: Caller = sync or _call_here
     try:
-        async with asyncio.timeout(item.options.grading_time_limit) as attempt._deadline:
+        async with asyncio.timeout(item.options.grading_time_limit) as deadline:
+            attempt._deadline = deadline
             resolver = Resolver(item, shared, {**provided, "attempt": lambda: attempt}, call, exits)
             arguments = await resolver.set_up()
             phase = Phase.BODY
@@ -148,47 +189,48 @@ async def run_attempt(
                 result = await call(resolver.function, **arguments)
                 if inspect.isawaitable(result):
                     await result
-    except TimeoutError as raised:
-        timed_out = attempt._deadline is not None and attempt._deadline.expired()
-        error = raised
     except BaseException as raised:
         error = raised
-    teardown_error = await _tear_down(exits)
-    if thread is not None:
-        thread.close()
+    timed_out = error is not None and deadline.expired()
+    teardown_error = await _tear_down(exits, sync if timed_out or _is_cancellation(error) else None)
+    if sync is not None:
+        sync.close()
+        if sync.stuck:  # what its fixtures say, torn down under a running body, means nothing
+            teardown_error = None
     for ended_by in (error, teardown_error):
-        if isinstance(ended_by, asyncio.CancelledError | pytest.exit.Exception):
+        if isinstance(ended_by, pytest.exit.Exception) or (_is_cancellation(ended_by) and _is_being_cancelled()):
+            assert ended_by is not None
             raise ended_by
-    if timed_out:
-        return _timed_out(item, attempt, phase, error)
-    return _classified(item, attempt, phase, error, teardown_error, faults)
+    return _classified(item, attempt, phase, error, teardown_error, timed_out, faults)
 
 
 async def _call_here(func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     return func(*args, **kwargs)
 
 
-async def _tear_down(exits: AsyncExitStack) -> BaseException | None:
+def _is_cancellation(error: BaseException | None) -> bool:
+    return isinstance(error, asyncio.CancelledError)
+
+
+def _is_being_cancelled() -> bool:
+    """Whether somebody asked for it: else a `CancelledError` is the body's own, which awaited what it had cancelled."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+async def _tear_down(exits: AsyncExitStack, stopped: _SyncCode | None) -> BaseException | None:
     """Shielded: Inspect cancels again at every await, which would cut a teardown short."""
     with anyio.CancelScope(shield=True):
+        if stopped is not None:
+            await stopped.come_free()
         try:
-            with anyio.fail_after(TEARDOWN_SECONDS):
+            with anyio.move_on_after(TEARDOWN_SECONDS) as patience:
                 await exits.aclose()
         except BaseException as raised:
             return raised
+        if patience.cancelled_caught:
+            return TimeoutError(f"the teardown took longer than {TEARDOWN_SECONDS:g} s")
     return None
-
-
-def _timed_out(item: AgentItem, attempt: Attempt, phase: Phase, error: BaseException | None) -> Ending:
-    seconds = item.options.grading_time_limit
-    where = where_in_suite(error, item) if error is not None else None
-    if phase is Phase.SETUP or not attempt.agent_started:
-        return Ending(Outcome.BROKEN, Cause.SETUP, error, f"no agent had started after {seconds:g} s", where)
-    if attempt.timed_out_by is not None:
-        outcome = Outcome.LIMIT if attempt.timed_out_by is Cause.TIME else Outcome.ENVIRONMENT_ERROR
-        return Ending(outcome, attempt.timed_out_by, error, f"the agent's {item.options.time_limit} s were up", where)
-    message = f"the checks after the agent took longer than {seconds:g} s"
-    return Ending(Outcome.FAILED, Cause.GRADING_TIME, error, message, where)
 
 
 def _classified(
@@ -197,20 +239,31 @@ def _classified(
     phase: Phase,
     error: BaseException | None,
     teardown_error: BaseException | None,
+    timed_out: bool,
     faults: Faults,
 ) -> Ending:
-    def ending(outcome: Outcome, cause: Cause | None, of: BaseException | None) -> Ending:
+    """The first row of the table of outcomes that applies.
+
+    `timed_out`: the body was cut off, so its exception says nothing. The deadline was its own agent's or grading's.
+    """
+
+    def ending(outcome: Outcome, cause: Cause | None, of: BaseException | None, message: str | None = None) -> Ending:
         if of is None:
             return Ending(outcome, cause)
-        return Ending(outcome, cause, of, short_message(of), where_in_suite(of, item))
+        return Ending(outcome, cause, of, message or short_message(of), where_in_suite(of, item))
 
     if attempt.stopped is not None:
         return ending(Outcome.NOT_RUN, attempt.stopped, error)
-    for raised in (error, teardown_error):
+    times_up = f"the agent's {item.options.time_limit} s were up"
+    if timed_out and attempt.timed_out_by is Cause.PROVIDER:
+        return ending(Outcome.ENVIRONMENT_ERROR, Cause.PROVIDER, error, times_up)
+    for raised in (None if timed_out else error, teardown_error):
         if raised is not None and (cause := faults.cause_of(raised)) in (Cause.SANDBOX, Cause.PROVIDER):
             return ending(Outcome.ENVIRONMENT_ERROR, cause, raised)
-    before_agent = phase is Phase.SETUP or not attempt.agent_started
-    if error is not None and before_agent:
+    seconds = f"{item.options.grading_time_limit:g} s"
+    if error is not None and (phase is Phase.SETUP or not attempt.agent_started):
+        if timed_out:
+            return ending(Outcome.BROKEN, Cause.SETUP, error, f"no agent had started after {seconds}")
         if isinstance(error, pytest.skip.Exception):
             return ending(Outcome.SKIPPED, None, error)
         return ending(Outcome.BROKEN, Cause.SETUP if phase is Phase.SETUP else None, error)
@@ -220,7 +273,12 @@ def _classified(
         return Ending(Outcome.PASSED)
     if isinstance(error, pytest.skip.Exception):
         return ending(Outcome.BROKEN, None, error)
-    limit = attempt.limit or faults.cause_of(error)
-    if limit is not None:
-        return ending(Outcome.LIMIT, limit, error)
-    return ending(Outcome.FAILED, None, error)
+    if timed_out and attempt.timed_out_by is not None:
+        return ending(Outcome.LIMIT, attempt.timed_out_by, error, times_up)
+    checks_hang = f"the checks after the agent took longer than {seconds}" if timed_out else None
+    if attempt.limit is not None:
+        return ending(Outcome.LIMIT, attempt.limit, error, checks_hang)
+    if timed_out:
+        return ending(Outcome.FAILED, Cause.GRADING_TIME, error, checks_hang)
+    limit = faults.cause_of(error)
+    return ending(Outcome.FAILED if limit is None else Outcome.LIMIT, limit, error)

@@ -15,7 +15,7 @@ import pytest
 
 from pytest_agenteval import option_values as values
 
-__all__ = ["LOOKALIKES", "SETTINGS", "Settings", "add_options", "settings"]
+__all__ = ["LOOKALIKES", "SETTINGS", "Settings", "add_options", "settings", "why_not_on_host"]
 
 
 class _Option(NamedTuple):
@@ -167,22 +167,20 @@ def _read(config: pytest.Config) -> Settings:
         raise pytest.UsageError(f"--agent-model names {twice} twice: name each model once, for it makes one cell")
     if made.active:
         for model in made.models:
-            refuse_on_host(made, model)
+            if reason := why_not_on_host(made, model):
+                raise pytest.UsageError(reason)
         _refuse_shared_budget(config, made)
     return made
 
 
-def refuse_on_host(asked: Settings, model: str) -> None:
-    """Keep a real model off this host.
-
-    Raises:
-        pytest.UsageError: the model would run commands on this host and nobody has allowed it.
-    """
-    if asked.sandbox == "local" and model not in values.BUILT_IN_MODELS and not asked.allow_local:
-        raise pytest.UsageError(
-            f"--agent-sandbox=local would let {model} run commands on this host: "
-            "use the docker sandbox, or add --agent-allow-local if you mean it"
-        )
+def why_not_on_host(asked: Settings, model: str) -> str | None:
+    """Why a model may not run, in a sentence: a real one would run commands on this host, and nobody has allowed it."""
+    if asked.sandbox != "local" or model in values.BUILT_IN_MODELS or asked.allow_local:
+        return None
+    return (
+        f"--agent-sandbox=local would let {model} run commands on this host: "
+        "use the docker sandbox, or add --agent-allow-local if you mean it"
+    )
 
 
 def _refuse_slip_of_k(config: pytest.Config, *, used: bool) -> None:

@@ -120,9 +120,9 @@ class Pump:
                 await stop.wait()
                 async for _ in steps:
                     await steps.aclose()
-                    raise RuntimeError(f"fixture {func.__name__!r} yielded more than once")
+                    pytest.fail(f"fixture {func.__name__!r} yielded more than once", pytrace=False)
                 return
-            raise ValueError(f"fixture {func.__name__!r} did not yield a value")
+            pytest.fail(f"fixture {func.__name__!r} did not yield a value", pytrace=False)
 
         task = loop.create_task(hosted())
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import inspect
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
+
+import pytest
 
 from pytest_agenteval.items import AgentItem
-
-if TYPE_CHECKING:
-    import pytest
 
 __all__ = ["AttemptRequest", "Caller", "Resolver"]
 
@@ -50,9 +49,10 @@ class Resolver:
         if key not in self.values:
             definition = self.item.plan.definitions[name][level]
             if definition.scope != "function":
-                raise TypeError(
+                pytest.fail(
                     f"function-scoped fixture {name!r} overrides a {definition.scope}-scoped one of the same name and asks "
-                    "for it: give one of the two another name"
+                    "for it: give one of the two another name",
+                    pytrace=False,
                 )
             if definition.ours or (name == "tmp_path" and definition.func.__module__.startswith("_pytest.")):
                 self.values[key] = self._provided[name]()
@@ -78,14 +78,18 @@ class Resolver:
             func = func.__func__.__get__(self.instance)  # type: ignore[attr-defined]
         if inspect.isasyncgenfunction(func):
             generator = func(**arguments)
-            self.exits.push_async_callback(_exhaust, generator)
-            async for value in generator:
-                return value
-            raise ValueError(f"fixture {func.__name__!r} did not yield a value")
+            try:
+                async for value in generator:
+                    return value
+            finally:  # after finalizers that the fixture has added: as in pytest, these run when it is exhausted
+                self.exits.push_async_callback(_exhaust, generator)
+            pytest.fail(f"fixture {func.__name__!r} did not yield a value", pytrace=False)
         if inspect.isgeneratorfunction(func):
             steps = func(**arguments)
-            self.exits.push_async_callback(self.call, _exhaust_sync, steps)
-            return await self.call(_first, steps)
+            try:
+                return await self.call(_first, steps)
+            finally:  # also when cancelled: a set-up in a thread goes on to its yield
+                self.exits.push_async_callback(self.call, _exhaust_sync, steps)
         value = await self.call(func, **arguments)
         return await value if inspect.isawaitable(value) else value
 
@@ -130,16 +134,16 @@ class AttemptRequest:
 async def _exhaust(generator: AsyncGenerator[Any, None]) -> None:
     async for _ in generator:
         await generator.aclose()
-        raise RuntimeError(f"fixture {generator.__name__!r} yielded more than once")
+        pytest.fail(f"fixture {generator.__name__!r} yielded more than once", pytrace=False)
 
 
 def _first(generator: Generator[Any, None, None]) -> Any:
     for value in generator:
         return value
-    raise ValueError(f"fixture {generator.__name__!r} did not yield a value")
+    pytest.fail(f"fixture {generator.__name__!r} did not yield a value", pytrace=False)
 
 
 def _exhaust_sync(generator: Generator[Any, None, None]) -> None:
     for _ in generator:
         generator.close()
-        raise RuntimeError(f"fixture {generator.__name__!r} yielded more than once")
+        pytest.fail(f"fixture {generator.__name__!r} yielded more than once", pytrace=False)

@@ -17,14 +17,17 @@ _LONGEST = 2_000
 
 
 def where_in_suite(error: BaseException, item: AgentItem) -> str | None:
-    """`file:line` of the innermost frame in the test's file, else in its directory's tree, relative to the root."""
+    """`file:line` of the innermost frame in the test's file, else in its directory's tree, relative to the root.
+
+    Where the exception itself came through none, its cause is asked: a time-out is raised outside of what it cut off.
+    """
     frames = [(Path(frame.filename), frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
     own = [frame for frame in frames if frame[0] == item.path]
     near = [frame for frame in frames if item.path.parent in frame[0].parents and "site-packages" not in frame[0].parts]
     for path, line in [*reversed(own), *reversed(near)]:
         root = item.config.rootpath
         return f"{path.relative_to(root) if root in path.parents else path}:{line}"
-    return None
+    return where_in_suite(error.__cause__, item) if error.__cause__ is not None else None
 
 
 def short_message(error: BaseException) -> str:

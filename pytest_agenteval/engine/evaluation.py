@@ -21,6 +21,7 @@ from inspect_ai.solver import Generate, Solver, TaskState, solver
 from inspect_ai.util._display import init_display_type
 
 from pytest_agenteval.attempt import Ending
+from pytest_agenteval.engine.models import max_retries
 from pytest_agenteval.engine.sandboxes import SandboxSpec
 from pytest_agenteval.engine.trial import Services, Trial
 from pytest_agenteval.items import AgentItem
@@ -158,6 +159,7 @@ class Evaluation:
                 max_samples=places,
                 max_subprocesses=max(8, places),
                 fail_on_error=False,
+                max_retries=max_retries(self.settings),  # of judges too: models that the test itself makes
                 log_level="notset",  # Inspect's records reach the transcript, not the terminal
                 ctl_server=False,
                 log_header_only=True,

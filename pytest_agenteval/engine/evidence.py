@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from inspect_ai.event import Event, ModelEvent, SandboxEvent, SpanBeginEvent, ToolEvent
@@ -19,10 +20,15 @@ _LONGEST = 400
 def model_calls(events: Iterable[Event], prices: PriceBook) -> tuple[ModelCall, ...]:
     """The answered calls of any model, each priced by itself."""
     calls = []
+    failed: Counter[tuple[str | None, str]] = Counter()
     for event in events:
-        if not isinstance(event, ModelEvent) or event.pending or event.error or event.output.usage is None:
+        if not isinstance(event, ModelEvent) or event.pending:
             continue
-        if event.cache == "read":
+        asked = (event.span_id, event.model)
+        if event.error:
+            failed[asked] += 1  # an event of its own: what asks again after it is in the same span
+            continue
+        if event.output.usage is None or event.cache == "read":
             continue  # Inspect's own cache answered: nobody was asked or paid
         tokens = tokens_of(event.output.usage)
         calls.append(
@@ -35,7 +41,7 @@ def model_calls(events: Iterable[Event], prices: PriceBook) -> tuple[ModelCall, 
                 cache_write_tokens=tokens.cache_write,
                 cost=prices.price(event.model, tokens),
                 seconds=event.output.time,
-                retries=event.retries or 0,
+                retries=failed.pop(asked, 0) + (event.retries or 0),
             )
         )
     return tuple(calls)

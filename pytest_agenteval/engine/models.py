@@ -7,16 +7,15 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import pytest
 from inspect_ai._util.error import PrerequisiteError
 from inspect_ai._util.registry import registry_find, registry_info
 from inspect_ai.model import GenerateConfig, Model, ModelCost, ModelInfo, get_model, get_model_info, set_model_info
 from pydantic import ValidationError
 
 from pytest_agenteval.money.prices import PriceBook
-from pytest_agenteval.options import Settings, refuse_on_host
+from pytest_agenteval.options import Settings, why_not_on_host
 
-__all__ = ["ModelNotReady", "open_models", "tell_prices"]
+__all__ = ["ModelNotReady", "max_retries", "open_models", "tell_prices"]
 
 MAX_RETRIES = 6
 """How often the provider is asked again before it counts as down: about three minutes with Inspect's waits. Inspect's
@@ -34,6 +33,11 @@ class ModelNotReady(Exception):
     """A model cannot be used, in one sentence."""
 
 
+def max_retries(settings: Settings) -> Any:
+    """How often a call is repeated at most: as the user says, else :data:`MAX_RETRIES`."""
+    return dict(settings.generate).get("max_retries", MAX_RETRIES)
+
+
 def open_models(names: Iterable[str], settings: Settings) -> Mapping[str, Model]:
     """The models of a run, by name.
 
@@ -44,10 +48,8 @@ def open_models(names: Iterable[str], settings: Settings) -> Mapping[str, Model]
     config = _generate_config(dict(settings.generate))
     models = {}
     for name in dict.fromkeys(names):
-        try:
-            refuse_on_host(settings, name)
-        except pytest.UsageError as error:
-            raise ModelNotReady(str(error)) from None
+        if reason := why_not_on_host(settings, name):
+            raise ModelNotReady(reason)
         models[name] = _open(name, settings, config)
     return models
 
@@ -80,7 +82,7 @@ def _open(name: str, settings: Settings, config: GenerateConfig) -> Model:
         raise ModelNotReady(f"model {name} cannot be used: {_one_sentence(str(error.message))}") from None
     except (ValueError, LookupError, TypeError, ImportError) as error:
         message = _unknown_provider(name) or _one_sentence(str(error))
-        raise ModelNotReady(f"model {name} cannot be used: {message}") from None
+        raise ModelNotReady(f"model {name or repr(name)} cannot be used: {message}") from None
     if "max_retries" not in arguments:
         _retry_in_sight(model)
     return model
@@ -104,7 +106,7 @@ def _near(name: str, known: Iterable[str]) -> str | None:
 
 
 def _retry_in_sight(model: Model) -> None:
-    """Providers' clients (openai, anthropic) retry twice by themselves, unseen; a call may be billed that nobody counts.
+    """Providers' clients (openai, anthropic) retry twice by themselves: a call may be billed that nobody counts.
 
     Without that, Inspect does all retrying, and every request to the provider passes the meter.
     """
@@ -132,6 +134,7 @@ def tell_prices(models: Iterable[str], prices: PriceBook) -> None:
 def _one_sentence(text: str) -> str:
     """Inspect's messages are written for a terminal: markup goes, their lines become one, a key gets its next step."""
     plain = re.sub(r"\[/?[a-z_ ]+\]", "", text)
+    plain = plain.replace(". Install", "; install")
     lines = [line.strip() for line in plain.splitlines() if line.strip()]
     sentence = re.sub(r"[.:]?\0", ": ", "\0".join(lines)).removeprefix("ERROR: ").rstrip(".")
     key = re.search(r"\b[A-Z][A-Z0-9_]*_(?:API_KEY|KEY|TOKEN)\b", sentence)

@@ -57,9 +57,9 @@ class Noise:
         for name in ("p_success", "p_malformed", "p_unknown_tool", "p_wrong_command"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-                raise PrerequisiteError(f"agenteval/noisy: {name}={value!r} must lie between 0 and 1")
+                raise PrerequisiteError(f"--agent-model-arg={name}={value} must be a number between 0 and 1")
         if isinstance(self.seed, bool) or not isinstance(self.seed, int):
-            raise PrerequisiteError(f"agenteval/noisy: seed={self.seed!r} must be a whole number")
+            raise PrerequisiteError(f"--agent-model-arg=seed={self.seed} must be a whole number")
 
 
 def script(kind: str, options: TaskOptions, noise: Noise, task: str, attempt: int) -> list[Step]:
@@ -111,13 +111,12 @@ class RehearsalAPI(ModelAPI):
         super().__init__(model_name, base_url, api_key, [], config)
         if model_name not in ("oracle", "null", "noisy"):
             raise PrerequisiteError(f"agenteval/{model_name} is not one of agenteval/oracle, /null and /noisy")
-        if model_args and model_name != "noisy":
-            raise PrerequisiteError(f"agenteval/{model_name} takes no --agent-model-arg, got {next(iter(model_args))}")
-        try:
-            self.noise = Noise(**model_args)
-        except TypeError:
-            known = ", ".join(Noise.__dataclass_fields__)
-            raise PrerequisiteError(f"agenteval/noisy takes --agent-model-arg of {known}, got {', '.join(model_args)}") from None
+        known = Noise.__dataclass_fields__ if model_name == "noisy" else {}
+        for name in model_args:
+            if name not in known:
+                takes = f"it takes {', '.join(known)}" if known else "it takes none"
+                raise PrerequisiteError(f"it has no argument {name!r} (--agent-model-arg), {takes}")
+        self.noise = Noise(**model_args)
 
     async def generate(
         self, input: list[ChatMessage], tools: list[ToolInfo], tool_choice: ToolChoice, config: GenerateConfig
@@ -126,23 +125,23 @@ class RehearsalAPI(ModelAPI):
         meter = current_meter()
         if meter is None:
             raise PrerequisiteError("the built-in models play the tasks of pytest-agenteval; they answer nothing else")
-        attempt = meter.attempt
+        attempt, model = meter.attempt, f"agenteval/{self.model_name}"
         steps = script(self.model_name, meter.options, self.noise, attempt.task, attempt.number)
         turn = sum(message.role == "assistant" for message in input)
         step = steps[min(turn, len(steps) - 1)]
         usage = _usage(input, step)
         if step.tool not in {tool.name for tool in tools} and step.tool in ("bash", "submit"):
             text = json.loads(step.arguments).get("answer", step.arguments) if step.tool == "submit" else step.arguments
-            message = ChatMessageAssistant(content=text, model=f"agenteval/{self.model_name}")
+            message = ChatMessageAssistant(content=text, model=model)
             return ModelOutput(
-                model=f"agenteval/{self.model_name}",
+                model=model,
                 choices=[ChatCompletionChoice(message=message, stop_reason="stop")],
                 usage=usage,
             )
         call_id = hashlib.sha256(f"{attempt.task}/{attempt.number}/{turn}".encode()).hexdigest()[:16]
-        message = ChatMessageAssistant(content="", tool_calls=[_call(call_id, step)], model=f"agenteval/{self.model_name}")
+        message = ChatMessageAssistant(content="", tool_calls=[_call(call_id, step)], model=model)
         return ModelOutput(
-            model=f"agenteval/{self.model_name}",
+            model=model,
             choices=[ChatCompletionChoice(message=message, stop_reason="tool_calls")],
             usage=usage,
         )
@@ -156,7 +155,8 @@ def _call(call_id: str, step: Step) -> ToolCall:
     try:
         return ToolCall(id=call_id, function=step.tool, arguments=json.loads(step.arguments))
     except ValueError as error:
-        return ToolCall(id=call_id, function=step.tool, arguments={}, parse_error=f"not JSON: {step.arguments!r} ({error})")
+        fault = f"not JSON: {step.arguments!r} ({error})"
+        return ToolCall(id=call_id, function=step.tool, arguments={}, parse_error=fault)
 
 
 def _usage(input: list[ChatMessage], step: Step) -> ModelUsage:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import sys
 import time
 from dataclasses import dataclass
@@ -58,7 +59,8 @@ class LiveLine:
             while True:
                 await asyncio.sleep(SECONDS_BETWEEN)
                 text = line(self.progress, self.total, self.budget, time.monotonic() - self.started)
-                self.stream.write(f"\x1b7\r\x1b[2K{text}\x1b8")
+                columns = shutil.get_terminal_size().columns  # a line that wraps could not be wiped again
+                self.stream.write(f"\x1b7\r\x1b[2K{text[: columns - 1]}\x1b8")
                 self.stream.flush()
         finally:
             self.stream.write("\x1b7\r\x1b[2K\x1b8")

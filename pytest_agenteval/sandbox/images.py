@@ -132,9 +132,9 @@ def from_host(name: str, host: host_image.Host | None = None) -> None:
             machine, wanted = _MACHINES.get(architecture, architecture), str(daemon.info()["Architecture"])
             if machine != wanted:
                 raise NoHostImage(f"this host's packages are for {machine}, and the daemon's machine is {wanted}")
-            label = f'LABEL {_LABEL}="packages of the host"'
-            bare = daemon.import_tar(tar, host_image.CHANGES)
-            daemon.finish(bare, _FINISH, name, (*host_image.CHANGES, label), seconds=int(_BUILD_SECONDS))
+            changes = (*host_image.CHANGES, f'LABEL {_LABEL}="packages of the host"')
+            bare = daemon.import_tar(tar, changes)
+            daemon.finish(bare, _FINISH, name, changes, seconds=int(_BUILD_SECONDS))
 
 
 WAYS = (Way("its Dockerfile", from_dockerfile), Way("this host's packages", from_host))

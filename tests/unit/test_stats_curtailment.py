@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
-from itertools import product
+from itertools import combinations_with_replacement, product
 
 import pytest
 from hypothesis import given, settings
@@ -71,28 +71,38 @@ def begun_grids(draw: st.DrawFn) -> tuple[int, dict[str, Row]]:
     return k, {f"t{i}": draw(row) for i in range(tasks)}
 
 
-@untimed
-@given(begun_grids(), st.sampled_from(THRESHOLDS))
-def test_a_fixed_verdict_is_the_one_of_every_way_to_finish(begun: tuple[int, dict[str, Row]], threshold: float):
-    k, grid = begun
-    gates: list[GridGate] = [PassHatK(threshold), PassAt1(threshold), TaskPassRate("t0", threshold)]
-    state = recorded(grid, k, gates)
-    finished = [
-        dict(zip(grid, rows, strict=True)) for rows in product(*(ways_to_finish(row, k) for row in grid.values()))
-    ]
-    # Only where a task has shown nothing but missing attempts may a verdict that is certain be left open.
-    silent = any(
-        not isinstance(row, str) and row and len(row) < k and not any(x is not None for x in row)
-        for row in grid.values()
-    )
-    for gate in gates:
-        verdicts = {verdict_of_finished(gate, way) for way in finished}
-        fixed = state.verdict(gate)
-        if fixed is not None:
-            assert verdicts == {fixed}
-        elif not silent:
-            assert len(verdicts) > 1
-    assert state.decided == all(state.verdict(gate) is not None for gate in gates)
+def every_begun_grid(tasks: int, k: int) -> Iterator[dict[str, Row]]:
+    """Every state of a grid, up to the order of tasks and attempts."""
+    rows: list[Row] = [row for n in range(k + 1) for row in combinations_with_replacement(OUTCOMES, n)]
+    for state in combinations_with_replacement([*rows, SKIPPED], tasks):
+        yield {f"t{i}": row for i, row in enumerate(state)}
+
+
+@pytest.mark.parametrize(("tasks", "k"), [(1, 4), (2, 3), (3, 2), (4, 1)])
+def test_a_verdict_is_fixed_just_when_every_way_to_finish_leads_to_it(tasks: int, k: int):
+    left_open = 0
+    for grid in every_begun_grid(tasks, k):
+        finished = [
+            dict(zip(grid, rows, strict=True)) for rows in product(*(ways_to_finish(row, k) for row in grid.values()))
+        ]
+        # Only where a task has shown nothing but missing attempts may a verdict that is certain be left open.
+        silent = any(
+            not isinstance(row, str) and 0 < len(row) < k and all(outcome is None for outcome in row)
+            for row in grid.values()
+        )
+        for threshold in (0.0, 0.3, 0.5, 0.6, 0.75, 1.0):
+            gates: list[GridGate] = [PassHatK(threshold), PassAt1(threshold), TaskPassRate("t0", threshold)]
+            state = recorded(grid, k, gates)
+            for gate in gates:
+                verdicts = {verdict_of_finished(gate, way) for way in finished}
+                fixed = state.verdict(gate)
+                if fixed is not None:
+                    assert verdicts == {fixed}
+                elif len(verdicts) == 1:
+                    assert silent
+                    left_open += 1
+            assert state.decided == all(state.verdict(gate) is not None for gate in gates)
+    assert left_open < 100
 
 
 @untimed
@@ -166,6 +176,16 @@ def test_a_missing_attempt_leaves_its_task_able_to_fail_but_not_to_pass():
     state.record("b", 1, True)
     state.record("b", 2, True)
     assert state.verdict(gate) is Verdict.UNDECIDED
+
+
+def test_a_task_of_nothing_but_missing_attempts_may_yet_turn_out_to_be_skipped():
+    for gate in (PassHatK(0.5), PassAt1(0.5)):
+        state = Curtailment(["a", "b", "c"], 2, [gate])
+        for task, attempt, passed in (("a", 1, True), ("a", 2, True), ("b", 1, None), ("b", 2, None), ("c", 1, None)):
+            state.record(task, attempt, passed)
+        assert state.verdict(gate) is None
+        state.skip("c")
+        assert state.verdict(gate) is Verdict.PASS
 
 
 def test_a_task_gate_is_fixed_by_its_own_attempts():

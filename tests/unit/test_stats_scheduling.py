@@ -181,6 +181,13 @@ def test_pass_at_1_runs_at_once_what_it_needs_whatever_it_shows():
     assert len(policy.next_attempts(16)) == 3
 
 
+def test_a_skipped_task_frees_what_it_had_in_flight():
+    policy = ExactStop(Curtailment(["a", "b"], 4, [PassAt1(0.5)]))
+    assert policy.next_attempts(16) == [("a", attempt) for attempt in (1, 2, 3, 4)]
+    policy.skip("a")
+    assert policy.next_attempts(16) == [("b", 1), ("b", 2)]
+
+
 def test_a_failing_suite_stops_when_enough_tasks_have_failed():
     tasks = [f"t{i}" for i in range(20)]
     state = Curtailment(tasks, 8, [PassHatK(0.5)])
@@ -261,6 +268,18 @@ def test_the_rule_picks_where_both_answers_meet_by_hand():
     assert next_units(units, 2, 2, slots=1) == [9]
     # 0.2 + 0.9 + 0.6 < 2: FAIL is likelier, and the next slot goes to the other task of its set.
     assert next_units(units, 2, 2, slots=3) == [9, 7]
+
+
+def test_an_answer_that_can_no_longer_come_asks_for_nothing():
+    # PASS needs two, and only the first may still pass. Cost / P(fail): 5 is 1/.8, 4 is 1/.5, 6 is 1/.1.
+    units = Units(
+        np.array([4, 5, 6]),
+        np.array([0.5, 0.2, 0.9]),
+        np.ones(3),
+        np.array([True, False, False]),
+        np.ones(3, np.bool_),
+    )
+    assert next_units(units, 2, 2, slots=3) == [5, 4]
 
 
 @untimed

@@ -62,8 +62,8 @@ def test_missing_attempts_are_named_with_their_reason_and_broken_ones_are_not_mi
 
 
 def test_attempts_left_out_because_all_is_decided_are_not_missing_and_not_measured() -> None:
-    decided: Any = "decided"
-    record = task_of(attempt("f"), attempt("n", 2, cause=decided), attempt("n", 3, cause=decided))
+    decided = [attempt("n", number, cause=Cause.DECIDED) for number in (2, 3)]
+    record = task_of(attempt("f"), *decided)
     summary = summarize_task(record)
     assert (summary.missing, summary.decided, summary.unmeasured) == ((), 2, 2)
     assert summarize([record]).incomplete == ()
