@@ -48,6 +48,8 @@ def open_models(names: Iterable[str], settings: Settings) -> Mapping[str, Model]
     config = _generate_config(dict(settings.generate))
     models = {}
     for name in dict.fromkeys(names):
+        if reason := _unknown_provider(name):
+            raise ModelNotReady(f"model {name or repr(name)} cannot be used: {reason}")
         if reason := why_not_on_host(settings, name):
             raise ModelNotReady(reason)
         models[name] = _open(name, settings, config)
@@ -81,8 +83,7 @@ def _open(name: str, settings: Settings, config: GenerateConfig) -> Model:
     except PrerequisiteError as error:
         raise ModelNotReady(f"model {name} cannot be used: {_one_sentence(str(error.message))}") from None
     except (ValueError, LookupError, TypeError, ImportError) as error:
-        message = _unknown_provider(name) or _one_sentence(str(error))
-        raise ModelNotReady(f"model {name or repr(name)} cannot be used: {message}") from None
+        raise ModelNotReady(f"model {name} cannot be used: {_one_sentence(str(error))}") from None
     if "max_retries" not in arguments:
         _retry_in_sight(model)
     return model

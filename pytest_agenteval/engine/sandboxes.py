@@ -51,12 +51,17 @@ class OpenSandbox:
     """Name or id of the default container, or None where it runs in none."""
     since: float
     """When it was asked for (seconds since the epoch)."""
+    ends_with_connection: bool
+    """Whether the container ends by itself, with status 0, when its connection to this process does."""
 
     async def examine(self) -> Death:
         """Find out who ended the container, if anybody did."""
         if self.container is None:
             return Death(EndedBy.RUNNING, "it is no container")
-        return await asyncio.to_thread(examine, self.container, self.since)
+        death = await asyncio.to_thread(examine, self.container, self.since)
+        if self.ends_with_connection and death.by is EndedBy.INSIDE and death.exit_code == 0:
+            return Death(EndedBy.UNKNOWN, "the connection to the container ended, and the container with it")
+        return death
 
 
 class Sandboxes:
@@ -104,7 +109,7 @@ class Sandboxes:
             raise SandboxFailed(f"the sandbox did not start: {error}") from error
         self.up += 1
         try:
-            yield OpenSandbox(_container(spec, environments), since)
+            yield OpenSandbox(_container(spec, environments), since, spec.provider == "agenteval")
         finally:
             self.up -= 1
             with anyio.CancelScope(shield=True):

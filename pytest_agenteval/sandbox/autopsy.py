@@ -45,6 +45,8 @@ class Death:
 
     by: EndedBy
     reason: str
+    exit_code: int | None = None
+    """Of the container's first process, where it ended by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ def cause_of_death(events: Sequence[Event], state: State | None, *, daemon_resta
         return Death(
             EndedBy.UNKNOWN, "the container was killed from within or by the host, with no order to the daemon"
         )
-    return Death(EndedBy.INSIDE, f"a process in the container ended it, with exit status {exit_code}")
+    return Death(EndedBy.INSIDE, f"a process in the container ended it, with exit status {exit_code}", exit_code)
 
 
 def examine(container: str, since: float) -> Death:

@@ -109,7 +109,7 @@ class Channel:
 
     async def write(self, path: str, data: bytes) -> None:
         """Write a file, with its directories. Raises `ChannelClosed` and `ServerError`."""
-        await self._run(Call(frames.WRITE, 0), path.encode("utf-8", "surrogateescape"), data)
+        await self._run(Call(frames.WRITE, 0), frames.path_payload(path), data)
 
     async def read(self, path: str, limit: int) -> bytearray:
         """Read a regular file of at most `limit` bytes. Raises `ChannelClosed` and `ServerError`."""

@@ -40,6 +40,7 @@ __all__ = [
     "ProtocolError",
     "exec_payload",
     "pack",
+    "path_payload",
     "read_payload",
     "unpack_ack",
     "unpack_done",
@@ -124,8 +125,15 @@ def exec_payload(
 
 
 def read_payload(path: str, limit: int) -> bytes:
-    """The payload of a `READ` frame: at most `limit` bytes of the file are wanted."""
-    return struct.pack("<Q", limit) + path.encode("utf-8", "surrogateescape")
+    """The payload of a `READ` frame: at most `limit` bytes of the file are wanted. Raises `ValueError`, see below."""
+    return struct.pack("<Q", limit) + path_payload(path)
+
+
+def path_payload(path: str) -> bytes:
+    """The payload of a `WRITE` frame. Raises `ValueError` for a path that contains a NUL character."""
+    if "\0" in path:
+        raise ValueError(f"The path {path!r} of a file in the sandbox contains a NUL character.")
+    return path.encode("utf-8", "surrogateescape")
 
 
 def _unpack(layout: struct.Struct, payload: bytes | memoryview) -> tuple[int, ...]:

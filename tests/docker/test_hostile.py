@@ -96,6 +96,28 @@ def test_an_exec_server_stopped_by_its_own_user_is_unavailable_and_then_replaced
     attack(check)
 
 
+def test_limits_the_agent_sets_on_its_own_exec_server_never_give_a_success() -> None:
+    async def starved(sandbox: AgentevalSandbox) -> None:
+        assert await works(sandbox, user="root")
+        assert (await sandbox.exec(["prlimit", "--pid", "1", "--nofile=3:3"])).success
+        assert not (await sandbox.exec(["true"])).success
+        with pytest.raises(OSError, match="Too many open files"):
+            await sandbox.read_file("/etc/hostname")
+        assert await works(sandbox, user="root")
+        root_server = "$(pgrep -u root -f 'exec server')"
+        refused = await sandbox.exec(["sh", "-c", f"prlimit --pid {root_server} --cpu=1:1"], user="nobody")
+        assert not refused.success
+
+    async def killed(sandbox: AgentevalSandbox) -> None:
+        await sandbox.exec(["prlimit", "--pid", "1", "--cpu=1:1"])
+        with pytest.raises(SandboxUnavailableError):
+            while True:
+                await sandbox.exec(["head", "-c", "5000000", "/dev/zero"])
+
+    attack(starved)
+    attack(killed)
+
+
 @pytest.mark.parametrize("user", ["agent", "root"])
 def test_the_channel_of_an_exec_server_cannot_be_opened_read_or_written(user: str) -> None:
     async def check(sandbox: AgentevalSandbox) -> None:
@@ -211,7 +233,7 @@ def test_paths_that_lead_elsewhere_are_read_as_the_agents_user_and_never_wait() 
                      "/proc/sys/kernel/core_pattern", "/sys/kernel/uevent_helper"):  # fmt: skip
             with pytest.raises(OSError):
                 await sandbox.write_file(name, "x")
-        with pytest.raises(ValueError, match="null|NUL"):
+        with pytest.raises(ValueError, match="NUL"):
             await sandbox.read_file("a\0b")
         assert await works(sandbox)
 

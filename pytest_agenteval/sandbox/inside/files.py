@@ -49,7 +49,7 @@ class Files:
                 os.close(fd)
                 raise OSError(errno.EINVAL, "")
             self._writes[call] = fd
-        except OSError as error:
+        except (OSError, ValueError) as error:
             self._wire.fail(call, error, FILE)
 
     def write(self, call: int, data: bytes) -> bool:
@@ -94,7 +94,7 @@ class Files:
                 os.close(fd)
                 raise OSError(problem, "")
             self._reads[call] = fd, limit
-        except OSError as error:
+        except (OSError, ValueError) as error:
             self._wire.fail(call, error, FILE)
 
     def read_on(self) -> None:
