@@ -5,20 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from inspect_ai.util import SandboxEnvironment as Sandbox
-
     from pytest_agenteval.attempt import Attempt
-    from pytest_agenteval.engine.agent import Agent, AgentResult
+    from pytest_agenteval.engine.public import Agent, AgentResult, Sandbox
     from pytest_agenteval.tasks import agent_task
+
+    __version__: str
 
 __all__ = ["Agent", "AgentResult", "Attempt", "Sandbox", "__version__", "agent_task"]
 
 _HOMES = {
-    "Agent": ("pytest_agenteval.engine.agent", "Agent"),
-    "AgentResult": ("pytest_agenteval.engine.agent", "AgentResult"),
-    "Attempt": ("pytest_agenteval.attempt", "Attempt"),
-    "Sandbox": ("inspect_ai.util", "SandboxEnvironment"),
-    "agent_task": ("pytest_agenteval.tasks", "agent_task"),
+    "Agent": "pytest_agenteval.engine.public",
+    "AgentResult": "pytest_agenteval.engine.public",
+    "Attempt": "pytest_agenteval.attempt",
+    "Sandbox": "pytest_agenteval.engine.public",
+    "agent_task": "pytest_agenteval.tasks",
 }
 
 
@@ -32,8 +32,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    module, attribute = _HOMES[name]
-    value = globals()[name] = getattr(import_module(module), attribute)
+    value = globals()[name] = getattr(import_module(_HOMES[name]), name)
     return value
 
 

@@ -62,6 +62,9 @@ class Attempt:
 
     def agent_begins(self) -> None:
         """The agent takes over: its own limits hold now, not the grading time-out."""
+        self._on_loop(self._begin)
+
+    def _begin(self) -> None:
         first, self.agent_started = not self.agent_started, True
         if self._deadline is not None:
             self._deadline.reschedule(None)
@@ -76,8 +79,20 @@ class Attempt:
 
     def agent_ends(self) -> None:
         """The test takes over again and has the grading time-out for its checks."""
+        self._on_loop(self._end)
+
+    def _end(self) -> None:
         if self._deadline is not None:
             self._deadline.reschedule(asyncio.get_running_loop().time() + self._grading_time_limit)
+
+    def _on_loop(self, func: Callable[[], None]) -> None:
+        async def run() -> None:
+            func()
+
+        if self._sync is not None and self._sync.runs_here():
+            self._sync.wait(run())
+        else:
+            func()
 
 
 class _SyncCode:
@@ -90,6 +105,10 @@ class _SyncCode:
 
     async def __call__(self, func: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
         return await self._thread(func, *args, **kwargs)
+
+    def runs_here(self) -> bool:
+        """Whether the caller is sync code of the attempt."""
+        return self._thread.is_current()
 
     def wait(self, awaitable: Awaitable[T]) -> T:
         """Called in the thread: have the event loop run `awaitable`."""
@@ -174,6 +193,8 @@ async def run_attempt(
         pytest.exit.Exception: the body asked pytest to stop.
     """
     exits = AsyncExitStack()
+    # outside the fixtures: those may hold scopes of their own (task groups) open until their teardown
+    scope = exits.enter_context(anyio.CancelScope())
     phase = Phase.SETUP
     error: BaseException | None = None
     sync = None if item.asynchronous else _SyncCode(f"attempt {attempt.number} of {item.name}")
@@ -192,7 +213,7 @@ async def run_attempt(
     except BaseException as raised:
         error = raised
     timed_out = error is not None and deadline.expired()
-    teardown_error = await _tear_down(exits, sync if timed_out or _is_cancellation(error) else None)
+    teardown_error = await _tear_down(exits, scope, sync if timed_out or _is_cancellation(error) else None)
     if sync is not None:
         sync.close()
         if sync.stuck:  # what its fixtures say, torn down under a running body, means nothing
@@ -218,18 +239,20 @@ def _is_being_cancelled() -> bool:
     return task is not None and task.cancelling() > 0
 
 
-async def _tear_down(exits: AsyncExitStack, stopped: _SyncCode | None) -> BaseException | None:
+async def _tear_down(
+    exits: AsyncExitStack, scope: anyio.CancelScope, stopped: _SyncCode | None
+) -> BaseException | None:
     """Shielded: Inspect cancels again at every await, which would cut a teardown short."""
-    with anyio.CancelScope(shield=True):
-        if stopped is not None:
-            await stopped.come_free()
-        try:
-            with anyio.move_on_after(TEARDOWN_SECONDS) as patience:
-                await exits.aclose()
-        except BaseException as raised:
-            return raised
-        if patience.cancelled_caught:
-            return TimeoutError(f"the teardown took longer than {TEARDOWN_SECONDS:g} s")
+    scope.shield = True
+    if stopped is not None:
+        await stopped.come_free()
+    scope.deadline = anyio.current_time() + TEARDOWN_SECONDS
+    try:
+        await exits.aclose()
+        if scope.cancelled_caught:
+            raise TimeoutError(f"the teardown took longer than {TEARDOWN_SECONDS:g} s")
+    except BaseException as raised:
+        return raised
     return None
 
 

@@ -20,7 +20,16 @@ from pytest_agenteval.tasks import MARK, TaskOptions
 if TYPE_CHECKING:
     from pytest_agenteval.session import AgentSession
 
-__all__ = ["PROCESS_WIDE", "AgentItem", "Definition", "FixturePlan", "is_agent_task", "lookalike", "needs_model", "plan_of"]
+__all__ = [
+    "PROCESS_WIDE",
+    "AgentItem",
+    "Definition",
+    "FixturePlan",
+    "is_agent_task",
+    "lookalike",
+    "needs_model",
+    "plan_of",
+]
 
 PROCESS_WIDE = frozenset({
     "monkeypatch", "mocker", "capsys", "capsysbinary", "capfd", "capfdbinary", "capteesys", "caplog", "recwarn",
@@ -33,7 +42,7 @@ _COLLECTORS: Mapping[str, type[pytest.Collector]] = {
     "module": pytest.Module,
     "package": pytest.Package,
 }
-SESSION = pytest.StashKey["AgentSession"]()
+SESSION: pytest.StashKey[AgentSession] = pytest.StashKey()
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +183,7 @@ class AgentItem(pytest.Function):
 
     @property
     def anchors(self) -> set[pytest.Item | pytest.Collector]:
-        """Collectors that must stay set up while attempts run. Class scope outside a class ends with the test itself."""
+        """Collectors that must stay set up while attempts run. Class scope outside a class ends with the test."""
         scopes = {self.plan.definitions[name][-1].scope for name in self.plan.shared}
         found: set[pytest.Item | pytest.Collector] = set()
         for scope in scopes & _COLLECTORS.keys():
@@ -198,7 +207,7 @@ class AgentItem(pytest.Function):
         if "trio" in str(self.plan.params.get("anyio_backend", "")):
             pytest.skip("agent task: runs on asyncio, not on trio")
         self._refuse_process_wide(asked.unsafe_fixtures)
-        if self.get_closest_marker("flaky") and self.config.pluginmanager.hasplugin("rerunfailures"):
+        if self.get_closest_marker("flaky") and hasattr(self.config.option, "reruns"):
             pytest.fail(
                 f"the mark flaky would run {self.name} until it passes, which biases every estimate: leave it out "
                 "(environment errors are retried by themselves, see --agent-env-retries)",
@@ -212,9 +221,10 @@ class AgentItem(pytest.Function):
         refused = PROCESS_WIDE.union(named)
         for name in [n for n in self.plan.local if n in refused] + [n for n in self.plan.shared if n in named]:
             through = self.plan.wanted_by(name)
+            asked_by = f" (fixture {through!r} asks for it)" if through else ""
             pytest.fail(
-                f"fixture {name!r}{f', wanted by fixture {through!r},' if through else ''} changes process-wide state, "
-                "and attempts of agent tasks run at the same time in one process: do without it here",
+                f"fixture {name!r} changes process-wide state{asked_by}, and attempts of agent tasks run at the same "
+                "time in one process: do without it here",
                 pytrace=False,
             )
 
@@ -230,7 +240,7 @@ class AgentItem(pytest.Function):
     def body(self) -> tuple[Callable[..., Any], object | None]:
         """The test function for one attempt, with a test-class instance of its own."""
         if isinstance(self.parent, pytest.Class):
-            instance = self.parent.newinstance()
+            instance: object = self.parent.newinstance()  # type: ignore[no-untyped-call]
             return getattr(instance, self.originalname), instance
         return self.obj, None
 

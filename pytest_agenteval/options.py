@@ -6,6 +6,7 @@ dataclasses.
 
 from __future__ import annotations
 
+import argparse
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -129,7 +130,7 @@ def add_options(parser: pytest.Parser) -> None:
         keywords = {"dest": _dest(option.key), "help": option.help, "metavar": option.metavar, "action": action}
         try:
             group.addoption(*option.flags, **keywords)
-        except ValueError:
+        except (ValueError, argparse.ArgumentError):
             if len(option.flags) == 1:
                 raise
             group.addoption(*option.flags[1:], **keywords)  # a neighbour owns the short name: the long one still works
@@ -157,7 +158,7 @@ def settings(config: pytest.Config) -> Settings:
 def _read(config: pytest.Config) -> Settings:
     given = {option.flags[0]: option for option in _OPTIONS if _given(config, option)}
     asked = {option.key: _value(config, option) for option in _OPTIONS}
-    asked |= {switch.key: config.getoption(_dest(switch.key)) for switch in _SWITCHES}
+    asked |= {switch.key: bool(config.getoption(_dest(switch.key))) for switch in _SWITCHES}
     starts = [flag for flag in ("--agent-model", "--k") if flag in given] + ["--agent-run"] * asked["run"]
     made = Settings(active=bool(starts), **asked)
     _refuse_slip_of_k(config, used=bool(given or starts or made.models))

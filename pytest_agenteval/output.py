@@ -14,10 +14,11 @@ from typing import Any, TextIO
 __all__ = ["Capture", "captured", "quiet_libraries", "routed"]
 
 LIBRARIES = (
-    "acp", "aiohttp", "anthropic", "anyio", "asyncio", "bs4", "click", "docker", "dotenv", "fsspec", "genai_prices", "google",
-    "httpcore", "httpx", "ijson", "importlib", "inspect_ai", "jsonlines", "jsonpatch", "jsonref", "jsonschema", "mcp", "mmh3",
-    "openai", "psutil", "pydantic", "pydantic_core", "requests", "rich", "s3fs", "semver", "shortuuid", "sniffio", "tenacity",
-    "textual", "tiktoken", "upath", "urllib3", "uvicorn", "yaml", "zipfile", "zipfile_zstd", "zipp", "zstandard",
+    "acp", "aiohttp", "anthropic", "anyio", "asyncio", "bs4", "click", "docker", "dotenv", "fsspec", "genai_prices",
+    "google", "httpcore", "httpx", "ijson", "importlib", "inspect_ai", "jsonlines", "jsonpatch", "jsonref",
+    "jsonschema", "mcp", "mmh3", "openai", "psutil", "pydantic", "pydantic_core", "requests", "rich", "s3fs", "semver", "shortuuid",
+    "sniffio", "tenacity", "textual", "tiktoken", "upath", "urllib3", "uvicorn", "yaml", "zipfile", "zipfile_zstd",
+    "zipp", "zstandard",
 )  # fmt: skip
 """Whose warnings and log records are not the user's: they run under every attempt, on the same thread."""
 
@@ -113,7 +114,7 @@ def routed(*, streams: bool = True) -> Iterator[None]:
     with warnings.catch_warnings():
         quiet_libraries()
         if streams:
-            sys.stdout, sys.stderr = _Router("stdout", sys.stdout), _Router("stderr", sys.stderr)  # type: ignore[assignment]
+            sys.stdout, sys.stderr = _Router("stdout", sys.stdout), _Router("stderr", sys.stderr)
         try:
             yield
         finally:

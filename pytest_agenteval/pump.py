@@ -186,8 +186,19 @@ class Pump:
                 for watcher in watchers:
                     watcher.cancel()
 
+        main = self._runner.get_loop().create_task(watched())
+
+        async def result() -> T:
+            return await main
+
         with routed(streams=self._routes_streams):
-            return self._runner.run(watched())
+            while True:
+                try:
+                    return self._runner.run(result())
+                except SystemExit:
+                    # asyncio lets it out of whatever task raised it: that task keeps it for who awaits it, others go on
+                    if main.done():
+                        raise
 
     def _arm(self, item: AgentItem) -> None:
         batch = self._batch(item)

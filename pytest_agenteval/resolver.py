@@ -34,7 +34,8 @@ class Resolver:
     ) -> None:
         self.item, self.call, self.exits = item, call, exits
         self.function, self.instance = item.body()
-        self.values: dict[str | tuple[str, int], Any] = dict(shared)
+        self.values: dict[tuple[str, int], Any] = {(name, -1): value for name, value in shared.items()}
+        """By name and level; -1 is the nearest definition of the name."""
         self._provided = provided
 
     async def set_up(self) -> dict[str, Any]:
@@ -45,20 +46,20 @@ class Resolver:
 
     async def _value(self, name: str, chain: tuple[str, ...] = ()) -> Any:
         level = -1 - chain.count(name)  # below -1: a fixture that overrides its own name and asks for the older one
-        key = name if level == -1 else (name, level)
+        key = (name, level)
         if key not in self.values:
             definition = self.item.plan.definitions[name][level]
             if definition.scope != "function":
                 pytest.fail(
-                    f"function-scoped fixture {name!r} overrides a {definition.scope}-scoped one of the same name and asks "
-                    "for it: give one of the two another name",
+                    f"function-scoped fixture {name!r} overrides a {definition.scope}-scoped one of the same name and "
+                    "asks for it: give one of the two another name",
                     pytrace=False,
                 )
             if definition.ours or (name == "tmp_path" and definition.func.__module__.startswith("_pytest.")):
                 self.values[key] = self._provided[name]()
             else:
                 arguments = await self._arguments(definition.argnames, (*chain, name))
-                self.values[key] = await self._enter(definition.func, arguments)
+                self.values[key] = await self._enter(name, definition.func, arguments)
         return self.values[key]
 
     async def _arguments(self, names: Sequence[str], chain: tuple[str, ...]) -> dict[str, Any]:
@@ -72,7 +73,7 @@ class Resolver:
                 found[name] = await self._value(name, chain)
         return found
 
-    async def _enter(self, func: Callable[..., Any], arguments: dict[str, Any]) -> Any:
+    async def _enter(self, name: str, func: Callable[..., Any], arguments: dict[str, Any]) -> Any:
         owner = getattr(func, "__self__", None)
         if self.instance is not None and isinstance(owner, type(self.instance)):
             func = func.__func__.__get__(self.instance)  # type: ignore[attr-defined]
@@ -82,14 +83,14 @@ class Resolver:
                 async for value in generator:
                     return value
             finally:  # after finalizers that the fixture has added: as in pytest, these run when it is exhausted
-                self.exits.push_async_callback(_exhaust, generator)
-            pytest.fail(f"fixture {func.__name__!r} did not yield a value", pytrace=False)
+                self.exits.push_async_callback(_exhaust, name, generator)
+            pytest.fail(f"fixture {name!r} did not yield a value", pytrace=False)
         if inspect.isgeneratorfunction(func):
             steps = func(**arguments)
             try:
-                return await self.call(_first, steps)
+                return await self.call(_first, name, steps)
             finally:  # also when cancelled: a set-up in a thread goes on to its yield
-                self.exits.push_async_callback(self.call, _exhaust_sync, steps)
+                self.exits.push_async_callback(self.call, _exhaust_sync, name, steps)
         value = await self.call(func, **arguments)
         return await value if inspect.isawaitable(value) else value
 
@@ -104,9 +105,14 @@ class AttemptRequest:
         self._resolver, self.fixturename = resolver, fixturename
         self.node, self.config, self.session = item, item.config, item.session
         self.path, self.keywords = item.path, item.keywords
-        self.function, self.instance, self.cls, self.module = resolver.function, resolver.instance, item.cls, item.module
+        self.function, self.instance, self.cls, self.module = (
+            resolver.function,
+            resolver.instance,
+            item.cls,
+            item.module,
+        )
         self.fixturenames = [*item.plan.shared, *item.plan.local]
-        if fixturename in item.plan.params:
+        if fixturename is not None and fixturename in item.plan.params:
             self.param = item.plan.params[fixturename]
 
     def addfinalizer(self, finalizer: Callable[[], object]) -> None:
@@ -123,27 +129,27 @@ class AttemptRequest:
         Raises:
             LookupError: it is not set up: name it as a parameter of the test instead.
         """
-        if argname not in self._resolver.values:
+        if (argname, -1) not in self._resolver.values:
             raise LookupError(
                 f"request.getfixturevalue({argname!r}): in an agent task name {argname!r} as a parameter "
                 "of the test or fixture instead"
             )
-        return self._resolver.values[argname]
+        return self._resolver.values[argname, -1]
 
 
-async def _exhaust(generator: AsyncGenerator[Any, None]) -> None:
+async def _exhaust(name: str, generator: AsyncGenerator[Any, None]) -> None:
     async for _ in generator:
         await generator.aclose()
-        pytest.fail(f"fixture {generator.__name__!r} yielded more than once", pytrace=False)
+        pytest.fail(f"fixture {name!r} yielded more than once", pytrace=False)
 
 
-def _first(generator: Generator[Any, None, None]) -> Any:
+def _first(name: str, generator: Generator[Any, None, None]) -> Any:
     for value in generator:
         return value
-    pytest.fail(f"fixture {generator.__name__!r} did not yield a value", pytrace=False)
+    pytest.fail(f"fixture {name!r} did not yield a value", pytrace=False)
 
 
-def _exhaust_sync(generator: Generator[Any, None, None]) -> None:
+def _exhaust_sync(name: str, generator: Generator[Any, None, None]) -> None:
     for _ in generator:
         generator.close()
-        pytest.fail(f"fixture {generator.__name__!r} yielded more than once", pytrace=False)
+        pytest.fail(f"fixture {name!r} yielded more than once", pytrace=False)

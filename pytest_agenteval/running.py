@@ -146,7 +146,7 @@ class Running:
 
 def _reruns(config: pytest.Config) -> bool:
     """Whether pytest-rerunfailures was asked to run failed tests again: by option, forced, or by the ini file."""
-    if not config.pluginmanager.hasplugin("rerunfailures"):
-        return False
     option = config.option
+    if not hasattr(option, "force_reruns"):
+        return False
     return any(int(value or 0) for value in (option.reruns, option.force_reruns, config.getini("reruns")))

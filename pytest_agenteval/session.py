@@ -113,4 +113,7 @@ def _raise_first(finished: Sequence[Finished], *outcomes: Outcome) -> None:
                 pytest.fail(f"attempt {one.record.number}: {one.record.message}", pytrace=False)
             if isinstance(error, KeyboardInterrupt | SystemExit):  # a body's own must not end pytest
                 pytest.fail(f"attempt {one.record.number} raised {error!r}", pytrace=False)
+            if isinstance(error, pytest.skip.Exception) and Outcome.SKIPPED not in outcomes:
+                text = f"attempt {one.record.number} skipped after its agent had started: {error.msg}"
+                pytest.fail(text, pytrace=False)
             raise error

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
 if TYPE_CHECKING:
-    from typing import TypedDict, TypeVar, Unpack
-
-    Test = TypeVar("Test", bound=Callable[..., object])
+    from typing import Never, TypedDict, Unpack
 
     class _Keywords(TypedDict, total=False):
         max_cost: float | None
@@ -35,15 +33,11 @@ Solution = str | Sequence[str]
 """Shell commands that solve a task, one or several, given to the agent's bash tool in this order."""
 
 
-@overload
-def agent_task(test: Test, /) -> Test: ...
-@overload
-def agent_task(**options: Unpack[_Keywords]) -> pytest.MarkDecorator: ...
-def agent_task(*tests: Any, **options: Any) -> Any:
+def agent_task(*tests: Never, **options: Unpack[_Keywords]) -> pytest.MarkDecorator:
     """Mark a test (class, module) as an agent task with options of its own; the nearest mark wins, option by option.
 
     Args:
-        tests: the test, where the mark is used without parentheses.
+        tests: nothing; `@agent_task` without parentheses works as any mark does, but has no type of its own.
         options: see :class:`TaskOptions` for meaning, units and defaults.
     """
     mark: pytest.MarkDecorator = getattr(pytest.mark, MARK)

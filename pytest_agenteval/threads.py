@@ -38,12 +38,12 @@ class AttemptThread:
         Cancelling the wait cancels what `func` itself waits for with :meth:`wait`, but cannot stop other code of it.
         """
         done: asyncio.Future[T] = self._loop.create_future()
-        call = functools.partial(self._context.run, self._in_context, contextvars.copy_context(), func, args, kwargs)
+        here, call = contextvars.copy_context(), functools.partial(func, *args, **kwargs)
         self._cancelled = False
 
         def run() -> None:
             try:
-                value = call()
+                value = self._context.run(self._in_context, here, call)
             except StopIteration as stop:  # a future cannot carry one
                 self._finish(done, error=RuntimeError(f"{func!r} raised StopIteration({stop.value!r})"))
             except BaseException as error:
@@ -60,6 +60,10 @@ class AttemptThread:
                 self._waiting.cancel()
             raise
 
+    def is_current(self) -> bool:
+        """Whether the caller runs in this thread."""
+        return threading.current_thread() is self._thread
+
     def wait(self, awaitable: Awaitable[T]) -> T:
         """Called in the thread: run `awaitable` on the event loop, in this thread's context, and wait for its value.
 
@@ -72,9 +76,10 @@ class AttemptThread:
                 raise asyncio.CancelledError
             return await awaitable
 
-        self._waiting = asyncio.run_coroutine_threadsafe(run(), self._loop)
+        waiting = asyncio.run_coroutine_threadsafe(run(), self._loop)
+        self._waiting = waiting
         try:
-            return self._waiting.result()
+            return waiting.result()
         except concurrent.futures.CancelledError:  # an ordinary Exception, which a body might swallow
             raise asyncio.CancelledError from None
         finally:
@@ -84,15 +89,13 @@ class AttemptThread:
         """Let the thread end after the calls already given to it."""
         self._calls.put(None)
 
-    def _in_context(
-        self, caller: contextvars.Context, func: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> T:
-        """Call `func` after taking over what the caller's side (async fixtures, limits) has set since the last call."""
+    def _in_context(self, caller: contextvars.Context, call: Callable[[], T]) -> T:
+        """Call after taking over what the caller's side (async fixtures, limits) has set since the last call."""
         for variable, value in caller.items():
             if variable not in self._seen or self._seen[variable] is not value:
                 variable.set(value)
         self._seen = caller
-        return func(*args, **kwargs)
+        return call()
 
     def _work(self) -> None:
         while (call := self._calls.get()) is not None:

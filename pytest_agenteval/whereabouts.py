@@ -31,6 +31,11 @@ def where_in_suite(error: BaseException, item: AgentItem) -> str | None:
 
 
 def short_message(error: BaseException) -> str:
-    """The exception as pytest would print it without its traceback, cut to a few hundred words."""
+    """The exception as pytest would print it without its traceback, cut to a few hundred words.
+
+    Where tenacity gave up, what was tried says more than its `RetryError`.
+    """
+    if type(error).__name__ == "RetryError" and error.__cause__ is not None:
+        return f"{short_message(error.__cause__)} (after all retries)"
     text = pytest.ExceptionInfo.from_exception(error).exconly(tryshort=True).strip()
     return text if len(text) <= _LONGEST else text[:_LONGEST] + " ..."

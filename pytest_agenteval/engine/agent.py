@@ -13,7 +13,7 @@ from inspect_ai.log import transcript
 from inspect_ai.model import ChatMessage, ChatMessageUser
 from inspect_ai.solver import TaskState
 from inspect_ai.tool import Tool, ToolDef, ToolSource, bash
-from inspect_ai.util import Limit, LimitExceededError, apply_limits, span, token_limit, turn_limit, working_limit
+from inspect_ai.util import Limit, LimitExceededError, apply_limits, span, turn_limit, working_limit
 
 from pytest_agenteval.engine.evidence import model_calls, tool_calls
 from pytest_agenteval.engine.faults import ProviderSilent, limit_cause, provider_to_blame
@@ -111,11 +111,7 @@ async def agent_limits(meter: CallMeter) -> AsyncIterator[None]:
     attempt, options, used = meter.attempt, meter.options, meter.used
     attempt.agent_begins()
     clock = working_limit(None)
-    limits = [
-        clock,
-        token_limit(None if options.token_limit is None else max(0, options.token_limit - used.tokens)),
-        turn_limit(None if options.turn_limit is None else max(0, options.turn_limit - used.turns)),
-    ]
+    limits = [clock, turn_limit(None if options.turn_limit is None else max(0, options.turn_limit - used.turns))]
     seconds = None if options.time_limit is None else max(0.0, options.time_limit - used.seconds)
     silent_for = 0.0
     meter.agent_running = True
@@ -153,11 +149,13 @@ async def agent_limits(meter: CallMeter) -> AsyncIterator[None]:
 def own_agent_limits(meter: CallMeter) -> Iterator[None]:
     """Around the body of an own agent: the limits hold from its first model call to the end of the body.
 
+    `meter.attempt.limit` then says which limit it was, also where the agent swallowed the error.
+
     Raises:
-        LimitExceededError: a limit of tokens or turns is exceeded. Time ends the body through the attempt itself.
+        LimitExceededError: a limit of cost, tokens or turns is exceeded. Time ends the body through the attempt itself.
     """
     attempt, options = meter.attempt, meter.options
-    clock = working_limit(None)
+    clock, turns = working_limit(None), turn_limit(options.turn_limit)
     watch: asyncio.Task[None] | None = None
 
     def started() -> None:
@@ -171,10 +169,12 @@ def own_agent_limits(meter: CallMeter) -> Iterator[None]:
     attempt.on_agent_start = started
     meter.agent_running = True
     try:
-        with apply_limits([clock, token_limit(options.token_limit), turn_limit(options.turn_limit)]):
+        with apply_limits([clock, turns]):
             yield
     finally:
         meter.agent_running = False
+        if options.turn_limit is not None and turns.usage > options.turn_limit:
+            attempt.limit = attempt.limit or Cause.TURNS
         if watch is not None:
             watch.cancel()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import math
-import os
 import sys
 from collections import deque
 from collections.abc import Mapping
@@ -107,7 +106,8 @@ class Evaluation:
         """Start attempts while there are places. Inspect itself does not keep an order, so it never gets a queue."""
         while self._queue and self.services.budget.exhausted:
             trial = self._queue.popleft()
-            self._finish(trial, _never_ran(trial, Cause.BUDGET, "the run's budget was spent before it could start"))
+            why = self.services.budget.stopped or "the run's budget was spent before it could start"
+            self._finish(trial, _never_ran(trial, Cause.BUDGET, why))
         while self._queue and len(self._in_flight) < self.settings.concurrency and not self._cancelling:
             trial = self._queue.popleft()
             self._in_flight[trial.item.nodeid, trial.number] = trial
@@ -145,7 +145,6 @@ class Evaluation:
     # -- inside the eval ---------------------------------------------------------------------------
 
     async def _run(self) -> None:
-        os.environ.setdefault("INSPECT_DISPLAY", "none")
         init_display_type("none")
         hook = sys.excepthook
         self._tasks = _Tasks(self)

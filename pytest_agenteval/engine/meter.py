@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import NoReturn
 
 from inspect_ai.hooks import BeforeModelGenerate, Hooks, ModelRetry, ModelUsageData, hooks
@@ -17,13 +18,18 @@ from inspect_ai.model import ModelUsage
 from inspect_ai.util import LimitExceededError, suspend_working_limit
 
 from pytest_agenteval.attempt import Attempt
-from pytest_agenteval.money.budget import BudgetExhausted, Reservation, RunBudget
+from pytest_agenteval.money.budget import BudgetClosed, Reservation, RunBudget
 from pytest_agenteval.money.estimate import estimate_tokens, max_output, worst_case
 from pytest_agenteval.money.prices import PriceBook, TokenUsage
 from pytest_agenteval.outcomes import Cause
 from pytest_agenteval.tasks import TaskOptions
 
 __all__ = ["CallMeter", "Usage", "current_meter", "metered", "tokens_of"]
+
+_NO_CONNECTION = re.compile(
+    r"^\S*(?:ConnectError|ConnectTimeout|ClientConnectorError|ConnectionRefusedError|gaierror)\b", re.MULTILINE
+)
+"""In a traceback: what HTTP clients raise when they cannot connect."""
 
 _current: contextvars.ContextVar[CallMeter | None] = contextvars.ContextVar("agenteval_meter", default=None)
 
@@ -62,38 +68,40 @@ class CallMeter:
     lost_calls: int = 0
     lost_cost: float = 0.0
     _open: dict[asyncio.Task[object], _OpenCall] = field(default_factory=dict)
-    _events_seen: int = 0
+    _events_seen: int = field(default_factory=lambda: transcript().history.event_count)
+    """The transcript goes over all tries of an attempt: what an earlier one met is not this one's."""
 
     async def before_call(self, call: BeforeModelGenerate) -> None:
         """Reserve the call's worst case, or stop the agent before it spends.
 
         Raises:
-            LimitExceededError: of type `custom`, where the run (not the agent) is at its end; of type `cost`, where the
-                agent has spent its own limit.
+            LimitExceededError: of type `custom`, where the run (not the agent) is at its end; of type `cost`,
+                `token` or `turn`, where the agent has used up its own limit.
         """
         self._look_for_lost_sandbox()
         if self.sandbox_lost:
             raise LimitExceededError("custom", value=1, limit=0, message="the agent's sandbox is gone")
         if self.own_agent and not self.attempt.agent_started:
             self.attempt.agent_begins()
-        self.check_cost()
+        self._hold_to_limits()
         worst = self._worst_case(call)
         if worst is None and self.budget.limit is not None:
-            self._stop(f"--max-cost cannot be held: the price of {call.model_name} is not known")
+            # the other attempts would come to the same call: what they spend until then would be wasted
+            self.budget.stop(f"--max-cost cannot be held: the price of {call.model_name} is not known")
         task = _task()
         if lost := self._open.pop(task, None):  # its retry was not announced: nobody knows what became of it
             self._lose(lost)
         try:
             with suspend_working_limit():  # waiting for a share of the budget is not the agent's time
                 reservation = await self.budget.reserve(worst)
-        except BudgetExhausted as error:
+        except BudgetClosed as error:
             self._stop(str(error))
         self._open[task] = _OpenCall(reservation, time.monotonic())
 
     def refused(self, call: ModelRetry) -> None:
         """The provider will be asked again. An error it answered with was not billed; a lost answer may have been."""
         if opened := self._open.pop(_task(), None):
-            if call.status_code is not None:
+            if call.status_code is not None or _no_connection():
                 opened.reservation.release()
             else:
                 self._lose(opened)
@@ -102,7 +110,7 @@ class CallMeter:
         """Settle the call.
 
         Raises:
-            LimitExceededError: of type `cost`, where the agent has now spent more than its own limit.
+            LimitExceededError: of type `cost` or `token`, where the agent has now used more than its own limit.
         """
         usage = tokens_of(call.usage)
         cost = self.prices.price(call.model_name, usage)
@@ -112,21 +120,33 @@ class CallMeter:
             self.used.cost += cost or 0.0
             self.used.tokens += call.usage.total_tokens
             self.used.turns += 1
-            self.check_cost(over=True)
+            self._hold_to_limits(spent=True)
 
-    def check_cost(self, *, over: bool = False) -> None:
-        """Hold the agent to its `max_cost`: before a call it must not be used up, after one not exceeded."""
-        limit = self.options.max_cost
-        if limit is None or not self.agent_running:
+    def _hold_to_limits(self, *, spent: bool = False) -> None:
+        """The agent's cost, tokens and turns: before a call not used up, after one (`spent`) not exceeded.
+
+        Tokens are held here and not by Inspect's `token_limit`, which raises before it says that a call was answered;
+        turns because its `turn_limit` lets one call more be paid.
+        """
+        if not self.agent_running:
             return
-        if self.used.cost > limit or (self.used.cost == limit and not over):
-            raise LimitExceededError(
-                "cost", value=self.used.cost, limit=limit, message=f"the agent has spent its ${limit:g} of max_cost"
-            )
+        cost, tokens, turns = self.options.max_cost, self.options.token_limit, self.options.turn_limit
+        if cost is not None and _reached(self.used.cost, cost, spent):
+            self.attempt.limit = Cause.COST
+            message = f"the agent has used up its ${cost:g} of max_cost"
+            raise LimitExceededError("cost", value=self.used.cost, limit=cost, message=message)
+        if tokens is not None and _reached(self.used.tokens, tokens, spent):
+            self.attempt.limit = Cause.TOKENS
+            message = f"the agent has used up its {tokens} tokens of token_limit"
+            raise LimitExceededError("token", value=self.used.tokens, limit=tokens, message=message)
+        if turns is not None and self.used.turns >= turns and not spent:
+            self.attempt.limit = Cause.TURNS
+            message = f"the agent has used up its {turns} calls of turn_limit"
+            raise LimitExceededError("turn", value=self.used.turns, limit=turns, message=message)
 
     def close(self, error: BaseException | None) -> None:
         """The try is over: calls still open ended without an answer."""
-        refused = error is not None and _status(error) is not None
+        refused = error is not None and (_status(error) is not None or _no_connection())
         for opened in self._open.values():
             if refused:
                 opened.reservation.release()
@@ -219,6 +239,16 @@ def tokens_of(usage: ModelUsage) -> TokenUsage:
 def _without_media(text: str) -> str:
     """Pictures are written into messages as data URLs, which are many characters and not so many tokens."""
     return re.sub(r"data:[\w/+.-]+;base64,[A-Za-z0-9+/=]+", "x" * 6_000, text)
+
+
+def _no_connection() -> bool:
+    """Whether the call that failed last never reached the provider: nothing was sent, so nothing can be billed."""
+    failed = (event for event in reversed(transcript().events) if event.event == "model" and event.error)
+    return any(_NO_CONNECTION.search(event.traceback or "") for event in islice(failed, 1))
+
+
+def _reached(used: float, limit: float, spent: bool) -> bool:
+    return used > limit or (used == limit and not spent)
 
 
 def _task() -> asyncio.Task[object]:

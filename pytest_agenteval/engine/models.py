@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from inspect_ai._util.error import PrerequisiteError
-from inspect_ai._util.registry import registry_find, registry_info
+from inspect_ai._util.registry import registry_find, registry_unqualified_name
 from inspect_ai.model import GenerateConfig, Model, ModelCost, ModelInfo, get_model, get_model_info, set_model_info
 from pydantic import ValidationError
 
@@ -93,9 +93,10 @@ def _unknown_provider(model: str) -> str | None:
     provider, slash, rest = model.partition("/")
     if not slash:
         return "a model is named PROVIDER/MODEL, for example openai/gpt-5-mini"
-    known = {registry_info(found).name.rpartition("/")[2] for found in registry_find(lambda i: i.type == "modelapi")}
-    if provider in known:
+    # asked as Inspect asks: what is not there makes it load the providers of other packages
+    if registry_find(lambda found: found.type == "modelapi" and registry_unqualified_name(found) == provider):
         return None
+    known = {registry_unqualified_name(found) for found in registry_find(lambda found: found.type == "modelapi")}
     near = difflib.get_close_matches(provider, known, n=1)
     hint = f"did you mean {near[0]}/{rest}?" if near else "see https://inspect.aisi.org.uk/providers.html"
     return f"Inspect knows no provider {provider!r}; {hint}"

@@ -33,6 +33,7 @@ from typing_extensions import override
 from pytest_agenteval.sandbox.calls import Output, ServerError
 from pytest_agenteval.sandbox.containers import ContainerConfig
 from pytest_agenteval.sandbox.frames import STAGE_CWD, STAGE_SPAWN, STDERR, STDOUT
+from pytest_agenteval.sandbox.plain_service import container_config
 from pytest_agenteval.sandbox.running import RunningContainer, SandboxLost, UnknownUser
 from pytest_agenteval.sandbox.session import Session
 
@@ -192,7 +193,7 @@ class AgentevalSandbox(SandboxEnvironment):
     @override
     @classmethod
     def config_files(cls) -> list[str]:
-        return []
+        return ["compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml", "Dockerfile"]
 
     @override
     @classmethod
@@ -204,7 +205,7 @@ class AgentevalSandbox(SandboxEnvironment):
     async def task_init(cls, task_name: str, config: SandboxEnvironmentConfigType | None) -> None:
         """Find the image, and remove what dead processes have left. Raises `SandboxSetupError`."""
         session = Session.current()
-        await session.image(_container_config(config), fresh=True)
+        await session.image(container_config(config), fresh=True)
         await session.reap()
 
     @override
@@ -213,7 +214,7 @@ class AgentevalSandbox(SandboxEnvironment):
         cls, task_name: str, config: SandboxEnvironmentConfigType | None, metadata: dict[str, str]
     ) -> dict[str, SandboxEnvironment]:
         """Start the container. Raises `SandboxSetupError`."""
-        wanted = _container_config(config)
+        wanted = container_config(config)
         labels = {"agenteval.task": task_name, "agenteval.sample": str(metadata.get("__sample_id__", ""))}
         container, waited = await Session.current().start(wanted, labels)
         return {wanted.name: cls(container, waited)}
@@ -236,14 +237,6 @@ class AgentevalSandbox(SandboxEnvironment):
     async def cli_cleanup(cls, id: str | None) -> None:
         """Remove the sandbox of that id or name, or all there are."""
         await Session.current().remove_all(id)
-
-
-def _container_config(config: SandboxEnvironmentConfigType | None) -> ContainerConfig:
-    if config is None:
-        return ContainerConfig()
-    if isinstance(config, ContainerConfig):
-        return config
-    raise TypeError(f"The sandbox provider `agenteval` takes a ContainerConfig, and not {type(config).__name__}.")
 
 
 def _unavailable(error: Exception) -> SandboxUnavailableError:

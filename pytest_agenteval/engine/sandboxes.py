@@ -22,7 +22,7 @@ from inspect_ai.util._sandbox.registry import registry_find_sandboxenv
 from pytest_agenteval.engine.provider import AgentevalSandbox
 from pytest_agenteval.sandbox.autopsy import Death, EndedBy, examine
 from pytest_agenteval.sandbox.containers import ContainerConfig
-from pytest_agenteval.sandbox.daemon import SandboxSetupError
+from pytest_agenteval.sandbox.daemon import DaemonGone, SandboxSetupError, connect
 
 __all__ = ["OpenSandbox", "SandboxFailed", "SandboxSpec", "Sandboxes"]
 
@@ -53,6 +53,10 @@ class OpenSandbox:
     """When it was asked for (seconds since the epoch)."""
     ends_with_connection: bool
     """Whether the container ends by itself, with status 0, when its connection to this process does."""
+
+    async def is_gone(self) -> bool:
+        """Whether the container does not run any more, by one quick question; False where nobody can tell."""
+        return self.container is not None and await asyncio.to_thread(_is_gone, self.container)
 
     async def examine(self) -> Death:
         """Find out who ended the container, if anybody did."""
@@ -121,6 +125,17 @@ class Sandboxes:
         """Remove what is left when all attempts have ended."""
         for spec in self._prepared:
             await registry_find_sandboxenv(spec.provider).task_cleanup(spec.name, _config(spec), True)
+
+
+def _is_gone(container: str) -> bool:
+    try:
+        with connect() as daemon:
+            found = daemon.container(container)
+    except DaemonGone:
+        return True
+    except SandboxSetupError:
+        return False
+    return found is None or not found["State"]["Running"] or found["State"]["Paused"]
 
 
 def _config(spec: SandboxSpec) -> str | ContainerConfig | None:

@@ -190,17 +190,28 @@ class Trial:
         return (lambda: own_agent_limits(meter)) if meter.own_agent else nullcontext
 
     async def _after_death(self, ending: Ending, meter: CallMeter, place: OpenSandbox | None) -> Ending:
-        """Whose deed was it that the container is gone? An agent cannot choose to be an environment error."""
+        """Whose deed was it that the container is gone? An agent cannot choose to be an environment error.
+
+        Every failure is looked at: a sandbox that is lost while the test grades shows in many ways, a command that
+        fails among them. A pass stands, unless the agent had met a sandbox that was taken away from it.
+        """
         meter.close(ending.error)
-        lost = meter.sandbox_lost or (ending.outcome is Outcome.ENVIRONMENT_ERROR and ending.cause is Cause.SANDBOX)
-        if not lost or place is None or ending.outcome in (Outcome.PASSED, Outcome.NOT_RUN):
+        if place is None or ending.outcome in (Outcome.NOT_RUN, Outcome.SKIPPED) or ending.cause is Cause.PROVIDER:
+            return ending
+        lost = meter.sandbox_lost or ending.cause is Cause.SANDBOX
+        if not lost and (ending.outcome is Outcome.PASSED or not await place.is_gone()):
             return ending
         death = await place.examine()
-        self._unexplained_deaths += death.by is EndedBy.UNKNOWN
-        own_doing = death.by in (EndedBy.EXHAUSTED, EndedBy.INSIDE) or self._unexplained_deaths > 1
-        started = meter.attempt.agent_started
+        if ending.outcome is Outcome.PASSED and death.by is not EndedBy.OUTSIDE:
+            return ending
+        self._unexplained_deaths += death.by in (EndedBy.UNKNOWN, EndedBy.RUNNING)
+        own_doing = death.by in (EndedBy.EXHAUSTED, EndedBy.INSIDE) or (
+            self._unexplained_deaths > 1 and death.by is not EndedBy.OUTSIDE
+        )
         message = death.reason + (f"; {ending.message}" if ending.message else "")
-        if own_doing and started:
+        if own_doing and meter.attempt.agent_started:
+            if ending.outcome is Outcome.LIMIT:
+                return ending
             return Ending(Outcome.FAILED, Cause.SANDBOX_EXHAUSTED, ending.error, message, ending.where)
         return Ending(Outcome.ENVIRONMENT_ERROR, Cause.SANDBOX, ending.error, message, ending.where)
 

@@ -10,14 +10,18 @@ import asyncio
 import math
 from collections import deque
 
-__all__ = ["BudgetExhausted", "Reservation", "RunBudget"]
+__all__ = ["BudgetClosed", "BudgetExhausted", "Reservation", "RunBudget"]
 
 _UNITS = 10**12
 """Amounts are counted in whole millionths of a millionth of a dollar: three calls of $0.10 fit in $0.30, as they do not
 in floating point."""
 
 
-class BudgetExhausted(Exception):
+class BudgetClosed(Exception):
+    """The run's budget pays for no more calls; the message is one sentence that says why."""
+
+
+class BudgetExhausted(BudgetClosed):
     """The run's budget could not pay for a model call; it pays for none after that.
 
     All calls that are refused, the first and those after it, are told the same figures: those of the first.
@@ -104,6 +108,8 @@ class RunBudget:
         self._waiting: deque[tuple[int, asyncio.Future[Reservation]]] = deque()
         self._ended_by: int | None = None
         """The worst case of the call that ended the budget."""
+        self._stopped: str | None = None
+        """Why it was stopped with money left."""
 
     @property
     def limit(self) -> float | None:
@@ -147,8 +153,19 @@ class RunBudget:
 
     @property
     def exhausted(self) -> bool:
-        """Whether a call was refused for lack of money; from then on every call is."""
-        return self._ended_by is not None
+        """Whether a call was refused for lack of money, or the budget was stopped; from then on every call is."""
+        return self._ended_by is not None or self._stopped is not None
+
+    @property
+    def stopped(self) -> str | None:
+        """Why it was stopped with money left, or None."""
+        return self._stopped
+
+    def stop(self, reason: str) -> None:
+        """Pay for no more calls, though there may be money left: from here on each is refused for this reason."""
+        self._stopped = self._stopped or reason
+        if self._limit is not None:
+            self._advance()
 
     async def reserve(self, worst_case: float | None) -> Reservation:
         """Set aside what a call can cost at most, in dollars, waiting while calls in flight may leave enough.
@@ -157,8 +174,11 @@ class RunBudget:
 
         Raises:
             BudgetExhausted: it does not fit and nothing is in flight, or the budget was exhausted before.
+            BudgetClosed: the budget was stopped before.
             ValueError: the worst case is not an amount, or unknown in a run with a limit.
         """
+        if self._stopped is not None:
+            raise BudgetClosed(self._stopped)
         units = self._checked(worst_case, "worst case")
         if units is None or self._limit is None:
             return self._grant(units)
@@ -185,7 +205,9 @@ class RunBudget:
         while self._waiting:
             units, future = self._waiting[0]
             if not future.done():  # otherwise its caller was cancelled
-                if self._ended_by is not None:
+                if self._stopped is not None:
+                    future.set_exception(BudgetClosed(self._stopped))
+                elif self._ended_by is not None:
                     future.set_exception(self._refusal(self._ended_by))
                 elif self._committed + units <= self._limit:
                     future.set_result(self._grant(units))

@@ -14,7 +14,7 @@ import re
 import stat
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -86,9 +86,12 @@ _Entries = dict[str, _Entry]
 """What is to be at each path of the image, written without the leading slash."""
 
 
-def write_tar(target: Path, host: Host | None = None) -> str:
+def write_tar(
+    target: Path, host: Host | None = None, *, wanted: Sequence[str] = WANTED, without: Sequence[str] = ()
+) -> str:
     """Write the image's files to `target`; returns the packages' architecture by Debian's name (`amd64`, ...).
 
+    The image has the `wanted` packages and all they depend on, except those `without` which it is to do.
     Raises `NoHostImage` where the host is no Debian or Ubuntu, or lacks packages that apt does not give.
     """
     host = host or Host()
@@ -96,11 +99,14 @@ def write_tar(target: Path, host: Host | None = None) -> str:
         raise NoHostImage("this host has no Debian packages")
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="agenteval-packages-")))
-        packages = installed(host.status.read_text("utf-8", "replace"))
+        text = "\n\n".join((host.status.read_text("utf-8", "replace").rstrip(), *map(_stand_in, without))) + "\n"
+        status = scratch / "status"
+        status.write_text(text, "utf-8")
+        packages = installed(text)
         try:
-            downloads = _download_missing(packages, host, scratch)
+            downloads = _download_missing(packages, wanted, status, scratch)
             packages |= {name: package(apt.control(deb)) for name, deb in downloads.items()}
-            names = closure(packages, WANTED)
+            names = [name for name in closure(packages, wanted) if name not in without]
             entries: _Entries = {}
             for name in names:
                 deb = downloads.get(name)
@@ -116,21 +122,28 @@ def write_tar(target: Path, host: Host | None = None) -> str:
     return next(packages[name].architecture for name in names if packages[name].architecture != "all")
 
 
-def _download_missing(packages: Mapping[str, Package], host: Host, scratch: Path) -> dict[str, Path]:
+def _stand_in(name: str) -> str:
+    """What dpkg's status file says of an installed package that needs nothing."""
+    return f"Package: {name}\nStatus: install ok installed\nVersion: 99:0\nArchitecture: all"
+
+
+def _download_missing(
+    packages: Mapping[str, Package], wanted: Sequence[str], status: Path, scratch: Path
+) -> dict[str, Path]:
     """The package files, by name, for what is wanted and not installed."""
     try:
-        closure(packages, WANTED)
+        closure(packages, wanted)
     except MissingPackages as missing:
         try:
-            return apt.download(missing.names, status=host.status, folder=scratch)
+            return apt.download(missing.names, status=status, folder=scratch)
         except apt.AptFailed as error:
             raise _lacks(missing.names, str(error)) from error
     return {}
 
 
 def _lacks(names: Iterable[str], why: str) -> NoHostImage:
-    wanted = ", ".join(names)
-    return NoHostImage(f"this host lacks {wanted} ({why}): run `apt-get install python3 git procps` on it")
+    wanted = list(names)
+    return NoHostImage(f"this host lacks {', '.join(wanted)} ({why}): run `apt-get install {' '.join(wanted)}` on it")
 
 
 def _inside(path: str) -> str:

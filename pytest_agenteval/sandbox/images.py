@@ -1,6 +1,6 @@
-"""The default image of a sandbox: what it is called, and how it comes to be there.
+"""The package's own images: what they are called, and how they come to be there.
 
-Its name carries a hash over the files that define it, so a changed definition is a new image and an unchanged one is
+A name carries a hash over what defines the image, so a changed definition is a new image and an unchanged one is
 built once. Two ways lead to it: its Dockerfile, where a registry answers, else this host's Debian packages.
 Several processes may build at once: the daemon gives a name to a finished image only, and the last one keeps it.
 """
@@ -13,26 +13,31 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from pytest_agenteval.sandbox import dpkg, host_image
 from pytest_agenteval.sandbox.apt import AptFailed
+from pytest_agenteval.sandbox.built_in import BUILT_IN, BuiltIn
 from pytest_agenteval.sandbox.daemon import DaemonRefused, DaemonSilent, SandboxSetupError, address, connect
 from pytest_agenteval.sandbox.host_image import NoHostImage
 
 __all__ = [
+    "BUILT_FROM",
     "DEFAULT_IMAGE",
+    "IMAGES",
     "WAYS",
     "ImageReady",
     "Way",
     "definition",
     "ensure_default_image",
+    "ensure_image",
     "from_dockerfile",
     "from_host",
 ]
 
-_LABEL = "pytest-agenteval.built-from"
+BUILT_FROM = "pytest-agenteval.built-from"
+"""Every image that this package makes carries this label; its value says what it was made from."""
 _REGISTRY_SECONDS = 10.0
 _BUILD_SECONDS = 120.0
 _MACHINES = {"amd64": "x86_64", "arm64": "aarch64", "armhf": "armv7l", "ppc64el": "ppc64le"}  # Debian's -> the kernel's
@@ -79,18 +84,17 @@ def definition(name: str) -> Path:
     raise SandboxSetupError(f"The image {name!r} is not defined at {folders[0]}: reinstall pytest-agenteval.")
 
 
-def _content_hash(files: Sequence[Path]) -> str:
-    digest = hashlib.sha256()
-    for file in files:
-        digest.update(file.read_bytes())
+def _tagged(image: BuiltIn) -> str:
+    digest = hashlib.sha256(repr(image).encode())
+    for file in (definition(image.name) / "Dockerfile", dpkg.__file__, host_image.__file__):
+        digest.update(Path(str(file)).read_bytes())
         digest.update(b"\0")
-    return digest.hexdigest()[:12]
+    return f"agenteval/{image.name}:{digest.hexdigest()[:12]}"
 
 
-DEFAULT_IMAGE = "agenteval/default:" + _content_hash(
-    [definition("default") / "Dockerfile", *(Path(str(module.__file__)) for module in (dpkg, host_image))]
-)
-"""The name of the default image of this version."""
+IMAGES = {name: _tagged(image) for name, image in BUILT_IN.items()}
+"""The names of this version's images, by their short names."""
+DEFAULT_IMAGE = IMAGES["default"]
 
 
 def from_dockerfile(name: str, folder: Path | None = None) -> None:
@@ -102,7 +106,7 @@ def from_dockerfile(name: str, folder: Path | None = None) -> None:
         if refusal:
             raise SandboxSetupError(refusal)
     with connect(_BUILD_SECONDS) as daemon:
-        daemon.build(folder, name, {_LABEL: "Dockerfile"})
+        daemon.build(folder, name, {BUILT_FROM: "Dockerfile"})
 
 
 @cache
@@ -117,24 +121,25 @@ def _registry_refusal(daemon_address: str, base: str) -> str | None:
     return None
 
 
-def from_host(name: str, host: host_image.Host | None = None) -> None:
-    """Build the image from this host's packages.
+def from_host(name: str, host: host_image.Host | None = None, image: BuiltIn = BUILT_IN["default"]) -> None:
+    """Build an image from this host's packages.
 
     Raises `NoHostImage` where the host cannot give it, `SandboxSetupError` where the result does not work.
     """
     with tempfile.TemporaryDirectory(prefix="agenteval-image-") as folder:
         tar = Path(folder) / "image.tar"
         try:
-            architecture = host_image.write_tar(tar, host)
+            wanted = (*host_image.WANTED, *image.packages)
+            architecture = host_image.write_tar(tar, host, wanted=wanted, without=image.without)
         except (OSError, AptFailed) as error:
             raise NoHostImage(f"this host's packages could not be packed: {error}") from error
         with connect(_BUILD_SECONDS) as daemon:
-            machine, wanted = _MACHINES.get(architecture, architecture), str(daemon.info()["Architecture"])
-            if machine != wanted:
-                raise NoHostImage(f"this host's packages are for {machine}, and the daemon's machine is {wanted}")
-            changes = (*host_image.CHANGES, f'LABEL {_LABEL}="packages of the host"')
+            machine, daemons = _MACHINES.get(architecture, architecture), str(daemon.info()["Architecture"])
+            if machine != daemons:
+                raise NoHostImage(f"this host's packages are for {machine}, and the daemon's machine is {daemons}")
+            changes = (*host_image.CHANGES, f'LABEL {BUILT_FROM}="packages of the host"')
             bare = daemon.import_tar(tar, changes)
-            daemon.finish(bare, _FINISH, name, changes, seconds=int(_BUILD_SECONDS))
+            daemon.finish(bare, _FINISH + image.finish, name, changes, seconds=int(_BUILD_SECONDS))
 
 
 WAYS = (Way("its Dockerfile", from_dockerfile), Way("this host's packages", from_host))
@@ -144,10 +149,21 @@ WAYS = (Way("its Dockerfile", from_dockerfile), Way("this host's packages", from
 def ensure_default_image(
     say: Callable[[str], None], *, name: str = DEFAULT_IMAGE, ways: Sequence[Way] = WAYS
 ) -> ImageReady:
-    """The default image, built if it is missing.
+    """The default image, built if it is missing; see `ensure_image`."""
+    return _ensure(name, ways, say)
+
+
+def ensure_image(image: str, say: Callable[[str], None]) -> ImageReady:
+    """One of `IMAGES`, by its short name, built if it is missing.
 
     `say` gets a line before a build begins and one when it is done. Raises `SandboxSetupError` when no way leads to it.
     """
+    dockerfile = partial(from_dockerfile, folder=definition(image))
+    packages = partial(from_host, image=BUILT_IN[image])
+    return _ensure(IMAGES[image], (Way(WAYS[0].source, dockerfile), Way(WAYS[1].source, packages)), say)
+
+
+def _ensure(name: str, ways: Sequence[Way], say: Callable[[str], None]) -> ImageReady:
     present = _find(name, built=False)
     if present is not None:
         return present
@@ -177,4 +193,4 @@ def _find(name: str, *, built: bool) -> ImageReady | None:
     if image is None:
         return None
     labels = image["Config"].get("Labels") or {}
-    return ImageReady(name, str(image["Id"]), built, str(labels.get(_LABEL, "unknown")))
+    return ImageReady(name, str(image["Id"]), built, str(labels.get(BUILT_FROM, "unknown")))

@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 import os
 import platform
+import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -19,7 +20,17 @@ from typing import Any
 
 from pytest_agenteval.sandbox.engine_api import Engine, EngineError
 
-__all__ = ["KEPT_PREFIX", "LABEL", "NAME_PREFIX", "Owner", "is_orphan", "list_sandboxes", "reap", "remove"]
+__all__ = [
+    "KEPT_PREFIX",
+    "LABEL",
+    "NAME_PREFIX",
+    "Owner",
+    "is_orphan",
+    "list_sandboxes",
+    "reap",
+    "remove",
+    "remove_all",
+]
 
 LABEL = "agenteval.sandbox"
 """Every sandbox's container carries this label; its value is `1`."""
@@ -88,17 +99,34 @@ async def list_sandboxes(engine: Engine) -> list[dict[str, Any]]:
     return found
 
 
-async def reap(engine: Engine, here: Owner | None = None) -> tuple[str, ...]:
+async def reap(engine: Engine, *, older_than: float = 0.0) -> tuple[str, ...]:
     """Remove the containers of dead processes, except those left on purpose, and return their ids.
 
-    Raises:
-        EngineError: the daemon refused or does not answer.
+    `older_than` is an age in seconds. Raises `EngineError`.
     """
-    here = here or Owner.this()
+    here = Owner.this()
+
+    def left(container: Mapping[str, Any]) -> bool:
+        kept = any(name.lstrip("/").startswith(KEPT_PREFIX) for name in container.get("Names") or ())
+        return not kept and is_orphan(container.get("Labels") or {}, here)
+
+    return await _remove_those(engine, left, older_than)
+
+
+async def remove_all(engine: Engine, *, older_than: float = 0.0) -> tuple[str, ...]:
+    """Remove the containers of all sandboxes, also of live processes and of other machines, and return their ids.
+
+    `older_than` is an age in seconds. Raises `EngineError`.
+    """
+    return await _remove_those(engine, lambda _: True, older_than)
+
+
+async def _remove_those(
+    engine: Engine, chosen: Callable[[Mapping[str, Any]], bool], older_than: float
+) -> tuple[str, ...]:
     removed = []
     for container in await list_sandboxes(engine):
-        kept = any(name.lstrip("/").startswith(KEPT_PREFIX) for name in container.get("Names") or ())
-        if not kept and is_orphan(container.get("Labels") or {}, here):
+        if time.time() - container["Created"] >= older_than and chosen(container):
             await remove(engine, container["Id"])
             removed.append(str(container["Id"]))
     return tuple(removed)

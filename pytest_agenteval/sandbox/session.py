@@ -13,7 +13,7 @@ from anyio.lowlevel import RunVar
 from pytest_agenteval.sandbox.containers import ContainerConfig
 from pytest_agenteval.sandbox.daemon import SandboxSetupError, address
 from pytest_agenteval.sandbox.engine_api import Endpoint, Engine, EngineError
-from pytest_agenteval.sandbox.images import DEFAULT_IMAGE, ensure_default_image
+from pytest_agenteval.sandbox.images import DEFAULT_IMAGE, IMAGES, ensure_image
 from pytest_agenteval.sandbox.reaper import Owner, list_sandboxes, reap, remove
 from pytest_agenteval.sandbox.running import Image, NoExecServer, RunningContainer, SandboxLost, start
 
@@ -34,6 +34,7 @@ class Session:
         self._images: dict[str, Image] = {}
         self._servers: dict[str, bool] = {}
         self._places: anyio.CapacityLimiter | None = None
+        self._looking_up = anyio.Lock()
         self._users = 0
 
     @classmethod
@@ -67,19 +68,19 @@ class Session:
     async def image(self, config: ContainerConfig, *, fresh: bool = False) -> Image:
         """The configuration's image; looked up once (again if `fresh`), so that all attempts have the same.
 
-        The default image is built and any other pulled where the daemon lacks it.
+        This package's own images are built and any other pulled where the daemon lacks it.
 
         Raises:
             SandboxSetupError: it cannot be had.
         """
         name = config.image or DEFAULT_IMAGE
-        if fresh or name not in self._images:
-            try:
-                found = await self._look_up(name)
-            except EngineError as error:
-                raise SandboxSetupError(f"The image {name} cannot be looked up: {_sentence(error)}.") from error
-            self._images[name] = found
-        return self._images[name]
+        async with self._looking_up:  # so that nothing is built or pulled twice
+            if fresh or name not in self._images:
+                try:
+                    self._images[name] = await self._look_up(name)
+                except EngineError as error:
+                    raise SandboxSetupError(f"The image {name} cannot be looked up: {_sentence(error)}.") from error
+            return self._images[name]
 
     async def start(self, config: ContainerConfig, labels: dict[str, str]) -> tuple[RunningContainer, float]:
         """Start a container when there is a place to; returns it and the seconds waited for the place.
@@ -168,8 +169,9 @@ class Session:
             except EngineError as error:
                 if error.status != 404:
                     raise
-                if name == DEFAULT_IMAGE:
-                    await anyio.to_thread.run_sync(ensure_default_image, _LOG.info)
+                built_in = next((short for short, full in IMAGES.items() if full == name), None)
+                if built_in is not None:
+                    await anyio.to_thread.run_sync(ensure_image, built_in, _LOG.info)
                 else:
                     await self._pull(name)
                 found = await engine.get(f"/images/{name}/json")

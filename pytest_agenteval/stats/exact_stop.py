@@ -166,8 +166,8 @@ class ExactStop:
             if self._waiting[row]:
                 return row
         rows = np.flatnonzero(open_rows(self._grid))
-        pass_at_1 = any(isinstance(gate, PassAt1) for gate in self.curtailment.open_suite_gates)
-        useful = rows if pass_at_1 else rows[self._grid.failed[rows] == 0]
+        only_pass_hat_k = all(isinstance(gate, PassHatK) for gate in self.curtailment.open_suite_gates)
+        useful = rows[self._grid.failed[rows] == 0] if only_pass_hat_k else rows
         return int(useful[0])
 
 

@@ -44,14 +44,13 @@ class Race:
     @property
     def fixed(self) -> Verdict | None:
         """The verdict that every way to finish the grid leads to, or None while there are several."""
-        if not self.evaluated:
-            return None if self.open else Verdict.UNDECIDED
-        if self.to_pass <= 0:
+        if self.evaluated and self.to_pass <= 0:
             return Verdict.PASS
         if self.to_fail <= 0:
             return Verdict.FAIL
-        lost = self.to_pass > self.can_pass + self.undone_by_skipping
-        return Verdict.UNDECIDED if lost and self.to_fail > self.open else None
+        neither = self.to_pass > self.can_pass + self.undone_by_skipping and self.to_fail > self.open
+        silent = not self.evaluated and not self.open
+        return Verdict.UNDECIDED if neither or silent else None
 
     @property
     def least(self) -> int:

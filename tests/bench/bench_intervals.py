@@ -1,7 +1,10 @@
-"""How often each interval of nominally 95 % holds what it claims to hold, and how wide it is, by simulation.
+"""How often intervals hold what they claim to hold, and how often regression tests call an agent worse, by simulation.
 
-Six models of task difficulty, n = 10, 25 and 50 tasks, k = 8 attempts. Run: `python tests/bench/bench_intervals.py
-[repetitions]` (default 1000; the standard error of a coverage is then about 0.007). Prints tables, asserts nothing.
+Coverage and mean width of nominal 95 % intervals: six models of task difficulty, n = 10, 25 and 50 tasks, k = 8
+attempts. Regression tests at a nominal 5 %: three of the models, n = 20 and 50, k = 8 in both runs.
+
+Run: `python tests/bench/bench_intervals.py [repetitions]` (default 1000; the standard error of a coverage is then about
+0.007). Prints tables, asserts nothing.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pytest_agenteval.stats.intervals import (
     Interval,
@@ -19,6 +23,7 @@ from pytest_agenteval.stats.intervals import (
     this_suite_pass_at_1,
     this_suite_pass_hat_k,
 )
+from pytest_agenteval.stats.regression import regression_test
 
 K = 8
 TASKS = (10, 25, 50)
@@ -31,6 +36,7 @@ MODELS = {
     "suite of a CI": (4.0, 0.35),
 }
 Counts = list[tuple[int, int]]
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -93,9 +99,57 @@ def print_coverage(repetitions: int) -> None:
             print(f"{method.name:28}{text}{np.mean(shares):8.3f}{min(shares):8.3f}")
 
 
+def broken(rates: Floats, tasks: int, rng: np.random.Generator) -> Floats:
+    """The rates where this many tasks that nearly always passed nearly always fail."""
+    good = rng.permutation(np.argsort(-rates)[: max(tasks, int((rates >= 0.8).sum()))])
+    after = rates.copy()
+    after[good[:tasks]] = 0.15
+    return after
+
+
+def weaker(rates: Floats, by: float) -> Floats:
+    """The rates where the odds of every task fall: this much is taken from their logits."""
+    lower: Floats = 1 / (1 + np.exp(by) * (1 - rates) / rates)
+    return lower
+
+
+CHANGES: dict[str, Callable[[Floats, np.random.Generator], Floats]] = {
+    "no change": lambda rates, rng: rates,
+    "1 task breaks": lambda rates, rng: broken(rates, 1, rng),
+    "3 tasks break": lambda rates, rng: broken(rates, 3, rng),
+    "logit - 0.7": lambda rates, rng: weaker(rates, 0.7),
+    "p x 0.9": lambda rates, rng: rates * 0.9,
+}
+
+
+def print_regressions(repetitions: int) -> None:
+    """How often each test calls the agent worse; the combined test is the product's, at alpha/2 for each part."""
+    models = ("pass@1 .61, pass^8 .25", "tau2 retail", "suite of a CI")
+    print(f"\nregression tests at 5 %, k = {K} in both runs, {repetitions} repetitions per model")
+    print(f"{'':30}{'all tasks together':>20}{'per task, Holm':>20}{'combined':>20}")
+    for tasks in (20, 50):
+        for row, (name, change) in enumerate(CHANGES.items()):
+            rng = np.random.default_rng(tasks * 10 + row)
+            called = np.zeros(3)
+            for model in models:
+                for _ in range(repetitions):
+                    before = np.clip(rng.beta(*MODELS[model], size=tasks), 1e-9, 1 - 1e-9)
+                    after = change(before, rng)
+                    baseline, candidate = (
+                        {str(i): (K, int(c)) for i, c in enumerate(rng.binomial(K, p))} for p in (before, after)
+                    )
+                    shown = regression_test(baseline, candidate)
+                    assert shown.p_all_tasks is not None
+                    named = any(task.p_holm <= 0.05 for task in shown.tasks)
+                    called += (shown.p_all_tasks <= 0.05, named, bool(shown.regressed))
+            shares = called / (repetitions * len(models))
+            print(f"n = {tasks}, {name:22}" + "".join(f"{share:20.3f}" for share in shares))
+
+
 def main() -> None:
     """Print the tables."""
     repetitions = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
+    print_regressions(repetitions // 2)
     print_coverage(repetitions)
 
 

@@ -5,6 +5,7 @@ import subprocess
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import anyio
 import pytest
 from inspect_ai.util import OutputLimitExceededError, SandboxUnavailableError
 from inspect_ai.util._sandbox.environment import SandboxEnvironmentSpec
@@ -248,7 +249,7 @@ def test_an_image_without_python_takes_the_engines_own_exec(backend: str, caplog
 def test_a_dead_container_makes_the_sandbox_unavailable() -> None:
     async def check(sandbox: AgentevalSandbox) -> None:
         assert sandbox.last_words == ""
-        subprocess.run(("docker", "kill", sandbox.container_id), check=True, capture_output=True)
+        await anyio.run_process(("docker", "kill", sandbox.container_id))
         with pytest.raises(SandboxUnavailableError, match="not running"):
             await sandbox.exec(["true"])
         with pytest.raises(SandboxUnavailableError):
@@ -318,7 +319,7 @@ def test_an_image_removed_in_mid_run_is_a_setup_error_and_leaves_nothing() -> No
     async def check(image: str) -> None:
         config = ContainerConfig(image=image)
         await AgentevalSandbox.task_init("test", config)
-        subprocess.run(("docker", "rmi", "--force", image), check=True, capture_output=True)
+        await anyio.run_process(("docker", "rmi", "--force", image))
         with pytest.raises(SandboxSetupError, match="No such image"):
             await AgentevalSandbox.sample_init("test", config, {})
 

@@ -117,7 +117,7 @@ def test_before_the_agent_an_exception_is_the_tests_and_after_it_the_agents(run:
         "-rs",
     )
     result.assert_outcomes(failed=8, skipped=1)
-    expected = "broken failed broken failed failed failed broken".split()
+    expected = ["broken", "failed", "broken", "failed", "failed", "failed", "broken"]
     for number, outcome in enumerate(expected, 1):
         result.stdout.fnmatch_lines([f"*_ test_{number} _*", f"attempts 1-2: {outcome}*"])
     result.stdout.fnmatch_lines(["*_ test_9 _*", "attempts 1-2: failed*"])
@@ -134,7 +134,9 @@ def test_assertions_keep_their_details(run: Run) -> None:
         """,
         "--k=2",
     )
-    result.stdout.fnmatch_lines(["E*Differing items:", "E*{'ok': True} != {'ok': False}", "test_suite.py:4: AssertionError"])
+    result.stdout.fnmatch_lines(
+        ["E*Differing items:", "E*{'ok': True} != {'ok': False}", "test_suite.py:4: AssertionError"]
+    )
 
 
 def test_a_task_passes_as_its_min_pass_rate_says(run: Run) -> None:
@@ -160,7 +162,7 @@ def test_checks_and_setup_have_a_time_limit(run: Run) -> None:
         """
         import anyio, asyncio, pytest
         from pytest_agenteval import agent_task
-        pytestmark = agent_task(grading_time_limit=0.2)
+        soon = agent_task(grading_time_limit=0.2)
         @pytest.fixture
         async def group():
             async with anyio.create_task_group() as tg:
@@ -168,12 +170,17 @@ def test_checks_and_setup_have_a_time_limit(run: Run) -> None:
                 yield
                 await asyncio.sleep(0.02)
                 open("released", "a").write("x")
+        @soon
         async def test_setup(attempt, group): await asyncio.sleep(30)
+        @soon
         async def test_checks(attempt, group): attempt.agent_begins(); attempt.agent_ends(); await asyncio.sleep(30)
+        @soon
         def test_sync(attempt, group): attempt.agent_begins(); attempt.agent_ends(); attempt.wait(asyncio.sleep(30))
         def test_ordinary(): assert open("released").read() == "x" * 6
         """,
         "--k=2",
     )
     result.assert_outcomes(failed=3, passed=1)
-    result.stdout.fnmatch_lines(["*no agent had started after 0.2 s*", "*the checks after the agent took longer than 0.2 s*"])
+    result.stdout.fnmatch_lines(
+        ["*no agent had started after 0.2 s*", "*the checks after the agent took longer than 0.2 s*"]
+    )

@@ -11,7 +11,7 @@ def test_process_wide_fixtures_are_refused_through_whatever_asks_for_them(run: R
     result = run(f"import pytest\n{fixtures}{tests}async def test_direct(attempt, caplog): open('ran', 'w')\n", "--k=2")
     result.assert_outcomes(errors=len(names) + 1)
     result.stdout.fnmatch_lines_random(
-        [f"*fixture '{name}', wanted by fixture 'mine_{name}', changes process-wide state*" for name in names]
+        [f"*fixture '{name}' changes process-wide state (fixture 'mine_{name}' asks for it)*" for name in names]
     )
     result.stdout.fnmatch_lines(["*fixture 'caplog' changes process-wide state*"])
     assert result.ret == 1
@@ -49,7 +49,8 @@ def test_chains_of_overrides(run: Run) -> None:
         class TestX:
             @pytest.fixture
             async def agent(self, agent): return ("class", agent)
-            async def test_in_class(self, via): assert [via[0], via[1][0], via[1][1][0]] == ["class", "module", "conftest"]
+            async def test_in_class(self, via):
+                assert [via[0], via[1][0], via[1][1][0]] == ["class", "module", "conftest"]
         async def test_in_module(via, attempt):
             assert (via[0], via[1][0], via[1][1].model) == ("module", "conftest", "agenteval/null")
             assert attempt.model == "agenteval/null"
@@ -283,7 +284,9 @@ def test_params_of_shared_fixtures_are_barriers_whatever_they_compare_like(run: 
     ).assert_outcomes(passed=8)
 
 
-def test_wider_async_fixtures_live_in_one_task_and_outlive_a_stopped_session(run: Run, pytester: pytest.Pytester) -> None:
+def test_wider_async_fixtures_live_in_one_task_and_outlive_a_stopped_session(
+    run: Run, pytester: pytest.Pytester
+) -> None:
     source = """
         import asyncio, pytest, anyio
         def log(text): open("log", "a").write(text + " ")
@@ -339,8 +342,12 @@ def test_errors_and_skips_of_shared_fixtures_are_pytests_own(run: Run, pytester:
     result.assert_outcomes(errors=4, skipped=1, passed=1)
     assert (pytester.path / "tries").read_text() == "x"
     result.stdout.fnmatch_lines_random(
-        ["*OSError: no port is free*", "*no server here*"]
-        + ["*fixture 'never' did not yield a value*", "*fixture 'twice' yielded more than once*"]
+        [
+            "*OSError: no port is free*",
+            "*no server here*",
+            "*fixture 'never' did not yield a value*",
+            "*fixture 'twice' yielded more than once*",
+        ]
     )
     assert not (pytester.path / "ran").exists()
     assert result.ret == 1
@@ -382,3 +389,31 @@ def test_an_agent_of_ones_own(run: Run) -> None:
     )
     result.assert_outcomes(passed=2)
     result.stdout.fnmatch_lines(["agenteval/null · own agent, k = 2*"])
+
+
+def test_fixtures_may_hold_task_groups_open_until_their_teardown(run: Run) -> None:
+    """As clients of MCP servers do. The teardown is shielded all the same."""
+    run(
+        """
+        import anyio, asyncio, pytest
+        from pytest_agenteval import agent_task
+        def make(name):
+            @pytest.fixture(name=name)
+            async def group():
+                async with anyio.create_task_group() as tg:
+                    tg.start_soon(anyio.sleep_forever)
+                    yield tg
+                    await asyncio.sleep(0.01)
+                    open("released", "a").write("x")
+                    tg.cancel_scope.cancel()
+            return group
+        one, two = make("one"), make("two")
+        @agent_task(solution="true")
+        async def test_async(agent, one, two): await agent.run("x")
+        @agent_task(solution="true")
+        def test_sync(agent, one, two, attempt): attempt.wait(agent.run("x"))
+        def test_ordinary(): assert open("released").read() == "x" * 8
+        """,
+        "--k=2",
+        model="agenteval/oracle",
+    ).assert_outcomes(passed=3)

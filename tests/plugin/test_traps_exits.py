@@ -4,22 +4,12 @@ from pathlib import Path
 
 from support.traps import spring
 
-OWN = """
-from inspect_ai.model import get_model
-from inspect_ai.tool import tool
-
-BYSTANDER = '''
-async def test_bystander(agent):
-    await agent.run("go")
-'''
-
-async def test_bystander(agent):
-    await agent.run("go")
-"""
-
 
 def test_a_body_that_calls_sys_exit(tmp_path: Path) -> None:
-    suite = OWN + """
+    suite = """
+async def test_bystander(agent):
+    await agent.run("go")
+
 async def test_async(agent):
     await agent.run("go")
     sys.exit(0)
@@ -42,6 +32,7 @@ async def test_async_interrupt(agent):
     trap = spring(tmp_path, suite)
     assert trap.status == 1
     assert trap.blames("test_bystander") == ["passed"] * 2
+    assert trap.reported("test_bystander") == "PASSED"
     assert trap.blames("test_async") == ["failed"] * 2
     assert trap.blames("test_before") == ["broken"] * 2
     assert trap.blames("test_sync") == ["failed"] * 2
@@ -51,7 +42,9 @@ async def test_async_interrupt(agent):
 
 
 def test_an_own_agent_that_calls_sys_exit(tmp_path: Path) -> None:
-    suite = OWN + """
+    suite = """
+from inspect_ai.model import get_model
+
 @pytest.fixture
 def agent(agent_model):
     async def run(prompt):
@@ -62,13 +55,17 @@ def agent(agent_model):
 async def test_exits(agent):
     await agent("go")
 """
-    suite = suite.replace(OWN, OWN.split("async def test_bystander")[0])
     trap = spring(tmp_path, suite)
     assert (trap.status, trap.blames("test_exits")) == (1, ["failed"] * 2)
 
 
 def test_sys_exit_in_a_task_of_the_agents_own(tmp_path: Path) -> None:
-    suite = OWN + """
+    suite = """
+from inspect_ai.tool import ToolDef, tool
+
+async def test_bystander(agent):
+    await agent.run("go")
+
 @tool
 def leave():
     async def execute(command: str):
@@ -82,7 +79,6 @@ def leave():
 
 @agent_task(solution="leave")
 async def test_tool(agent):
-    from inspect_ai.tool import ToolDef
     await agent.run("go", tools=[ToolDef(leave(), name="bash")])
 
 async def test_gather(agent):
@@ -106,6 +102,7 @@ def test_sync_interrupt(agent, attempt):
     trap = spring(tmp_path, suite)
     assert trap.status == 1
     assert trap.blames("test_bystander") == ["passed"] * 2
+    assert trap.reported("test_bystander") == "PASSED"
     assert trap.blames("test_tool") == ["failed"] * 2
     assert trap.blames("test_gather") == ["failed"] * 2
     assert trap.blames("test_sync") == ["failed"] * 2
@@ -113,7 +110,10 @@ def test_sync_interrupt(agent, attempt):
 
 
 def test_a_cancellation_of_the_bodys_own(tmp_path: Path) -> None:
-    suite = OWN + """
+    suite = """
+async def test_bystander(agent):
+    await agent.run("go")
+
 async def test_cancelled(agent):
     await agent.run("go")
     raise asyncio.CancelledError
@@ -131,6 +131,7 @@ def test_sync(agent, attempt):
     trap = spring(tmp_path, suite)
     assert trap.status == 1
     assert trap.blames("test_bystander") == ["passed"] * 2
+    assert trap.reported("test_bystander") == "PASSED"
     assert trap.blames("test_cancelled") == ["failed"] * 2
     assert trap.blames("test_awaits_what_it_cancelled") == ["failed"] * 2
     assert trap.blames("test_sync") == ["failed"] * 2

@@ -120,10 +120,9 @@ async def test_time(agent):
     assert (await agent.run("go")).limit == "time"
     assert False
 
-@agent_task(time_limit=0.5, solution="touch done; sleep 3600")
-async def test_time_and_passed(agent, sandbox):
+@agent_task(time_limit=0.5, solution="sleep 3600")
+async def test_time_and_passed(agent):
     assert (await agent.run("go")).limit == "time"
-    assert (await sandbox.exec(["test", "-e", "done"])).success
 
 @agent_task(turn_limit=2, solution=["true"] * 5)
 async def test_turns(agent):

@@ -9,12 +9,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from inspect_ai.log import EvalLog, list_eval_logs, read_eval_log
 from support.forked_pytest import forked_pytest
 from support.scripted_server import ScriptedServer
 
-from pytest_agenteval.records import AttemptRecord, ModelCall, TaskRecord, from_json
+from pytest_agenteval.records import AttemptRecord, ModelCall, Retry, TaskRecord, from_json
 
 __all__ = ["AGENT", "JUDGE", "HttpRun", "all_calls", "prepare_suite", "read_run", "run_suite"]
 
@@ -82,6 +83,12 @@ class HttpRun:
         """How the attempts ended: `passed`, `limit/time`, in the order of their numbers."""
         return [a.outcome.value + (f"/{a.cause.value}" if a.cause else "") for a in self.attempts(task, model)]
 
+    def seen(self, task: str) -> dict[str, Any]:
+        """What the suite itself wrote down about a task."""
+        lines = (self.folder / "seen.jsonl").read_text("utf-8").splitlines()
+        (found,) = [seen for line in lines if (seen := json.loads(line)).pop("task") == task]
+        return dict(found)
+
     @property
     def exhausted_at(self) -> list[float]:
         """When calls were refused for lack of money, in seconds since the epoch."""
@@ -93,9 +100,9 @@ class HttpRun:
         """All logs, read whole."""
         return [read_eval_log(info) for info in list_eval_logs(str(self.folder / "logs"))]
 
-    def rows(self, cell: str) -> dict[str, list[str]]:
+    def rows(self, cell: str, scaffold: str = "react") -> dict[str, list[str]]:
         """The words of each row of the table of a cell (a part of the model's name), by the test's name."""
-        start = next(n for n, line in enumerate(self.lines) if re.search(rf"{cell} · ", line) and ", k = " in line)
+        start = next(n for n, line in enumerate(self.lines) if re.search(rf"{cell} · {scaffold},", line))
         rows = (line.split() for line in self.lines[start + 2 :])
         found = {}
         for words in rows:
@@ -104,19 +111,19 @@ class HttpRun:
             found[words[0].split("[")[0]] = words[1:]
         return found
 
-    def block(self, cell: str) -> str:
+    def block(self, cell: str, scaffold: str = "react") -> str:
         """The lines under the table of a cell, as one line without bars."""
-        start = next(n for n, line in enumerate(self.lines) if re.search(rf"{cell} · ", line) and ", k = " in line)
+        start = next(n for n, line in enumerate(self.lines) if re.search(rf"{cell} · {scaffold},", line))
         end = next(n for n in range(start, len(self.lines)) if not self.lines[n].strip())
         return " | ".join(line.strip() for line in self.lines[start:end] if line.startswith("  "))
 
     def gate(self, name: str) -> str:
-        """The verdict lines of a gate, joined by blanks."""
+        """The verdict lines of a gate, their words joined by blanks."""
         start = next(n for n, line in enumerate(self.lines) if re.match(rf"(PASS|FAIL|UNDECIDED) +{name}", line))
         end = start + 1
         while self.lines[end].startswith(" " * 10):
             end += 1
-        return " ".join(line.strip() for line in self.lines[start:end])
+        return " ".join(" ".join(self.lines[start:end]).split())
 
     @property
     def status_line(self) -> str:
@@ -184,6 +191,5 @@ def read_run(folder: Path, code: int, lines: Sequence[str], errors: Sequence[str
 
 def all_calls(attempts: Iterable[AttemptRecord]) -> list[ModelCall]:
     """The answered model calls of all tries of attempts."""
-    return [
-        call for attempt in attempts for one in (*attempt.retries, attempt) for call in one.model_calls
-    ]
+    tries: list[AttemptRecord | Retry] = [one for attempt in attempts for one in (*attempt.retries, attempt)]
+    return [call for one in tries for call in one.model_calls]

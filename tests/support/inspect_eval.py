@@ -17,7 +17,7 @@ from inspect_ai import Task, eval
 from inspect_ai.dataset import Sample
 from inspect_ai.solver import Generate, Solver, TaskState, solver
 from inspect_ai.tool import bash, bash_session, python, text_editor
-from inspect_ai.util import SandboxEnvironmentType, sandbox, sandbox_service
+from inspect_ai.util import SandboxEnvironmentSpec, sandbox, sandbox_service
 
 from pytest_agenteval.engine.provider import AgentevalSandbox
 from pytest_agenteval.sandbox.containers import ContainerConfig
@@ -73,18 +73,21 @@ async def death(seen: Seen) -> None:
         seen["error"] = type(error).__name__
 
 
-async def long_work(seen: Seen) -> None:
-    """Work that does not end, until the process is killed."""
-    print("STARTED", flush=True)
-    await sandbox().exec(["sleep", "600"])
+async def workload(seen: Seen) -> None:
+    """What an attempt of an easy task does to its sandbox."""
+    box = sandbox()
+    for _ in range(20):
+        assert (await box.exec(["true"])).success
+    await box.write_file("/tmp/a.txt", "hi")
+    assert await box.read_file("/tmp/a.txt") == "hi"
 
 
 BODIES: dict[str, Callable[[Seen], Awaitable[None]]] = {
-    each.__name__: each for each in (tools, service, death, long_work)
+    each.__name__: each for each in (tools, service, death, workload)
 }
 
 
-def main(name: str, user: str = "agent", epochs: str = "1", provider: SandboxEnvironmentType = "agenteval") -> None:
+def main(name: str, user: str = "agent", epochs: str = "1", provider: str = "agenteval", compose: str = "") -> None:
     seen: Seen = {}
 
     @solver
@@ -95,11 +98,14 @@ def main(name: str, user: str = "agent", epochs: str = "1", provider: SandboxEnv
 
         return solve
 
-    where = ("agenteval", ContainerConfig(user=user)) if provider == "agenteval" else provider
-    sample = Sample(input="x", setup="echo ready > setup.txt", files={"data/in.txt": "hello"})
-    task = Task(dataset=[sample], solver=body(), sandbox=where)  # type: ignore[arg-type]
-    started = time.monotonic()
+    config = ContainerConfig(user=user) if provider == "agenteval" else compose
+    extra = {"setup": "echo ready > setup.txt", "files": {"data/in.txt": "hello"}} if name == "tools" else {}
+    sample = Sample(input="x", **extra)  # type: ignore[arg-type]
+    task = Task(dataset=[sample], solver=body(), sandbox=SandboxEnvironmentSpec(provider, config))
     with tempfile.TemporaryDirectory() as logs:
+        if name == "workload":  # so that the modules Inspect loads with its first evaluation are not measured
+            eval(Task(dataset=[Sample(input="x")]), model="mockllm/model", display="none", log_dir=logs)
+        started = time.monotonic()
         log = eval(task, model="mockllm/model", epochs=int(epochs), display="none", log_dir=logs)[0]
     seen |= {"status": log.status, "problem": log.error and log.error.message, "seconds": time.monotonic() - started}
     print(json.dumps(seen))

@@ -17,7 +17,7 @@ Run = Callable[..., pytest.RunResult]
 
 @pytest.fixture
 def run(pytester: pytest.Pytester) -> Run:
-    """`run(source, *arguments, conftest=..., files={"pkg/test_x.py": ...}, plugins=("xdist",), model="agenteval/null")`.
+    """`run(source, *arguments, conftest=..., files={"pkg/test_x.py": ...}, plugins=("xdist",), model=...)`.
 
     `source` becomes test_suite.py. Of the installed plugins only those named are there. `model=None` asks for nothing:
     an ordinary run of pytest.

@@ -1,14 +1,16 @@
-"""Suites that are traps: each is run in a process of its own, and what became of every attempt is read from its logs."""
+"""Suites that are traps, each run in a process of its own; what became of every attempt is read from the logs."""
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from inspect_ai.log import list_eval_logs, read_eval_log
+
 from support.forked_pytest import forked_pytest
 
 __all__ = ["NOTES", "Seen", "Trap", "left_behind", "spring"]
@@ -69,6 +71,11 @@ class Trap:
         """How the attempts at a task ended, in order."""
         return [seen.blame for _, seen in sorted(self.attempts.get(task, {}).items())]
 
+    def reported(self, task: str) -> str | None:
+        """pytest's word for a task (`PASSED`, `FAILED`, `UNDECIDED`, ...), or None where it has none."""
+        found = re.search(rf"^([A-Z]+)(?: \d+/\d+)? \S+::{task}\b", self.text, re.MULTILINE)
+        return found[1] if found else None
+
     @property
     def summary(self) -> str:
         """The report's last line."""
@@ -92,9 +99,10 @@ def spring(
     (folder / "test_trap.py").write_text(PRELUDE + suite, "utf-8")
     for name, text in files.items():
         (folder / ".".join(name.rsplit("_", 1))).write_text(text, "utf-8")
+    asked = (f"--agent-model={model}", f"--k={k}", f"--agent-sandbox={sandbox}")
     run = forked_pytest(
         folder,
-        ["-p", "pytest_agenteval.plugin", f"--agent-model={model}", f"--k={k}", f"--agent-sandbox={sandbox}", *arguments],
+        ["-p", "pytest_agenteval.plugin", "-rA", *asked, *arguments],
         {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "COLUMNS": "200", **(environment or {})},
         timeout=timeout,
     )

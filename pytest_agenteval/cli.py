@@ -1,0 +1,45 @@
+"""The console script `pytest-agenteval`. Its subcommands load what they need when they are called."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a subcommand and return the exit status."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    split = given.index("--") if "--" in given else len(given)
+    asked = _parser().parse_args(given[:split])
+    from pytest_agenteval.check import check
+
+    return check(asked.paths, sandbox=asked.agent_sandbox, extra=given[split + 1 :])
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="pytest-agenteval", description="Tools for suites of agent tasks.", allow_abbrev=False
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    check = commands.add_parser(
+        "check",
+        allow_abbrev=False,
+        help="check that every task is solved by its solution and failed by an agent that does nothing",
+        description=(
+            "Run every agent task once with agenteval/oracle, which plays the solution that the task declares and must "
+            "pass, and once with agenteval/null, which does nothing and must fail. It costs nothing."
+        ),
+        epilog=(
+            "Exit status: 0 when the oracle passed and the null failed every task; 1 when a task is an offender; "
+            "2, 3 and 4 as pytest's, when the suite cannot be run; 5 when there is no agent task; "
+            "10 when the environment kept it from deciding. What follows -- goes to pytest."
+        ),
+    )
+    check.add_argument("paths", nargs="+", metavar="PATH", help="a test file, a folder or a node id")
+    check.add_argument(
+        "--agent-sandbox", choices=("docker", "local"), help="where attempts run (default: as pytest's option)"
+    )
+    return parser

@@ -1,0 +1,246 @@
+"""The provider `agenteval` against Inspect's provider `docker`, interleaved in one run: medians and their ratios.
+
+Run: `python tests/bench/bench_sandbox.py [--rounds 5] [--only exec,files,lifecycle,workload,orphans,soak] [--quick]`.
+Needs a Docker daemon on this machine (processor time is read from its processes) and nothing else to do for it.
+Prints a table; asserts nothing. `soak` (1,000 attempts, `agenteval` only) is left out unless it is named.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import anyio
+from inspect_ai.util import SandboxEnvironment
+from inspect_ai.util._concurrency import init_concurrency
+from inspect_ai.util._sandbox.docker.docker import DockerSandboxEnvironment
+from inspect_ai.util._sandbox.events import SandboxEnvironmentProxy
+from inspect_ai.util._subprocess import init_max_subprocesses
+
+from pytest_agenteval.engine.provider import AgentevalSandbox
+from pytest_agenteval.sandbox.compose import default_compose
+from pytest_agenteval.sandbox.containers import ContainerConfig
+from pytest_agenteval.sandbox.images import DEFAULT_IMAGE, ensure_default_image
+
+TESTS = Path(__file__).parent.parent
+STOCK, OURS = "docker", "agenteval"
+TICKS = os.sysconf("SC_CLK_TCK")
+Measures = dict[tuple[str, str], list[float]]
+
+
+class Bench:
+    """The measures so far, and how to get more."""
+
+    def __init__(self, compose: str, quick: bool) -> None:
+        self.values: Measures = defaultdict(list)
+        self.quick = quick
+        self.compose = compose
+        self.providers: dict[str, tuple[type[SandboxEnvironment], Any]] = {
+            STOCK: (DockerSandboxEnvironment, compose),
+            OURS: (AgentevalSandbox, ContainerConfig()),
+        }
+
+    def note(self, measure: str, provider: str, value: float) -> None:
+        self.values[measure, provider].append(value)
+        print(f"  {measure:40s} {provider:10s} {value:10.2f}", file=sys.stderr, flush=True)
+
+    async def exec(self, provider: str) -> None:
+        """`true`, one and four at once, through Inspect's proxy; with the processor time of everything involved."""
+        async with anyio.create_task_group():
+            box, close = await self._open(provider)
+            for at_once in (1, 4):
+                count = {STOCK: 4, OURS: 200}[provider] * at_once
+                cpu = processor_seconds(box)
+                seconds = await many(lambda: box.exec(["true"]), count, at_once)
+                self.note(f"exec, {at_once} at once, ms", provider, statistics.median(seconds) * 1e3)
+                self.note(
+                    f"CPU per exec, {at_once} at once, ms", provider, (processor_seconds(box) - cpu) / count * 1e3
+                )
+            await close()
+
+    async def files(self, provider: str) -> None:
+        """Write and read a file back."""
+        box, close = await self._open(provider)
+        for name, size in (("1 KB", 1 << 10), ("50 MB", 50 << 20)):
+            data = os.urandom(size)
+            for _ in range(3 if size < 1 << 20 else 1):
+                start = time.perf_counter()
+                await box.write_file("/tmp/folder/file", data)
+                assert await box.read_file("/tmp/folder/file", text=False) == data
+                self.note(f"write + read of {name}, ms", provider, (time.perf_counter() - start) * 1e3)
+        await close()
+
+    async def lifecycle(self, provider: str) -> None:
+        """Start and stop."""
+        cls, config = self.providers[provider]
+
+        async def once() -> None:
+            environments = await cls.sample_init("bench", config, {})
+            await cls.sample_cleanup("bench", config, environments, False)
+
+        for at_once in (1, 4):
+            start = time.perf_counter()
+            count = at_once * (2 if provider == STOCK else 4)
+            seconds = await many(once, count, at_once)
+            self.note(f"start + stop, {at_once} at once, ms", provider, statistics.median(seconds) * 1e3)
+            self.note(f"attempts per s, {at_once} at once", provider, count / (time.perf_counter() - start))
+
+    async def workload(self, provider: str) -> None:
+        """A whole evaluation, in a process whose modules are loaded: attempts of 20 execs, a write and a read."""
+        for epochs in (8,) if self.quick else (8, 32):
+            config = self.compose if provider == STOCK else ""
+            seen = json.loads(await program("inspect_eval.py", "workload", "agent", str(epochs), provider, config))
+            assert seen["status"] == "success", seen["problem"]
+            self.note(f"{epochs} attempts, wall s", provider, seen["seconds"])
+
+    async def orphans(self, provider: str) -> None:
+        """Containers left two seconds after kill -9 of a process with 16 up."""
+        if provider == STOCK:
+            return
+        command = (sys.executable, str(TESTS / "support" / "many_sandboxes.py"), "16")
+        async with await anyio.open_process(command, stderr=None) as process:
+            assert process.stdout is not None
+            assert await process.stdout.receive() == b"STARTED\n"
+            process.kill()
+            await process.wait()
+            await anyio.sleep(2)
+            self.note("left 2 s after kill -9 of 16", provider, len(await containers(process.pid)))
+
+    async def soak(self, provider: str) -> None:
+        """A thousand attempts, 16 in flight: what has grown."""
+        if provider == STOCK:
+            return
+        cls, config = self.providers[provider]
+
+        async def attempt() -> None:
+            environments = await cls.sample_init("bench", config, {})
+            await environments["default"].exec(["true"], user="root")
+            await environments["default"].write_file("file", "x" * 1000)
+            await cls.sample_cleanup("bench", config, environments, False)
+
+        await many(attempt, 100, 16)
+        fds, memory = descriptors(), resident()
+        await many(attempt, 100 if self.quick else 1000, 16)
+        self.note("file descriptors grown in 1,000 attempts", provider, descriptors() - fds)
+        self.note("KB grown per attempt", provider, (resident() - memory) / (100 if self.quick else 1000))
+        self.note("containers left", provider, len(await containers(os.getpid())))
+
+    async def _open(self, provider: str) -> tuple[SandboxEnvironment, Callable[[], Awaitable[None]]]:
+        cls, config = self.providers[provider]
+        environments = await cls.sample_init("bench", config, {})
+        inner = next(iter(environments.values()))
+
+        async def close() -> None:
+            await cls.sample_cleanup("bench", config, environments, False)
+
+        return SandboxEnvironmentProxy(inner), close
+
+
+async def many(call: Callable[[], Awaitable[Any]], count: int, at_once: int) -> list[float]:
+    """Seconds of each of `count` calls, `at_once` in flight."""
+    seconds: list[float] = []
+
+    async def work() -> None:
+        while len(seconds) + at_once <= count:
+            start = time.perf_counter()
+            await call()
+            seconds.append(time.perf_counter() - start)
+
+    async with anyio.create_task_group() as group:
+        for _ in range(at_once):
+            group.start_soon(work)
+    return seconds
+
+
+async def program(name: str, *arguments: str) -> str:
+    """The last line that a program of `tests/support` prints."""
+    command = (sys.executable, str(TESTS / "support" / name), *arguments)
+    done = await anyio.run_process(command, stderr=None)
+    return done.stdout.decode().splitlines()[-1]
+
+
+async def containers(pid: int) -> list[str]:
+    command = ("docker", "ps", "--all", "--quiet", "--filter", f"label=agenteval.pid={pid}")
+    return (await anyio.run_process(command)).stdout.decode().split()
+
+
+def processor_seconds(box: SandboxEnvironment) -> float:
+    """Of this process, its children, the daemons and the containers."""
+    total = sum(
+        usage.ru_utime + usage.ru_stime
+        for usage in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    )
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            name, _, rest = stat.read_text().partition("(")[2].rpartition(")")
+        except OSError:
+            continue
+        if name.startswith(("dockerd", "containerd")):
+            total += sum(map(int, rest.split()[11:15])) / TICKS
+    for usage in (*Path("/sys/fs/cgroup").glob("cpuacct/docker/*/cpuacct.usage"),):
+        total += int(usage.read_text()) / 1e9
+    for stat in Path("/sys/fs/cgroup").glob("system.slice/docker-*.scope/cpu.stat"):
+        total += int(stat.read_text().split()[1]) / 1e6
+    return total
+
+
+def descriptors() -> int:
+    """How many file descriptors this process has open."""
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def resident() -> int:
+    """This process's memory in KB."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") // 1024
+
+
+async def run(rounds: int, only: list[str], quick: bool) -> Measures:
+    init_concurrency()
+    init_max_subprocesses(16)
+    with tempfile.TemporaryDirectory() as folder:
+        compose = Path(folder) / "compose.yaml"
+        compose.write_text(default_compose(DEFAULT_IMAGE))
+        bench = Bench(str(compose), quick)
+        for cls, config in bench.providers.values():
+            await cls.task_init("bench", config)
+        for name in only:
+            for number in range(1 if name in ("soak", "orphans") else rounds):
+                for provider in (STOCK, OURS) if number % 2 == 0 else (OURS, STOCK):
+                    await getattr(bench, name)(provider)
+        for cls, config in bench.providers.values():
+            await cls.task_cleanup("bench", config, True)
+        return bench.values
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", default="exec,files,lifecycle,workload,orphans")
+    parser.add_argument("--quick", action="store_true", help="smaller workloads")
+    options = parser.parse_args()
+    ensure_default_image(print)
+    values = anyio.run(run, options.rounds, options.only.split(","), options.quick)
+    print(f"{'median':42s} {STOCK:>10s} {OURS:>10s} {'ratio':>8s}")
+    for measure in dict.fromkeys(measure for measure, _ in values):
+        stock, ours = (
+            statistics.median(values[measure, name]) if values.get((measure, name)) else None for name in (STOCK, OURS)
+        )
+        ratio = f"{stock / ours:8.2f}" if stock is not None and ours else "       -"
+        print(f"{measure:42s} {stock if stock is not None else float('nan'):10.2f} {ours or 0:10.2f} {ratio}")
+    subprocess.run(("docker", "version", "--format", "Docker {{.Server.Version}}, {{.Server.Arch}}"), check=False)
+    print(f"{os.cpu_count()} processors")
+
+
+if __name__ == "__main__":
+    main()
