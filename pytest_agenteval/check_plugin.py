@@ -34,6 +34,7 @@ _NOT_ASKED: dict[str, Any] = {
     "run": False,
     "allow_local": False,
     "allow_host_access": False,
+    "keep_sandbox": False,
 }
 """What the ini file and `addopts` ask of runs of real models does not hold here."""
 

@@ -6,6 +6,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from pytest_agenteval.sandbox_cli import add_cleanup, add_images
+
 __all__ = ["main"]
 
 
@@ -14,9 +16,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     split = given.index("--") if "--" in given else len(given)
     asked = _parser().parse_args(given[:split])
+    asked.extra = given[split + 1 :]
+    status: int = asked.run(asked)
+    return status
+
+
+def _check(asked: argparse.Namespace) -> int:
     from pytest_agenteval.check import check
 
-    return check(asked.paths, sandbox=asked.agent_sandbox, extra=given[split + 1 :])
+    return check(asked.paths, sandbox=asked.agent_sandbox, extra=asked.extra)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -42,4 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument(
         "--agent-sandbox", choices=("docker", "local"), help="where attempts run (default: as pytest's option)"
     )
+    check.set_defaults(run=_check)
+    add_cleanup(commands)
+    add_images(commands)
     return parser

@@ -1,25 +1,30 @@
 """In which order attempts start: all of them as they come, or only those that can still change a verdict.
 
-A dispatcher knows attempts by (task, number). It learns of tasks when pytest arms them, and never starts one before.
+A dispatcher knows attempts by (task, number). It learns of a task when pytest arms it, and never starts one before: a
+fixture that tasks do not share keeps pytest from arming all of them at once, and it arms the next ones only when every
+attempt of the earlier ones has either ended or is decided.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
-from pytest_agenteval.stats.exact_stop import ExactStop, ExactStopAfterFirst
-from pytest_agenteval.stats.grid_gates import PassAt1
+from pytest_agenteval.stats.curtailment import Curtailment
 
-__all__ = ["AsTheyCome", "Dispatcher", "Key", "StopWhenDecided"]
+__all__ = ["AsTheyCome", "Dispatcher", "Key", "StopWhenDecided", "StoppingPolicy"]
 
 Key = tuple[str, int]
 """A task and the number of an attempt, from 1."""
 
 
 class Dispatcher(Protocol):
-    """Chooses among the attempts of armed tasks."""
+    """Chooses among the attempts of armed tasks.
+
+    While an attempt of an armed task has neither been started nor told by :meth:`decided`, and none is in flight,
+    :meth:`next` or :meth:`decided` names at least one: nobody waits for ever.
+    """
 
     def arm(self, task: str, k: int) -> None:
         """The task can run from now on."""
@@ -28,13 +33,37 @@ class Dispatcher(Protocol):
         """Up to so many attempts to start now; they are in flight until recorded."""
 
     def record(self, key: Key, passed: bool | None) -> None:
-        """How an attempt ended for good: None where it will never say anything about the agent."""
+        """How a started attempt ended for good: None where it will never say anything about the agent."""
 
-    def skip(self, task: str) -> None:
-        """The task is skipped as a whole."""
+    def withdraw(self, task: str) -> None:
+        """The task is skipped as a whole, or will never be armed: no verdict is about it."""
 
     def decided(self) -> list[Key]:
-        """Attempts of armed tasks that will not run, because every verdict is fixed without them; each is told once."""
+        """Attempts of armed tasks that need not run, because every verdict is fixed without them; each told once."""
+
+
+class StoppingPolicy(Protocol):
+    """What chooses within one cell: see :class:`pytest_agenteval.stats.exact_stop.ExactStop`."""
+
+    curtailment: Curtailment
+
+    def hold(self, task: str) -> None:
+        """The task can not run yet."""
+
+    def release(self, task: str) -> None:
+        """The task can run."""
+
+    def needs(self, task: str) -> bool:
+        """Whether an attempt of the task that has not ended may still change a verdict."""
+
+    def next_attempts(self, in_flight_slots: int) -> list[Key]:
+        """The attempts worth starting now."""
+
+    def record(self, task: str, attempt: int, passed: bool | None) -> None:
+        """How an attempt ended."""
+
+    def skip(self, task: str) -> None:
+        """No verdict is about the task."""
 
 
 class AsTheyCome:
@@ -54,8 +83,8 @@ class AsTheyCome:
     def record(self, key: Key, passed: bool | None) -> None:
         """Nothing depends on it."""
 
-    def skip(self, task: str) -> None:
-        """A skip is found out by each attempt for itself."""
+    def withdraw(self, task: str) -> None:
+        """Each attempt of a skipped task finds that out for itself."""
 
     def decided(self) -> list[Key]:
         """None ever."""
@@ -63,90 +92,50 @@ class AsTheyCome:
 
 
 class StopWhenDecided:
-    """What the policy of each cell asks for; the rest is decided.
+    """What the policy of each cell asks for; the rest is decided."""
 
-    Where tasks cannot all run at once (pytest sets up a shared fixture between them), a policy may ask for one that is not
-    armed yet. It is kept for later. So that pytest gets there, the armed tasks then run what they have left.
-    """
-
-    def __init__(self, policies: Sequence[ExactStop | ExactStopAfterFirst], cell_of: Mapping[str, int]) -> None:
-        """A dispatcher over these policies.
-
-        Args:
-            policies: one per cell.
-            cell_of: for every task the index of its policy.
-        """
-        self._policies, self._cell_of = policies, cell_of
-        self._left: dict[str, list[int]] = {}
-        """Per armed task the attempts that did not start."""
-        self._kept: dict[str, list[int]] = {}
-        """Attempts that a policy asked for before their task was armed."""
-        self._ready: deque[Key] = deque()
-        self._in_flight: set[Key] = set()
-        self._skipped: set[str] = set()
+    def __init__(self, policies: Sequence[StoppingPolicy]) -> None:
+        """A dispatcher over these policies, one per cell, whose grids hold all the tasks that pytest may arm."""
+        self._policies = tuple(policies)
+        self._policy_of = {task: policy for policy in policies for task in policy.curtailment.grid.tasks}
+        for task, policy in self._policy_of.items():
+            policy.hold(task)
+        self._left: dict[str, set[int]] = {}
+        """Per armed task the attempts that are neither started nor decided."""
+        self._withdrawn: set[str] = set()
+        self._late = AsTheyCome()
+        """Tasks that were withdrawn and can run after all: no policy knows them any more, so all their attempts run."""
 
     def arm(self, task: str, k: int) -> None:
-        """The task can run; what its policy asked for before is ready."""
-        self._left[task] = list(range(1, k + 1))
-        self._ready.extend((task, number) for number in self._kept.pop(task, ()))
+        """The task can run."""
+        if task in self._withdrawn:
+            self._late.arm(task, k)
+        else:
+            self._left[task] = set(range(1, k + 1))
+            self._policy_of[task].release(task)
 
     def next(self, places: int) -> list[Key]:
-        """What the policies ask for, and where that is nothing that can run, what brings pytest on."""
-        started = [self._start(self._ready.popleft()) for _ in range(min(places, len(self._ready)))]
+        """What the policies ask for; the first cells come first."""
+        started = self._late.next(places)
         for policy in self._policies:
             for task, number in policy.next_attempts(places - len(started)):
-                if task in self._left:
-                    started.append(self._start((task, number)))
-                else:
-                    self._kept.setdefault(task, []).append(number)
-        if not started and not self._in_flight and places:
-            started += self._forced()
+                self._left[task].discard(number)
+                started.append((task, number))
         return started
 
     def record(self, key: Key, passed: bool | None) -> None:
         """Tell the policy."""
-        self._in_flight.discard(key)
         task, number = key
-        if task not in self._skipped:
-            self._policy(task).record(task, number, passed)
+        if task not in self._withdrawn:
+            self._policy_of[task].record(task, number, passed)
 
-    def skip(self, task: str) -> None:
+    def withdraw(self, task: str) -> None:
         """Tell the policy, once."""
-        if task not in self._skipped:
-            self._skipped.add(task)
-            self._policy(task).skip(task)
+        if task not in self._withdrawn:
+            self._withdrawn.add(task)
+            self._policy_of[task].skip(task)
 
     def decided(self) -> list[Key]:
-        """The rest of the tasks that nothing can come of any more."""
-        found = []
-        for task, left in self._left.items():
-            if left and self._settled(task):
-                found += [(task, number) for number in left]
-                self._ready = deque(key for key in self._ready if key[0] != task)
-                left.clear()
-        return found
-
-    def _settled(self, task: str) -> bool:
-        policy = self._policy(task)
-        if task in self._skipped or policy.finished:
-            return True
-        grid = policy.curtailment.grid
-        row = grid.row(task)
-        waiting = any(number == 1 for number in self._left[task]) and isinstance(policy, ExactStopAfterFirst)
-        pass_at_1 = any(isinstance(gate, PassAt1) for gate in policy.curtailment.open_suite_gates)
-        own = row in policy.curtailment.open_task_gates
-        return bool(grid.failed[row]) and not (waiting or pass_at_1 or own)
-
-    def _forced(self) -> list[Key]:
-        for task, left in self._left.items():
-            if left and not self._settled(task):
-                return [self._start(self._policy(task).start(task))]
-        return []
-
-    def _start(self, key: Key) -> Key:
-        self._left[key[0]].remove(key[1])
-        self._in_flight.add(key)
-        return key
-
-    def _policy(self, task: str) -> ExactStop | ExactStopAfterFirst:
-        return self._policies[self._cell_of[task]]
+        """What is left of the tasks that nothing can come of any more."""
+        settled = [task for task in self._left if not self._policy_of[task].needs(task)]
+        return [(task, number) for task in settled for number in sorted(self._left.pop(task))]

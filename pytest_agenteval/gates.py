@@ -48,6 +48,15 @@ class GateSettings:
         """Whether a gate on the suite decides, so that tasks without a `min_pass_rate` are measured, not judged."""
         return self.min_pass_at_1 is not None or self.min_pass_k is not None
 
+    def asked_of_task(self, min_pass_rate: float | None) -> float | None:
+        """The pass rate a task is held to, or None where it is measured and not judged.
+
+        Without a `min_pass_rate` of its own that is 1.0, all k attempts, unless a suite gate decides.
+        """
+        if min_pass_rate is not None:
+            return min_pass_rate
+        return None if self.suite_gate else 1.0
+
     @property
     def asked(self) -> dict[str, str]:
         """The gates the user asked for, as typed, with their thresholds as text."""
@@ -97,13 +106,10 @@ def judge(run: RunSummary, gates: GateSettings) -> tuple[GateResult, ...]:
 
 
 def judge_task(task: TaskSummary, gates: GateSettings) -> GateResult | None:
-    """The verdict on a task by its `min_pass_rate`, or None where it is skipped, or measured and not judged.
-
-    Without a `min_pass_rate` of its own a task is held to 1.0, all k attempts, unless a suite gate decides.
-    """
-    if task.skipped or (task.min_pass_rate is None and gates.suite_gate):
+    """The verdict on a task by its `min_pass_rate`, or None where it is skipped, or measured and not judged."""
+    asked = gates.asked_of_task(task.min_pass_rate)
+    if task.skipped or asked is None:
         return None
-    asked = 1.0 if task.min_pass_rate is None else task.min_pass_rate
     cases = pass_at_1_range([(task.n, task.passes, task.unmeasured)])
     verdict = cases.verdict(asked)
     wanted = plural(task.n + task.unmeasured, "attempt")

@@ -157,6 +157,8 @@ class AgentItem(pytest.Function):
         self.plan = plan_of(self)
         self.options = TaskOptions.from_marks(self.iter_markers(MARK))
         self.armed = False
+        self.notes: tuple[str, ...] = ()
+        """What a reader of its record should know, a sentence each; the engine writes them."""
         self.reported: Any = None
         """What makereport attaches to the call report: a TaskRecord as JSON types."""
 

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 __all__ = [
     "BUILT_IN_MODELS",
+    "EARLY_STOPS",
+    "GATE_MODES",
     "SANDBOXES",
+    "UNDECIDED",
     "amount",
+    "confidence",
     "count",
     "file",
     "model",
     "number_from_1",
+    "one_of",
     "pair",
+    "place",
     "rate",
     "sandbox",
     "text",
@@ -23,6 +30,9 @@ __all__ = [
 ]
 
 SANDBOXES = ("docker", "local")
+GATE_MODES = ("grid", "confidence")
+UNDECIDED = ("incomplete", "fail", "pass")
+EARLY_STOPS = ("exact", "exact+first")
 BUILT_IN_MODELS = ("agenteval/oracle", "agenteval/null", "agenteval/noisy")
 
 
@@ -56,6 +66,25 @@ def amount(raw: str) -> float:
     return value
 
 
+def confidence(raw: str) -> float:
+    """How sure to be: above a half, below 1."""
+    value = _number(raw)
+    if not 0.5 < value < 1:
+        raise ValueError("must be a number above 0.5 and below 1, for example 0.95")
+    return value
+
+
+def one_of(words: Sequence[str]) -> Callable[[str], str]:
+    """One of these words."""
+
+    def word(raw: str) -> str:
+        if raw not in words:
+            raise ValueError(f"must be one of {', '.join(words)}")
+        return raw
+
+    return word
+
+
 def model(raw: str) -> str:
     """Inspect's name of a model."""
     name = raw.strip()
@@ -87,6 +116,14 @@ def file(raw: str) -> Path:
     path = Path(raw).expanduser()
     if not path.is_file():
         raise ValueError("is not a file: check the path")
+    return path
+
+
+def place(raw: str) -> Path:
+    """An existing file or directory."""
+    path = Path(raw).expanduser()
+    if not path.exists():
+        raise ValueError("does not exist: check the path")
     return path
 
 

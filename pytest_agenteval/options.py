@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from pytest_agenteval import option_values as values
+from pytest_agenteval.option_rules import why_not_early
 
 __all__ = ["LOOKALIKES", "SETTINGS", "Settings", "add_options", "settings", "why_not_on_host"]
 
@@ -61,6 +62,19 @@ _OPTIONS = (
             "above this share of environment errors nothing passes (default 0.05)", gate=True),
     _Option(("--agent-max-tool-failure-rate",), "max_tool_failure_rate", values.rate, None, "RATE",
             "gate: the share of tool calls that fail", gate=True),
+    _Option(("--agent-baseline",), "baseline", values.place, None, "PATH",
+            "gate: compare with an earlier run, its .eval logs or a directory of them; a regression fails the run",
+            gate=True, path=True),
+    _Option(("--agent-gate-mode",), "gate_mode", values.one_of(values.GATE_MODES), "grid", "|".join(values.GATE_MODES),
+            "what gates on pass rates are about: these very attempts (grid, the default), or the truth behind them"),
+    _Option(("--agent-confidence",), "confidence", values.confidence, 0.95, "LEVEL",
+            "how sure a gate in confidence mode must be (default 0.95)"),
+    _Option(("--agent-undecided",), "undecided", values.one_of(values.UNDECIDED), "incomplete",
+            "|".join(values.UNDECIDED),
+            "what a gate in confidence mode says when the attempts settle it neither way (default incomplete)"),
+    _Option(("--agent-early-stop",), "early_stop", values.one_of(values.EARLY_STOPS), None,
+            "|".join(values.EARLY_STOPS),
+            "run only what can still change a verdict; exact+first runs every task's first attempt, for pass@1"),
     _Option(("--agent-concurrency",), "concurrency", values.number_from_1, 16, "N",
             "attempts in flight at once (default 16)"),
     _Option(("--agent-env-retries",), "env_retries", values.count, 2, "N",
@@ -75,6 +89,9 @@ _OPTIONS = (
             "TOML file of prices in USD per million tokens", path=True),
     _Option(("--agent-sandbox",), "sandbox", values.sandbox, "docker", "|".join(values.SANDBOXES),
             "where attempts run (default docker); local is a directory on this host, not isolated"),
+    _Option(("--agent-sandbox-default",), "sandbox_default", values.text, None, "SANDBOX",
+            "the sandbox of tasks that name none and have no compose file or Dockerfile beside them: a name, "
+            "a path from the rootdir, or image:NAME:TAG"),
     _Option(("--agent-log-dir",), "log_dir", values.text, "logs/agenteval", "DIR",
             "where Inspect's .eval logs go (default logs/agenteval)", path=True),
     _Option(("--agent-unsafe-fixture",), "unsafe_fixtures", values.text, (), "NAME",
@@ -86,6 +103,9 @@ _SWITCHES = (
             "let a real model run commands on this host with --agent-sandbox=local"),
     _Switch("--agent-allow-host-access", "allow_host_access",
             "let compose files mount host paths, share host namespaces or run privileged"),
+    _Switch("--agent-plan", "plan", "say what the run would cost and could show, and run nothing"),
+    _Switch("--agent-keep-sandbox", "keep_sandbox",
+            "leave the sandbox of an attempt that failed, and say how to enter it"),
 )
 # fmt: on
 
@@ -104,6 +124,12 @@ class Settings(NamedTuple):
     max_cost_per_attempt: float | None
     max_env_error_rate: float
     max_tool_failure_rate: float | None
+    baseline: Path | None
+    gate_mode: str
+    confidence: float
+    undecided: str
+    early_stop: str | None
+    plan: bool
     concurrency: int
     env_retries: int
     model_args: tuple[tuple[str, Any], ...]
@@ -111,8 +137,10 @@ class Settings(NamedTuple):
     generate: tuple[tuple[str, Any], ...]
     prices: Path | None
     sandbox: str
+    sandbox_default: str | None
     allow_local: bool
     allow_host_access: bool
+    keep_sandbox: bool
     log_dir: str
     unsafe_fixtures: tuple[str, ...]
 
@@ -171,6 +199,8 @@ def _read(config: pytest.Config) -> Settings:
             if reason := why_not_on_host(made, model):
                 raise pytest.UsageError(reason)
         _refuse_shared_budget(config, made)
+        if reason := why_not_early(made, distributed=_distributed(config)):
+            raise pytest.UsageError(reason)
     return made
 
 
@@ -206,12 +236,17 @@ def _refuse_missing_model(made: Settings, starts: list[str], gates: list[str]) -
 
 
 def _refuse_shared_budget(config: pytest.Config, made: Settings) -> None:
-    option = config.option
-    if made.max_cost is not None and (getattr(option, "numprocesses", None) or getattr(option, "dist", "no") != "no"):
+    if made.max_cost is not None and _distributed(config):
         raise pytest.UsageError(
             "--max-cost cannot be held across xdist's processes: leave out -n "
             "(attempts already run concurrently, see --agent-concurrency)"
         )
+
+
+def _distributed(config: pytest.Config) -> bool:
+    """Whether xdist spreads the tests over processes."""
+    option = config.option
+    return bool(getattr(option, "numprocesses", None)) or getattr(option, "dist", "no") != "no"
 
 
 def _dest(key: str) -> str:

@@ -26,7 +26,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Check the options; what runs agent tasks is registered only when something asks for them."""
     config.addinivalue_line(
         "markers",
-        f"{MARK}(max_cost, time_limit, token_limit, turn_limit, grading_time_limit, min_pass_rate, solution, answer): "
+        f"{MARK}(max_cost, time_limit, token_limit, turn_limit, grading_time_limit, min_pass_rate, solution, answer, "
+        "sandbox, network, cpus, memory, user, runtime): "
         "an agent task, run k times by pytest-agenteval, and its options",
     )
     if options.settings(config).active:

@@ -43,7 +43,13 @@ class Engine(Protocol):
     """Runs attempts. It knows nothing of pytest's protocol; the pump knows nothing of models and sandboxes."""
 
     def submit(self, item: AgentItem, shared: dict[str, Any]) -> list[asyncio.Future[Finished]]:
-        """Queue the k attempts of a task; must be called on the running loop. One future each, in order."""
+        """Take in the k attempts of a task; must be called on the running loop. One future each, in order."""
+
+    def feed(self) -> None:
+        """Start attempts of the tasks taken in; must be called on the running loop, after the last of several tasks."""
+
+    def withdraw(self, item: AgentItem) -> None:
+        """The task will not be taken in: pytest did not set it up."""
 
     async def close(self, *, cancel: bool) -> None:
         """End the evaluation: `cancel` stops attempts in flight (their fixtures are torn down), else none is left."""
@@ -70,6 +76,7 @@ class Pump:
         self._open: list[_Job] = []
         """Tasks that pytest has not reported yet."""
         self._position = {item: index for index, item in enumerate(session.items)}
+        self._reached: AgentItem | None = None
         self._watchers: list[Callable[[], Coroutine[Any, Any, None]]] = []
         option = session.config.option
         self._routes_streams = option.capture != "no"
@@ -82,11 +89,14 @@ class Pump:
 
     def reach(self, item: pytest.Item) -> None:
         """pytest has come to `item`: ordinary tests never overlap with attempts, agent tasks are armed."""
-        if isinstance(item, AgentItem) and item.armed:
+        if self._reached is not None and self._reached not in self._jobs:
+            self.engine.withdraw(self._reached)
+        self._reached = item if isinstance(item, AgentItem) else None
+        if self._reached is not None and self._reached.armed:
             return
         self._wait(self._open)
-        if isinstance(item, AgentItem):
-            self._arm(item)
+        if self._reached is not None:
+            self._arm(self._reached)
 
     def finished(self, item: AgentItem) -> list[Finished]:
         """Pump until all attempts of a task have ended, and return them in order.
@@ -95,7 +105,10 @@ class Pump:
             KeyboardInterrupt: Ctrl-C.
             pytest.exit.Exception: an attempt asked for it.
         """
-        job = self._jobs.get(item) or self._start(item)
+        job = self._jobs.get(item)
+        if job is None:
+            job = self._start(item)
+            self._feed()
         self._wait([job])
         if job in self._open:
             self._open.remove(job)
@@ -166,6 +179,12 @@ class Pump:
         self._open.append(job)
         return job
 
+    def _feed(self) -> None:
+        async def feed() -> None:
+            self.engine.feed()
+
+        self._run(feed())
+
     def _wait(self, jobs: Sequence[_Job]) -> None:
         async def until_done() -> None:
             # any attempt may stop the session, not only those waited for
@@ -212,11 +231,12 @@ class Pump:
             except _STOPS:
                 raise
             except BaseException:
-                pass  # raised again, and reported, when pytest gets there; nothing was started for it
+                self.engine.withdraw(this)  # raised again, and reported, when pytest gets there
             else:
                 self._start(this)
             finally:
                 self._undo_setup(this, following)
+        self._feed()
 
     def _batch(self, item: AgentItem) -> list[AgentItem]:
         """`item` and the agent tasks right after it that can overlap with it."""

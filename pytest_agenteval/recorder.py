@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Recorder"]
 
+_TASKS_TOLD = 20
+"""So many measured or undecided tasks are told attempt by attempt."""
+
 
 class Recorder:
     """pytest's reporting hooks: what each task shows, and what the session says at its end."""
@@ -24,6 +27,7 @@ class Recorder:
         self._records: list[TaskRecord] = []
         self._expected_failures: set[str] = set()
         self._failed_tasks: set[str] = set()
+        self._untold: list[TaskRecord] = []
         self._ordinary_failures = 0
         self._deselected = 0
         self._selected = 0
@@ -65,6 +69,8 @@ class Recorder:
                 self._expected_failures.add(record.task)
             if report.failed:
                 self._failed_tasks.add(record.task)
+            elif not hasattr(report, "wasxfail"):
+                self._untold.append(record)
         elif report.failed:
             self._ordinary_failures += 1
 
@@ -84,7 +90,7 @@ class Recorder:
             return "undecided", "?", (f"UNDECIDED {passes}/{n}", {"yellow": True})
         if report.skipped:
             return None
-        if report.passed and passes < n:
+        if report.passed and passes < len(outcomes):
             return "measured", "~", (f"MEASURED {passes}/{n}", {"yellow": True})
         return report.outcome, "." if report.passed else "F", f"{report.outcome.upper()} {passes}/{n}"
 
@@ -95,7 +101,7 @@ class Recorder:
             return
         from pytest_agenteval.exit_status import exit_status
         from pytest_agenteval.gates import Verdict, judge
-        from pytest_agenteval.session import gate_settings
+        from pytest_agenteval.gating import gate_settings
         from pytest_agenteval.summary import summarize
 
         self._summary = summarize(self._records)
@@ -127,6 +133,7 @@ class Recorder:
                 f"{len(lookalikes)} ordinary tests use a fixture `agent` that is not pytest-agenteval's; "
                 "the mark agent_task would make them agent tasks"
             )
+        self._tell(terminalreporter)
         collected = self._selected + self._deselected
         terminalreporter.section("agent evaluation")
         for line in report_lines(
@@ -138,3 +145,18 @@ class Recorder:
             notes=notes,
         ):
             terminalreporter.write_line(line.text, **line.markup)
+
+    def _tell(self, terminalreporter: Any) -> None:
+        """Why attempts did not pass, of tasks that are measured or undecided: pytest shows only what failed."""
+        from pytest_agenteval.reports.terminal import failure_lines
+
+        told = [(record, lines) for record in self._untold if (lines := failure_lines(record))]
+        if not told or self._config.option.verbose < 0:
+            return
+        terminalreporter.section("attempts that did not pass")
+        for record, lines in told[:_TASKS_TOLD]:
+            terminalreporter.write_line(record.task, bold=True)
+            for line in lines:
+                terminalreporter.write_line(f"  {line.text}", **line.markup)
+        if len(told) > _TASKS_TOLD:
+            terminalreporter.write_line(f"and {len(told) - _TASKS_TOLD} more tasks: see the logs")

@@ -127,6 +127,12 @@ class AttemptRecord:
     """Model calls whose answer never came: they may have been billed, nobody knows how much."""
     lost_cost: float = 0.0
     """The most that the lost calls can have cost, as reserved from the run's budget; 0.0 without a budget."""
+    image: str | None = None
+    """The image of its sandbox: its registry's digest, else the daemon's id; None where it ran in no container."""
+    sandbox_wait_seconds: float | None = None
+    """How long it waited for a place to start its sandbox, in all tries; None where there is no such queue."""
+    sandbox_kept: str | None = None
+    """The shell command that enters its sandbox, where that was kept."""
 
     @property
     def cost(self) -> float | None:

@@ -6,16 +6,17 @@ from collections.abc import Sequence
 
 import pytest
 
-from pytest_agenteval.gates import GateSettings, Verdict, judge_task
+from pytest_agenteval.gates import Verdict, judge_task
+from pytest_agenteval.gating import gate_settings
 from pytest_agenteval.items import SESSION, AgentItem
-from pytest_agenteval.options import Settings, settings
+from pytest_agenteval.options import settings
 from pytest_agenteval.outcomes import Cause, Outcome
 from pytest_agenteval.pump import Engine, Finished, Pump
 from pytest_agenteval.records import AttemptRecord, Cell, TaskRecord, to_json
 from pytest_agenteval.reports.terminal import failure_lines
 from pytest_agenteval.task_summary import summarize_task
 
-__all__ = ["AgentSession", "Undecided", "gate_settings"]
+__all__ = ["AgentSession", "NotNeeded", "Undecided"]
 
 
 _Skipped: type[BaseException] = pytest.skip.Exception
@@ -25,16 +26,8 @@ class Undecided(_Skipped):  # type: ignore[misc, valid-type]
     """The task has no verdict: attempts are missing. For pytest it is neither a pass nor a failure."""
 
 
-def gate_settings(asked: Settings) -> GateSettings:
-    """The thresholds among the settings."""
-    return GateSettings(
-        min_pass_at_1=asked.min_pass_at_1,
-        min_pass_k=asked.min_pass_k,
-        max_cost=asked.max_cost,
-        max_cost_per_attempt=asked.max_cost_per_attempt,
-        max_env_error_rate=asked.max_env_error_rate,
-        max_tool_failure_rate=asked.max_tool_failure_rate,
-    )
+class NotNeeded(_Skipped):  # type: ignore[misc, valid-type]
+    """No attempt of the task ran, for every verdict was fixed without it."""
 
 
 class AgentSession:
@@ -52,6 +45,7 @@ class AgentSession:
         Raises:
             BaseException: of the first attempt that broke or failed, with its own traceback, where the task fails.
             Undecided: attempts are missing and could turn the verdict.
+            NotNeeded: early stopping needed none of its attempts.
             pytest.skip.Exception: the task skipped itself.
         """
         finished = self.pump.finished(item)
@@ -80,6 +74,8 @@ class AgentSession:
             pytest.fail(result.reason, pytrace=False)
         if result is not None and result.verdict is Verdict.UNDECIDED:
             raise Undecided(f"undecided: {result.reason}")
+        if summary.decided == record.k:
+            raise NotNeeded("not run: every verdict was fixed without it")
         if record.n == 0:
             raise Undecided("undecided: no attempt could be evaluated")
 
@@ -97,7 +93,7 @@ class AgentSession:
             k=k,
             attempts=attempts,
             min_pass_rate=item.options.min_pass_rate,
-            notes=("not isolated",) if self._settings.sandbox == "local" else (),
+            notes=item.notes,
         )
 
     def unreported(self) -> list[TaskRecord]:

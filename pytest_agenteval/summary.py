@@ -15,7 +15,7 @@ from pytest_agenteval.outcomes import Cause, Outcome
 from pytest_agenteval.records import Cell, TaskRecord
 from pytest_agenteval.stats.estimators import SuiteEstimate, pass_hat_curve, suite_pass_at_1, suite_pass_hat_k
 from pytest_agenteval.stats.missing import MissingRange, pass_at_1_range, pass_hat_k_range
-from pytest_agenteval.task_summary import EnvironmentErrors, TaskSummary, ToolCallFailures, summarize_task
+from pytest_agenteval.task_summary import EnvironmentErrors, TaskSummary, ToolCallFailures, known_sum, summarize_task
 
 __all__ = ["CellSummary", "RunSummary", "TaskSummary", "summarize"]
 
@@ -66,6 +66,8 @@ class CellSummary:
     """Everything: retries and attempts that do not count included."""
     own_cost: Cost
     """The attempts that count, each without its earlier tries: what the agent itself spent."""
+    sandbox_wait_seconds: float | None = None
+    """How long attempts waited for places to start their sandboxes, in sum; None where there is no such queue."""
 
     @property
     def tool_failure_count(self) -> int:
@@ -175,6 +177,7 @@ def _summarize_cell(cell: Cell, tasks: tuple[TaskSummary, ...]) -> CellSummary:
         environment_errors=EnvironmentErrors.of(task.environment_errors for task in tasks),
         cost=Cost.of(task.cost for task in tasks),
         own_cost=Cost.of(task.own_cost for task in kept),
+        sandbox_wait_seconds=known_sum(task.sandbox_wait_seconds for task in tasks),
     )
 
 

@@ -11,7 +11,15 @@ from pytest_agenteval.outcomes import Cause, Outcome
 from pytest_agenteval.records import AttemptRecord, Cell, TaskRecord
 from pytest_agenteval.stats.estimators import pass_hat_k
 
-__all__ = ["EnvironmentErrors", "MissingAttempt", "TaskSummary", "ToolCallFailures", "bug_hint", "summarize_task"]
+__all__ = [
+    "EnvironmentErrors",
+    "MissingAttempt",
+    "TaskSummary",
+    "ToolCallFailures",
+    "bug_hint",
+    "known_sum",
+    "summarize_task",
+]
 
 _ASSERTIONS = ("AssertionError", "Failed")
 """The exceptions by which a test says that the agent did not solve the task; `Failed` is pytest.fail's."""
@@ -108,6 +116,8 @@ class TaskSummary:
     """The attempts that count, each without its earlier tries: what the agent itself spent."""
     bug_hint: str | None
     notes: tuple[str, ...]
+    sandbox_wait_seconds: float | None = None
+    """How long its attempts waited for places to start their sandboxes, in sum; None where there is no such queue."""
 
     @property
     def tool_failure_count(self) -> int:
@@ -158,7 +168,14 @@ def summarize_task(record: TaskRecord) -> TaskSummary:
         own_cost=Cost.of(Cost.of_try(attempt) for attempt in counted),
         bug_hint=bug_hint(record),
         notes=record.notes,
+        sandbox_wait_seconds=known_sum(attempt.sandbox_wait_seconds for attempt in attempts),
     )
+
+
+def known_sum(seconds: Iterable[float | None]) -> float | None:
+    """The sum of what is known; None where nothing is."""
+    known = [each for each in seconds if each is not None]
+    return sum(known) if known else None
 
 
 def bug_hint(record: TaskRecord) -> str | None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 if TYPE_CHECKING:
-    from typing import Never, TypedDict, Unpack
+    from typing import Literal, Never, TypedDict, Unpack
 
     class _Keywords(TypedDict, total=False):
         max_cost: float | None
@@ -23,6 +23,12 @@ if TYPE_CHECKING:
         min_pass_rate: float
         solution: Solution
         answer: str
+        sandbox: str | None
+        network: Literal["none", "bridge"] | None
+        cpus: float | None
+        memory: str | int | None
+        user: str | None
+        runtime: str | None
 
 
 __all__ = ["MARK", "Solution", "TaskOptions", "agent_task"]
@@ -63,6 +69,18 @@ class TaskOptions(NamedTuple):
     """What the built-in models play."""
     answer: str = ""
     """What the built-in models submit after the solution."""
+    sandbox: str | None = None
+    """Which sandbox: a name, `image:NAME:TAG`, or the path of a Dockerfile or compose file (see `sandbox.choice`)."""
+    network: str | None = None
+    """`none` or `bridge`. This and what follows changes the container; None leaves it as the sandbox has it."""
+    cpus: float | None = None
+    """Processors' worth of time."""
+    memory: str | int | None = None
+    """The most memory, swap included: bytes, or a text such as `512m` or `4g`."""
+    user: str | None = None
+    """The user of the agent's commands, a name or a number."""
+    runtime: str | None = None
+    """The container runtime, for example `runsc`."""
 
     @classmethod
     def from_marks(cls, marks: Iterable[pytest.Mark]) -> TaskOptions:
@@ -127,6 +145,21 @@ def _text(value: Any) -> bool:
     return isinstance(value, str)
 
 
+def _some_text(value: Any) -> bool:
+    return isinstance(value, str) and value.strip() != ""
+
+
+def _memory(value: Any) -> bool:
+    if not isinstance(value, str):
+        return _whole(value)
+    from pytest_agenteval.sandbox.containers import parse_bytes
+
+    try:
+        return parse_bytes(value) > 0
+    except ValueError:
+        return False
+
+
 def _or_none(right: Callable[[Any], bool]) -> Callable[[Any], bool]:
     return lambda value: value is None or right(value)
 
@@ -140,4 +173,10 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "min_pass_rate": (_share, "a share between 0 and 1"),
     "solution": (_commands, "a shell command or a list of them"),
     "answer": (_text, "text"),
+    "sandbox": (_or_none(_some_text), "the name of a sandbox, a path, or image:NAME:TAG"),
+    "network": (lambda value: value in (None, "none", "bridge"), "'none' or 'bridge'"),
+    "cpus": (_or_none(_amount), "a number of processors above 0"),
+    "memory": (_or_none(_memory), "an amount of memory, for example '512m' or '4g'"),
+    "user": (_or_none(_some_text), "the name or number of a user, as text"),
+    "runtime": (_or_none(_some_text), "the name of a container runtime, for example 'runsc'"),
 }

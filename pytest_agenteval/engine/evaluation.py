@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import math
 import sys
-from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from inspect_ai import Epochs, SampleSource, Task, TaskSource, enqueue_sample, enqueue_task, eval_async
+from inspect_ai import Epochs, Task, eval_async
 from inspect_ai.dataset import Sample
 from inspect_ai.log import EvalLog, EvalSample
 from inspect_ai.model import Model
@@ -20,8 +18,10 @@ from inspect_ai.solver import Generate, Solver, TaskState, solver
 from inspect_ai.util._display import init_display_type
 
 from pytest_agenteval.attempt import Ending
+from pytest_agenteval.dispatch import Dispatcher, Key
 from pytest_agenteval.engine.models import max_retries
 from pytest_agenteval.engine.sandboxes import SandboxSpec
+from pytest_agenteval.engine.sources import Attempts, Suites
 from pytest_agenteval.engine.trial import Services, Trial
 from pytest_agenteval.items import AgentItem
 from pytest_agenteval.options import Settings
@@ -42,9 +42,10 @@ class Evaluation:
         self,
         settings: Settings,
         models: Mapping[str, Model],
-        sandboxes: Mapping[str, SandboxSpec],
+        sandboxes: Mapping[str, SandboxSpec | None],
         services: Services,
         metadata: dict[str, Any],
+        dispatcher: Dispatcher,
     ) -> None:
         self.settings, self.services = settings, services
         self.stopped_by: BaseException | None = None
@@ -52,36 +53,40 @@ class Evaluation:
         self.logs: list[EvalLog] = []
         self.sandboxes = sandboxes
         self._models, self._metadata = models, metadata
-        self._queue: deque[Trial] = deque()
-        self._in_flight: dict[tuple[str, int], Trial] = {}
-        self._futures: dict[tuple[str, int], asyncio.Future[Finished]] = {}
-        self._sources: dict[_Suite, _Source] = {}
+        self._dispatcher = dispatcher
+        self._waiting: dict[Key, Trial] = {}
+        self._in_flight: dict[Key, Trial] = {}
+        self._futures: dict[Key, asyncio.Future[Finished]] = {}
+        self._suites = Suites(self._take)
+        self._sources: dict[_Suite, Attempts] = {}
         self._new_tasks: list[Task] = []
         self._eval: asyncio.Task[None] | None = None
-        self._tasks: _Tasks | None = None
         self._cancelling = False
 
     # -- what the pump calls -----------------------------------------------------------------------
 
     def submit(self, item: AgentItem, shared: dict[str, Any]) -> list[asyncio.Future[Finished]]:
-        """Queue the k attempts of a task, first in first out."""
-        model, suite = item.model or "none", _suite(item)
+        """Take in the k attempts of a task; :meth:`feed` starts them."""
+        model = item.model or "none"
         futures = []
         for number in range(1, self.settings.k + 1):
-            trial = Trial(item, number, self.settings.k, model, shared, self.sandboxes[suite], self.services)
+            trial = Trial(item, number, self.settings.k, model, shared, self.sandboxes[item.nodeid], self.services)
             future = self._futures[item.nodeid, number] = asyncio.get_running_loop().create_future()
             futures.append(future)
-            self._queue.append(trial)
-        self._feed()
+            self._waiting[item.nodeid, number] = trial
+        self._dispatcher.arm(item.nodeid, self.settings.k)
         return futures
+
+    def withdraw(self, item: AgentItem) -> None:
+        """pytest will not run the task: no verdict waits for it."""
+        self._dispatcher.withdraw(item.nodeid)
 
     async def close(self, *, cancel: bool) -> None:
         """End the eval: its logs are complete when this returns."""
         self._cancelling = cancel
-        self._queue.clear()
+        self._waiting.clear()
         if self._eval is not None:
-            if self._tasks is not None:
-                self._tasks.close()
+            self._suites.close()
             for source in self._sources.values():
                 source.close()
             if cancel:
@@ -102,30 +107,40 @@ class Evaluation:
 
     # -- feeding -----------------------------------------------------------------------------------
 
-    def _feed(self) -> None:
+    def feed(self) -> None:
         """Start attempts while there are places. Inspect itself does not keep an order, so it never gets a queue."""
-        while self._queue and self.services.budget.exhausted:
-            trial = self._queue.popleft()
-            why = self.services.budget.stopped or "the run's budget was spent before it could start"
-            self._finish(trial, _never_ran(trial, Cause.BUDGET, why))
-        while self._queue and len(self._in_flight) < self.settings.concurrency and not self._cancelling:
-            trial = self._queue.popleft()
-            self._in_flight[trial.item.nodeid, trial.number] = trial
-            self._source(trial).feed(Sample(id=trial.item.nodeid, input=_prompt(trial.item)), trial.number)
+        budget = self.services.budget
+        while not self._cancelling:
+            decided, places = self._dispatcher.decided(), self.settings.concurrency - len(self._in_flight)
+            keys = self._dispatcher.next(places)
+            for key in decided:
+                self._tell(key, _never_ran(self._waiting.pop(key), Cause.DECIDED, "every verdict was already fixed"))
+            for key in keys:
+                trial = self._waiting.pop(key)
+                if budget.exhausted:
+                    why = budget.stopped or "the run's budget was spent before it could start"
+                    self._end(trial, _never_ran(trial, Cause.BUDGET, why))
+                elif self._eval is not None and self._eval.done():
+                    self._end(trial, _never_ran(trial, Cause.HARNESS, "the Inspect eval had ended"))
+                else:
+                    self._in_flight[key] = trial
+                    self._source(trial).feed(Sample(id=trial.item.nodeid, input=_prompt(trial.item)), trial.number)
+            if not decided and not keys:
+                return
 
-    def _source(self, trial: Trial) -> _Source:
+    def _source(self, trial: Trial) -> Attempts:
         key = (_suite(trial.item), trial.model)
         if key not in self._sources:
-            source = self._sources[key] = _Source(self)
+            source = self._sources[key] = Attempts(self._suites, self._complete)
             self._new_tasks.append(self._task(key, source))
             if self._eval is None:
                 self._eval = asyncio.get_running_loop().create_task(self._run())
                 self._eval.add_done_callback(self._ended)
-            elif self._tasks is not None:
-                self._tasks.wake(next((s.context for s in self._sources.values() if s.context), None))
+            else:
+                self._suites.wake(next((s.context for s in self._sources.values() if s.context), None))
         return self._sources[key]
 
-    def _task(self, key: _Suite, source: _Source) -> Task:
+    def _task(self, key: _Suite, source: Attempts) -> Task:
         suite, model = key
         k = self.settings.k
         return Task(
@@ -134,10 +149,15 @@ class Evaluation:
             solver=_pytest_body(self),
             model=self._models.get(model),
             epochs=Epochs(k, ["mean"] + [f"pass_k_{k}"] * (k > 1)),
-            metadata={**self._metadata, "suite": suite, "sandbox": self.sandboxes[suite].provider},
+            metadata={**self._metadata, "suite": suite, "sandbox": self._providers(suite)},
         )
 
-    def take(self) -> list[Task]:
+    def _providers(self, suite: str) -> str:
+        """The sandbox providers of a suite's tasks."""
+        specs = (spec for nodeid, spec in self.sandboxes.items() if nodeid.split("::")[0] == suite)
+        return ", ".join(sorted({spec.provider for spec in specs if spec is not None})) or "none"
+
+    def _take(self) -> list[Task]:
         """The suites that Inspect has not heard of yet."""
         tasks, self._new_tasks = self._new_tasks, []
         return tasks
@@ -147,14 +167,13 @@ class Evaluation:
     async def _run(self) -> None:
         init_display_type("none")
         hook = sys.excepthook
-        self._tasks = _Tasks(self)
         places = self.settings.concurrency
         try:
             self.logs = await eval_async(
-                self._tasks,
+                self._suites,
                 model=next(iter(self._models.values()), None),
                 log_dir=self.settings.log_dir,
-                max_tasks=max(2, len(self.sandboxes) * max(1, len(self._models))),
+                max_tasks=max(2, len({nodeid.split("::")[0] for nodeid in self.sandboxes}) * max(1, len(self._models))),
                 max_samples=places,
                 max_subprocesses=max(8, places),
                 fail_on_error=False,
@@ -181,107 +200,40 @@ class Evaluation:
         finally:
             finished = finished or trial.finished(state)
             state.scores = {"passed": _score(finished.record)}
-            self._finish(trial, finished)
+            self._end(trial, finished)
 
-    def complete(self, sample_id: str, epoch: int, sample: EvalSample | None) -> None:
+    def _complete(self, sample_id: str, epoch: int, sample: EvalSample | None) -> None:
         """Inspect has written an attempt, or given it up. Only then is its place free, and only errors are news."""
         trial = self._in_flight.pop((sample_id, epoch))
         if not self._futures[sample_id, epoch].done():
             message = sample.error.message if sample is not None and sample.error else "Inspect gave the attempt up"
-            self._finish(trial, _never_ran(trial, Cause.HARNESS, message))
-        self._feed()
+            self._end(trial, _never_ran(trial, Cause.HARNESS, message))
+        self.feed()
 
-    def _finish(self, trial: Trial, finished: Finished) -> None:
+    def _end(self, trial: Trial, finished: Finished) -> None:
+        """An attempt that the dispatcher named has ended."""
+        key, outcome = (trial.item.nodeid, trial.number), finished.record.outcome
+        if outcome is Outcome.SKIPPED:
+            self._dispatcher.withdraw(trial.item.nodeid)
+        else:
+            self._dispatcher.record(key, outcome is Outcome.PASSED if outcome.counts else None)
+        self._tell(key, finished)
+
+    def _tell(self, key: Key, finished: Finished) -> None:
         self.done += 1
         self.passed += finished.record.outcome is Outcome.PASSED
-        future = self._futures[trial.item.nodeid, trial.number]
+        future = self._futures[key]
         if not future.done():
             future.set_result(finished)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         """Whoever waits for an attempt must not wait for an eval that is over."""
         error = None if task.cancelled() else task.exception()
-        for trial in [*self._in_flight.values(), *self._queue]:
-            if not self._futures[trial.item.nodeid, trial.number].done():
+        for key, trial in [*self._in_flight.items(), *self._waiting.items()]:
+            if not self._futures[key].done():
                 cause = Cause.CANCELLED if self._cancelling else Cause.HARNESS
                 text = "the run was stopped" if self._cancelling else f"the Inspect eval ended early: {error!r}"
-                self._finish(trial, _never_ran(trial, cause, text))
-
-
-class _Tasks(TaskSource):
-    """Gives Inspect each suite when its first task is reached, so that no empty log is written for the others."""
-
-    def __init__(self, evaluation: Evaluation) -> None:
-        self._evaluation, self._news, self._closed = evaluation, asyncio.Event(), False
-
-    def initial_tasks(self) -> list[Task]:
-        return self._evaluation.take()
-
-    async def next_tasks(self) -> list[Task] | None:
-        while not (tasks := self._evaluation.take()):
-            if self._closed:
-                return None
-            self._news.clear()
-            await self._news.wait()
-        return tasks
-
-    def wake(self, context: contextvars.Context | None) -> None:
-        """A suite is new. Inspect asks for more only when nothing is running; until then it is told, in its context."""
-        if context is not None and (tasks := self._evaluation.take()):
-            context.run(enqueue_task, tasks)
-        self._news.set()
-
-    def close(self) -> None:
-        self._closed = True
-        self._news.set()
-
-
-class _Source(SampleSource):
-    """The attempts of one suite with one model."""
-
-    def __init__(self, evaluation: Evaluation) -> None:
-        self._evaluation = evaluation
-        self._queue: list[tuple[Sample, int]] = []
-        self._news, self._closed = asyncio.Event(), False
-        self.context: contextvars.Context | None = None
-        """Inspect's enqueue functions work only in the context of the running eval: this one."""
-
-    def feed(self, sample: Sample, epoch: int) -> None:
-        self._queue.append((sample, epoch))
-        if self.context is not None:
-            self._drain()
-        self._news.set()
-
-    def close(self) -> None:
-        self._closed = True
-        self._news.set()
-
-    async def next_samples(self) -> list[Sample] | None:
-        self.context = self.context or contextvars.copy_context()
-        if self._evaluation._tasks is not None:
-            self._evaluation._tasks.wake(self.context)
-        while not self._queue:
-            if self._closed:
-                return None
-            # enqueue_sample() does not end a blocked next_samples(): it has to return by itself
-            self._news.clear()
-            await self._news.wait()
-            if not self._queue and not self._closed:
-                return []
-        self._drain()
-        return []
-
-    async def sample_complete(self, sample: EvalSample) -> None:
-        self._evaluation.complete(str(sample.id), sample.epoch, sample)
-
-    async def sample_abandoned(self, sample: Sample, epoch: int) -> None:
-        self._evaluation.complete(str(sample.id), epoch, None)
-
-    def _drain(self) -> None:
-        assert self.context is not None
-        queue, self._queue = self._queue, []
-        for sample, epoch in queue:
-            self.context.run(enqueue_sample, sample, epoch=epoch)
+                self._tell(key, _never_ran(trial, cause, text))
 
 
 @solver

@@ -182,6 +182,7 @@ class AgentevalSandbox(SandboxEnvironment):
 
     @override
     def default_polling_interval(self) -> float:
+        """Seconds between two looks for a request of a sandbox service: execs are cheap here."""
         return 0.05
 
     @override
@@ -193,11 +194,13 @@ class AgentevalSandbox(SandboxEnvironment):
     @override
     @classmethod
     def config_files(cls) -> list[str]:
+        """What Inspect looks for beside a task; a file that takes Docker Compose is then refused, not overlooked."""
         return ["compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml", "Dockerfile"]
 
     @override
     @classmethod
     def config_deserialize(cls, config: dict[str, Any]) -> BaseModel:
+        """The configuration from Inspect's log."""
         return ContainerConfig.model_validate(config)
 
     @override

@@ -1,18 +1,21 @@
-"""Sandboxes of attempts: which one a suite uses, and a fresh one for every try."""
+"""Sandboxes of attempts: a fresh one for every try."""
 
 from __future__ import annotations
 
 import asyncio
+import shlex
+import shutil
+import tempfile
 import time
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import anyio
 from inspect_ai._util.error import PrerequisiteError
-from inspect_ai.util import SandboxEnvironment
+from inspect_ai.util import SandboxEnvironment, SandboxUnavailableError
 from inspect_ai.util._sandbox.context import (
     cleanup_sandbox_environments_sample,
     init_sandbox_environments_sample,
@@ -29,7 +32,7 @@ __all__ = ["OpenSandbox", "SandboxFailed", "SandboxSpec", "Sandboxes"]
 
 @dataclass(frozen=True, slots=True)
 class SandboxSpec:
-    """Which sandbox the tasks of a suite get."""
+    """Which sandbox a task gets."""
 
     provider: str
     """Inspect's name: `agenteval`, `docker` or `local`."""
@@ -37,15 +40,19 @@ class SandboxSpec:
     """A compose file or Dockerfile for `docker`, the container's configuration for `agenteval`."""
     name: str
     """Of the suite, for the containers' names."""
+    notes: tuple[str, ...] = ()
+    """What a reader of the task's record should know."""
 
 
 class SandboxFailed(Exception):
     """A sandbox could not be started."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class OpenSandbox:
     """A sandbox in use."""
+
+    environment: SandboxEnvironment
 
     container: str | None
     """Name or id of the default container, or None where it runs in none."""
@@ -53,6 +60,26 @@ class OpenSandbox:
     """When it was asked for (seconds since the epoch)."""
     ends_with_connection: bool
     """Whether the container ends by itself, with status 0, when its connection to this process does."""
+    image: str | None = None
+    """Its registry's digest, else the daemon's id; None where it runs in no container, or the daemon does not tell."""
+    waited: float | None = None
+    """Seconds it waited for a place to start; None where there is no such queue."""
+    kept: str | None = None
+    """The shell command that enters it, once it is to be kept."""
+
+    async def keep(self) -> None:
+        """Leave it when it is closed, and set `kept`; does nothing where it has ended."""
+        inner: Any = getattr(self.environment, "_sandbox", self.environment)
+        if isinstance(inner, AgentevalSandbox):
+            with suppress(SandboxUnavailableError):
+                self.kept = await inner.keep()
+        elif self.container is not None:
+            if not await self.is_gone():
+                self.kept = f"docker exec -it {self.container} bash -l"
+        else:  # on this host: what it was is copied, for the folder is removed
+            place = Path(tempfile.mkdtemp(prefix="agenteval-kept-"))
+            await asyncio.to_thread(shutil.copytree, inner.directory.name, place, symlinks=True, dirs_exist_ok=True)
+            self.kept = f"cd {shlex.quote(str(place))}"
 
     async def is_gone(self) -> bool:
         """Whether the container does not run any more, by one quick question; False where nobody can tell."""
@@ -75,14 +102,14 @@ class Sandboxes:
         self.up = 0
         self._prepared: list[SandboxSpec] = []
 
-    async def prepare(self, specs: Iterable[SandboxSpec]) -> None:
+    async def prepare(self, specs: Iterable[SandboxSpec | None]) -> None:
         """Do once what a provider does before its first sandbox: check, build, pull.
 
         Raises:
             SandboxFailed: an image cannot be built or is missing.
         """
         for spec in specs:
-            if any((spec.provider, spec.config) == (done.provider, done.config) for done in self._prepared):
+            if spec is None or any((spec.provider, spec.config) == (o.provider, o.config) for o in self._prepared):
                 continue
             try:
                 await registry_find_sandboxenv(spec.provider).task_init(spec.name, _config(spec))
@@ -112,14 +139,18 @@ class Sandboxes:
         except Exception as error:
             raise SandboxFailed(f"the sandbox did not start: {error}") from error
         self.up += 1
+        opened: OpenSandbox | None = None
         try:
-            yield OpenSandbox(_container(spec, environments), since, spec.provider == "agenteval")
+            opened = await _opened(spec, next(iter(environments.values())), since)
+            yield opened
         finally:
             self.up -= 1
             with anyio.CancelScope(shield=True):
-                await cleanup_sandbox_environments_sample(
-                    spec.provider, spec.name, _config(spec), environments, interrupted=False
-                )
+                # our own provider keeps what it was told to; Inspect's would remove it
+                if spec.provider != "docker" or opened is None or opened.kept is None:
+                    await cleanup_sandbox_environments_sample(
+                        spec.provider, spec.name, _config(spec), environments, interrupted=False
+                    )
 
     async def close(self) -> None:
         """Remove what is left when all attempts have ended."""
@@ -142,12 +173,22 @@ def _config(spec: SandboxSpec) -> str | ContainerConfig | None:
     return str(spec.config) if isinstance(spec.config, Path) else spec.config
 
 
-def _container(spec: SandboxSpec, environments: dict[str, SandboxEnvironment]) -> str | None:
-    first: Any = next(iter(environments.values()))
+async def _opened(spec: SandboxSpec, first: SandboxEnvironment, since: float) -> OpenSandbox:
     if spec.provider == "agenteval":
-        return str(first.as_type(AgentevalSandbox).container_id)
+        ours = first.as_type(AgentevalSandbox)
+        return OpenSandbox(first, ours.container_id, since, True, ours.image_digest, ours.waited)
     if spec.provider != "docker":
-        return None
+        return OpenSandbox(first, None, since, False)
+    inner: Any = getattr(first, "_sandbox", first)
     # Compose names a container after project, service and number
-    inner = getattr(first, "_sandbox", first)
-    return f"{inner._project.name}-{inner._service}-1"
+    container = f"{inner._project.name}-{inner._service}-1"
+    return OpenSandbox(first, container, since, False, await asyncio.to_thread(_image_of, container))
+
+
+def _image_of(container: str) -> str | None:
+    try:
+        with connect() as daemon:
+            found = daemon.container(container)
+    except SandboxSetupError:
+        return None
+    return None if found is None else str(found["Image"])

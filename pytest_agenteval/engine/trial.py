@@ -33,6 +33,9 @@ from pytest_agenteval.sandbox.autopsy import EndedBy
 __all__ = ["Services", "Trial"]
 
 
+_WORTH_A_LOOK = (Outcome.FAILED, Outcome.LIMIT, Outcome.BROKEN)
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """What all attempts of a run share."""
@@ -41,6 +44,8 @@ class Services:
     budget: RunBudget
     prices: PriceBook
     env_retries: int
+    keep_sandbox: bool = False
+    """Whether the sandbox of an attempt that did not pass is left."""
     first_wait: float = 1.0
     """Seconds before the first retry of an environment error; doubled for each further one, with jitter."""
 
@@ -57,6 +62,7 @@ class _Try:
     log: str | None
     lost_calls: int
     lost_cost: float
+    place: OpenSandbox | None
 
     def as_retry(self) -> Retry:
         return Retry(
@@ -79,7 +85,7 @@ class Trial:
     k: int
     model: str
     shared: dict[str, Any]
-    sandbox: SandboxSpec
+    sandbox: SandboxSpec | None
     services: Services
     _tries: list[_Try] = field(default_factory=list)
     _unexplained_deaths: int = 0
@@ -121,8 +127,15 @@ class Trial:
             last_steps=last.steps,
             lost_calls=last.lost_calls,
             lost_cost=last.lost_cost,
+            image=last.place.image if last.place is not None else None,
+            sandbox_wait_seconds=self._waited(),
+            sandbox_kept=last.place.kept if last.place is not None else None,
         )
         return Finished(record, ending, last.capture)
+
+    def _waited(self) -> float | None:
+        known = [a.place.waited for a in self._tries if a.place is not None and a.place.waited is not None]
+        return sum(known) if known else None
 
     def _worth_another(self, done: _Try) -> bool:
         return done.ending.outcome is Outcome.ENVIRONMENT_ERROR and not self.services.budget.exhausted
@@ -140,10 +153,11 @@ class Trial:
         first_event, start, capture = len(transcript().events), time.monotonic(), Capture()
         clock, active = working_limit(None), sample_active()
         ending = Ending(Outcome.NOT_RUN, Cause.CANCELLED, message="the run was stopped")
+        places: list[OpenSandbox] = []
         try:
             async with span(f"try {number}", type="try"):
                 with clock, captured(capture), metered(meter):
-                    ending = await self._in_sandbox(attempt, meter, state)
+                    ending = await self._in_sandbox(attempt, meter, state, places)
         finally:
             meter.close(ending.error)
             events = transcript().events[first_event:]
@@ -159,22 +173,30 @@ class Trial:
                     active.log_location if active is not None else None,
                     meter.lost_calls,
                     meter.lost_cost,
+                    places[0] if places else None,
                 )
             )
         return self._tries[-1]
 
-    async def _in_sandbox(self, attempt: Attempt, meter: CallMeter, state: TaskState) -> Ending:
+    async def _in_sandbox(
+        self, attempt: Attempt, meter: CallMeter, state: TaskState, places: list[OpenSandbox]
+    ) -> Ending:
+        """One try in a sandbox of its own, which is added to `places` when it is up."""
         async with AsyncExitStack() as opened:
             place: OpenSandbox | None = None
-            if self.item.plan.uses_ours("agent", "sandbox"):
+            if self.sandbox is not None and self.item.plan.uses_ours("agent", "sandbox"):
                 try:
                     place = await opened.enter_async_context(self.services.sandboxes.open(self.sandbox))
                 except SandboxFailed as error:
                     return Ending(Outcome.ENVIRONMENT_ERROR, Cause.SANDBOX, error, str(error))
+                places.append(place)
             ending = await run_attempt(
                 self.item, attempt, self.shared, self._provided(meter, state), InspectFaults(), self._limits(meter)
             )
-            return await self._after_death(ending, meter, place)
+            ending = await self._after_death(ending, meter, place)
+            if self.services.keep_sandbox and place is not None and ending.outcome in _WORTH_A_LOOK:
+                await place.keep()
+            return ending
 
     def _provided(self, meter: CallMeter, state: TaskState) -> dict[str, Callable[[], Any]]:
         factory = self.shared.get("tmp_path_factory")
@@ -204,7 +226,7 @@ class Trial:
         death = await place.examine()
         if ending.outcome is Outcome.PASSED and death.by is not EndedBy.OUTSIDE:
             return ending
-        self._unexplained_deaths += death.by in (EndedBy.UNKNOWN, EndedBy.RUNNING)
+        self._unexplained_deaths += place.container is not None and death.by in (EndedBy.UNKNOWN, EndedBy.RUNNING)
         own_doing = death.by in (EndedBy.EXHAUSTED, EndedBy.INSIDE) or (
             self._unexplained_deaths > 1 and death.by is not EndedBy.OUTSIDE
         )

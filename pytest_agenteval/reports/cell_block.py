@@ -17,6 +17,7 @@ __all__ = ["cell_block", "cell_names", "comparison", "missing_text"]
 
 _INDENT = "  "
 _HANGING = "    "
+_WORTH_TELLING = 1.0  # seconds
 _WHOLE_CURVE = 16
 """Up to this k every pass^j is shown, above it only those for powers of two and k."""
 
@@ -30,6 +31,10 @@ def cell_block(cell: CellSummary, width: int) -> list[Line]:
         lines += plain(wrap("with k = 1 pass^1 is pass@1: --k=8 shows how reliable it is", width, _INDENT, _HANGING))
     lines += plain(_bars(_cost_parts(cell), width))
     lines += plain(_bars(_tool_parts(cell), width))
+    waited = cell.sandbox_wait_seconds
+    if waited is not None and waited > _WORTH_TELLING:
+        text = f"attempts waited {waited:.0f} s in sum for a place to start their sandbox"
+        lines += plain(wrap(text, width, _INDENT, _HANGING))
     lines += [Line(text) for sentence in _left_out(cell) for text in wrap(sentence, width, _INDENT, _HANGING)]
     for task in cell.tasks:
         if task.broken:

@@ -70,6 +70,10 @@ def _group(group: list[AttemptRecord]) -> list[Line]:
         which = f" in attempt {first.number}" if len(group) > 1 else ""
         texts.append(f"what the agent did last{which}:")
         texts += [f"  {line}" for step in first.last_steps for line in step.splitlines()]
+    for attempt in group:
+        if attempt.sandbox_kept is not None:
+            which = f" of attempt {attempt.number}" if len(group) > 1 else ""
+            texts.append(f"its sandbox{which} is kept; enter it by: {attempt.sandbox_kept}")
     logs = dict.fromkeys(attempt.log for attempt in group if attempt.log is not None)
     texts += [f"log: {log}" for log in logs]
     return lines + plain(f"  {text}".rstrip() for text in texts)

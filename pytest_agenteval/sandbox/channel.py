@@ -8,6 +8,7 @@ would never say ends the channel, and a channel that has ended gives errors, nev
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 
@@ -16,7 +17,7 @@ import anyio
 from pytest_agenteval.sandbox import frames
 from pytest_agenteval.sandbox.calls import Call, Output, ServerError
 from pytest_agenteval.sandbox.engine_api import EngineGone, Stream
-from pytest_agenteval.sandbox.frames import Demultiplexer, FrameReader, Hello, ProtocolError
+from pytest_agenteval.sandbox.frames import Demultiplexer, Failure, FrameReader, Hello, ProtocolError
 
 __all__ = ["Channel", "ChannelClosed"]
 
@@ -129,6 +130,8 @@ class Channel:
     # Calls -------------------------------------------------------------------------------------------------------
 
     async def _run(self, call: Call, payload: bytes, data: bytes | None) -> Output:
+        if len(payload) > frames.MAX_REQUEST:
+            raise ServerError(Failure(errno.E2BIG, frames.STAGE_SPAWN))
         number = next(self._ids)
         self._calls[number] = call
         try:

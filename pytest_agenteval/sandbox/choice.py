@@ -17,7 +17,16 @@ from pathlib import Path
 from pytest_agenteval.sandbox.built_in import BUILT_IN
 from pytest_agenteval.sandbox.images import definition
 
-__all__ = ["CONFIG_FILES", "BuiltInImage", "Choice", "ChoiceError", "ConfigFile", "NamedImage", "choose", "is_dockerfile"]
+__all__ = [
+    "CONFIG_FILES",
+    "BuiltInImage",
+    "Choice",
+    "ChoiceError",
+    "ConfigFile",
+    "NamedImage",
+    "choose",
+    "is_dockerfile",
+]
 
 CONFIG_FILES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml", "Dockerfile")
 """In this order, as Inspect looks for them."""

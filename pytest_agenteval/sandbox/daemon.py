@@ -158,6 +158,21 @@ class Daemon:
             return None
         return image
 
+    def images(self, label: str) -> tuple[Mapping[str, Any], ...]:
+        """The images with that label that have a name, or once had one."""
+        found: list[Mapping[str, Any]] = self._client.images(filters={"label": label})
+        return tuple(found)
+
+    def remove_image(self, name: str) -> None:
+        """Remove an image, by id or name. Raises `DaemonRefused` while a container uses it."""
+        self._client.remove_image(name)
+
+    def pull(self, name: str) -> None:
+        """Pull an image, with the credentials of the docker command line. Raises `DaemonRefused`."""
+        for step in self._client.pull(name, stream=True, decode=True):
+            if "error" in step:
+                raise DaemonRefused(str(step["error"]).strip())
+
     def container(self, name: str) -> Mapping[str, Any] | None:
         """The container of that name or id, or None."""
         try:

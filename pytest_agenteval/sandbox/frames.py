@@ -23,6 +23,7 @@ __all__ = [
     "KILL",
     "LINGER",
     "MAX_PAYLOAD",
+    "MAX_REQUEST",
     "PING",
     "READ",
     "STAGE_CWD",
@@ -60,6 +61,9 @@ STAGE_PIPES, STAGE_CWD, STAGE_SPAWN, STAGE_FILE = range(4)
 
 MAX_PAYLOAD = 1 << 20
 """The longest payload accepted from a server, in bytes; it sends pieces of at most 256 KiB."""
+
+MAX_REQUEST = 16 << 20
+"""The longest payload a server accepts, in bytes; the kernel lets no command have more than a few megabytes."""
 
 _HEADER = struct.Struct("<IBI")
 _ENGINE_HEADER = struct.Struct(">BxxxI")

@@ -87,14 +87,14 @@ _Entries = dict[str, _Entry]
 
 
 def write_tar(
-    target: Path, host: Host | None = None, *, wanted: Sequence[str] = WANTED, without: Sequence[str] = ()
+    target: Path, host: Host | None = None, *, also: Sequence[str] = (), without: Sequence[str] = ()
 ) -> str:
     """Write the image's files to `target`; returns the packages' architecture by Debian's name (`amd64`, ...).
 
-    The image has the `wanted` packages and all they depend on, except those `without` which it is to do.
+    The image has the packages `WANTED` and `also`, and all they depend on, except those `without` which it is to do.
     Raises `NoHostImage` where the host is no Debian or Ubuntu, or lacks packages that apt does not give.
     """
-    host = host or Host()
+    host, wanted = host or Host(), (*WANTED, *also)
     if not host.status.is_file():
         raise NoHostImage("this host has no Debian packages")
     with ExitStack() as stack:
@@ -104,7 +104,7 @@ def write_tar(
         status.write_text(text, "utf-8")
         packages = installed(text)
         try:
-            downloads = _download_missing(packages, wanted, status, scratch)
+            downloads = _download_missing(packages, also, status, scratch)
             packages |= {name: package(apt.control(deb)) for name, deb in downloads.items()}
             names = [name for name in closure(packages, wanted) if name not in without]
             entries: _Entries = {}
@@ -112,7 +112,7 @@ def write_tar(
                 deb = downloads.get(name)
                 entries |= _from_host(packages[name], host) if deb is None else _from_download(deb, stack)
         except MissingPackages as missing:
-            raise _lacks(missing.names, "apt did not give them") from None
+            raise _lacks(missing.names, also, "apt did not give them") from None
         entries |= _alternatives(host, entries)
         entries |= _made(entries)
         with tarfile.open(target, "w", format=tarfile.GNU_FORMAT) as out:
@@ -128,22 +128,22 @@ def _stand_in(name: str) -> str:
 
 
 def _download_missing(
-    packages: Mapping[str, Package], wanted: Sequence[str], status: Path, scratch: Path
+    packages: Mapping[str, Package], also: Sequence[str], status: Path, scratch: Path
 ) -> dict[str, Path]:
     """The package files, by name, for what is wanted and not installed."""
     try:
-        closure(packages, wanted)
+        closure(packages, (*WANTED, *also))
     except MissingPackages as missing:
         try:
             return apt.download(missing.names, status=status, folder=scratch)
         except apt.AptFailed as error:
-            raise _lacks(missing.names, str(error)) from error
+            raise _lacks(missing.names, also, str(error)) from error
     return {}
 
 
-def _lacks(names: Iterable[str], why: str) -> NoHostImage:
-    wanted = list(names)
-    return NoHostImage(f"this host lacks {', '.join(wanted)} ({why}): run `apt-get install {' '.join(wanted)}` on it")
+def _lacks(names: Iterable[str], also: Sequence[str], why: str) -> NoHostImage:
+    todo = " ".join(("python3", "git", "procps", *also))
+    return NoHostImage(f"this host lacks {', '.join(names)} ({why}): run `apt-get install {todo}` on it")
 
 
 def _inside(path: str) -> str:

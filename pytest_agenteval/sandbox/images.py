@@ -39,7 +39,7 @@ __all__ = [
 BUILT_FROM = "pytest-agenteval.built-from"
 """Every image that this package makes carries this label; its value says what it was made from."""
 _REGISTRY_SECONDS = 10.0
-_BUILD_SECONDS = 120.0
+_BUILD_SECONDS = 600.0
 _MACHINES = {"amd64": "x86_64", "arm64": "aarch64", "armhf": "armv7l", "ppc64el": "ppc64le"}  # Debian's -> the kernel's
 _FINISH = """
 python3 -m compileall -q /usr/lib/python3* > /dev/null || true
@@ -129,8 +129,7 @@ def from_host(name: str, host: host_image.Host | None = None, image: BuiltIn = B
     with tempfile.TemporaryDirectory(prefix="agenteval-image-") as folder:
         tar = Path(folder) / "image.tar"
         try:
-            wanted = (*host_image.WANTED, *image.packages)
-            architecture = host_image.write_tar(tar, host, wanted=wanted, without=image.without)
+            architecture = host_image.write_tar(tar, host, also=image.packages, without=image.without)
         except (OSError, AptFailed) as error:
             raise NoHostImage(f"this host's packages could not be packed: {error}") from error
         with connect(_BUILD_SECONDS) as daemon:

@@ -30,6 +30,7 @@ __all__ = [
     "reap",
     "remove",
     "remove_all",
+    "remove_kept",
 ]
 
 LABEL = "agenteval.sandbox"
@@ -107,10 +108,17 @@ async def reap(engine: Engine, *, older_than: float = 0.0) -> tuple[str, ...]:
     here = Owner.this()
 
     def left(container: Mapping[str, Any]) -> bool:
-        kept = any(name.lstrip("/").startswith(KEPT_PREFIX) for name in container.get("Names") or ())
-        return not kept and is_orphan(container.get("Labels") or {}, here)
+        return not _is_kept(container) and is_orphan(container.get("Labels") or {}, here)
 
     return await _remove_those(engine, left, older_than)
+
+
+async def remove_kept(engine: Engine, *, older_than: float = 0.0) -> tuple[str, ...]:
+    """Remove the containers that were left on purpose, by whomever, and return their ids.
+
+    `older_than` is an age in seconds. Raises `EngineError`.
+    """
+    return await _remove_those(engine, _is_kept, older_than)
 
 
 async def remove_all(engine: Engine, *, older_than: float = 0.0) -> tuple[str, ...]:
@@ -119,6 +127,10 @@ async def remove_all(engine: Engine, *, older_than: float = 0.0) -> tuple[str, .
     `older_than` is an age in seconds. Raises `EngineError`.
     """
     return await _remove_those(engine, lambda _: True, older_than)
+
+
+def _is_kept(container: Mapping[str, Any]) -> bool:
+    return any(name.lstrip("/").startswith(KEPT_PREFIX) for name in container.get("Names") or ())
 
 
 async def _remove_those(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
+from itertools import islice
 
 import numpy as np
 
 from pytest_agenteval.stats.curtailment import Curtailment
 from pytest_agenteval.stats.foresight import Foresight
-from pytest_agenteval.stats.grid import Ints
+from pytest_agenteval.stats.grid import Bools, Ints
 from pytest_agenteval.stats.grid_gates import PassAt1, PassHatK, open_rows
 from pytest_agenteval.stats.k_of_n import Units, next_units
 
@@ -55,11 +56,43 @@ class ExactStop:
         ]
         self._running: set[tuple[int, int]] = set()
         self._in_flight: Ints = np.zeros(len(self._grid.tasks), np.int64)
+        self._held: Bools = np.zeros(len(self._grid.tasks), np.bool_)
+        self._needed: Bools | None = None
 
     @property
     def finished(self) -> bool:
         """Whether every gate's verdict is fixed."""
         return self.curtailment.decided
+
+    def hold(self, task: str) -> None:
+        """Name no attempt of the task until it is released, for it can not run yet.
+
+        Held tasks are taken to come only after all others have ended: what those may be needed for is run before.
+
+        Raises:
+            ValueError: the grid has no such task.
+        """
+        self._held[self._grid.row(task)] = True
+
+    def release(self, task: str) -> None:
+        """The task can run from now on.
+
+        Raises:
+            ValueError: the grid has no such task.
+        """
+        self._held[self._grid.row(task)] = False
+
+    def is_held(self, task: str) -> bool:
+        """Whether the task waits to be released."""
+        return bool(self._held[self._grid.row(task)])
+
+    def needs(self, task: str) -> bool:
+        """Whether an attempt of the task that has not ended may still change a verdict.
+
+        Raises:
+            ValueError: the grid has no such task.
+        """
+        return bool(self._needed_rows()[self._grid.row(task)])
 
     def next_attempts(self, in_flight_slots: int) -> list[tuple[str, int]]:
         """The attempts worth starting now; fewer than the slots where more would be a guess."""
@@ -74,9 +107,12 @@ class ExactStop:
         for gate in gates:
             if isinstance(gate, PassAt1) and len(picks) < in_flight_slots:
                 self._serve_pass_at_1(gate, picks, in_flight_slots)
+        if len(picks) < in_flight_slots and (self._needed_rows() & self._held).any():
+            self._serve_before_held(picks, in_flight_slots)
         if not picks and not self._running:
             # Only a skip could still change the verdict that the rest depends on: see whether one comes.
-            self._start(self._first_of_use(), picks)
+            for row in self._rows_of_use()[:1]:
+                self._start(int(row), picks)
         return picks
 
     def start(self, task: str) -> tuple[str, int]:
@@ -96,6 +132,7 @@ class ExactStop:
             ValueError: the grid has no such attempt, or it was entered before.
         """
         self.curtailment.record(task, attempt, passed)
+        self._needed = None
         row = self._grid.row(task)
         if (row, attempt) in self._running:
             self._running.discard((row, attempt))
@@ -111,6 +148,7 @@ class ExactStop:
             ValueError: the grid has no such task.
         """
         self.curtailment.skip(task)
+        self._needed = None
         row = self._grid.row(task)
         self._waiting[row].clear()
         self._running = {running for running in self._running if running[0] != row}
@@ -128,6 +166,8 @@ class ExactStop:
         for row, gates in self.curtailment.open_task_gates.items():
             if len(picks) >= slots:
                 return
+            if self._held[row]:
+                continue
             needed = max(gate.race(self._grid).least for gate in gates)
             while self._in_flight[row] < needed and self._waiting[row] and len(picks) < slots:
                 self._start(row, picks)
@@ -140,7 +180,7 @@ class ExactStop:
             self._foresight.all_pass_chance[rows],
             self._foresight.cost_to_settle[rows],
             self._grid.missing[rows] == 0,
-            self._in_flight[rows] == 0,
+            (self._in_flight[rows] == 0) & ~self._held[rows],
         )
         for row in next_units(units, race.to_pass, race.to_fail, slots - len(picks)):
             self._start(row, picks)
@@ -153,7 +193,7 @@ class ExactStop:
         chance, cost = self._foresight.pass_chance, self._foresight.cost
         likely_pass = float((chance * self._grid.open).sum()) >= race.to_pass
         order = np.argsort(cost / chance if likely_pass else cost / (1.0 - chance), kind="stable")
-        waiting = (self._grid.open - self._in_flight)[order]
+        waiting = np.where(self._held, 0, self._grid.open - self._in_flight)[order]
         for row in order[waiting > 0]:
             while self._waiting[row] and room:
                 self._start(int(row), picks)
@@ -161,14 +201,27 @@ class ExactStop:
             if not room:
                 return
 
-    def _first_of_use(self) -> int:
-        for row in self.curtailment.open_task_gates:
-            if self._waiting[row]:
-                return row
-        rows = np.flatnonzero(open_rows(self._grid))
-        only_pass_hat_k = all(isinstance(gate, PassHatK) for gate in self.curtailment.open_suite_gates)
-        useful = rows[self._grid.failed[rows] == 0] if only_pass_hat_k else rows
-        return int(useful[0])
+    def _serve_before_held(self, picks: list[tuple[str, int]], slots: int) -> None:
+        at_once = any(isinstance(gate, PassAt1) for gate in self.curtailment.open_suite_gates)
+        for row in self._rows_of_use():
+            while self._waiting[row] and len(picks) < slots and (at_once or not self._in_flight[row]):
+                self._start(int(row), picks)
+
+    def _rows_of_use(self) -> Ints:
+        """The rows that may still change a verdict and can run, those of open task gates first."""
+        rows = np.flatnonzero(self._needed_rows() & ~self._held & (self._grid.open > self._in_flight))
+        own = np.isin(rows, list(self.curtailment.open_task_gates))
+        return np.concatenate((rows[own], rows[~own]))
+
+    def _needed_rows(self) -> Bools:
+        if self._needed is None:
+            still_open = open_rows(self._grid)
+            needed = np.zeros(still_open.size, np.bool_)
+            needed[list(self.curtailment.open_task_gates)] = True
+            for gate in self.curtailment.open_suite_gates:
+                needed |= (self._grid.failed == 0) if isinstance(gate, PassHatK) else True
+            self._needed = needed & still_open
+        return self._needed
 
 
 class ExactStopAfterFirst:
@@ -185,9 +238,10 @@ class ExactStopAfterFirst:
         Raises:
             ValueError: counts that no run can have, a cost that is not above 0, or a task that is not in the grid.
         """
+        self.curtailment = curtailment
         self._then = ExactStop(curtailment, history, costs)
         self._grid = curtailment.grid
-        self._waiting = deque(task for task in self._grid.tasks if not self._grid.is_recorded(task, 1))
+        self._waiting = {task: None for task in self._grid.tasks if not self._grid.is_recorded(task, 1)}
         self._unseen = set(self._waiting)
 
     @property
@@ -195,11 +249,25 @@ class ExactStopAfterFirst:
         """Whether every task's first attempt has ended and every gate's verdict is fixed."""
         return not self._unseen and self._then.finished
 
+    def hold(self, task: str) -> None:
+        """Name no attempt of the task until it is released, as :meth:`ExactStop.hold` has it."""
+        self._then.hold(task)
+
+    def release(self, task: str) -> None:
+        """The task can run from now on."""
+        self._then.release(task)
+
+    def needs(self, task: str) -> bool:
+        """Whether the task's first attempt has not ended, or another may still change a verdict."""
+        return task in self._unseen or self._then.needs(task)
+
     def next_attempts(self, in_flight_slots: int) -> list[tuple[str, int]]:
         """First attempts while there are any, then those worth starting."""
-        picks: list[tuple[str, int]] = []
-        while self._waiting and len(picks) < in_flight_slots:
-            picks.append(self._then.start(self._waiting.popleft()))
+        able = (task for task in self._waiting if not self._then.is_held(task))
+        first = list(islice(able, max(0, in_flight_slots)))
+        picks = [self._then.start(task) for task in first]
+        for task in first:
+            del self._waiting[task]
         return picks + self._then.next_attempts(in_flight_slots - len(picks))
 
     def record(self, task: str, attempt: int, passed: bool | None) -> None:
@@ -223,5 +291,4 @@ class ExactStopAfterFirst:
 
     def _seen(self, task: str) -> None:
         self._unseen.discard(task)
-        if task in self._waiting:
-            self._waiting.remove(task)
+        self._waiting.pop(task, None)

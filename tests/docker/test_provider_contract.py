@@ -48,6 +48,9 @@ def test_a_command_that_cannot_be_started_fails_as_in_a_shell() -> None:
             await sandbox.exec(["echo", "a\0b"])
         with pytest.raises(ValueError, match="empty"):
             await sandbox.exec([])
+        for size in (3_000_000, 20_000_000):
+            long = await sandbox.exec(["echo", "x" * size])
+            assert (long.returncode, "too long" in long.stderr) == (126, True)
         assert (await sandbox.exec(["true"])).success
 
     with_sandbox(check)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from support.traps import left_behind, spring
+from support.traps import Trap, left_behind, spring
 
 from pytest_agenteval.sandbox.compose import default_compose
 from pytest_agenteval.sandbox.images import ensure_default_image
@@ -42,18 +42,18 @@ MEETS = agent_task(solution="echo > began; read line < go; echo solved > answer.
 OUTSIDE = """
 @MEETS
 async def test_killed_while_the_agent_runs(agent, sandbox, attempt):
-    doomed = attempt.number == 1 and first_try(attempt)
+    doomed = first_try(attempt)
     await run_and(agent, sandbox, kill if doomed else go_on)
     assert await sandbox.read_file("answer.txt") == "solved\\n"
 
 @MEETS
 async def test_killed_while_the_agent_runs_in_every_try(agent, sandbox, attempt):
-    await run_and(agent, sandbox, kill if attempt.number == 1 else go_on)
+    await run_and(agent, sandbox, kill)
 
 @agent_task(solution="echo solved > answer.txt")
 async def test_removed_before_a_file_is_read(agent, sandbox, attempt):
     await agent.run("go")
-    if attempt.number == 1 and first_try(attempt):
+    if first_try(attempt):
         await remove(sandbox)
     assert await sandbox.read_file("answer.txt") == "solved\\n"
 
@@ -61,7 +61,7 @@ async def test_killed_while_a_check_runs(agent, sandbox, attempt):
     await agent.run("go")
     assert (await sandbox.exec(["mkfifo", "began", "go"])).success
     meeting = asyncio.create_task(meet(sandbox, lambda: kill(sandbox) if doomed else go_on(sandbox)))
-    doomed = attempt.number == 1 and first_try(attempt)
+    doomed = first_try(attempt)
     try:
         check = await sandbox.exec(["bash", "-c", "echo some output; echo > began; read < go; echo fine"])
     except Exception:
@@ -71,42 +71,50 @@ async def test_killed_while_a_check_runs(agent, sandbox, attempt):
 """
 
 
+def spring_in_docker(folder: Path, suite: str, *arguments: str, **files: str) -> Trap:
+    # Inspect's provider runs few commands of `docker` at once, and some here wait for one another
+    environment = {"INSPECT_DOCKER_CLI_CONCURRENCY": "32"}
+    return spring(folder, suite, *arguments, sandbox="docker", k=1, timeout=180, environment=environment, **files)
+
+
 def compose_file(**options: Any) -> str:
     """For Inspect's own provider `docker`: the default image, with changes."""
     service = yaml.safe_load(default_compose(ensure_default_image(print).name))["services"]["default"]
     return yaml.safe_dump({"services": {"default": {**service, **options}}})
 
 
-@pytest.mark.parametrize("compose", [False, True])
-def test_a_container_killed_from_outside_is_an_environment_error(tmp_path: Path, compose: bool) -> None:
-    files = {"compose_yaml": compose_file()} if compose else {}
-    trap = spring(tmp_path, HELPERS + OUTSIDE, "--agent-env-retries=1", sandbox="docker", k=2, timeout=240, **files)
+@pytest.mark.parametrize("provider", ["agenteval", "docker"])
+def test_a_container_killed_from_outside_is_an_environment_error(tmp_path: Path, provider: str) -> None:
+    files = {"compose_yaml": compose_file()} if provider == "docker" else {}
+    trap = spring_in_docker(tmp_path, HELPERS + OUTSIDE, "--agent-env-retries=1", **files)
     for task in ("killed_while_the_agent_runs", "removed_before_a_file_is_read", "killed_while_a_check_runs"):
-        assert trap.blames(f"test_{task}") == ["passed", "passed"]
-        assert [trap.attempts[f"test_{task}"][n].retries for n in (1, 2)] == [1, 0]
-    stays = trap.attempts["test_killed_while_the_agent_runs_in_every_try"]
-    assert [stays[n].blame for n in (1, 2)] == ["environment_error (sandbox)", "passed"]
-    assert stays[1].retries == 1
-    assert "killed or stopped by an order to the daemon" in stays[1].message
+        assert trap.blames(f"test_{task}") == ["passed"]
+        assert trap.attempts[f"test_{task}"][1].retries == 1
+    stays = trap.attempts["test_killed_while_the_agent_runs_in_every_try"][1]
+    assert (stays.blame, stays.retries) == ("environment_error (sandbox)", 1)
+    assert "killed or stopped by an order to the daemon" in stays.message
     assert trap.reported("test_killed_while_the_agent_runs_in_every_try") == "UNDECIDED"
     assert trap.status == 10
     assert left_behind(tmp_path) == []
 
 
-def test_a_container_ended_by_its_agent_is_the_agents_failure(tmp_path: Path) -> None:
-    suite = """
+OWN_DOING = """
 HOG = "python3 -c 'bytearray(200_000_000)'"
 
 async def run(agent, sandbox):
     await noted(sandbox)
     await agent.run("go")
     assert (await sandbox.exec(["test", "-e", "solved"])).success
+"""
 
-@agent_task(solution=["kill 1", "sleep 60"])
-async def test_kills_the_first_process(agent, sandbox):
+
+def test_a_container_ended_by_its_agent_is_the_agents_failure(tmp_path: Path) -> None:
+    suite = """
+@agent_task(solution="kill 1; sleep 60")
+async def test_ends_the_first_process(agent, sandbox):
     await run(agent, sandbox)
 
-@agent_task(solution=["echo > /tmp/hog", "sleep 60"])
+@agent_task(solution="echo > /tmp/hog; sleep 60")
 async def test_makes_the_first_process_run_out_of_memory(agent, sandbox):
     await run(agent, sandbox)
 
@@ -118,26 +126,50 @@ async def test_runs_out_of_memory_in_a_child(agent, sandbox):
 async def test_survives_a_child_out_of_memory(agent, sandbox):
     await run(agent, sandbox)
 
-@agent_task(solution=["echo 'service \\"default\\" is not running' >&2; exit 1", "true"])
+@agent_task(solution="echo 'service \\"default\\" is not running' >&2; exit 1")
 async def test_says_that_its_sandbox_is_gone(agent, sandbox):
     await run(agent, sandbox)
+"""
+    waits = """
+import os, signal, sys
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+os.mkfifo("/tmp/hog")
+open("/tmp/hog").read()
+bytearray(200_000_000)
+"""
+    limits = {"mem_limit": "64m", "memswap_limit": "64m"}
+    compose = compose_file(command=["python3", "-c", waits], init=False, **limits)
+    trap = spring_in_docker(tmp_path, OWN_DOING + suite, "--agent-env-retries=1", compose_yaml=compose)
+    assert trap.blames("test_ends_the_first_process") == ["failed (sandbox_exhausted)"]
+    assert trap.blames("test_makes_the_first_process_run_out_of_memory") == ["failed (sandbox_exhausted)"]
+    assert "ran out of its memory" in trap.attempts["test_makes_the_first_process_run_out_of_memory"][1].message
+    assert trap.blames("test_runs_out_of_memory_in_a_child") == ["failed"]
+    assert trap.blames("test_survives_a_child_out_of_memory") == ["passed"]
+    fakes = trap.attempts["test_says_that_its_sandbox_is_gone"][1]
+    assert (fakes.blame, fakes.retries) == ("failed (sandbox_exhausted)", 1)
+    assert trap.status == 1
+    assert left_behind(tmp_path) == []
 
-@agent_task(solution=["kill -9 -1", "true"])
+
+def test_an_agent_gains_nothing_by_attacking_the_default_sandbox(tmp_path: Path) -> None:
+    suite = """
+@agent_task(solution="kill 1; kill -9 1; kill -9 -1")
 async def test_kills_all_it_can(agent, sandbox):
     await run(agent, sandbox)
 
-async def test_kills_it_through_the_checks(agent, sandbox):
-    await noted(sandbox)
-    await agent.run("go")
-    await sandbox.exec(["sh", "-c", "kill 1; sleep 60"])
+@agent_task(solution="echo garbage > /proc/1/fd/1; sleep 1")
+async def test_talks_over_its_exec_server(agent, sandbox):
+    await run(agent, sandbox)
+
+@agent_task(solution="kill -STOP 1; echo stopped")
+async def test_stops_the_exec_server(agent, sandbox):
+    await run(agent, sandbox)
 """
-    waits = "mkfifo /tmp/hog && read line < /tmp/hog; exec python3 -c 'bytearray(200_000_000)'"
-    files = {
-        "compose_yaml": compose_file(
-            command=["bash", "-c", waits], init=False, mem_limit="64m", memswap_limit="64m", stop_signal="SIGKILL"
-        )
+    trap = spring_in_docker(tmp_path, OWN_DOING + suite, "--agent-env-retries=1")
+    assert {task: trap.blames(task) for task in trap.attempts} == {
+        "test_kills_all_it_can": ["failed"],
+        "test_talks_over_its_exec_server": ["failed"],
+        "test_stops_the_exec_server": ["failed"],
     }
-    trap = spring(tmp_path, suite, "--agent-env-retries=1", sandbox="docker", k=1, timeout=240, **files)
-    print({task: trap.attempts[task] for task in trap.attempts})
+    assert trap.status == 1
     assert left_behind(tmp_path) == []
-    assert 0

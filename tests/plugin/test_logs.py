@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import socket
 import subprocess
 import sys
+import threading
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 import pytest
 from inspect_ai.log import EvalLog
-from support.http_runs import AGENT, HttpRun, all_calls, run_suite
+from support.http_runs import AGENT, HttpRun, run_suite
 from support.scripted_policy import CommandPolicy, Faults, Policy
 from support.scripted_server import ScriptedServer
 
@@ -113,15 +113,17 @@ def test_inspects_own_reducer_has_our_pass_hat_k(run: HttpRun, logs: list[EvalLo
             hat_k += [math.comb(c, K) / math.comb(n, K)] if n >= K else []  # from n < k nothing can be told
         assert named["mean"].metrics["accuracy"].value == pytest.approx(sum(at_1) / len(at_1))
         assert named[f"pass_k_{K}"].metrics["accuracy"].value == pytest.approx(sum(hat_k) / len(hat_k))
-        assert (named[f"pass_k_{K}"].scored_samples, named[f"pass_k_{K}"].unscored_samples) == (len(hat_k), 3 - len(hat_k))
+        assert (named[f"pass_k_{K}"].scored_samples, named[f"pass_k_{K}"].unscored_samples) == (
+            len(hat_k),
+            3 - len(hat_k),
+        )
 
 
 def test_a_log_holds_the_conversation_the_tool_calls_and_the_tokens(logs: list[EvalLog]) -> None:
     for log in logs:
         for sample in log.samples or ():
-            score = (sample.scores or {})["passed"]
-            if score.metadata["outcome"] == "environment_error":
-                continue
+            if math.isnan((sample.scores or {})["passed"].as_float()):
+                continue  # an environment error, somewhere on the way
             assert [message.role for message in sample.messages][:3] == ["system", "user", "assistant"]
             assert [event.function for event in sample.events if event.event == "tool"] == ["bash", "submit"]
             (usage,) = sample.model_usage.values()
@@ -135,19 +137,22 @@ def _view(logs: Path) -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [INSPECT, "view", "start", "--log-dir", logs, "--port", str(port)]
+    command = [str(INSPECT), "view", "start", "--log-dir", str(logs), "--port", str(port)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as view:
+        too_long = threading.Timer(60, view.kill)
+        too_long.start()
         try:
             assert view.stdout is not None
             said = []
             for line in view.stdout:
                 said.append(line)
-                if "running on" in line:
+                if "Running on" in line:
                     break
             else:
                 raise AssertionError("".join(said))
             yield f"http://127.0.0.1:{port}/api"
         finally:
+            too_long.cancel()
             view.kill()
 
 
@@ -184,9 +189,13 @@ async def test_first(agent, sandbox):
 
 async def test_second(agent, attempt):
     await agent.run("Do task sure.")
-    while len(ENDED) < 3:
+    ENDED.append(2)
+    while len(ENDED) < 6:
         await asyncio.sleep(0.01)
     await agent.run("Do task sure.")
+    ENDED.append(3)
+    while len(ENDED) < 9:
+        await asyncio.sleep(0.01)
     if attempt.number == 1:
         os.kill(os.getpid(), signal.SIGINT)
     await asyncio.sleep(3600)
@@ -207,5 +216,4 @@ def test_what_was_finished_before_ctrl_c_is_in_the_log_and_what_was_spent_is_rep
     assert (rows["test_first"][0], rows["test_second"][0]) == ("3/3", "0/0")
     assert "test_second attempts 1-3 (not run: cancelled)" in block
     assert f"total cost ${answered * 0.002:.4f}" in block
-    assert run.status_line.startswith("exit 2:")
-    assert "3 attempts were cancelled" in run.text
+    assert run.status_line == "exit 2: interrupted"

@@ -67,17 +67,17 @@ async def test_turns_over_all_runs(agent, sandbox):
     note(task="runs", limits=[r.limit for r in results], turns=[r.turns for r in results])
     assert results[-1].limit is None
 
-@agent_task(time_limit=5, turn_limit=None)
+@agent_task(time_limit=10, turn_limit=None)
 async def test_slow_agent(agent, sandbox):
     await agent.run("Do slow work.")
     assert await done(sandbox)
 
-@agent_task(time_limit=3)
+@agent_task(time_limit=6)
 async def test_silent_provider(agent, sandbox):
     await agent.run("Do silent work.")
     assert await done(sandbox)
 
-@agent_task(time_limit=5)
+@agent_task(time_limit=7)
 async def test_storm_of_refusals(agent, sandbox):
     await agent.run("Do stormy work.")
     assert await done(sandbox)
@@ -118,11 +118,11 @@ async def test_own_turns(agent):
     await agent("Do endless work.", 10)
     assert False
 
-@agent_task(time_limit=3)
+@agent_task(time_limit=10, turn_limit=None)
 async def test_own_time(agent):
     await agent("Do endless work.", 10_000, pause=0.1)
 
-@agent_task(time_limit=3)
+@agent_task(time_limit=6)
 async def test_own_silent_provider(agent):
     await agent("Do silent work.", 1)
 """

@@ -31,7 +31,9 @@ async def test_{task}(agent, sandbox):
     )
 
 
-def _policy(p_success: float, faults: Faults, *, p_tool_fault: float = 0.3, tokens: Tokens | None = None) -> CommandPolicy:
+def _policy(
+    p_success: float, faults: Faults, *, p_tool_fault: float = 0.3, tokens: Tokens | None = None
+) -> CommandPolicy:
     return CommandPolicy(
         p_success=p_success,
         p_malformed_arguments=p_tool_fault,
@@ -200,8 +202,9 @@ def test_the_report_shows_the_sums_of_the_costs(drawn: Drawn, model: str) -> Non
 
 @pytest.mark.parametrize("model", MODELS)
 def test_calls_without_an_answer_are_reported_as_perhaps_billed(drawn: Drawn, model: str) -> None:
-    assert f"total cost ≥ ${_shown(drawn.run.block(model), 'total cost')} ({drawn.of(model).hangs} calls without an" in (
-        drawn.run.block(model)
+    assert (
+        f"total cost ≥ ${_shown(drawn.run.block(model), 'total cost')} ({drawn.of(model).hangs} calls without an"
+        in (drawn.run.block(model))
     )
     for task in TASKS:
         attempts = drawn.run.attempts(f"test_{task}", model)

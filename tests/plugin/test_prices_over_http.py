@@ -89,7 +89,9 @@ def test_gates_on_cost_and_tool_calls_pass_at_what_was_measured(tmp_path: Path) 
             k=2,
             prices=PRICES,
         )
-    assert run.gate("--agent-max-cost-per-attempt").startswith("PASS --agent-max-cost-per-attempt: an attempt cost $0.0060")
+    assert run.gate("--agent-max-cost-per-attempt").startswith(
+        "PASS --agent-max-cost-per-attempt: an attempt cost $0.0060"
+    )
     assert run.gate("--agent-max-tool-failure-rate") == (
         "PASS --agent-max-tool-failure-rate: 2 of 6 tool calls failed; at most 0.34 was allowed"
     )

@@ -21,23 +21,27 @@ _context = multiprocessing.get_context("forkserver")
 @functools.cache
 def _start_server() -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))  # the server of Python 3.11 looks nowhere else
+        # the server of Python 3.11 looks nowhere else
+        patch.setenv("PYTHONPATH", str(Path(__file__).parents[1]), prepend=os.pathsep)
         _context.set_forkserver_preload(["support.warm_imports"])
         multiprocessing.forkserver.ensure_running()
 
 
 def forked_pytest(
-    folder: Path, arguments: Sequence[str], environment: Mapping[str, str], *, timeout: float = 60.0
+    folder: Path, arguments: Sequence[str], environment: Mapping[str, str], *, stdin: str = "", timeout: float = 60.0
 ) -> pytest.RunResult:
-    """Run pytest with `arguments` in `folder`, in a process of its own.
+    """Run pytest with `arguments` in `folder`, in a process of its own that reads `stdin`.
 
     Raises:
         TimeoutError: it did not end in time; it is killed.
     """
-    out, err = folder / "stdout.txt", folder / "stderr.txt"
+    files = [folder / name for name in ("stdin.txt", "stdout.txt", "stderr.txt")]
+    for file, text in zip(files, (stdin, "", ""), strict=True):
+        file.write_text(text, "utf-8")
+    _, out, err = files
     _start_server()
     start = time.monotonic()
-    process = _context.Process(target=_run, args=(folder, list(arguments), dict(environment), out, err))
+    process = _context.Process(target=_run, args=(folder, list(arguments), dict(environment), files))
     process.start()
     process.join(timeout)
     if process.exitcode is None:
@@ -52,11 +56,12 @@ def forked_pytest(
     return pytest.RunResult(process.exitcode, lines, errors, time.monotonic() - start)
 
 
-def _run(folder: Path, arguments: list[str], environment: dict[str, str], out: Path, err: Path) -> None:
-    for number, path in ((1, out), (2, err)):
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+def _run(folder: Path, arguments: list[str], environment: dict[str, str], files: list[Path]) -> None:
+    for number, path in enumerate(files):
+        file = os.open(path, os.O_WRONLY if number else os.O_RDONLY)
         os.dup2(file, number)
         os.close(file)
+    sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
     sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
     sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
     os.environ.clear()

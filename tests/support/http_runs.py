@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from inspect_ai.log import EvalLog, list_eval_logs, read_eval_log
+
+from pytest_agenteval.records import AttemptRecord, ModelCall, TaskRecord, from_json
 from support.forked_pytest import forked_pytest
 from support.scripted_server import ScriptedServer
 
-from pytest_agenteval.records import AttemptRecord, ModelCall, Retry, TaskRecord, from_json
-
-__all__ = ["AGENT", "JUDGE", "HttpRun", "all_calls", "prepare_suite", "read_run", "run_suite"]
+__all__ = ["AGENT", "JUDGE", "HttpRun", "all_calls", "run_suite"]
 
 AGENT = "openai-api/scripted/agent-1"
 JUDGE = "openai-api/scripted/judge"
@@ -54,7 +54,7 @@ def pytest_runtest_logreport(report):
 """Retries without waits; and what the terminal does not show is written down: every record, and the end of a budget."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class HttpRun:
     """A run that is over."""
 
@@ -68,12 +68,14 @@ class HttpRun:
         """Everything on stdout."""
         return "\n".join(self.lines)
 
-    @property
+    @cached_property
     def records(self) -> dict[tuple[str, str], TaskRecord]:
         """By the test's name and the model's last part (`agent-1`)."""
         path = self.folder / "records.jsonl"
         found = [from_json(json.loads(line)) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
-        return {(record.task.split("::")[1].split("[")[0], record.cell.model.split("/")[-1]): record for record in found}
+        return {
+            (record.task.split("::")[1].split("[")[0], record.cell.model.split("/")[-1]): record for record in found
+        }
 
     def attempts(self, task: str, model: str = "agent-1") -> tuple[AttemptRecord, ...]:
         """The attempts at the test of this name."""
@@ -95,7 +97,7 @@ class HttpRun:
         path = self.folder / "exhausted.txt"
         return [float(line) for line in path.read_text().splitlines()] if path.exists() else []
 
-    @property
+    @cached_property
     def logs(self) -> list[EvalLog]:
         """All logs, read whole."""
         return [read_eval_log(info) for info in list_eval_logs(str(self.folder / "logs"))]
@@ -135,22 +137,6 @@ class HttpRun:
         return " ".join(line.strip() for line in self.lines[start:end])
 
 
-def prepare_suite(
-    folder: Path, suite: str | Mapping[str, str], prices: Mapping[str, Mapping[str, float]] | None = None
-) -> list[str]:
-    """Write the suite (one module, or several by name), its conftest and its prices; return the arguments for them."""
-    suites = {"test_suite.py": suite} if isinstance(suite, str) else suite
-    for name, text in suites.items():
-        (folder / name).write_text(text, "utf-8")
-    (folder / "conftest.py").write_text(CONFTEST, "utf-8")
-    (folder / "pytest.ini").write_text("[pytest]\n", "utf-8")
-    if prices is None:
-        return []
-    rows = [f'[models."{name}"]\n' + "".join(f"{key} = {value}\n" for key, value in row.items()) for name, row in prices.items()]
-    (folder / "prices.toml").write_text("\n".join(rows), "utf-8")
-    return ["--agent-prices=prices.toml"]
-
-
 def run_suite(
     folder: Path,
     server: ScriptedServer,
@@ -162,34 +148,33 @@ def run_suite(
     sandbox: str = "local",
     environment: Mapping[str, str] | None = None,
 ) -> HttpRun:
-    """Run a suite against the server, k attempts of each task, without waits between retries."""
-    priced = prepare_suite(folder, suite, prices)
+    """Run a suite (one module, or several by name) against the server, k attempts at each task."""
+    files = {"test_suite.py": suite} if isinstance(suite, str) else dict(suite)
+    options = ["-p", "pytest_agenteval.plugin", "-p", "no:cacheprovider", "-q", "--agent-log-dir=logs", f"--k={k}"]
+    options += [f"--agent-sandbox={sandbox}", "--agent-allow-local", *(f"--agent-model={model}" for model in models)]
+    if prices is not None:
+        files["prices.toml"] = "\n".join(_price_row(model, row) for model, row in prices.items())
+        options.append("--agent-prices=prices.toml")
+    for name, text in {**files, "conftest.py": CONFTEST, "pytest.ini": "[pytest]\n"}.items():
+        (folder / name).write_text(text, "utf-8")
+    surroundings = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "COLUMNS": "140"}
     run = forked_pytest(
         folder,
-        [*command(models, k, sandbox), *priced, *arguments],
-        {**os.environ, **server.environment, **SURROUNDINGS, **(environment or {})},
+        [*options, *arguments],
+        {**os.environ, **server.environment, **surroundings, **(environment or {})},
         timeout=120,
     )
-    return read_run(folder, int(run.ret), run.outlines, run.errlines)
-
-
-SURROUNDINGS = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "COLUMNS": "140"}
-
-
-def command(models: Iterable[str], k: int, sandbox: str = "local") -> list[str]:
-    """The options that every run has."""
-    return [
-        "-p", "pytest_agenteval.plugin", "-p", "no:cacheprovider", "-q", f"--k={k}", f"--agent-sandbox={sandbox}", "--agent-allow-local",
-        "--agent-log-dir=logs", *(f"--agent-model={model}" for model in models),
-    ]  # fmt: skip
-
-
-def read_run(folder: Path, code: int, lines: Sequence[str], errors: Sequence[str]) -> HttpRun:
-    """What a run left."""
-    return HttpRun(folder, code, lines, errors)
+    return HttpRun(folder, int(run.ret), run.outlines, run.errlines)
 
 
 def all_calls(attempts: Iterable[AttemptRecord]) -> list[ModelCall]:
     """The answered model calls of all tries of attempts."""
-    tries: list[AttemptRecord | Retry] = [one for attempt in attempts for one in (*attempt.retries, attempt)]
-    return [call for one in tries for call in one.model_calls]
+    calls: list[ModelCall] = []
+    for attempt in attempts:
+        calls += [call for retry in attempt.retries for call in retry.model_calls]
+        calls += attempt.model_calls
+    return calls
+
+
+def _price_row(model: str, row: Mapping[str, float]) -> str:
+    return "\n".join([f'[models."{model}"]', *(f"{key} = {price}" for key, price in row.items()), ""])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,10 +53,11 @@ class Module:
                 yield from self._imports(child, at_start=at_start and not inside, typing_only=typing_only)
 
     def private_accesses(self) -> Iterator[tuple[int, str, str]]:
-        """`something._name` where something is not `self` or `cls`: line, name, text."""
+        """`something._name` where something is not `self`, `cls` or the standard library: line, name, text."""
+        near = {"self", "cls", *sys.stdlib_module_names}
         for node in ast.walk(self.tree):
             if isinstance(node, ast.Attribute) and _private(node.attr):
-                if not (isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")):
+                if not (isinstance(node.value, ast.Name) and node.value.id in near):
                     yield node.lineno, node.attr, ast.unparse(node)
             elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("getattr", "setattr", "hasattr"):
                 name = node.args[1] if len(node.args) > 1 else None

@@ -30,6 +30,7 @@ def run(pytester: pytest.Pytester) -> Run:
         files: Mapping[str, str] | None = None,
         plugins: tuple[str, ...] = (),
         model: str | None = "agenteval/null",
+        stdin: str = "",
     ) -> pytest.RunResult:
         texts = {"conftest.py": conftest, "test_suite.py": source, **(files or {})}
         for name, text in texts.items():
@@ -40,6 +41,6 @@ def run(pytester: pytest.Pytester) -> Run:
         loaded = [word for plugin in ("pytest_agenteval.plugin", *plugins) for word in ("-p", plugin)]
         asked = () if model is None else (f"--agent-model={model}", "--agent-sandbox=local")
         environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "COLUMNS": "160"}
-        return forked_pytest(pytester.path, (*loaded, *asked, *arguments), environment)
+        return forked_pytest(pytester.path, (*loaded, *asked, *arguments), environment, stdin=stdin)
 
     return run

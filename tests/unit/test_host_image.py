@@ -258,5 +258,5 @@ def test_what_is_missing_and_cannot_be_downloaded_is_named(
     fake: FakeHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(NoHostImage, match=r"lacks bash .*apt-get install bash"):
+    with pytest.raises(NoHostImage, match=r"lacks bash .*apt-get install python3 git procps"):
         write_tar(tmp_path / "t.tar", fake.host)

@@ -14,7 +14,7 @@ from pytest_agenteval import option_values as values
 from pytest_agenteval.options import Settings, add_options, settings
 
 SHORT = {"--k", "--max-cost", "--min-pass-at-1", "--min-pass-k"}
-COMMAND_LINE_ONLY = {"--agent-run", "--agent-allow-local", "--agent-allow-host-access"}
+COMMAND_LINE_ONLY = {"--agent-run", "--agent-allow-local", "--agent-allow-host-access", "--agent-keep-sandbox", "--agent-plan"}
 PLUGIN = ("-p", "pytest_agenteval")
 
 
@@ -34,6 +34,7 @@ class Registered:
         self.taken = taken
         self.flags: list[str] = []
         self.keys: list[str] = []
+        self.switches: set[str] = set()
         self.help: list[str] = []
 
     def getgroup(self, name: str, description: str) -> Registered:
@@ -44,6 +45,7 @@ class Registered:
             raise argparse.ArgumentError(None, "conflicting option string")
         self.flags += flags
         self.help.append(keywords["help"])
+        self.switches |= set(flags) if keywords["action"] == "store_true" else set()
 
     def addini(self, name: str, help: str, **keywords: Any) -> None:
         self.keys.append(name)
@@ -59,15 +61,17 @@ def test_every_other_option_begins_with_agent() -> None:
     assert {flag for flag in registered().flags if not flag.startswith("--agent-")} == SHORT
 
 
-def test_each_option_has_an_ini_key_except_those_for_the_command_line_only() -> None:
+def test_each_option_with_a_value_has_an_ini_key() -> None:
     parser = registered()
-    long = {flag for flag in parser.flags if flag.startswith("--agent-")} - COMMAND_LINE_ONLY
-    keys = {"--" + key.replace("_", "-") for key in parser.keys}
-    plural = {"--agent-model": "--agent-models", "--agent-model-arg": "--agent-model-args",
-              "--agent-unsafe-fixture": "--agent-unsafe-fixtures"}  # fmt: skip
-    missing_long = {"--agent-min-pass-at-1", "--agent-min-pass-k", "--agent-max-cost", "--agent-k"}
-    assert missing_long <= long
-    assert {plural.get(flag, flag) for flag in long} == keys
+    plural = {"--agent-model": "models", "--agent-model-arg": "model_args", "--agent-unsafe-fixture": "unsafe_fixtures"}
+    long = {flag for flag in parser.flags if flag.startswith("--agent-")} - parser.switches
+    assert {"agent_" + plural.get(flag, flag.removeprefix("--agent-").replace("-", "_")) for flag in long} == set(
+        parser.keys
+    )
+
+
+def test_no_file_can_start_a_run_or_allow_access_to_the_host() -> None:
+    assert {"--agent-run", "--agent-allow-local", "--agent-allow-host-access"} <= registered().switches
 
 
 def test_the_help_of_min_pass_k_says_what_pass_hat_k_is() -> None:

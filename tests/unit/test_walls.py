@@ -15,16 +15,16 @@ ROOT = Path(__file__).parents[2] / PACKAGE
 ORDER = (
     # what is known of an attempt, and what it comes to
     "outcomes", "records", "cost", "stats", "figures", "task_summary", "summary", "gates", "exit_status",
-    # what the user asks for
-    "option_values", "options", "tasks", "fixtures", "readiness",
     # what attempts need
     "money", "sandbox", "threads", "output", "dispatch",
+    # what the user asks for
+    "option_values", "option_rules", "options", "tasks", "fixtures", "readiness",
     # collect, plan, run
     "items", "whereabouts", "resolver", "attempt", "pump", "engine",
     # report
     "reports", "session", "recorder", "running", "plugin",
     # the console script
-    "check_plugin", "check", "cli",
+    "check_plugin", "check", "sandbox_cli", "cli",
 )  # fmt: skip
 """Rooms from left to right, as data flows: a module imports only from its own room and from rooms left of it."""
 

@@ -1,0 +1,107 @@
+"""How a running eval is fed: suites as pytest reaches them, attempts as the dispatcher names them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Callable
+
+from inspect_ai import SampleSource, Task, TaskSource, enqueue_sample, enqueue_task
+from inspect_ai.dataset import Sample
+from inspect_ai.log import EvalSample
+
+__all__ = ["Attempts", "Suites"]
+
+
+class Suites(TaskSource):
+    """Gives Inspect each suite when its first attempt starts, so that no empty log is written for the others."""
+
+    def __init__(self, take: Callable[[], list[Task]]) -> None:
+        """A source of suites.
+
+        Args:
+            take: gives the suites that Inspect has not heard of yet, each once.
+        """
+        self._take, self._news, self._closed = take, asyncio.Event(), False
+
+    def initial_tasks(self) -> list[Task]:
+        """What is there when the eval starts."""
+        return self._take()
+
+    async def next_tasks(self) -> list[Task] | None:
+        """What came since; None when no more will."""
+        while not (tasks := self._take()):
+            if self._closed:
+                return None
+            self._news.clear()
+            await self._news.wait()
+        return tasks
+
+    def wake(self, context: contextvars.Context | None) -> None:
+        """A suite is new. Inspect asks for more only when nothing is running; until then it is told, in its context."""
+        if context is not None and (tasks := self._take()):
+            context.run(enqueue_task, tasks)
+        self._news.set()
+
+    def close(self) -> None:
+        """No more will come."""
+        self._closed = True
+        self._news.set()
+
+
+class Attempts(SampleSource):
+    """The attempts of one suite with one model."""
+
+    def __init__(self, suites: Suites, complete: Callable[[str, int, EvalSample | None], None]) -> None:
+        """A source of attempts.
+
+        Args:
+            suites: told when this suite's context allows it to enqueue more of them.
+            complete: told the id, the epoch and the sample (None where it was given up) of each that has ended.
+        """
+        self._suites, self._complete = suites, complete
+        self._queue: list[tuple[Sample, int]] = []
+        self._news, self._closed = asyncio.Event(), False
+        self.context: contextvars.Context | None = None
+        """Inspect's enqueue functions work only in the context of the running eval: this one."""
+
+    def feed(self, sample: Sample, epoch: int) -> None:
+        """Start an attempt."""
+        self._queue.append((sample, epoch))
+        if self.context is not None:
+            self._drain()
+        self._news.set()
+
+    def close(self) -> None:
+        """No more will come."""
+        self._closed = True
+        self._news.set()
+
+    async def next_samples(self) -> list[Sample] | None:
+        """Never any: attempts are enqueued, for only that takes their number. None when no more will come."""
+        self.context = self.context or contextvars.copy_context()
+        self._suites.wake(self.context)
+        while not self._queue:
+            if self._closed:
+                return None
+            # enqueue_sample() does not end a blocked next_samples(): it has to return by itself
+            self._news.clear()
+            await self._news.wait()
+            if not self._queue and not self._closed:
+                return []
+        self._drain()
+        return []
+
+    async def sample_complete(self, sample: EvalSample) -> None:
+        """An attempt is written."""
+        self._complete(str(sample.id), sample.epoch, sample)
+
+    async def sample_abandoned(self, sample: Sample, epoch: int) -> None:
+        """An attempt was given up."""
+        self._complete(str(sample.id), epoch, None)
+
+    def _drain(self) -> None:
+        assert self.context is not None
+        queue, self._queue = self._queue, []
+        for sample, epoch in queue:
+            self.context.run(enqueue_sample, sample, epoch=epoch)
