@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from pytest_agenteval.items import AgentItem
-from pytest_agenteval.options import SETTINGS, settings
+from pytest_agenteval.options import SETTINGS, defaults, settings
 
 __all__ = ["FILE_VARIABLE", "NULL", "ORACLE"]
 
@@ -21,22 +21,8 @@ FILE_VARIABLE = "PYTEST_AGENTEVAL_CHECK_FILE"
 """The environment variable that names the file."""
 ORACLE, NULL = "agenteval/oracle", "agenteval/null"
 
-_NOT_ASKED: dict[str, Any] = {
-    "max_cost": None,
-    "min_pass_at_1": None,
-    "min_pass_k": None,
-    "max_cost_per_attempt": None,
-    "max_tool_failure_rate": None,
-    "model_args": (),
-    "model_base_url": None,
-    "generate": (),
-    "prices": None,
-    "run": False,
-    "allow_local": False,
-    "allow_host_access": False,
-    "keep_sandbox": False,
-}
-"""What the ini file and `addopts` ask of runs of real models does not hold here."""
+_KEPT = {"sandbox", "sandbox_default", "concurrency", "env_retries", "log_dir", "unsafe_fixtures"}
+"""Settings that hold here too. Whatever else the ini file and `addopts` ask of runs of real models does not."""
 
 _WITH_FILES = ("lfplugin", "nfplugin", "stepwiseplugin")
 """pytest's plugins that remember what failed: a check must not change what `--lf` runs next."""
@@ -46,14 +32,16 @@ _WITH_FILES = ("lfplugin", "nfplugin", "stepwiseplugin")
 def pytest_configure(config: pytest.Config) -> None:
     """Settle the settings before anybody reads them."""
     option = config.option
-    for name, value in _NOT_ASKED.items():
-        setattr(option, f"agenteval_{name}", value or None)
+    plain = {key: value for key, value in defaults().items() if key not in _KEPT}
+    for key in plain:
+        setattr(option, f"agenteval_{key}", None)
     option.agenteval_models, option.agenteval_k = [ORACLE, NULL], "1"
     option.maxfail, option.continue_on_collection_errors, option.xmlpath = 0, False, None
     if hasattr(option, "numprocesses"):  # xdist's processes would each know only a part
         option.numprocesses, option.dist, option.tx = None, "no", []
     asked = settings(config)
-    config.stash[SETTINGS] = asked._replace(**_NOT_ASKED, log_dir=f"{asked.log_dir}/check")
+    ours = {"models": asked.models, "k": asked.k, "log_dir": f"{asked.log_dir}/check"}
+    config.stash[SETTINGS] = asked._replace(**plain | ours)
     config.pluginmanager.register(_Notes(Path(os.environ[FILE_VARIABLE])), "pytest_agenteval_check_notes")
 
 

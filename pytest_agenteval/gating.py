@@ -23,6 +23,8 @@ def gate_settings(asked: Settings) -> GateSettings:
         max_cost_per_attempt=asked.max_cost_per_attempt,
         max_env_error_rate=asked.max_env_error_rate,
         max_tool_failure_rate=asked.max_tool_failure_rate,
+        confidence=asked.confidence if asked.gate_mode == "confidence" else None,
+        undecided=asked.undecided,
     )
 
 

@@ -6,6 +6,7 @@ missing from the closure), `FixtureDef.func/argnames/scope`, `Metafunc.definitio
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import pytest
 
 from pytest_agenteval import fixtures
 from pytest_agenteval.options import settings
+from pytest_agenteval.records import Cell
 from pytest_agenteval.tasks import MARK, TaskOptions
 
 if TYPE_CHECKING:
@@ -182,6 +184,20 @@ class AgentItem(pytest.Function):
         models = settings(self.config).models
         value = self.plan.params.get("agent_model", models[0] if models else None)
         return value if isinstance(value, str) else None
+
+    @property
+    def cell(self) -> Cell:
+        """The cell that this item belongs to."""
+        return Cell(self.model or "none", "react" if self.plan.uses_ours("agent") else "own agent")
+
+    @property
+    def source(self) -> str | None:
+        """A digest of the test function's source, with its decorators; None where there is no source to read."""
+        try:
+            text = inspect.getsource(self.obj)
+        except (OSError, TypeError):
+            return None
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @property
     def anchors(self) -> set[pytest.Item | pytest.Collector]:

@@ -1,4 +1,4 @@
-"""Which options cannot go together, each reason in a sentence; pytest loads this module at each start."""
+"""Which options cannot go together, each reason in a sentence."""
 
 from __future__ import annotations
 

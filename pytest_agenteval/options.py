@@ -1,10 +1,8 @@
 """The command line and ini options: one table, and the checked `Settings` made from them.
 
-pytest loads this module at each start. Its classes are named tuples because those are made several times faster than
-dataclasses.
+pytest loads this module at each start. Hence its classes are named tuples, which are made several times faster than
+dataclasses, and annotations are not postponed: `NamedTuple` would compile each of them from its text.
 """
-
-from __future__ import annotations
 
 import argparse
 import re
@@ -15,9 +13,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from pytest_agenteval import option_values as values
-from pytest_agenteval.option_rules import why_not_early
 
-__all__ = ["LOOKALIKES", "SETTINGS", "Settings", "add_options", "settings", "why_not_on_host"]
+__all__ = ["LOOKALIKES", "MARK", "SETTINGS", "Settings", "add_options", "defaults", "settings", "why_not_on_host"]
 
 
 class _Option(NamedTuple):
@@ -33,14 +30,6 @@ class _Option(NamedTuple):
     """Judges the run: without a model it has nothing to judge."""
     path: bool = False
     """A path: in an ini file it is relative to that file."""
-
-
-class _Switch(NamedTuple):
-    """An option without a value, on the command line only: a file in a checkout must not be able to set it."""
-
-    flag: str
-    key: str
-    help: str
 
 
 # fmt: off
@@ -98,15 +87,16 @@ _OPTIONS = (
             "refuse this fixture in agent tasks because it changes process-wide state (repeat)", repeat=True),
 )
 _SWITCHES = (
-    _Switch("--agent-run", "run", "evaluate with the model that the ini file names"),
-    _Switch("--agent-allow-local", "allow_local",
-            "let a real model run commands on this host with --agent-sandbox=local"),
-    _Switch("--agent-allow-host-access", "allow_host_access",
-            "let compose files mount host paths, share host namespaces or run privileged"),
-    _Switch("--agent-plan", "plan", "say what the run would cost and could show, and run nothing"),
-    _Switch("--agent-keep-sandbox", "keep_sandbox",
-            "leave the sandbox of an attempt that failed, and say how to enter it"),
+    ("--agent-run", "run", "evaluate with the model that the ini file names"),
+    ("--agent-allow-local", "allow_local",
+     "let a real model run commands on this host with --agent-sandbox=local"),
+    ("--agent-allow-host-access", "allow_host_access",
+     "let compose files mount host paths, share host namespaces or run privileged"),
+    ("--agent-plan", "plan", "say what the run would cost and could show, and run nothing"),
+    ("--agent-keep-sandbox", "keep_sandbox",
+     "leave the sandbox of an attempt that failed, and say how to enter it"),
 )
+"""Options without a value: flag, key, help. They have no ini key: a file in a checkout must not be able to set them."""
 # fmt: on
 
 
@@ -146,6 +136,8 @@ class Settings(NamedTuple):
 
 
 SETTINGS = pytest.StashKey[Settings]()
+MARK = "agent_task"
+"""The name of the mark (`tasks.py`), here because pytest is told of it at each start."""
 LOOKALIKES = pytest.StashKey[list[str]]()
 """Node ids of ordinary tests with a fixture named `agent` that is not ours."""
 
@@ -167,8 +159,13 @@ def add_options(parser: pytest.Parser) -> None:
             parser.addini(_ini(option), meaning, type="linelist", default=[])
         else:
             parser.addini(_ini(option), meaning, type="string", default="")
-    for switch in _SWITCHES:
-        group.addoption(switch.flag, dest=_dest(switch.key), help=switch.help, action="store_true", default=False)
+    for flag, key, meaning in _SWITCHES:
+        group.addoption(flag, dest=_dest(key), help=meaning, action="store_true", default=False)
+
+
+def defaults() -> dict[str, Any]:
+    """What each setting is that nobody has asked for."""
+    return {option.key: option.default for option in _OPTIONS} | {key: False for _, key, _ in _SWITCHES}
 
 
 def settings(config: pytest.Config) -> Settings:
@@ -186,7 +183,7 @@ def settings(config: pytest.Config) -> Settings:
 def _read(config: pytest.Config) -> Settings:
     given = {option.flags[0]: option for option in _OPTIONS if _given(config, option)}
     asked = {option.key: _value(config, option) for option in _OPTIONS}
-    asked |= {switch.key: bool(config.getoption(_dest(switch.key))) for switch in _SWITCHES}
+    asked |= {key: bool(config.getoption(_dest(key))) for _, key, _ in _SWITCHES}
     starts = [flag for flag in ("--agent-model", "--k") if flag in given] + ["--agent-run"] * asked["run"]
     made = Settings(active=bool(starts), **asked)
     _refuse_slip_of_k(config, used=bool(given or starts or made.models))
@@ -195,6 +192,8 @@ def _read(config: pytest.Config) -> Settings:
         twice = next(model for model in made.models if made.models.count(model) > 1)
         raise pytest.UsageError(f"--agent-model names {twice} twice: name each model once, for it makes one cell")
     if made.active:
+        from pytest_agenteval.option_rules import why_not_early
+
         for model in made.models:
             if reason := why_not_on_host(made, model):
                 raise pytest.UsageError(reason)

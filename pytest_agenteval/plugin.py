@@ -9,7 +9,7 @@ import pytest
 
 from pytest_agenteval import options
 from pytest_agenteval.fixtures import NAMES, agent, agent_model, attempt, sandbox
-from pytest_agenteval.tasks import MARK
+from pytest_agenteval.options import MARK
 
 if TYPE_CHECKING:
     from pytest_agenteval.items import AgentItem

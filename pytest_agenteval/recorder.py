@@ -80,7 +80,7 @@ class Recorder:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: Any) -> tuple[str, str, Any] | None:
-        """`.` passed, `F` failed, `~` measured and not judged, `?` undecided; with c/n in verbose mode."""
+        """`.` passed, `F` failed, `~` measured, `?` undecided, `-` not needed; with c/n in verbose mode."""
         data = getattr(report, "agenteval", None)
         if data is None or hasattr(report, "wasxfail"):
             return None
@@ -88,6 +88,8 @@ class Recorder:
         passes, n = outcomes.count("passed"), sum(o in ("passed", "failed", "limit") for o in outcomes)
         if report.agenteval_undecided:
             return "undecided", "?", (f"UNDECIDED {passes}/{n}", {"yellow": True})
+        if all(attempt["cause"] == "decided" for attempt in data["attempts"]):
+            return "not needed", "-", "NOT NEEDED"
         if report.skipped:
             return None
         if report.passed and passes < len(outcomes):
@@ -104,7 +106,7 @@ class Recorder:
         from pytest_agenteval.gating import gate_settings
         from pytest_agenteval.summary import summarize
 
-        self._summary = summarize(self._records)
+        self._summary = summarize(self._records, every_first=settings(self._config).early_stop == "exact+first")
         results = judge(self._summary, gate_settings(settings(self._config)))
         self._gates = [result for result in results if result.task not in self._expected_failures]
         broken = [r.task for r in self._records for attempt in r.attempts if attempt.outcome == "broken"]
@@ -140,7 +142,7 @@ class Recorder:
             self._summary,
             self._gates,
             self._status,
-            width=terminalreporter._tw.fullwidth,
+            width=self._config.get_terminal_writer().fullwidth,
             selected=(self._selected, collected) if self._deselected else None,
             notes=notes,
         ):

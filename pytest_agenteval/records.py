@@ -36,6 +36,11 @@ class Cell:
     def __str__(self) -> str:
         return f"{self.model} · {self.scaffold}"
 
+    @property
+    def rehearsed(self) -> bool:
+        """Whether the model is one of the built-in ones, which play the tasks' declared solutions."""
+        return self.model.startswith("agenteval/")
+
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
@@ -133,6 +138,8 @@ class AttemptRecord:
     """How long it waited for a place to start its sandbox, in all tries; None where there is no such queue."""
     sandbox_kept: str | None = None
     """The shell command that enters its sandbox, where that was kept."""
+    fingerprint: str | None = None
+    """A digest of what the model said and which tools it called with what; None where it said nothing."""
 
     @property
     def cost(self) -> float | None:
@@ -159,6 +166,8 @@ class TaskRecord:
     """The pass rate the task itself asks for, or None where it declares none."""
     notes: tuple[str, ...] = field(default=())
     """What a reader should know, a sentence each (a hint at a bug in the test, "not isolated", ...)."""
+    source: str | None = None
+    """A digest of the test function's source; None where that is not known."""
 
     @property
     def n(self) -> int:

@@ -12,7 +12,7 @@ from pytest_agenteval.items import SESSION, AgentItem
 from pytest_agenteval.options import settings
 from pytest_agenteval.outcomes import Cause, Outcome
 from pytest_agenteval.pump import Engine, Finished, Pump
-from pytest_agenteval.records import AttemptRecord, Cell, TaskRecord, to_json
+from pytest_agenteval.records import AttemptRecord, TaskRecord, to_json
 from pytest_agenteval.reports.terminal import failure_lines
 from pytest_agenteval.task_summary import summarize_task
 
@@ -89,11 +89,12 @@ class AgentSession:
         )
         return TaskRecord(
             task=item.nodeid,
-            cell=Cell(item.model or "none", "react" if item.plan.uses_ours("agent") else "own agent"),
+            cell=item.cell,
             k=k,
             attempts=attempts,
             min_pass_rate=item.options.min_pass_rate,
             notes=item.notes,
+            source=item.source,
         )
 
     def unreported(self) -> list[TaskRecord]:

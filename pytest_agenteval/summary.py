@@ -11,9 +11,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from pytest_agenteval.cost import Cost
+from pytest_agenteval.estimates import Estimates, of_first_attempts, of_full_grid
 from pytest_agenteval.outcomes import Cause, Outcome
 from pytest_agenteval.records import Cell, TaskRecord
-from pytest_agenteval.stats.estimators import SuiteEstimate, pass_hat_curve, suite_pass_at_1, suite_pass_hat_k
+from pytest_agenteval.stats.estimators import SuiteEstimate
 from pytest_agenteval.stats.missing import MissingRange, pass_at_1_range, pass_hat_k_range
 from pytest_agenteval.task_summary import EnvironmentErrors, TaskSummary, ToolCallFailures, known_sum, summarize_task
 
@@ -29,12 +30,7 @@ class CellSummary:
     """The largest k among the tasks."""
     tasks: tuple[TaskSummary, ...]
     """In the order of their records."""
-    pass_at_1: SuiteEstimate
-    pass_hat_k: SuiteEstimate
-    gap: float | None
-    """pass@1 minus pass^k, both over the tasks that have a pass^k; None where no task has one."""
-    curve: tuple[SuiteEstimate, ...]
-    """pass^1 to pass^k, each over the tasks with enough attempts for it."""
+    estimates: Estimates
     pass_at_1_range: MissingRange
     """pass@1 had every unmeasured attempt failed, and had every one passed."""
     pass_hat_k_range: MissingRange
@@ -70,6 +66,33 @@ class CellSummary:
     """How long attempts waited for places to start their sandboxes, in sum; None where there is no such queue."""
 
     @property
+    def pass_at_1(self) -> SuiteEstimate:
+        """The estimate of pass@1."""
+        return self.estimates.pass_at_1
+
+    @property
+    def pass_hat_k(self) -> SuiteEstimate:
+        """The estimate of pass^k."""
+        return self.estimates.pass_hat_k
+
+    @property
+    def gap(self) -> float | None:
+        """pass@1 minus pass^k."""
+        return self.estimates.gap
+
+    @property
+    def curve(self) -> tuple[SuiteEstimate, ...]:
+        """pass^1 to pass^k."""
+        return self.estimates.curve
+
+    @property
+    def saved_cost(self) -> float | None:
+        """What the attempts that were not needed would have cost at the mean of those that count, in US dollars."""
+        if not self.decided or not self.attempts or self.own_cost.total is None:
+            return None
+        return self.own_cost.total / self.attempts * self.decided
+
+    @property
     def tool_failure_count(self) -> int:
         """All tool-call failures."""
         return sum(failures.count for failures in self.tool_failures)
@@ -86,13 +109,13 @@ class CellSummary:
 
     @property
     def cost_per_success(self) -> Cost | None:
-        """Everything the cell cost, by attempts that passed; None without any."""
-        return self.cost.per(self.passes)
+        """Everything the cell cost, by attempts that passed; None without any, and where early stopping chose them."""
+        return None if self.decided else self.cost.per(self.passes)
 
     @property
     def cost_per_reliable_task(self) -> Cost | None:
-        """Everything the cell cost, by tasks that passed all k attempts; None without any."""
-        return self.cost.per(self.reliable)
+        """The same by tasks that passed all k attempts."""
+        return None if self.decided else self.cost.per(self.reliable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,24 +153,31 @@ class RunSummary:
         return Cost.of(cell.cost for cell in self.cells)
 
 
-def summarize(records: Sequence[TaskRecord]) -> RunSummary:
-    """Everything a gate or a report needs to know about a run."""
+def summarize(records: Sequence[TaskRecord], *, every_first: bool = False) -> RunSummary:
+    """Everything a gate or a report needs to know about a run.
+
+    Args:
+        records: of all tasks.
+        every_first: whether every task was certain to get its first attempt, though the run may have stopped early.
+    """
     by_cell: dict[Cell, list[TaskSummary]] = {}
     for record in records:
         by_cell.setdefault(record.cell, []).append(summarize_task(record))
-    cells = tuple(_summarize_cell(cell, tuple(tasks)) for cell, tasks in by_cell.items())
+    cells = tuple(_summarize_cell(cell, tuple(tasks), every_first) for cell, tasks in by_cell.items())
     return RunSummary(cells, _incomplete(task for cell in cells for task in cell.tasks))
 
 
-def _summarize_cell(cell: Cell, tasks: tuple[TaskSummary, ...]) -> CellSummary:
+def _summarize_cell(cell: Cell, tasks: tuple[TaskSummary, ...], every_first: bool) -> CellSummary:
     kept = [task for task in tasks if not task.skipped]
     k = max(task.k for task in tasks)
     counts = [(task.n, task.passes) for task in kept]
     wanted = [(task.n, task.passes, task.unmeasured) for task in kept]
     # A task with a smaller k of its own says nothing about the attempts between its k and the cell's: they are open.
     wanted_of_k = [(n, c, max(u, k - n)) for n, c, u in wanted]
-    at_1, hat_k = suite_pass_at_1(counts), suite_pass_hat_k(counts, k)
-    at_1_where_hat_k = suite_pass_at_1([(n, c) for n, c in counts if n >= k])
+    if any(task.decided for task in kept):
+        estimates = of_first_attempts([task.first_passed if every_first else None for task in kept], k)
+    else:
+        estimates = of_full_grid(counts, k)
     missing = [attempt for task in kept for attempt in task.missing]
     failures: Counter[tuple[str, str]] = Counter()
     for task in kept:
@@ -156,10 +186,7 @@ def _summarize_cell(cell: Cell, tasks: tuple[TaskSummary, ...]) -> CellSummary:
         cell=cell,
         k=k,
         tasks=tasks,
-        pass_at_1=at_1,
-        pass_hat_k=hat_k,
-        gap=None if hat_k.value is None or at_1_where_hat_k.value is None else at_1_where_hat_k.value - hat_k.value,
-        curve=pass_hat_curve(counts, k),
+        estimates=estimates,
         pass_at_1_range=pass_at_1_range(wanted),
         pass_hat_k_range=pass_hat_k_range(wanted_of_k, k),
         skipped=len(tasks) - len(kept),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_agenteval.cost import Cost
@@ -90,7 +90,7 @@ class TaskSummary:
     """Attempts that count."""
     passes: int
     pass_at_1: float | None
-    """None where no attempt counts."""
+    """None where no attempt counts, and where early stopping chose those that do."""
     pass_hat_k: float | None
     """None where n < k."""
     min_pass_rate: float | None
@@ -118,6 +118,10 @@ class TaskSummary:
     notes: tuple[str, ...]
     sandbox_wait_seconds: float | None = None
     """How long its attempts waited for places to start their sandboxes, in sum; None where there is no such queue."""
+    first_passed: bool | None = None
+    """Whether attempt 1 passed; None where it does not count."""
+    identical: bool = False
+    """Whether the model did exactly the same in all attempts that count, two at least: k is then effectively 1."""
 
     @property
     def tool_failure_count(self) -> int:
@@ -152,7 +156,7 @@ def summarize_task(record: TaskRecord) -> TaskSummary:
         k=record.k,
         n=n,
         passes=passes,
-        pass_at_1=passes / n if n else None,
+        pass_at_1=passes / n if n and not any(_decided(attempt) for attempt in attempts) else None,
         pass_hat_k=pass_hat_k(n, passes, record.k),
         min_pass_rate=record.min_pass_rate,
         skipped=skipped,
@@ -169,6 +173,8 @@ def summarize_task(record: TaskRecord) -> TaskSummary:
         bug_hint=bug_hint(record),
         notes=record.notes,
         sandbox_wait_seconds=known_sum(attempt.sandbox_wait_seconds for attempt in attempts),
+        first_passed=next((a.outcome is Outcome.PASSED for a in counted if a.number == 1), None),
+        identical=_identical(record, counted),
     )
 
 
@@ -189,6 +195,12 @@ def bug_hint(record: TaskRecord) -> str | None:
     if exception is None or where is None or exception.rpartition(".")[2] in _ASSERTIONS:
         return None
     return f"looks like a bug in the test: {exception} at {where} in every attempt"
+
+
+def _identical(record: TaskRecord, counted: Sequence[AttemptRecord]) -> bool:
+    """The built-in models are meant to repeat themselves."""
+    prints = {attempt.fingerprint for attempt in counted}
+    return len(counted) > 1 and len(prints) == 1 and None not in prints and not record.cell.rehearsed
 
 
 def _decided(attempt: AttemptRecord) -> bool:

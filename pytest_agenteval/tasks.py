@@ -1,15 +1,15 @@
-"""`agent_task`: the mark that makes a test an agent task or gives its options, and those options checked.
-
-pytest loads this module at each start, hence the named tuple (see `options.py`).
-"""
+"""`agent_task`: the mark that makes a test an agent task or gives its options, and those options checked."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from pytest_agenteval.options import MARK
 
 if TYPE_CHECKING:
     from typing import Literal, Never, TypedDict, Unpack
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
 __all__ = ["MARK", "Solution", "TaskOptions", "agent_task"]
 
-MARK = "agent_task"
-
 Solution = str | Sequence[str]
 """Shell commands that solve a task, one or several, given to the agent's bash tool in this order."""
 
@@ -50,7 +48,8 @@ def agent_task(*tests: Never, **options: Unpack[_Keywords]) -> pytest.MarkDecora
     return mark(*tests, **options)
 
 
-class TaskOptions(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class TaskOptions:
     """Options of one task. Limits are for the agent and per attempt; None means no limit."""
 
     max_cost: float | None = None

@@ -199,7 +199,7 @@ class Evaluation:
             finished = trial.finished(state)
         finally:
             finished = finished or trial.finished(state)
-            state.scores = {"passed": _score(finished.record)}
+            state.scores = {"passed": _score(finished.record, trial.item.source)}
             self._end(trial, finished)
 
     def _complete(self, sample_id: str, epoch: int, sample: EvalSample | None) -> None:
@@ -245,7 +245,7 @@ def _pytest_body(evaluation: Evaluation) -> Solver:
     return solve
 
 
-def _score(record: AttemptRecord) -> Score:
+def _score(record: AttemptRecord, source: str | None) -> Score:
     value = float(record.outcome is Outcome.PASSED) if record.outcome.counts else math.nan
     return Score(
         value=value,
@@ -258,6 +258,10 @@ def _score(record: AttemptRecord) -> Score:
             "retries": len(record.retries),
             "exception": record.exception,
             "where": record.where,
+            "tool_calls": len(record.tool_calls),
+            "tool_failures": sum(call.error is not None for call in record.tool_calls),
+            "fingerprint": record.fingerprint,
+            "source": source,
         },
     )
 

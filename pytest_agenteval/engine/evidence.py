@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from inspect_ai.event import Event, ModelEvent, SandboxEvent, SpanBeginEvent, ToolEvent
+from inspect_ai.model import ContentReasoning
 
 from pytest_agenteval.engine.meter import tokens_of
 from pytest_agenteval.money.prices import PriceBook
 from pytest_agenteval.records import ModelCall, ToolCall
 
-__all__ = ["last_steps", "model_calls", "tool_calls"]
+__all__ = ["fingerprint", "last_steps", "model_calls", "tool_calls"]
 
 _LONGEST = 400
 
@@ -78,6 +80,20 @@ def _span_of(call: ToolEvent, opened: list[SpanBeginEvent]) -> SpanBeginEvent | 
         if opened[index].name == call.function and opened[index].parent_id == call.span_id:
             return opened.pop(index)
     return None
+
+
+def fingerprint(events: Iterable[Event]) -> str | None:
+    """A digest of what the agent's model said, thought and called with which arguments; None where it said nothing."""
+    said = []
+    for event in events:
+        if isinstance(event, ModelEvent) and event.role is None and not event.error and not event.output.empty:
+            message = event.output.message
+            content = [] if isinstance(message.content, str) else message.content
+            thought = [part.reasoning for part in content if isinstance(part, ContentReasoning)]
+            calls = [[call.function, call.arguments, call.parse_error] for call in message.tool_calls or ()]
+            said.append([message.text, thought, calls])
+    text = json.dumps(said, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16] if said else None
 
 
 def last_steps(events: Iterable[Event], most: int = 5) -> tuple[str, ...]:

@@ -125,7 +125,18 @@ def _wish(item: AgentItem, settings: Settings) -> _Wish:
             f"{choice.path} gives containers access to this host by {', '.join(access)}; "
             "remove it, or add --agent-allow-host-access if you mean it"
         )
-    return _Wish(choice, plan_compose(content), access)
+    plan = plan_compose(content)
+    if plan.config is None:
+        _refuse_changes(item, choice.path, plan.because)
+    return _Wish(choice, plan, access)
+
+
+def _refuse_changes(item: AgentItem, path: Path, because: str) -> None:
+    if asked := _relaxations(item):
+        raise NotReady(
+            f"{item.nodeid} asks for {' and '.join(asked)}, and {path} is run by Docker Compose (because {because}): "
+            "write it into that file"
+        )
 
 
 def _check_docker(wishes: Iterable[_Wish], ours: bool, say: Callable[[str], None]) -> None:
@@ -173,11 +184,7 @@ def _spec(item: AgentItem, wish: _Wish, ready: _Ready, ours: bool) -> SandboxSpe
     because = ready.because or f"the daemon is at {address()}"
     notes.append(f"sandbox: docker compose, because {because}")
     if isinstance(wish.choice, ConfigFile):
-        if asked:
-            raise NotReady(
-                f"{item.nodeid} asks for {' and '.join(asked)}, and {wish.choice.path} is run by Docker Compose "
-                f"(because {because}): write it into that file"
-            )
+        _refuse_changes(item, wish.choice.path, because)
         return SandboxSpec("docker", wish.choice.path, _name(item), tuple(notes))
     assert ready.config is not None and ready.image is not None
     path = _as_compose_file(item, ready.config.image or "", ready.image)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 
-from pytest_agenteval.dispatch import AsTheyCome
+from pytest_agenteval.engine.choosing import choose_dispatcher, refuse_gates_that_never_pass
 from pytest_agenteval.engine.evaluation import Evaluation
+from pytest_agenteval.engine.logbook import history
 from pytest_agenteval.engine.models import ModelNotReady, open_models, tell_prices
 from pytest_agenteval.engine.sandbox_choice import choose_sandboxes
 from pytest_agenteval.engine.sandboxes import Sandboxes, SandboxFailed
@@ -29,9 +30,10 @@ def start(settings: Settings, items: Sequence[AgentItem], say: Callable[[str], N
         say: tells the user what takes a while (building an image).
 
     Raises:
-        NotReady: a model, a price or a sandbox is missing, in one sentence.
+        NotReady: a model, a price or a sandbox is missing, or a gate could never pass, in one sentence.
     """
-    names = list(dict.fromkeys([*settings.models, *(item.model for item in items if item.model)]))
+    refuse_gates_that_never_pass(settings, items)
+    names = list(dict.fromkeys([*settings.models, *(item.model for item in items if item.model is not None)]))
     try:
         prices = open_prices(settings.prices)
         models = open_models(names, settings)
@@ -48,9 +50,11 @@ def start(settings: Settings, items: Sequence[AgentItem], say: Callable[[str], N
     metadata = {
         "pytest_agenteval": version("pytest-agenteval"),
         "k": settings.k,
+        "early_stop": settings.early_stop,
         "prices": {name: prices.source(name) for name in names},
     }
-    return Evaluation(settings, models, sandboxes, services, metadata, AsTheyCome())
+    known = history(settings.log_dir) if settings.early_stop is not None else {}
+    return Evaluation(settings, models, sandboxes, services, metadata, choose_dispatcher(settings, items, known))
 
 
 async def prepare(evaluation: Evaluation) -> None:

@@ -17,7 +17,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_after_
 
 from pytest_agenteval.attempt import Attempt, Ending, run_attempt
 from pytest_agenteval.engine.agent import Agent, own_agent_limits
-from pytest_agenteval.engine.evidence import last_steps, model_calls, tool_calls
+from pytest_agenteval.engine.evidence import fingerprint, last_steps, model_calls, tool_calls
 from pytest_agenteval.engine.faults import InspectFaults
 from pytest_agenteval.engine.meter import CallMeter, metered
 from pytest_agenteval.engine.sandboxes import OpenSandbox, Sandboxes, SandboxFailed, SandboxSpec
@@ -63,6 +63,7 @@ class _Try:
     lost_calls: int
     lost_cost: float
     place: OpenSandbox | None
+    fingerprint: str | None
 
     def as_retry(self) -> Retry:
         return Retry(
@@ -129,6 +130,7 @@ class Trial:
             lost_cost=last.lost_cost,
             image=last.place.image if last.place is not None else None,
             sandbox_wait_seconds=self._waited(),
+            fingerprint=last.fingerprint,
             sandbox_kept=last.place.kept if last.place is not None else None,
         )
         return Finished(record, ending, last.capture)
@@ -174,6 +176,7 @@ class Trial:
                     meter.lost_calls,
                     meter.lost_cost,
                     places[0] if places else None,
+                    fingerprint(events),
                 )
             )
         return self._tries[-1]

@@ -33,7 +33,8 @@ def cell_block(cell: CellSummary, width: int) -> list[Line]:
     lines += plain(_bars(_tool_parts(cell), width))
     waited = cell.sandbox_wait_seconds
     if waited is not None and waited > _WORTH_TELLING:
-        text = f"attempts waited {waited:.0f} s in sum for a place to start their sandbox"
+        each = waited / max(1, cell.environment_errors.tries)
+        text = f"attempts waited {waited:.0f} s in sum for a place to start their sandbox ({each:.1f} s each)"
         lines += plain(wrap(text, width, _INDENT, _HANGING))
     lines += [Line(text) for sentence in _left_out(cell) for text in wrap(sentence, width, _INDENT, _HANGING)]
     for task in cell.tasks:

@@ -86,9 +86,7 @@ _Entries = dict[str, _Entry]
 """What is to be at each path of the image, written without the leading slash."""
 
 
-def write_tar(
-    target: Path, host: Host | None = None, *, also: Sequence[str] = (), without: Sequence[str] = ()
-) -> str:
+def write_tar(target: Path, host: Host | None = None, *, also: Sequence[str] = (), without: Sequence[str] = ()) -> str:
     """Write the image's files to `target`; returns the packages' architecture by Debian's name (`amd64`, ...).
 
     The image has the packages `WANTED` and `also`, and all they depend on, except those `without` which it is to do.

@@ -80,7 +80,7 @@ def spring_in_docker(folder: Path, suite: str, *arguments: str, **files: str) ->
 def compose_file(**options: Any) -> str:
     """For Inspect's own provider `docker`: the default image, with changes."""
     service = yaml.safe_load(default_compose(ensure_default_image(print).name))["services"]["default"]
-    return yaml.safe_dump({"services": {"default": {**service, **options}}})
+    return yaml.safe_dump({"services": {"default": {**service, "labels": {"needs": "Compose"}, **options}}})
 
 
 @pytest.mark.parametrize("provider", ["agenteval", "docker"])

@@ -14,7 +14,6 @@ from pytest_agenteval import option_values as values
 from pytest_agenteval.options import Settings, add_options, settings
 
 SHORT = {"--k", "--max-cost", "--min-pass-at-1", "--min-pass-k"}
-COMMAND_LINE_ONLY = {"--agent-run", "--agent-allow-local", "--agent-allow-host-access", "--agent-keep-sandbox", "--agent-plan"}
 PLUGIN = ("-p", "pytest_agenteval")
 
 

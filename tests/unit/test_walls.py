@@ -14,9 +14,10 @@ ROOT = Path(__file__).parents[2] / PACKAGE
 
 ORDER = (
     # what is known of an attempt, and what it comes to
-    "outcomes", "records", "cost", "stats", "figures", "task_summary", "summary", "gates", "exit_status",
+    "outcomes", "records", "cost", "stats", "figures", "earlier", "estimates", "task_summary", "summary", "gates",
+    "exit_status",
     # what attempts need
-    "money", "sandbox", "threads", "output", "dispatch",
+    "money", "sandbox", "threads", "output", "gating", "dispatch",
     # what the user asks for
     "option_values", "option_rules", "options", "tasks", "fixtures", "readiness",
     # collect, plan, run
@@ -29,8 +30,8 @@ ORDER = (
 """Rooms from left to right, as data flows: a module imports only from its own room and from rooms left of it."""
 
 PURE = (
-    "outcomes", "records", "cost", "stats", "figures", "task_summary", "summary", "gates", "exit_status",
-    "money.rates", "money.estimate", "money.price_file", "money.budget",
+    "outcomes", "records", "cost", "stats", "figures", "earlier", "estimates", "task_summary", "summary", "gates",
+    "exit_status", "money.rates", "money.estimate", "money.price_file", "money.budget",
 )  # fmt: skip
 IMPURE_STANDARD_LIBRARY = {"asyncio", "multiprocessing", "socket", "subprocess", "threading"}
 PURE_EXCEPT = {"records": {"pydantic"}, "money.budget": {"asyncio"}}

@@ -1,0 +1,91 @@
+"""What earlier runs showed of each task: the history that orders attempts and plans, and the baseline's figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TypeVar
+
+__all__ = ["EarlierAttempt", "EarlierRun", "EarlierTask", "by_task"]
+
+Number = TypeVar("Number", int, float)
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierAttempt:
+    """One attempt of an earlier run that counts; None stands for what its log does not say."""
+
+    model: str
+    task: str
+    passed: bool
+    cost: float | None
+    """US dollars, with all its tries."""
+    tool_calls: int | None
+    tool_failures: int | None
+    source: str | None
+    """A digest of the test function's source."""
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierTask:
+    """All attempts of one task with one model that count."""
+
+    n: int
+    c: int
+    cost: float | None
+    """The mean in US dollars; None where one is not known."""
+    tool_calls: int | None
+    tool_failures: int | None
+    source: str | None
+    """None where it is not known, or changed between the attempts."""
+
+    @property
+    def tool_failure_rate(self) -> float | None:
+        """The share of the tool calls that failed; None where that is not known or none was made."""
+        if not self.tool_calls or self.tool_failures is None:
+            return None
+        return self.tool_failures / self.tool_calls
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierRun:
+    """One run, as its logs have it."""
+
+    name: str
+    """How a report calls it, for example `the run of 2026-05-01 12:30 (11 logs)`."""
+    attempts: tuple[EarlierAttempt, ...]
+
+    @property
+    def tasks(self) -> dict[tuple[str, str], EarlierTask]:
+        """By model and task."""
+        return by_task(self.attempts)
+
+
+def by_task(attempts: Iterable[EarlierAttempt]) -> dict[tuple[str, str], EarlierTask]:
+    """Attempts added up, by model and task."""
+    groups: dict[tuple[str, str], list[EarlierAttempt]] = {}
+    for attempt in attempts:
+        groups.setdefault((attempt.model, attempt.task), []).append(attempt)
+    return {key: _task(group) for key, group in groups.items()}
+
+
+def _task(group: list[EarlierAttempt]) -> EarlierTask:
+    cost = _sum(attempt.cost for attempt in group)
+    sources = {attempt.source for attempt in group}
+    return EarlierTask(
+        n=len(group),
+        c=sum(attempt.passed for attempt in group),
+        cost=None if cost is None else cost / len(group),
+        tool_calls=_sum(attempt.tool_calls for attempt in group),
+        tool_failures=_sum(attempt.tool_failures for attempt in group),
+        source=sources.pop() if len(sources) == 1 else None,
+    )
+
+
+def _sum(numbers: Iterable[Number | None]) -> Number | None:
+    total: Number | int = 0
+    for number in numbers:
+        if number is None:
+            return None
+        total += number
+    return total

@@ -1,0 +1,61 @@
+"""Which dispatcher a run gets, and whether its gates can be passed at all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pytest_agenteval.dispatch import AsTheyCome, Dispatcher, StopWhenDecided
+from pytest_agenteval.earlier import EarlierTask
+from pytest_agenteval.gates.passable import why_never
+from pytest_agenteval.gating import cell_gates, gate_settings
+from pytest_agenteval.items import AgentItem
+from pytest_agenteval.options import Settings
+from pytest_agenteval.readiness import NotReady
+from pytest_agenteval.records import Cell
+from pytest_agenteval.stats.curtailment import Curtailment
+from pytest_agenteval.stats.exact_stop import ExactStop, ExactStopAfterFirst
+
+__all__ = ["choose_dispatcher", "refuse_gates_that_never_pass"]
+
+
+def refuse_gates_that_never_pass(settings: Settings, items: Sequence[AgentItem]) -> None:
+    """Say before anything is spent that a gate asks for more than so many attempts can show.
+
+    Raises:
+        NotReady: one does.
+    """
+    for tasks in _cells(items).values():
+        own = [(item.nodeid, item.options.min_pass_rate) for item in tasks]
+        if reason := why_never(own, settings.k, gate_settings(settings)):
+            raise NotReady(reason)
+
+
+def choose_dispatcher(
+    settings: Settings, items: Sequence[AgentItem], known: Mapping[tuple[str, str], EarlierTask]
+) -> Dispatcher:
+    """The dispatcher for these tasks.
+
+    Args:
+        settings: of the run.
+        items: all tasks that pytest may come to.
+        known: what earlier runs showed, by model and task; it orders attempts, and changes no verdict.
+    """
+    if settings.early_stop is None:
+        return AsTheyCome()
+    policy = ExactStop if settings.early_stop == "exact" else ExactStopAfterFirst
+    policies = []
+    for cell, tasks in _cells(items).items():
+        own = {item.nodeid: item.options.min_pass_rate for item in tasks}
+        earlier = {task: known[cell.model, task] for task in own if (cell.model, task) in known}
+        counts = {task: (seen.n, seen.c) for task, seen in earlier.items()}
+        costs = {task: seen.cost for task, seen in earlier.items() if seen.cost}
+        curtailment = Curtailment(list(own), settings.k, cell_gates(own.items(), gate_settings(settings)))
+        policies.append(policy(curtailment, counts, costs))
+    return StopWhenDecided(policies)
+
+
+def _cells(items: Sequence[AgentItem]) -> dict[Cell, list[AgentItem]]:
+    cells: dict[Cell, list[AgentItem]] = {}
+    for item in items:
+        cells.setdefault(item.cell, []).append(item)
+    return cells

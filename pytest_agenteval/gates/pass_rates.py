@@ -1,0 +1,162 @@
+"""Gates on pass rates, about the grid of attempts or about the truth behind it.
+
+About the grid a complete one is PASS or FAIL, and with missing attempts UNDECIDED where their worst and best case
+differ. About the truth ("this suite, re-run") there is a third answer for a complete grid, too: its attempts may leave
+both sides of the threshold possible. Only that one, the statistical indecision, can be told to count as something else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pytest_agenteval.figures import percent, plural, rate_beside, written
+from pytest_agenteval.gates.result import GateResult, nothing_to_judge
+from pytest_agenteval.gates.settings import MIN_PASS_AT_1, MIN_PASS_K, MIN_PASS_RATE, GateSettings
+from pytest_agenteval.stats.estimators import Counts
+from pytest_agenteval.stats.intervals import clopper_pearson, this_suite_pass_at_1
+from pytest_agenteval.stats.missing import MissingRange, pass_at_1_range
+from pytest_agenteval.stats.posterior import suite_pass_hat_k_draws
+from pytest_agenteval.stats.verdict import Verdict
+from pytest_agenteval.summary import CellSummary
+from pytest_agenteval.task_summary import TaskSummary
+
+__all__ = ["Shown", "judge_pass_at_1", "judge_pass_hat_k", "judge_task", "show_pass_at_1", "show_pass_hat_k"]
+
+_TAKEN_AS = {"incomplete": Verdict.UNDECIDED, "fail": Verdict.FAIL, "pass": Verdict.PASS}
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What attempts show about a true rate: two one-sided bounds, each as sure as was asked for."""
+
+    low: float
+    high: float
+
+    def verdict(self, threshold: float) -> Verdict:
+        """PASS where the truth is at least the threshold, FAIL where it is below it."""
+        if self.low >= threshold:
+            return Verdict.PASS
+        return Verdict.FAIL if self.high < threshold else Verdict.UNDECIDED
+
+
+def show_pass_at_1(counts: Counts, confidence: float) -> Shown | None:
+    """What pass@1 this suite would show if it were re-run endlessly: Wilson on the pooled attempts."""
+    interval = this_suite_pass_at_1(counts, 2 * confidence - 1)
+    return None if interval is None else Shown(interval.low, interval.high)
+
+
+def show_pass_hat_k(counts: Counts, k: int, confidence: float) -> Shown | None:
+    """What pass^k this suite would show if it were re-run endlessly: the posterior of a beta-binomial hierarchy."""
+    draws = suite_pass_hat_k_draws(counts, k)
+    return None if draws is None else Shown(draws.quantile(1.0 - confidence), draws.quantile(confidence))
+
+
+def judge_pass_at_1(cell: CellSummary, asked: float, gates: GateSettings) -> GateResult:
+    """`--min-pass-at-1`."""
+    if gates.confidence is None:
+        return _of_grid(MIN_PASS_AT_1, "pass@1", cell, cell.pass_at_1_range, asked)
+    sure = gates.confidence
+    return _of_truth(MIN_PASS_AT_1, "pass@1", cell, asked, gates, lambda counts: show_pass_at_1(counts, sure))
+
+
+def judge_pass_hat_k(cell: CellSummary, asked: float, gates: GateSettings) -> GateResult:
+    """`--min-pass-k`."""
+    word, k = f"pass^{cell.k}", cell.k
+    if gates.confidence is None:
+        return _of_grid(MIN_PASS_K, word, cell, cell.pass_hat_k_range, asked)
+    sure = gates.confidence
+    return _of_truth(MIN_PASS_K, word, cell, asked, gates, lambda counts: show_pass_hat_k(counts, k, sure))
+
+
+def judge_task(task: TaskSummary, gates: GateSettings) -> GateResult | None:
+    """The verdict on a task by its `min_pass_rate`, or None where it is skipped, or measured and not judged."""
+    asked = gates.asked_of_task(task.min_pass_rate)
+    if task.skipped or asked is None:
+        return None
+    wanted = plural(task.n + task.unmeasured, "attempt")
+    threshold, value = f"at least {written(asked)}", f"{task.passes}/{task.n}"
+    if not task.n:
+        reason = f"none of {wanted} could be evaluated"
+        return GateResult(MIN_PASS_RATE, task.cell, Verdict.UNDECIDED, value, threshold, reason, task.task)
+    unmeasured = f", {task.unmeasured} {_was(task.unmeasured)} not {_measured(task)}" if task.unmeasured else ""
+    passed = f"{task.passes} of {wanted} passed{unmeasured}"
+    if gates.confidence is None:
+        verdict = pass_at_1_range([(task.n, task.passes, task.unmeasured)]).verdict(asked)
+        reason = f"{passed}; {'all were' if asked == 1 else f'a share of {written(asked)} was'} asked for"
+    else:
+        worst = _shown_by_task(task.n + task.unmeasured, task.passes, gates.confidence)
+        best = _shown_by_task(task.n + task.unmeasured, task.passes + task.unmeasured, gates.confidence)
+        verdict, how = _agreed(worst, best, asked, task.unmeasured, gates)
+        shown = _span(Shown(worst.low, best.high), asked)
+        reason = f"{passed}, which shows a pass rate of {shown} ({how}); {threshold} was asked for"
+    return GateResult(MIN_PASS_RATE, task.cell, verdict, value, threshold, reason, task.task)
+
+
+def _of_grid(name: str, word: str, cell: CellSummary, cases: MissingRange, asked: float) -> GateResult:
+    verdict = cases.verdict(asked)
+    threshold = f"at least {written(asked)}"
+    if cases.worst is None or cases.best is None:
+        return nothing_to_judge(name, cell.cell, threshold, f"no task has a {word}")
+    low, high = rate_beside(cases.worst, asked), rate_beside(cases.best, asked)
+    value = low if cases.worst == cases.best else f"{low} to {high}"
+    where = f"is {value}" if cases.worst == cases.best else f"lies between {low} and {high}"
+    missing = cases.missing
+    what = "needed" if missing == cell.decided else "measured"
+    unmeasured = f", for {plural(missing, 'attempt')} {_was(missing)} not {what}" if missing else ""
+    reason = f"{word} {where}{unmeasured}; {threshold} was asked for"
+    return GateResult(name, cell.cell, verdict, value, threshold, reason)
+
+
+def _of_truth(
+    name: str,
+    word: str,
+    cell: CellSummary,
+    asked: float,
+    gates: GateSettings,
+    show: Callable[[Counts], Shown | None],
+) -> GateResult:
+    threshold = f"at least {written(asked)}"
+    kept = [task for task in cell.tasks if not task.skipped]
+    worst = show([(task.n + task.unmeasured, task.passes) for task in kept])
+    best = show([(task.n + task.unmeasured, task.passes + task.unmeasured) for task in kept])
+    if worst is None or best is None:
+        return nothing_to_judge(name, cell.cell, threshold, f"no task has a {word}")
+    verdict, how = _agreed(worst, best, asked, cell.unmeasured, gates)
+    value = _span(Shown(worst.low, best.high), asked)
+    missing = f", for {plural(cell.unmeasured, 'attempt')} {_was(cell.unmeasured)} not measured" * bool(cell.unmeasured)
+    reason = f"{word} of this suite, re-run, lies between {value.replace(' to ', ' and ')}{missing} ({how})"
+    return GateResult(name, cell.cell, verdict, value, threshold, f"{reason}; {threshold} was asked for")
+
+
+def _agreed(worst: Shown, best: Shown, asked: float, unmeasured: int, gates: GateSettings) -> tuple[Verdict, str]:
+    """The verdict and how sure it is: missing attempts leave UNDECIDED what their worst and best case disagree about.
+
+    What counts for UNDECIDED is asked of complete data only: nothing turns green because attempts are missing.
+    """
+    assert gates.confidence is not None
+    how = f"{percent(gates.confidence)} sure on either side"
+    verdict = worst.verdict(asked)
+    if verdict is not best.verdict(asked):
+        return Verdict.UNDECIDED, how
+    taken = _TAKEN_AS[gates.undecided]
+    if verdict is Verdict.UNDECIDED and not unmeasured and taken is not verdict:
+        return taken, f"{how}: undecided, which counts as {taken} by --agent-undecided={gates.undecided}"
+    return verdict, how
+
+
+def _shown_by_task(n: int, passes: int, confidence: float) -> Shown:
+    interval = clopper_pearson(passes, n, 2 * confidence - 1)
+    return Shown(interval.low, interval.high)
+
+
+def _span(shown: Shown, asked: float) -> str:
+    return f"{rate_beside(shown.low, asked)} to {rate_beside(shown.high, asked)}"
+
+
+def _measured(task: TaskSummary) -> str:
+    return "needed" if task.unmeasured == task.decided else "measured"
+
+
+def _was(count: int) -> str:
+    return "was" if count == 1 else "were"

@@ -1,0 +1,99 @@
+"""Gates on what attempts cost, on tool-call failures and on environment errors: they judge the attempts that ran."""
+
+from __future__ import annotations
+
+from pytest_agenteval.figures import dollars_beside, plural, rate_beside, written
+from pytest_agenteval.gates.result import GateResult, nothing_to_judge
+from pytest_agenteval.gates.settings import MAX_COST, MAX_COST_PER_ATTEMPT, MAX_ENV_ERROR_RATE, MAX_TOOL_FAILURE_RATE
+from pytest_agenteval.stats.verdict import Verdict
+from pytest_agenteval.summary import CellSummary, RunSummary
+
+__all__ = ["cost_per_attempt", "environment_errors", "run_cost", "tool_failures"]
+
+
+def cost_per_attempt(cell: CellSummary, asked: float) -> GateResult:
+    """The mean over the attempts that count: FAIL on what the agent itself spent, PASS on everything that was paid.
+
+    Between the two lies what environment errors cost, and what calls of unknown price or without an answer may have
+    cost: none of it may fail a run, and none of it may be left out of a PASS.
+    """
+    spent, paid = cell.own_cost.per(cell.attempts), cell.cost.per(cell.attempts)
+    assert spent is not None
+    assert paid is not None
+    low, high = _without_noise(spent.priced), None if paid.at_most is None else _without_noise(paid.at_most)
+    threshold = f"at most ${written(asked)}"
+    value = dollars_beside(low, asked)
+    if high is None:
+        value = f"≥ {value}"
+    elif high != low:
+        value = f"{value} to {dollars_beside(high, asked)}"
+    mean = f"an attempt cost {value} on average; {threshold} was allowed"
+    if low > _without_noise(asked):
+        verdict, reason = Verdict.FAIL, mean
+    elif high is not None and high <= _without_noise(asked):
+        verdict, reason = Verdict.PASS, mean
+    else:
+        verdict, reason = Verdict.UNDECIDED, f"{mean}, and {_doubt(cell)}"
+    return GateResult(MAX_COST_PER_ATTEMPT, cell.cell, verdict, value, threshold, reason)
+
+
+def _doubt(cell: CellSummary) -> str:
+    if cell.cost.unpriced_calls:
+        calls = plural(cell.cost.unpriced_calls, "model call")
+        return f"{calls} {_has(cell.cost.unpriced_calls)} no known price: give one with --agent-prices"
+    if cell.cost.at_most is None:
+        calls = plural(cell.cost.lost_calls, "model call")
+        return f"{calls} without an answer may have been billed: --max-cost puts a bound on what they cost"
+    return "it depends on what repeated tries, attempts that do not count and calls without an answer cost"
+
+
+def tool_failures(cell: CellSummary, asked: float) -> GateResult:
+    """The share of the tool calls that failed."""
+    threshold = f"at most {written(asked)}"
+    value = cell.tool_failure_rate
+    if value is None:
+        return nothing_to_judge(MAX_TOOL_FAILURE_RATE, cell.cell, threshold, "no tool call was recorded")
+    verdict = Verdict.FAIL if value > asked else Verdict.PASS
+    reason = f"{cell.tool_failure_count} of {plural(cell.tool_calls, 'tool call')} failed; {threshold} was allowed"
+    return GateResult(MAX_TOOL_FAILURE_RATE, cell.cell, verdict, rate_beside(value, asked), threshold, reason)
+
+
+def environment_errors(cell: CellSummary, asked: float) -> GateResult:
+    """The floor under everything else: above it a cell is UNDECIDED, and never FAIL."""
+    errors = cell.environment_errors
+    value = errors.rate
+    assert value is not None
+    threshold = f"at most {written(asked)}"
+    verdict = Verdict.UNDECIDED if value > asked else Verdict.PASS
+    reason = f"{errors.count} of {plural(errors.tries, 'try')} met an environment error; {threshold} was allowed"
+    return GateResult(MAX_ENV_ERROR_RATE, cell.cell, verdict, rate_beside(value, asked), threshold, reason)
+
+
+def run_cost(run: RunSummary, asked: float) -> GateResult:
+    """The run's budget: PASS where it sufficed, else UNDECIDED, for a run that was cut short has no score."""
+    threshold = f"at most ${written(asked)}"
+    total = run.cost
+    spent = dollars_beside(total.priced, asked)
+    value = spent if total.exact else f"≥ {spent}"
+    verdict = Verdict.UNDECIDED
+    if run.budget_stopped:
+        left = plural(run.budget_stopped, "attempt")
+        reason = f"INCOMPLETE: the budget of ${written(asked)} was spent before {left} had run"
+    elif total.total is None:
+        reason = f"{plural(total.unpriced_calls, 'model call')} {_has(total.unpriced_calls)} no known price"
+    elif _without_noise(total.priced) > _without_noise(asked):
+        reason = f"the run cost {value}, more than its budget of ${written(asked)}"
+    elif run.evaluated == 0:
+        reason = "no attempt could be evaluated"
+    else:
+        verdict, reason = Verdict.PASS, f"the run cost {value} of its budget of ${written(asked)}"
+    return GateResult(MAX_COST, None, verdict, value, threshold, reason)
+
+
+def _has(count: int) -> str:
+    return "has" if count == 1 else "have"
+
+
+def _without_noise(amount: float) -> float:
+    """An amount without the noise of sums of floats: to a billionth of a dollar."""
+    return round(amount, 9)
