@@ -185,6 +185,7 @@ def _read(config: pytest.Config) -> Settings:
     asked = {option.key: _value(config, option) for option in _OPTIONS}
     asked |= {key: bool(config.getoption(_dest(key))) for _, key, _ in _SWITCHES}
     starts = [flag for flag in ("--agent-model", "--k") if flag in given] + ["--agent-run"] * asked["run"]
+    starts += ["--agent-plan"] * asked["plan"]
     made = Settings(active=bool(starts), **asked)
     _refuse_slip_of_k(config, used=bool(given or starts or made.models))
     _refuse_missing_model(made, starts, [flag for flag, option in given.items() if option.gate])

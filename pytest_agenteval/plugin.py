@@ -30,7 +30,12 @@ def pytest_configure(config: pytest.Config) -> None:
         "sandbox, network, cpus, memory, user, runtime): "
         "an agent task, run k times by pytest-agenteval, and its options",
     )
-    if options.settings(config).active:
+    asked = options.settings(config)
+    if asked.plan:
+        from pytest_agenteval.planner import Planner
+
+        config.pluginmanager.register(Planner(config), "pytest_agenteval_planner")
+    elif asked.active:
         from pytest_agenteval.running import Running
 
         config.pluginmanager.register(Running(config), "pytest_agenteval_running")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -199,7 +200,9 @@ def _as_compose_file(item: AgentItem, name: str, image: Mapping[str, Any]) -> Pa
             f"{item.nodeid} asks for a runtime, which a daemon at {address()} is not asked for: leave it out"
         )
     options: dict[str, Any] = {"user": own.get("User") or "root", "working_dir": own.get("WorkingDir") or "/"}
-    path = Path(tempfile.mkdtemp(prefix="agenteval-")) / "compose.yaml"
+    folder = tempfile.TemporaryDirectory(prefix="agenteval-")
+    atexit.register(folder.cleanup)
+    path = Path(folder.name) / "compose.yaml"
     path.write_text(default_compose(name, **(options | asked)), "utf-8")
     return path
 

@@ -9,6 +9,7 @@ from pytest_agenteval.cost import Cost
 from pytest_agenteval.outcomes import Cause, Outcome
 from pytest_agenteval.records import Cell
 from pytest_agenteval.reports.line import BAD, TITLE, UNSURE, Line, plain
+from pytest_agenteval.reports.pass_rates import curve, interval_lines, pass_parts, savings
 from pytest_agenteval.reports.text_table import columns, shorten_middle, wrap
 from pytest_agenteval.summary import CellSummary
 from pytest_agenteval.task_summary import MissingAttempt
@@ -18,23 +19,24 @@ __all__ = ["cell_block", "cell_names", "comparison", "missing_text"]
 _INDENT = "  "
 _HANGING = "    "
 _WORTH_TELLING = 1.0  # seconds
-_WHOLE_CURVE = 16
-"""Up to this k every pass^j is shown, above it only those for powers of two and k."""
 
 
 def cell_block(cell: CellSummary, width: int) -> list[Line]:
     """pass@1 beside pass^k, the curve, the costs, the failures, and every attempt that is missing or broken."""
-    lines = [Line(text, TITLE) for text in _bars(_pass_parts(cell), width)]
+    lines = [Line(text, TITLE) for text in _bars(pass_parts(cell), width)]
+    for text in interval_lines(cell):
+        lines += plain(wrap(text, width, _INDENT, _HANGING))
     if cell.k > 1 and cell.curve[0].value is not None:
-        lines += plain(wrap(_curve(cell), width, _INDENT, _HANGING))
+        lines += plain(wrap(curve(cell), width, _INDENT, _HANGING))
     if cell.k == 1 and cell.attempts:
         lines += plain(wrap("with k = 1 pass^1 is pass@1: --k=8 shows how reliable it is", width, _INDENT, _HANGING))
+    for text in savings(cell):
+        lines += plain(wrap(text, width, _INDENT, _HANGING))
     lines += plain(_bars(_cost_parts(cell), width))
     lines += plain(_bars(_tool_parts(cell), width))
     waited = cell.sandbox_wait_seconds
     if waited is not None and waited > _WORTH_TELLING:
-        each = waited / max(1, cell.environment_errors.tries)
-        text = f"attempts waited {waited:.0f} s in sum for a place to start their sandbox ({each:.1f} s each)"
+        text = f"attempts waited {waited:.0f} s in sum, side by side, for a place to start their sandbox"
         lines += plain(wrap(text, width, _INDENT, _HANGING))
     lines += [Line(text) for sentence in _left_out(cell) for text in wrap(sentence, width, _INDENT, _HANGING)]
     for task in cell.tasks:
@@ -93,26 +95,9 @@ def _why(outcome: Outcome, cause: Cause | None) -> str:
     return what if cause is None else f"{what}: {cause.value.replace('_', ' ')}"
 
 
-def _pass_parts(cell: CellSummary) -> list[str]:
-    if cell.attempts == 0:
-        return ["pass@1 not measured (no attempt counts)", f"pass^{cell.k} not measured (n < k)"]
-    at_1 = f"pass@1 {figures.rate(cell.pass_at_1.value)}"
-    if cell.pass_hat_k.value is None:
-        return [at_1, f"pass^{cell.k} not measured (n < k)"]
-    gap = f"gap {figures.rate(cell.gap)}"
-    if cell.pass_hat_k.tasks_used != cell.pass_at_1.tasks_used:
-        gap += f" (over the {figures.plural(cell.pass_hat_k.tasks_used, 'task')} with n >= {cell.k})"
-    return [at_1, f"pass^{cell.k} {figures.rate(cell.pass_hat_k.value)}", gap]
-
-
-def _curve(cell: CellSummary) -> str:
-    if cell.k <= _WHOLE_CURVE:
-        return f"pass^1 to pass^{cell.k}: " + " ".join(figures.rate(point.value) for point in cell.curve)
-    shown = sorted({2**i for i in range(cell.k.bit_length())} | {cell.k})
-    return "pass^j: " + ", ".join(f"j={j} {figures.rate(cell.curve[j - 1].value)}" for j in shown)
-
-
 def _cost_parts(cell: CellSummary) -> list[str]:
+    if cell.decided:
+        return [f"total cost {figures.cost(cell.cost)}{_doubt(cell.cost)}"]
     success, reliable = figures.cost(cell.cost_per_success), figures.cost(cell.cost_per_reliable_task)
     all_k = f"all {cell.k} attempts" if cell.k > 1 else "its attempt"
     return [
@@ -148,7 +133,8 @@ def _tool_parts(cell: CellSummary) -> list[str]:
 def _left_out(cell: CellSummary) -> list[str]:
     sentences = []
     at_1, hat_k = cell.pass_at_1_range, cell.pass_hat_k_range
-    if cell.unmeasured and cell.attempts and None not in (at_1.worst, at_1.best, hat_k.worst, hat_k.best):
+    known = None not in (at_1.worst, at_1.best, hat_k.worst, hat_k.best)
+    if cell.unmeasured > cell.decided and cell.attempts and known:
         sentences.append(
             f"worst and best case over {figures.plural(cell.unmeasured, 'attempt')} not measured: "
             f"pass@1 {figures.rate(at_1.worst)} to {figures.rate(at_1.best)}, "
@@ -159,12 +145,10 @@ def _left_out(cell: CellSummary) -> list[str]:
         ("pass@1", cell.pass_at_1.tasks_left_out, "no attempt counts"),
         (f"pass^{cell.k}", cell.pass_hat_k.tasks_left_out, "n < k"),
     ):
-        if left_out and left_out < kept:
+        if left_out and left_out < kept and not cell.decided:
             sentences.append(f"{word} leaves out {left_out} of {figures.plural(kept, 'task')} ({why})")
     if cell.skipped:
         sentences.append(f"skipped, in no estimate: {figures.plural(cell.skipped, 'task')}")
-    if cell.decided:
-        sentences.append(f"not needed, for every verdict was fixed: {figures.plural(cell.decided, 'attempt')}")
     return sentences
 
 

@@ -108,7 +108,8 @@ def _task_notes(run: RunSummary) -> list[str]:
     by_note: dict[str, list[str]] = {}
     for task in run.tasks:
         hint = [] if task.bug_hint is None or any(task.bug_hint in note for note in task.notes) else [task.bug_hint]
-        for note in [*task.notes, *hint]:
+        same = ["all its attempts are identical: k is effectively 1"] if task.identical else []
+        for note in [*task.notes, *hint, *same]:
             by_note.setdefault(note, []).append(task.task)
     notes = []
     for note, tasks in by_note.items():

@@ -283,3 +283,42 @@ print(frame.a.sum(), round(scipy.stats.norm.cdf(0), 2), numpy.linalg.det(numpy.e
     assert docker(*options, "bash", "-c", "id -un; pwd; git --version; ps -o comm= -p $$; true").split() == [
         "agent", "/home/agent", *docker(*options, "git", "--version").split(), "bash",
     ]  # fmt: skip
+
+
+def test_where_our_own_provider_cannot_reach_the_daemon_docker_compose_does_it_all(tmp_path: Path) -> None:
+    """As with a daemon behind ssh."""
+    ensure_default_image(print)
+    out_of_reach = "from pytest_agenteval.sandbox.engine_api import Endpoint\nEndpoint.current = lambda: None\n"
+    put(tmp_path, conftest_py=RECORDS + out_of_reach)
+    dockerfile = tmp_path / "sandboxes" / "box" / "Dockerfile"
+    dockerfile.parent.mkdir(parents=True)
+    dockerfile.write_text(f"FROM {DEFAULT_IMAGE}\nENV MARK=box\n", "utf-8")
+    suite = """
+async def said(sandbox, script):
+    await noted(sandbox)
+    return (await sandbox.exec(["bash", "-c", script])).stdout.split()
+
+@agent_task(network="bridge", user="root", memory="100m")
+async def test_relaxed(sandbox):
+    assert await said(sandbox, "id -un; pwd; ls /proc/sys/net/ipv4/conf") == [
+        "root", "/home/agent", "all", "default", "eth0", "lo"
+    ]
+
+async def test_default(sandbox):
+    assert await said(sandbox, "id -un; ls /proc/sys/net/ipv4/conf") == ["agent", "all", "default", "lo"]
+
+@agent_task(sandbox="box")
+async def test_dockerfile(sandbox):
+    assert await said(sandbox, "printenv MARK") == ["box"]
+"""
+    try:
+        trap = spring(tmp_path, suite, model="agenteval/null", sandbox="docker", k=1, timeout=120)
+    finally:
+        remove_images(task_image_name(dockerfile))
+    found = records(tmp_path)
+    assert {name: record["attempts"][0]["outcome"] for name, record in found.items()} == dict.fromkeys(
+        ("test_relaxed", "test_default", "test_dockerfile"), "passed"
+    )
+    assert all("sandbox: docker compose, because the daemon is at " in record["notes"][0] for record in found.values())
+    assert trap.status == 0
+    assert left_behind(tmp_path) == []

@@ -94,8 +94,9 @@ def test_a_key_beside_the_services_is_the_reason(key: str) -> None:
 
 def test_two_services_are_the_reason_and_none_too() -> None:
     assert plan_compose({"services": {"default": {"image": "i"}, "db": {"image": "d"}}}).because == "`services`"
-    for nothing in ({}, {"services": {}}, {"services": None}, {"services": {"default": None}}, {"services": []}):
-        assert plan_compose(nothing).because == "`services`"
+    nothing: list[Any] = [{}, None, {"default": None}, []]
+    for content in ({}, *({"services": services} for services in nothing)):
+        assert plan_compose(content).because == "`services`"
 
 
 def test_a_variable_in_a_build_is_the_reason() -> None:

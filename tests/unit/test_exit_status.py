@@ -76,7 +76,7 @@ def test_zero_needs_everything_to_be_well_and_one_needs_a_failure(
 
 
 @given(
-    st.lists(st.text("penc", min_size=1, max_size=4), min_size=1, max_size=4),
+    st.integers(1, 4).flatmap(lambda k: st.lists(st.text("penc", min_size=k, max_size=k), min_size=1, max_size=4)),
     st.sampled_from([GateSettings(), GateSettings(min_pass_k=1.0), GateSettings(min_pass_at_1=0.9, max_cost=1.0)]),
     st.sampled_from([0, 1, 5]),
 )

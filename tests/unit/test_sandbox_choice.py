@@ -124,7 +124,7 @@ def test_what_a_dockerfile_is_called(name: str, is_one: bool) -> None:
 )  # fmt: skip
 def test_options_of_a_container_that_cannot_be_used(name: str, value: Any) -> None:
     with pytest.raises(ValueError, match=rf"agent_task\({name}=.*\): {name} must be"):
-        TaskOptions.from_marks([agent_task(**{name: value}).mark])  # type: ignore[misc]
+        TaskOptions.from_marks([agent_task(**{name: value}).mark])
 
 
 @pytest.mark.parametrize(
@@ -133,5 +133,5 @@ def test_options_of_a_container_that_cannot_be_used(name: str, value: Any) -> No
      ("memory", 1 << 30), ("user", "1000:1000"), ("runtime", "runsc"), ("network", None), ("memory", None)],
 )  # fmt: skip
 def test_options_of_a_container_that_can(name: str, value: Any) -> None:
-    found = TaskOptions.from_marks([agent_task(**{name: value}).mark])  # type: ignore[misc]
+    found = TaskOptions.from_marks([agent_task(**{name: value}).mark])
     assert getattr(found, name) == value

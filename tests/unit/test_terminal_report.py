@@ -59,6 +59,8 @@ test_merges   0/4   0.000   0.000     0    0    $0.0300  none
 tool: tool-call failures; env: environment errors, repeated tries included. Measured, not judged:
 all, some (~) or none of the attempts passed.
   pass@1 0.500 | pass^4 0.333 | gap 0.167
+  this suite, re-run (95%): pass@1 0.254 to 0.746, pass^4 0.022 to 0.511
+  tasks like these (95%): pass@1 0.125 to 0.875, pass^4 0.061 to 0.792
   pass^1 to pass^4: 0.500 0.389 0.333 0.333
   total cost $0.260 | per success $0.0433 | per reliable task $0.260
   tool-call failures 1 of 2 calls (50.0%: bash timeout 1) | non-zero exits 1

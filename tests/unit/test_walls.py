@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2] / PACKAGE
 ORDER = (
     # what is known of an attempt, and what it comes to
     "outcomes", "records", "cost", "stats", "figures", "earlier", "estimates", "task_summary", "summary", "gates",
-    "exit_status",
+    "exit_status", "planning",
     # what attempts need
     "money", "sandbox", "threads", "output", "gating", "dispatch",
     # what the user asks for
@@ -23,7 +23,7 @@ ORDER = (
     # collect, plan, run
     "items", "whereabouts", "resolver", "attempt", "pump", "engine",
     # report
-    "reports", "session", "recorder", "running", "plugin",
+    "reports", "session", "recorder", "planner", "running", "plugin",
     # the console script
     "check_plugin", "check", "sandbox_cli", "cli",
 )  # fmt: skip
@@ -31,7 +31,7 @@ ORDER = (
 
 PURE = (
     "outcomes", "records", "cost", "stats", "figures", "earlier", "estimates", "task_summary", "summary", "gates",
-    "exit_status", "money.rates", "money.estimate", "money.price_file", "money.budget",
+    "exit_status", "planning", "money.rates", "money.estimate", "money.price_file", "money.budget",
 )  # fmt: skip
 IMPURE_STANDARD_LIBRARY = {"asyncio", "multiprocessing", "socket", "subprocess", "threading"}
 PURE_EXCEPT = {"records": {"pydantic"}, "money.budget": {"asyncio"}}

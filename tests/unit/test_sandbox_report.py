@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from support.made_records import attempt, task_of
+
+from pytest_agenteval.records import from_json, to_json
+from pytest_agenteval.reports.cell_block import cell_block
+from pytest_agenteval.reports.failures import failure_lines
+from pytest_agenteval.summary import summarize
+
+
+def waits(*seconds: float | None) -> list[str]:
+    attempts = (attempt("p", number, sandbox_wait_seconds=wait) for number, wait in enumerate(seconds, 1))
+    (cell,) = summarize([task_of(*attempts)]).cells
+    return [line.text.strip() for line in cell_block(cell, 100) if "waited" in line.text]
+
+
+def test_waits_for_a_sandbox_are_told_above_a_second() -> None:
+    assert waits(0.5, 0.5) == []
+    assert waits(2.0, 4.0, None) == ["attempts waited 6 s in sum, side by side, for a place to start their sandbox"]
+
+
+def test_what_nobody_measured_is_no_wait_of_none() -> None:
+    assert waits(None, None) == []
+    (cell,) = summarize([task_of(attempt("p"))]).cells
+    assert cell.sandbox_wait_seconds is None
+
+
+def test_each_kept_sandbox_of_like_failures_is_named() -> None:
+    kept = (attempt("f", number, sandbox_kept=f"docker exec -it box-{number} bash -l") for number in (1, 2))
+    lines = [line.text.strip() for line in failure_lines(task_of(*kept, attempt("p", 3)))]
+    assert [line for line in lines if "kept" in line] == [
+        "its sandbox of attempt 1 is kept; enter it by: docker exec -it box-1 bash -l",
+        "its sandbox of attempt 2 is kept; enter it by: docker exec -it box-2 bash -l",
+    ]
+
+
+def test_the_fields_of_the_sandbox_cross_processes_and_may_be_absent() -> None:
+    record = task_of(attempt("p", image="sha256:0", sandbox_wait_seconds=0.25, sandbox_kept="cd /x"))
+    data = to_json(record)
+    assert from_json(data) == record
+    for name in ("image", "sandbox_wait_seconds", "sandbox_kept"):
+        del data["attempts"][0][name]
+    assert from_json(data) == task_of(attempt("p"))
