@@ -19,7 +19,7 @@ class EarlierAttempt:
     task: str
     passed: bool
     cost: float | None
-    """US dollars, with all its tries."""
+    """US dollars, of its last try."""
     tool_calls: int | None
     tool_failures: int | None
     source: str | None

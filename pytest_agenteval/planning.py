@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from pytest_agenteval.gates import GateSettings, Verdict
 from pytest_agenteval.gates.pass_rates import Shown, show_pass_at_1, show_pass_hat_k
-from pytest_agenteval.gates.settings import MIN_PASS_AT_1, MIN_PASS_K, MIN_PASS_RATE
+from pytest_agenteval.gates.settings import BASELINE, MIN_PASS_AT_1, MIN_PASS_K, MIN_PASS_RATE
 from pytest_agenteval.stats.distributions import beta_quantile
 from pytest_agenteval.stats.estimators import Counts
 from pytest_agenteval.stats.exact_stop import ExactStop, ExactStopAfterFirst
@@ -38,7 +38,6 @@ __all__ = [
 
 POWER = 0.8
 """How often a regression must be found to count as one that a gate detects."""
-_BASELINE = "--agent-baseline"
 _BISECTIONS = 12
 _GATE_SIMULATIONS = 100
 _ATTEMPTS_SIMULATED = 4000
@@ -160,7 +159,7 @@ def detections(
             found.append(Detection(f"{MIN_PASS_RATE} {own:g}", None, after, None, count))
     if attempts_before is not None:
         drop = smallest_detectable_drop(rates, attempts_before, k, POWER)
-        found.append(Detection(_BASELINE, before, None if drop is None else before - drop, None, len(tasks)))
+        found.append(Detection(BASELINE, before, None if drop is None else before - drop, None, len(tasks)))
     return found
 
 

@@ -10,6 +10,8 @@ import pytest
 from pytest_agenteval.options import LOOKALIKES, settings
 
 if TYPE_CHECKING:
+    from pytest_agenteval.earlier import EarlierRun
+    from pytest_agenteval.gates.regression import Comparison
     from pytest_agenteval.records import TaskRecord
     from pytest_agenteval.session import AgentSession
 
@@ -32,6 +34,9 @@ class Recorder:
         self._deselected = 0
         self._selected = 0
         self._status: Any = None
+        self._comparisons: Sequence[Comparison] = ()
+        self.baseline: EarlierRun | None = None
+        """What `--agent-baseline` names."""
 
     def follow(self, session: AgentSession, tasks: int) -> None:
         """Show the live line of a session."""
@@ -103,11 +108,15 @@ class Recorder:
             return
         from pytest_agenteval.exit_status import exit_status
         from pytest_agenteval.gates import Verdict, judge
+        from pytest_agenteval.gates.regression import compare, judge_comparison
         from pytest_agenteval.gating import gate_settings
         from pytest_agenteval.summary import summarize
 
         self._summary = summarize(self._records, every_first=settings(self._config).early_stop == "exact+first")
         results = judge(self._summary, gate_settings(settings(self._config)))
+        if self.baseline is not None:
+            self._comparisons = compare(self._summary, self.baseline)
+            results += tuple(judge_comparison(found) for found in self._comparisons)
         self._gates = [result for result in results if result.task not in self._expected_failures]
         broken = [r.task for r in self._records for attempt in r.attempts if attempt.outcome == "broken"]
         # a failed task is counted by its verdict or its broken attempts, and else as a test (xfail(strict=True) passed)
@@ -145,6 +154,7 @@ class Recorder:
             width=self._config.get_terminal_writer().fullwidth,
             selected=(self._selected, collected) if self._deselected else None,
             notes=notes,
+            comparisons=self._comparisons,
         ):
             terminalreporter.write_line(line.text, **line.markup)
 

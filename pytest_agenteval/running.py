@@ -12,7 +12,7 @@ import pytest
 
 from pytest_agenteval.items import AgentItem
 from pytest_agenteval.options import settings
-from pytest_agenteval.output import quiet_libraries
+from pytest_agenteval.output import forgive_libraries, quiet_libraries
 from pytest_agenteval.recorder import Recorder
 
 if TYPE_CHECKING:
@@ -42,7 +42,17 @@ class Running:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self, session: pytest.Session) -> None:
-        """With xdist the controller checks what it can: a usage error in a worker would crash it."""
+        """Read the baseline. With xdist the controller checks what it can: an error in a worker would crash it."""
+        asked = settings(self._config)
+        if self._recorder is not None and asked.baseline is not None and not session.config.option.collectonly:
+            from pytest_agenteval.engine.logbook import read_baseline
+            from pytest_agenteval.readiness import NotReady
+
+            try:
+                self._recorder.baseline = read_baseline(asked.baseline)
+            except NotReady as error:
+                raise pytest.UsageError(str(error)) from None
+        self._config.add_cleanup(forgive_libraries())
         if getattr(self._config.option, "numprocesses", None):
             self._started(session, [])
 
@@ -141,7 +151,6 @@ class Running:
         if self._session is not None:
             self._session.pump.close()
             self._session = None
-            quiet_libraries()  # pytest collects garbage after this, and would report what libraries left unclosed
 
 
 def _reruns(config: pytest.Config) -> bool:

@@ -118,6 +118,8 @@ class TaskSummary:
     notes: tuple[str, ...]
     sandbox_wait_seconds: float | None = None
     """How long its attempts waited for places to start their sandboxes, in sum; None where there is no such queue."""
+    source: str | None = None
+    """A digest of the test function's source; None where that is not known."""
     first_passed: bool | None = None
     """Whether attempt 1 passed; None where it does not count."""
     identical: bool = False
@@ -173,6 +175,7 @@ def summarize_task(record: TaskRecord) -> TaskSummary:
         bug_hint=bug_hint(record),
         notes=record.notes,
         sandbox_wait_seconds=known_sum(attempt.sandbox_wait_seconds for attempt in attempts),
+        source=record.source,
         first_passed=next((a.outcome is Outcome.PASSED for a in counted if a.number == 1), None),
         identical=_identical(record, counted),
     )

@@ -27,7 +27,7 @@ from pytest_agenteval.items import AgentItem
 from pytest_agenteval.options import Settings
 from pytest_agenteval.outcomes import Cause, Outcome
 from pytest_agenteval.pump import Finished
-from pytest_agenteval.records import AttemptRecord
+from pytest_agenteval.records import AttemptRecord, add_costs
 
 __all__ = ["Evaluation"]
 
@@ -149,7 +149,7 @@ class Evaluation:
             solver=_pytest_body(self),
             model=self._models.get(model),
             epochs=Epochs(k, ["mean"] + [f"pass_k_{k}"] * (k > 1)),
-            metadata={**self._metadata, "suite": suite, "sandbox": self._providers(suite)},
+            metadata={**self._metadata, "suite": suite, "model": model, "sandbox": self._providers(suite)},
         )
 
     def _providers(self, suite: str) -> str:
@@ -255,6 +255,7 @@ def _score(record: AttemptRecord, source: str | None) -> Score:
             "outcome": record.outcome.value,
             "cause": record.cause.value if record.cause else None,
             "cost": record.cost,
+            "own_cost": add_costs(call.cost for call in record.model_calls),
             "retries": len(record.retries),
             "exception": record.exception,
             "where": record.where,

@@ -26,12 +26,12 @@ def read_baseline(place: Path) -> EarlierRun:
     """
     files = [place] if place.is_file() else sorted(place.rglob("*.eval"))
     logs = [(file, _header(file)) for file in files]
-    ours = [(file, log) for file, log in logs if "pytest_agenteval" in (log.eval.metadata or {})]
+    ours = [(file, log) for file, log in logs if "pytest_agenteval" in _metadata(log)]
     if not ours:
         raise NotReady(f"--agent-baseline={place} holds no .eval log of pytest-agenteval: give an earlier run's logs")
     newest = max((log for _, log in ours), key=lambda log: log.eval.created)
-    run = [(file, log) for file, log in ours if log.eval.run_id == newest.eval.run_id]
-    if any((log.eval.metadata or {}).get("early_stop") for _, log in run):
+    run = [(file, log) for file, log in ours if _session(log) == _session(newest)]
+    if any(_metadata(log).get("early_stop") for _, log in run):
         raise NotReady(
             f"--agent-baseline={place} is a run with --agent-early-stop, whose pass rates are biased: "
             "give a run of the whole grid"
@@ -59,7 +59,7 @@ def _readable(files: Iterable[Path]) -> Iterator[EarlierAttempt]:
             log, samples = _header(file), _read(file)
         except NotReady:
             continue
-        if "pytest_agenteval" in (log.eval.metadata or {}):
+        if "pytest_agenteval" in _metadata(log):
             yield from _attempts(log, samples)
 
 
@@ -77,6 +77,14 @@ def _read(file: Path) -> list[EvalSampleSummary]:
         raise NotReady(f"{file} cannot be read as an Inspect log: {error}") from None
 
 
+def _metadata(log: EvalLog) -> dict[str, Any]:
+    return log.eval.metadata or {}
+
+
+def _session(log: EvalLog) -> str:
+    return str(_metadata(log).get("session", log.eval.run_id))
+
+
 def _attempts(log: EvalLog, samples: Iterable[EvalSampleSummary]) -> Iterator[EarlierAttempt]:
     for sample in samples:
         score = (sample.scores or {}).get("passed")
@@ -85,10 +93,10 @@ def _attempts(log: EvalLog, samples: Iterable[EvalSampleSummary]) -> Iterator[Ea
         if outcome not in [each.value for each in Outcome if each.counts]:
             continue
         yield EarlierAttempt(
-            model=str(log.eval.model),
+            model=str(_metadata(log).get("model", log.eval.model)),
             task=str(sample.id),
             passed=outcome == Outcome.PASSED.value,
-            cost=said.get("cost"),
+            cost=said.get("own_cost", said.get("cost")),
             tool_calls=said.get("tool_calls"),
             tool_failures=said.get("tool_failures"),
             source=said.get("source"),

@@ -44,7 +44,7 @@ class Noise:
     """How often what goes wrong in `agenteval/noisy`; each in [0, 1]. Set by `--agent-model-arg=NAME=VALUE`."""
 
     seed: int = 0
-    p_success: float = 0.75
+    p_success: float = 0.9
     """An attempt does the whole solution; otherwise one of its commands goes wrong, or it gives up."""
     p_malformed: float = 0.1
     """An attempt once writes arguments that do not parse."""

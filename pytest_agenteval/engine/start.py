@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
+from uuid import uuid4
 
 from pytest_agenteval.engine.choosing import choose_dispatcher, refuse_gates_that_never_pass
 from pytest_agenteval.engine.evaluation import Evaluation
@@ -48,6 +50,7 @@ def start(settings: Settings, items: Sequence[AgentItem], say: Callable[[str], N
     budget = RunBudget(settings.max_cost)
     services = Services(Sandboxes(), budget, prices, settings.env_retries, settings.keep_sandbox)
     metadata = {
+        "session": os.environ.get("PYTEST_XDIST_TESTRUNUID") or uuid4().hex,  # xdist's workers share theirs
         "pytest_agenteval": version("pytest-agenteval"),
         "k": settings.k,
         "early_stop": settings.early_stop,

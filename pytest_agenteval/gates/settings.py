@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pytest_agenteval.figures import written
 
 __all__ = [
+    "BASELINE",
     "MAX_COST",
     "MAX_COST_PER_ATTEMPT",
     "MAX_ENV_ERROR_RATE",
@@ -17,6 +18,7 @@ __all__ = [
     "GateSettings",
 ]
 
+BASELINE = "--agent-baseline"
 MIN_PASS_AT_1 = "--min-pass-at-1"
 MIN_PASS_K = "--min-pass-k"
 MAX_COST = "--max-cost"

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from pytest_agenteval import figures
 from pytest_agenteval.exit_status import FAILED, OK, ExitStatus
 from pytest_agenteval.gates import GateResult
+from pytest_agenteval.gates.regression import Comparison
 from pytest_agenteval.reports.cell_block import cell_block, cell_names, comparison
 from pytest_agenteval.reports.failures import failure_lines
 from pytest_agenteval.reports.line import BAD, GOOD, PLAIN, TITLE, UNSURE, Line, plain
+from pytest_agenteval.reports.regression import regression_lines
 from pytest_agenteval.reports.task_table import task_table
 from pytest_agenteval.reports.text_table import wrap
 from pytest_agenteval.stats.verdict import Verdict
@@ -32,6 +34,7 @@ def report_lines(
     width: int,
     selected: tuple[int, int] | None = None,
     notes: Sequence[str] = (),
+    comparisons: Sequence[Comparison] = (),
 ) -> list[Line]:
     """The whole report.
 
@@ -42,6 +45,7 @@ def report_lines(
         width: columns of the terminal; less than 60 are taken for 60.
         selected: how many tasks of how many were selected, where a selection was made.
         notes: what a reader should know about the run as a whole, a sentence each.
+        comparisons: of the cells with a baseline, where there is one.
     """
     width = max(width, 60)
     lines: list[Line] = []
@@ -51,6 +55,8 @@ def report_lines(
     if len(run.cells) > 1:
         together = {cell.cell: _together(gates, cell) for cell in run.cells}
         lines += [*comparison(run.cells, together, width), Line("")]
+    for found in comparisons:
+        lines += [*regression_lines(found, width), Line("")]
     if selected is not None:
         lines.append(Line(f"{selected[0]} of {figures.plural(selected[1], 'task')} selected"))
     for note in [*notes, *_task_notes(run)]:

@@ -1,4 +1,4 @@
-"""Whatever pytest arms when, and however attempts end: nobody waits for ever, and verdicts are those of the full grid."""
+"""Whatever pytest arms when and however attempts end, nobody waits for ever and verdicts are the full grid's."""
 
 from __future__ import annotations
 

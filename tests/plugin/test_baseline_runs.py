@@ -1,0 +1,84 @@
+"""A run beside an earlier one, both with agenteval/noisy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support.suite_runs import Run
+
+SUITE = """
+    import pytest
+    from pytest_agenteval import agent_task
+
+    @pytest.mark.parametrize("number", range(4))
+    @agent_task(solution="echo hi > out", answer="done")
+    async def test_says(agent, sandbox, number):
+        await agent.run("say hi")
+        assert (await sandbox.exec(["cat", "out"])).stdout == "hi\\n"
+"""
+MEASURED = ("--k=6", "--min-pass-at-1=0")
+
+
+def noisy(p_success: float, seed: int) -> tuple[str, str]:
+    return f"--agent-model-arg=p_success={p_success}", f"--agent-model-arg=seed={seed}"
+
+
+def test_an_agent_that_got_worse_fails_and_the_same_one_passes(run: Run, pytester: pytest.Pytester) -> None:
+    first = run(SUITE, *MEASURED, *noisy(1, 1), "--agent-log-dir=before", model="agenteval/noisy")
+    assert first.ret == 0
+    same = run(SUITE, *MEASURED, *noisy(1, 2), "--agent-baseline=before", model="agenteval/noisy")
+    assert same.ret == 0
+    same.stdout.re_match_lines([r"PASS +--agent-baseline: pass@1 of 4 compared tasks went from 1.000 to 1.000.*"])
+    worse = run(SUITE, *MEASURED, *noisy(0, 2), "--agent-baseline=before", model="agenteval/noisy")
+    assert worse.ret == 1
+    said = " ".join(worse.stdout.str().split())  # lines are wrapped
+    for part in (
+        "agenteval/noisy · react beside the run of ",
+        "regressed: test_suite.py::test_says[0] 6/6 -> 0/6 (p = 0.0043), cost per attempt $0 -> $0, tool-call failures",
+        "FAIL --agent-baseline: pass@1 of 4 compared tasks went from 1.000 to 0.000",
+        "test_suite.py::test_says[2] 6/6 to 0/6 and 1 more",
+        "exit 1: FAILED: --agent-baseline",
+    ):
+        assert part in said
+
+
+def test_a_changed_test_is_listed_and_a_single_log_will_do(run: Run, pytester: pytest.Pytester) -> None:
+    run(SUITE, *MEASURED, *noisy(1, 1), "--agent-log-dir=before", model="agenteval/noisy")
+    [log] = Path(pytester.path, "before").glob("*.eval")
+    changed = SUITE.replace('"hi\\n"', '"hello\\n"').replace("range(4)", "range(1, 5)")
+    result = run(changed, *MEASURED, *noisy(1, 1), f"--agent-baseline={log}", model="agenteval/noisy")
+    assert result.ret == 10
+    result.stdout.fnmatch_lines(
+        [
+            "*the test changed, not compared: *test_says?1?*",
+            "*not in the baseline: *test_says?4?",
+            "*only in the baseline: *0?",
+        ]
+    )
+    result.stdout.re_match_lines([r"UNDECIDED +--agent-baseline: nothing to judge: no task can be compared.*"])
+
+
+def test_of_several_runs_in_a_directory_the_newest_counts(run: Run) -> None:
+    logs = "--agent-log-dir=before"
+    run(SUITE, *MEASURED, *noisy(0, 1), logs, model="agenteval/noisy")
+    run(SUITE, *MEASURED, *noisy(1, 1), logs, model="agenteval/noisy")
+    result = run(SUITE, *MEASURED, *noisy(0, 1), "--agent-baseline=before", model="agenteval/noisy")
+    assert result.ret == 1
+
+
+def test_what_is_no_baseline_is_refused_before_anything_runs(run: Run, pytester: pytest.Pytester) -> None:
+    Path(pytester.path, "empty").mkdir()
+    Path(pytester.path, "bad.eval").write_text("no log", "utf-8")
+    early = ("--k=2", "--min-pass-at-1=0", "--agent-early-stop=exact", "--agent-log-dir=early")
+    run(SUITE, *early, model="agenteval/oracle")
+    for place, why in (
+        ("nowhere", "*does not exist*"),
+        ("empty", "*holds no .eval log of pytest-agenteval*"),
+        ("bad.eval", "*bad.eval cannot be read as an Inspect log*"),
+        ("early", "*whose pass rates are biased*"),
+    ):
+        result = run(SUITE, *MEASURED, f"--agent-baseline={place}", model="agenteval/oracle")
+        assert result.ret == 4
+        result.stderr.fnmatch_lines([why])
+        assert "passed" not in result.stdout.str()

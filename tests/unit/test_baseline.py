@@ -1,0 +1,123 @@
+"""A run beside a baseline. The p-values by hand: Fisher's exact test, one-sided, of 8/8 before and c/8 after."""
+
+from __future__ import annotations
+
+from math import comb
+
+import pytest
+from support.made_records import CELL, OTHER, attempt, task, task_of, tool_call
+
+from pytest_agenteval.earlier import EarlierAttempt, EarlierRun
+from pytest_agenteval.exit_status import exit_status
+from pytest_agenteval.gates import GateResult, Verdict
+from pytest_agenteval.gates.regression import Comparison, compare, judge_comparison
+from pytest_agenteval.records import TaskRecord
+from pytest_agenteval.reports.regression import regression_lines
+from pytest_agenteval.summary import summarize
+
+
+def earlier(model: str = CELL.model, cost: float | None = 0.01, source: str | None = None, **tasks: str) -> EarlierRun:
+    attempts = [
+        EarlierAttempt(model, name, letter == "p", cost, 10, 1, source) for name in tasks for letter in tasks[name]
+    ]
+    return EarlierRun("the run of yesterday", tuple(attempts))
+
+
+def now(**tasks: str) -> list[TaskRecord]:
+    return [task(letters, name=name) for name, letters in tasks.items()]
+
+
+def compared(baseline: EarlierRun, records: list[TaskRecord]) -> tuple[Comparison, GateResult]:
+    [found] = compare(summarize(records), baseline)
+    return found, judge_comparison(found)
+
+
+def text(found: Comparison) -> str:
+    return "\n".join(line.text for line in regression_lines(found, 200))
+
+
+def test_a_task_that_breaks_is_named_and_fails_the_run() -> None:
+    """8/8 to 1/8: the chance of so few is (C(8,1) + C(8,0)) C(8,..) / C(16,9), and both tasks were looked at."""
+    found, result = compared(earlier(a="p" * 8, b="p" * 8), now(a="p" * 8, b="p" + "f" * 7))
+    assert result.verdict is Verdict.FAIL
+    [regressed] = found.regressed
+    assert (regressed.task, regressed.before, regressed.after) == ("b", (8, 8), (8, 1))
+    assert regressed.p == pytest.approx(2 * comb(8, 8) * comb(8, 1) / comb(16, 9))
+    assert "regressed: b 8/8 to 1/8" in result.reason
+    assert exit_status(0, gates=[result]).code == 1
+
+
+def test_no_change_passes() -> None:
+    found, result = compared(earlier(a="ppppppff", b="ppff"), now(a="pppppfff", b="pppf"))
+    assert (result.verdict, found.regressed, found.fell_most) == (Verdict.PASS, (), ())
+    assert result.reason.endswith("that is no regression")
+    assert "2 tasks compared, none regressed by itself" in text(found)
+
+
+def test_cost_and_tool_failures_stand_beside_a_regression() -> None:
+    records = [
+        task_of(*(attempt("f", n, 0.05, tool_calls=(tool_call("timeout"), tool_call())) for n in range(1, 9)), name="a")
+    ]
+    found, _ = compared(earlier(a="p" * 8), records)
+    assert "regressed: a 8/8 -> 0/8 (p = 7.8e-05), cost per attempt $0.0100 -> $0.0500" in text(found)
+    assert "tool-call failures 10.0% -> 50.0%" in text(found)
+    unknown, _ = compared(earlier(a="p" * 8, cost=None), records)
+    assert "cost per attempt unknown -> $0.0500" in text(unknown)
+
+
+def test_a_fall_of_many_that_no_task_shows_by_itself_lists_those_that_fell() -> None:
+    names = [f"t{i}" for i in range(12)]
+    found, result = compared(earlier(**dict.fromkeys(names, "pppp")), now(**dict.fromkeys(names, "ppff")))
+    assert result.verdict is Verdict.FAIL
+    assert found.regressed == ()
+    assert len(found.fell_most) == 5
+    assert "fell, though not beyond chance by itself: t0 4/4 -> 2/4" in text(found)
+
+
+def test_added_removed_changed_and_silent_tasks_are_listed_and_not_compared() -> None:
+    records = [
+        *now(same="ff", added="ff", silent="ee"),
+        task("ff", name="changed", source="new"),
+        task("ss", name="skipped"),
+    ]
+    attempts = earlier(same="ff", silent="pp", removed="pp", skipped="pp").attempts
+    attempts += earlier(source="old", changed="pp").attempts
+    found, _ = compared(EarlierRun("it", attempts), records)
+    assert [change.task for change in found.test.tasks] == ["same"]
+    assert (found.changed, found.added, found.removed, found.silent) == (
+        ("changed",), ("added",), ("removed",), ("silent",)
+    )  # fmt: skip
+    for line in ("changed, not compared: changed", "not in the baseline: added", "only in the baseline: removed"):
+        assert line in text(found)
+
+
+def test_an_unknown_source_is_compared() -> None:
+    found, _ = compared(earlier(source="old", a="pp"), now(a="pp"))
+    assert found.changed == ()
+
+
+def test_nothing_to_compare_is_undecided() -> None:
+    _, result = compared(earlier(a="pp"), now(b="pp"))
+    assert (result.verdict, result.reason) == (
+        Verdict.UNDECIDED, "nothing to judge: no task can be compared with the run of yesterday"
+    )  # fmt: skip
+
+
+def test_missing_attempts_turn_no_regression_into_none() -> None:
+    _, result = compared(earlier(a="p" * 8), now(a="p" * 2 + "e" * 6))
+    assert result.verdict is Verdict.UNDECIDED
+    assert "depends on attempts that were not measured" in result.reason
+    _, result = compared(earlier(a="p" * 8), now(a="f" * 7 + "e"))
+    assert result.verdict is Verdict.FAIL
+
+
+def test_each_cell_is_held_against_its_own_model_and_else_against_the_only_one() -> None:
+    both = [task("ffffffff", name="a"), task("pppppppp", name="a", cell=OTHER)]
+    runs = earlier(a="f" * 8).attempts + earlier(model=OTHER.model, a="p" * 8).attempts
+    found = compare(summarize(both), EarlierRun("both", runs))
+    assert [judge_comparison(each).verdict for each in found] == [Verdict.PASS, Verdict.PASS]
+    assert [each.other_model for each in found] == [None, None]
+    [one] = compare(summarize([task("ffffffff", name="a")]), earlier(model="openai/gpt-old", a="p" * 8))
+    assert one.other_model == "openai/gpt-old"
+    assert judge_comparison(one).verdict is Verdict.FAIL
+    assert "of openai/gpt-old" in text(one)
