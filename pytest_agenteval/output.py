@@ -99,8 +99,8 @@ def quiet_libraries(category: type[Warning] = Warning) -> None:
 def forgive_libraries() -> Callable[[], None]:
     """Keep what libraries leave unclosed from pytest, whenever the garbage collector finds it; returns the undoing.
 
-    Filters alone do not hold: pytest restores them after each hook, and with `-W error` a warning in a finalizer is held
-    against the test, or the session, that happens to run then.
+    Filters alone do not hold: pytest restores them after each hook, and with `-W error` a warning in a finalizer is
+    held against the test, or the session, that happens to run then.
     """
     previous = sys.unraisablehook
 

@@ -64,3 +64,20 @@ def test_early_stopping_pays_for_less_and_says_how_much(kind: str, tmp_path: Pat
     )
     first = re.search(r"pass@1 ([\d.]+) \(from 4 first attempts\)", run.text)
     assert (first is not None and first[1] == "0.250") if kind == "exact+first" else "pass@1 not measured" in run.text
+
+
+def test_a_spent_budget_leaves_an_early_stopped_run_incomplete(tmp_path: Path) -> None:
+    """Money for some five attempts; the gate needs eight passes, so nothing decides it."""
+    policies = {name: policy(1.0) for name in ("alpha", "beta", "gamma", "delta")}
+    with ScriptedServer(policies, seed=3) as server:
+        run = run_suite(
+            tmp_path, server, suite(*policies), "--min-pass-k=0.5", "--agent-early-stop=exact", "--max-cost=0.03",
+            "--agent-generate=max_tokens=100", "--agent-concurrency=2", k=4, prices=PRICES,
+        )  # fmt: skip
+    assert run.code == 10
+    assert run.gate("--min-pass-k").startswith("UNDECIDED")
+    assert run.gate("--max-cost").startswith("UNDECIDED")
+    assert "INCOMPLETE" in run.status_line
+    causes = [cause for task in policies for cause in run.ended(f"test_{task}")]
+    assert 0 < causes.count("passed") < 8
+    assert causes.count("not_run/budget") > 0
