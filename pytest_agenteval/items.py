@@ -10,7 +10,7 @@ import hashlib
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import pytest
 
@@ -19,14 +19,12 @@ from pytest_agenteval.options import settings
 from pytest_agenteval.records import Cell
 from pytest_agenteval.tasks import MARK, TaskOptions
 
-if TYPE_CHECKING:
-    from pytest_agenteval.session import AgentSession
-
 __all__ = [
     "PROCESS_WIDE",
     "AgentItem",
     "Definition",
     "FixturePlan",
+    "TaskRunner",
     "is_agent_task",
     "lookalike",
     "needs_model",
@@ -44,7 +42,7 @@ _COLLECTORS: Mapping[str, type[pytest.Collector]] = {
     "module": pytest.Module,
     "package": pytest.Package,
 }
-SESSION: pytest.StashKey[AgentSession] = pytest.StashKey()
+SESSION: pytest.StashKey[TaskRunner] = pytest.StashKey()
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +147,13 @@ def needs_model(metafunc: pytest.Metafunc) -> bool:
 
 def _parametrized(argnames: str | Sequence[str] = (), *_: Any, **__: Any) -> Sequence[str]:
     return [name.strip() for name in argnames.split(",")] if isinstance(argnames, str) else argnames
+
+
+class TaskRunner(Protocol):
+    """Runs the attempts of a task: the session, for the item knows no more of it than this."""
+
+    def finish(self, item: AgentItem) -> None:
+        """Wait for the task's attempts and end as its verdict says, by raising or not."""
 
 
 class AgentItem(pytest.Function):
