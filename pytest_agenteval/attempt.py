@@ -293,6 +293,9 @@ def _classified(
     if teardown_error is not None:
         return ending(Outcome.BROKEN, Cause.TEARDOWN, teardown_error)
     if error is None:
+        if item.plan.uses_ours("agent") and not attempt.agent_started:
+            # it would be a pass of an agent that nobody asked, and green
+            return Ending(Outcome.BROKEN, message="the agent never ran: is an `await` missing before agent.run(...)?")
         return Ending(Outcome.PASSED)
     if isinstance(error, pytest.skip.Exception):
         return ending(Outcome.BROKEN, None, error)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
@@ -42,6 +44,7 @@ _COLLECTORS: Mapping[str, type[pytest.Collector]] = {
     "module": pytest.Module,
     "package": pytest.Package,
 }
+_PACKAGE = f"{Path(__file__).parent}{os.sep}"
 SESSION: pytest.StashKey[TaskRunner] = pytest.StashKey()
 
 
@@ -217,6 +220,12 @@ class AgentItem(pytest.Function):
                 found.add(self)
         return found
 
+    def _traceback_filter(self, excinfo: pytest.ExceptionInfo[BaseException]) -> Any:
+        """The frames of the suite: what runs attempts and sandboxes says nothing about why one failed."""
+        found = super()._traceback_filter(excinfo)
+        kept = found.filter(lambda entry: not _is_machinery(str(entry.path)))
+        return kept or type(found)(found[-1:])
+
     def setup(self) -> None:
         """Set up the shared fixtures, after refusing what cannot be evaluated.
 
@@ -271,3 +280,7 @@ class AgentItem(pytest.Function):
     def asynchronous(self) -> bool:
         """Whether the body is a coroutine function."""
         return inspect.iscoroutinefunction(self.obj)
+
+
+def _is_machinery(path: str) -> bool:
+    return path.startswith(_PACKAGE) or f"{os.sep}inspect_ai{os.sep}" in path

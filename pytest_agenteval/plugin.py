@@ -70,6 +70,8 @@ def pytest_pycollect_makeitem(collector: pytest.Collector, name: str, obj: objec
 
 def _as_agent_item(function: pytest.Function) -> pytest.Function | AgentItem:
     marked = function.get_closest_marker(MARK) is not None
+    if not marked:
+        _refuse_misspelt(function)
     if not marked and not any(name in function.fixturenames for name in NAMES):
         return function
     from pytest_agenteval.items import AgentItem, is_agent_task, lookalike, plan_of
@@ -83,3 +85,10 @@ def _as_agent_item(function: pytest.Function) -> pytest.Function | AgentItem:
     if lookalike(plan):
         function.config.stash.setdefault(options.LOOKALIKES, []).append(function.nodeid)
     return function
+
+
+def _refuse_misspelt(function: pytest.Function) -> None:
+    """A mark with a name that is almost ours would lose its limits without a word."""
+    for mark in function.iter_markers():
+        if mark.name != MARK and mark.name.lower().replace("_", "").rstrip("s") == MARK.replace("_", ""):
+            raise pytest.Collector.CollectError(f"{function.nodeid}: the mark {mark.name}: did you mean {MARK}?")

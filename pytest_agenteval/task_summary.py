@@ -23,6 +23,8 @@ __all__ = [
 
 _ASSERTIONS = ("AssertionError", "Failed")
 """The exceptions by which a test says that the agent did not solve the task; `Failed` is pytest.fail's."""
+_MISSING_FILE = "FileNotFoundError"
+"""What reading a file raises that the agent did not write: the most ordinary way not to solve a task."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +197,7 @@ def bug_hint(record: TaskRecord) -> str | None:
     if len(counted) < 2 or len(signs) > 1 or not blameless:
         return None
     exception, where = signs.pop()
-    if exception is None or where is None or exception.rpartition(".")[2] in _ASSERTIONS:
+    if exception is None or where is None or exception.rpartition(".")[2] in (*_ASSERTIONS, _MISSING_FILE):
         return None
     return f"looks like a bug in the test: {exception} at {where} in every attempt"
 

@@ -139,7 +139,7 @@ class AgentevalSandbox(SandboxEnvironment):
         except SandboxLost as error:
             raise _unavailable(error) from error
         except ServerError as error:
-            raise _os_error(error.errno, file) from error
+            raise _os_error(error.errno, file) from None
 
     @overload
     async def read_file(self, file: str, text: Literal[True] = True) -> str: ...
@@ -159,7 +159,7 @@ class AgentevalSandbox(SandboxEnvironment):
         except ServerError as error:
             if error.errno == errno.EFBIG:
                 raise OutputLimitExceededError(in_words, None) from error
-            raise _os_error(error.errno, file) from error
+            raise _os_error(error.errno, file) from None
         return data.decode("utf-8") if text else bytes(data)
 
     def _path(self, path: str) -> str:

@@ -31,7 +31,7 @@ def failure_lines(record: TaskRecord) -> list[Line]:
     """
     groups: dict[tuple[object, ...], list[AttemptRecord]] = {}
     for attempt in record.attempts:
-        if attempt.outcome in _WORDS:
+        if attempt.outcome in _WORDS and attempt.cause is not Cause.DECIDED:
             key = (attempt.outcome, attempt.cause, attempt.message, attempt.exception, attempt.where)
             groups.setdefault(key, []).append(attempt)
     recorded = {attempt.number for attempt in record.attempts}
