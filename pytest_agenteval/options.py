@@ -134,6 +134,15 @@ class Settings(NamedTuple):
     log_dir: str
     unsafe_fixtures: tuple[str, ...]
 
+    @property
+    def setup(self) -> str:
+        """How the models are set up, as text: with another setup it is another agent. Secrets are left out."""
+        given = dict(self.model_args) | dict(self.generate)
+        if self.model_base_url is not None:
+            given["base_url"] = self.model_base_url
+        secret = re.compile("key|token$|secret|password", re.IGNORECASE)
+        return ", ".join(f"{name}={'...' if secret.search(name) else given[name]}" for name in sorted(given))
+
 
 SETTINGS = pytest.StashKey[Settings]()
 MARK = "agent_task"

@@ -49,7 +49,7 @@ class Running:
             from pytest_agenteval.readiness import NotReady
 
             try:
-                self._recorder.baseline = read_baseline(asked.baseline)
+                self._recorder.baseline = read_baseline(asked.baseline, (), asked.setup)
             except NotReady as error:
                 raise pytest.UsageError(str(error)) from None
         self._config.add_cleanup(forgive_libraries())
@@ -87,6 +87,7 @@ class Running:
                 engine = start(settings(self._config), items, self._say)
                 if not items:
                     return None
+                self._choose_baseline(items)
                 agent_session = AgentSession(session, engine)
                 agent_session.pump.run(prepare(engine))
         except NotReady as error:
@@ -94,6 +95,14 @@ class Running:
         if self._recorder is not None:
             self._recorder.follow(agent_session, len(items))
         return agent_session
+
+    def _choose_baseline(self, items: list[AgentItem]) -> None:
+        asked = settings(self._config)
+        if self._recorder is not None and asked.baseline is not None:
+            from pytest_agenteval.engine.logbook import read_baseline
+
+            wanted = {item.nodeid for item in items}
+            self._recorder.baseline = read_baseline(asked.baseline, wanted, asked.setup)
 
     def _say(self, text: str) -> None:
         reporter = self._config.pluginmanager.get_plugin("terminalreporter")

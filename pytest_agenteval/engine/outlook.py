@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from pytest_agenteval.engine.logbook import history, read_baseline
+from pytest_agenteval.engine.logbook import read_baseline, whole_grid_history
 from pytest_agenteval.items import AgentItem
 from pytest_agenteval.money.prices import PriceBook, PriceFileError, open_prices
 from pytest_agenteval.money.rates import MILLION
@@ -26,7 +26,7 @@ def outlook(settings: Settings, items: Sequence[AgentItem]) -> dict[Cell, list[P
         prices = open_prices(settings.prices)
     except PriceFileError as error:
         raise NotReady(str(error)) from None
-    known = history(settings.log_dir)
+    known = whole_grid_history(settings.log_dir, settings.setup)
     cells: dict[Cell, list[PlannedTask]] = {}
     for item in items:
         seen = known.get((item.cell.model, item.nodeid))
@@ -43,7 +43,7 @@ def outlook(settings: Settings, items: Sequence[AgentItem]) -> dict[Cell, list[P
     return cells
 
 
-def attempts_of_baseline(settings: Settings) -> int | None:
+def attempts_of_baseline(settings: Settings, wanted: Collection[str]) -> int | None:
     """How many attempts that count a task has in the baseline, on average; None where no baseline was given.
 
     Raises:
@@ -51,7 +51,7 @@ def attempts_of_baseline(settings: Settings) -> int | None:
     """
     if settings.baseline is None:
         return None
-    tasks = read_baseline(settings.baseline).tasks.values()
+    tasks = read_baseline(settings.baseline, wanted, settings.setup).tasks.values()
     return max(1, round(sum(task.n for task in tasks) / len(tasks))) if tasks else None
 
 

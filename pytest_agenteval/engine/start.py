@@ -54,9 +54,10 @@ def start(settings: Settings, items: Sequence[AgentItem], say: Callable[[str], N
         "pytest_agenteval": version("pytest-agenteval"),
         "k": settings.k,
         "early_stop": settings.early_stop,
+        "setup": settings.setup,
         "prices": {name: prices.source(name) for name in names},
     }
-    known = history(settings.log_dir) if settings.early_stop is not None else {}
+    known = history(settings.log_dir, settings.setup) if settings.early_stop is not None else {}
     return Evaluation(settings, models, sandboxes, services, metadata, choose_dispatcher(settings, items, known))
 
 

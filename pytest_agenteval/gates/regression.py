@@ -84,13 +84,16 @@ def compare(run: RunSummary, earlier: EarlierRun) -> tuple[Comparison, ...]:
 
 
 def judge_comparison(found: Comparison) -> GateResult:
-    """FAIL for a regression, PASS for none; UNDECIDED where nothing is compared or missing attempts could turn it."""
+    """FAIL for a regression, PASS for none; UNDECIDED where less than half is compared or missing attempts decide."""
     test = found.test
     if test.regressed is None:
         why = f"no task can be compared with {found.baseline}"
         return nothing_to_judge(BASELINE, found.cell, _THRESHOLD, why)
     span = f"{rate(found.pass_at_1_before)} to {rate(found.pass_at_1_after)}"
     reason = f"pass@1 of {plural(len(test.tasks), 'compared task')} went from {span} (p = {_p(test.p_all_tasks)})"
+    left_out = len(found.added) + len(found.changed) + len(found.silent)
+    if left_out:
+        reason += f"; {plural(left_out, 'task')} not compared"
     if found.regressed:
         named = [f"{each.task} {_passes(each.before)} to {_passes(each.after)}" for each in found.regressed]
         more = f" and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
@@ -98,6 +101,9 @@ def judge_comparison(found: Comparison) -> GateResult:
     if found.worst is not found.best:
         verdict = Verdict.UNDECIDED
         reason += "; it depends on attempts that were not measured"
+    elif not found.best and left_out > len(test.tasks):
+        verdict = Verdict.UNDECIDED
+        reason += ", which is most of them"
     else:
         verdict = Verdict.FAIL if found.best else Verdict.PASS
         reason += "" if found.best else "; that is no regression"

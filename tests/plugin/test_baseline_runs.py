@@ -67,6 +67,26 @@ def test_of_several_runs_in_a_directory_the_newest_counts(run: Run) -> None:
     assert result.ret == 1
 
 
+def test_a_run_of_a_few_tasks_is_not_taken_for_the_baseline_of_all(run: Run) -> None:
+    logs = "--agent-log-dir=before"
+    run(SUITE, *MEASURED, *noisy(1, 1), logs, model="agenteval/noisy")
+    run(SUITE, *MEASURED, *noisy(0, 1), logs, "-k", "says and 2", model="agenteval/noisy")
+    result = run(SUITE, *MEASURED, *noisy(0, 1), "--agent-baseline=before", model="agenteval/noisy")
+    assert result.ret == 1
+    said = " ".join(result.stdout.str().split())
+    assert "pass@1 of 4 compared tasks went from 1.000 to 0.000" in said
+    assert "its models ran with p_success=1, seed=1, these with p_success=0, seed=1" in said
+
+
+def test_a_baseline_without_most_of_the_tasks_shows_nothing(run: Run) -> None:
+    run(SUITE, *MEASURED, *noisy(1, 1), "--agent-log-dir=before", "-k", "says and 2", model="agenteval/noisy")
+    result = run(SUITE, *MEASURED, *noisy(1, 1), "--agent-baseline=before", model="agenteval/noisy")
+    assert result.ret == 10
+    said = " ".join(result.stdout.str().split())
+    assert "UNDECIDED --agent-baseline: pass@1 of 1 compared task" in said
+    assert "3 tasks not compared, which is most of them" in said
+
+
 def test_what_is_no_baseline_is_refused_before_anything_runs(run: Run, pytester: pytest.Pytester) -> None:
     Path(pytester.path, "empty").mkdir()
     Path(pytester.path, "bad.eval").write_text("no log", "utf-8")

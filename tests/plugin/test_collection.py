@@ -58,12 +58,26 @@ def test_an_override_that_asks_for_the_plugins_own_fixture_is_still_an_agent_tas
         import pytest
         @pytest.fixture
         def agent(agent): return ("mine", agent.model)
-        async def test_a(agent, attempt): assert agent == ("mine", "agenteval/null")
+        async def test_a(agent, attempt): attempt.agent_begins(); assert agent == ("mine", "agenteval/null")
         """,
         "--k=2",
     )
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["*2/2*"])
+
+
+def test_a_mark_whose_name_is_almost_ours_is_refused_because_its_limits_would_be_lost(run: Run) -> None:
+    result = run(
+        """
+        import pytest
+        pytestmark = pytest.mark.filterwarnings("ignore")
+        @pytest.mark.agent_tasks(max_cost=1)
+        async def test_a(agent): await agent.run("go")
+        """,
+        "-Wignore",
+    )
+    assert result.ret == 2
+    result.stdout.fnmatch_lines(["*the mark agent_tasks: did you mean agent_task?*"])
 
 
 def test_wrong_options_of_the_mark_are_collection_errors_that_say_what_to_do(run: Run) -> None:

@@ -49,9 +49,11 @@ def test_chains_of_overrides(run: Run) -> None:
         class TestX:
             @pytest.fixture
             async def agent(self, agent): return ("class", agent)
-            async def test_in_class(self, via):
+            async def test_in_class(self, via, attempt):
+                attempt.agent_begins()
                 assert [via[0], via[1][0], via[1][1][0]] == ["class", "module", "conftest"]
         async def test_in_module(via, attempt):
+            attempt.agent_begins()
             assert (via[0], via[1][0], via[1][1].model) == ("module", "conftest", "agenteval/null")
             assert attempt.model == "agenteval/null"
         async def test_path(attempt, tmp_path):

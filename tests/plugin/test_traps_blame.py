@@ -48,9 +48,9 @@ async def test_broken_by_an_assertion(agent):
     assert 1 + 1 == 3
     await agent.run("go")
 
-async def test_failed(sandbox, agent):
+async def test_failed(agent):
     await agent.run("go")
-    await sandbox.read_file("answer.txt")
+    {}["answer"]
 
 def test_sync_failed(sandbox, agent, attempt):
     attempt.wait(agent.run("go"))
@@ -70,6 +70,19 @@ def test_sync_broken(sandbox, agent, attempt):
     assert trap.blames("test_sync_broken") == ["broken"] * 2
     assert "looks like a bug in the test" in trap.text
     assert "8 attempts are broken" in trap.summary
+
+
+def test_an_agent_that_nobody_awaited_is_no_pass(tmp_path: Path) -> None:
+    suite = """
+pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
+
+async def test_forgot_to_await(agent):
+    agent.run("go")
+"""
+    trap = spring(tmp_path, suite, "--min-pass-k=0")
+    assert trap.status == 1
+    assert trap.blames("test_forgot_to_await") == ["broken"] * 2
+    assert "is an `await` missing before agent.run" in trap.text
 
 
 def test_a_broken_attempt_is_never_green(tmp_path: Path) -> None:
