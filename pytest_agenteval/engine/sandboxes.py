@@ -81,6 +81,16 @@ class OpenSandbox:
             await asyncio.to_thread(shutil.copytree, inner.directory.name, place, symlinks=True, dirs_exist_ok=True)
             self.kept = f"cd {shlex.quote(str(place))}"
 
+    async def died_unseen(self) -> bool:
+        """Whether it has died, though nobody may have met that: `docker exec` ends as a command that was killed does.
+
+        Free of charge on our own provider, whose connection has then ended; else as :meth:`is_gone`.
+        """
+        inner: Any = getattr(self.environment, "_sandbox", self.environment)
+        if isinstance(inner, AgentevalSandbox) and inner.has_exec_server:
+            return inner.last_words != ""
+        return await self.is_gone()
+
     async def is_gone(self) -> bool:
         """Whether the container does not run any more, by one quick question; False where nobody can tell."""
         return self.container is not None and await asyncio.to_thread(_is_gone, self.container)

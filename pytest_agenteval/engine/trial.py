@@ -218,17 +218,20 @@ class Trial:
         """Whose deed was it that the container is gone? An agent cannot choose to be an environment error.
 
         Every failure is looked at: a sandbox that is lost while the test grades shows in many ways, a command that
-        fails among them. A pass stands, unless the agent had met a sandbox that was taken away from it.
+        fails among them. A pass stands, unless the sandbox was taken away: it may have passed for what it did not see.
         """
         meter.close(ending.error)
         if place is None or ending.outcome in (Outcome.NOT_RUN, Outcome.SKIPPED) or ending.cause is Cause.PROVIDER:
             return ending
         lost = meter.sandbox_lost or ending.cause is Cause.SANDBOX
-        if not lost and (ending.outcome is Outcome.PASSED or not await place.is_gone()):
+        passed = ending.outcome is Outcome.PASSED
+        if not lost and not await (place.died_unseen() if passed else place.is_gone()):
             return ending
         death = await place.examine()
-        if ending.outcome is Outcome.PASSED and death.by is not EndedBy.OUTSIDE:
-            return ending
+        if passed:
+            if death.by not in (EndedBy.OUTSIDE, EndedBy.UNKNOWN):
+                return ending
+            return Ending(Outcome.ENVIRONMENT_ERROR, Cause.SANDBOX, ending.error, death.reason, ending.where)
         self._unexplained_deaths += place.container is not None and death.by in (EndedBy.UNKNOWN, EndedBy.RUNNING)
         own_doing = death.by in (EndedBy.EXHAUSTED, EndedBy.INSIDE) or (
             self._unexplained_deaths > 1 and death.by is not EndedBy.OUTSIDE
