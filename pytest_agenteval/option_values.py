@@ -17,14 +17,17 @@ __all__ = [
     "amount",
     "confidence",
     "count",
+    "duration",
     "file",
     "model",
     "number_from_1",
     "one_of",
     "pair",
+    "path",
     "place",
     "rate",
     "sandbox",
+    "shard",
     "text",
     "url",
 ]
@@ -125,6 +128,30 @@ def place(raw: str) -> Path:
     if not path.exists():
         raise ValueError("does not exist: check the path")
     return path
+
+
+def path(raw: str) -> Path:
+    """A file to be written, in a directory that may have to be made."""
+    if not raw.strip() or Path(raw).is_dir():
+        raise ValueError("must be the path of a file to write")
+    return Path(raw).expanduser()
+
+
+def duration(raw: str) -> float:
+    """A time in seconds, from text as 90s, 30m, 12h or 7d."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd])", raw.strip())
+    seconds = float(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]] if match else 0.0
+    if seconds <= 0:
+        raise ValueError("must be a time above 0 with its unit, for example 30m, 12h or 7d")
+    return seconds
+
+
+def shard(raw: str) -> tuple[int, int]:
+    """Which part of how many."""
+    match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", raw.strip())
+    if match is None or not 1 <= int(match[1]) <= int(match[2]):
+        raise ValueError("must be I/N, the I-th of N parts, for example 1/3")
+    return int(match[1]), int(match[2])
 
 
 def sandbox(raw: str) -> str:

@@ -1,4 +1,4 @@
-"""The command line and ini options: one table, and the checked `Settings` made from them.
+"""The checked `Settings` made from the command line and ini options.
 
 pytest loads this module at each start. Hence its classes are named tuples, which are made several times faster than
 dataclasses, and annotations are not postponed: `NamedTuple` would compile each of them from its text.
@@ -13,91 +13,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from pytest_agenteval import option_values as values
+from pytest_agenteval.option_table import OPTIONS, SWITCHES, Option
 
 __all__ = ["LOOKALIKES", "MARK", "SETTINGS", "Settings", "add_options", "defaults", "settings", "why_not_on_host"]
-
-
-class _Option(NamedTuple):
-    flags: tuple[str, ...]
-    key: str
-    """Of the settings, and with `agent_` before it the ini key."""
-    parse: Callable[[str], Any]
-    default: Any
-    metavar: str
-    help: str
-    repeat: bool = False
-    gate: bool = False
-    """Judges the run: without a model it has nothing to judge."""
-    path: bool = False
-    """A path: in an ini file it is relative to that file."""
-
-
-# fmt: off
-_OPTIONS = (
-    _Option(("--agent-model",), "models", values.model, (), "PROVIDER/MODEL",
-            "evaluate this model, by Inspect's name (repeat: one cell each); "
-            "agenteval/oracle, /null and /noisy cost nothing", repeat=True),
-    _Option(("--k", "--agent-k"), "k", values.number_from_1, 1, "N", "attempts at each task (default 1)"),
-    _Option(("--max-cost", "--agent-max-cost"), "max_cost", values.amount, None, "USD",
-            "what the whole run may cost, all roles and retries included; the run stops before it costs more",
-            gate=True),
-    _Option(("--min-pass-at-1", "--agent-min-pass-at-1"), "min_pass_at_1", values.rate, None, "RATE",
-            "gate: pass@1, the share of attempts that pass, averaged over tasks", gate=True),
-    _Option(("--min-pass-k", "--agent-min-pass-k"), "min_pass_k", values.rate, None, "RATE",
-            "gate: pass^k: all k attempts pass, averaged over tasks", gate=True),
-    _Option(("--agent-max-cost-per-attempt",), "max_cost_per_attempt", values.amount, None, "USD",
-            "gate: the mean cost of an attempt", gate=True),
-    _Option(("--agent-max-env-error-rate",), "max_env_error_rate", values.rate, 0.05, "RATE",
-            "above this share of environment errors nothing passes (default 0.05)", gate=True),
-    _Option(("--agent-max-tool-failure-rate",), "max_tool_failure_rate", values.rate, None, "RATE",
-            "gate: the share of tool calls that fail", gate=True),
-    _Option(("--agent-baseline",), "baseline", values.place, None, "PATH",
-            "gate: compare with an earlier run, its .eval logs or a directory of them; a regression fails the run",
-            gate=True, path=True),
-    _Option(("--agent-gate-mode",), "gate_mode", values.one_of(values.GATE_MODES), "grid", "|".join(values.GATE_MODES),
-            "what gates on pass rates are about: these very attempts (grid, the default), or the truth behind them"),
-    _Option(("--agent-confidence",), "confidence", values.confidence, 0.95, "LEVEL",
-            "how sure a gate in confidence mode must be (default 0.95)"),
-    _Option(("--agent-undecided",), "undecided", values.one_of(values.UNDECIDED), "incomplete",
-            "|".join(values.UNDECIDED),
-            "what a gate in confidence mode says when the attempts settle it neither way (default incomplete)"),
-    _Option(("--agent-early-stop",), "early_stop", values.one_of(values.EARLY_STOPS), None,
-            "|".join(values.EARLY_STOPS),
-            "run only what can still change a verdict; exact+first runs every task's first attempt, for pass@1"),
-    _Option(("--agent-concurrency",), "concurrency", values.number_from_1, 16, "N",
-            "attempts in flight at once (default 16)"),
-    _Option(("--agent-env-retries",), "env_retries", values.count, 2, "N",
-            "how often an attempt that met an environment error is tried again (default 2)"),
-    _Option(("--agent-model-arg",), "model_args", values.pair, (), "NAME=VALUE",
-            "argument for the model's provider, as JSON or text (repeat)", repeat=True),
-    _Option(("--agent-model-base-url",), "model_base_url", values.url, None, "URL", "address of the model's API"),
-    _Option(("--agent-generate",), "generate", values.pair, (), "NAME=VALUE",
-            "how the model generates, by Inspect's names: temperature=0, max_tokens=4096, "
-            "reasoning_effort=low (repeat)", repeat=True),
-    _Option(("--agent-prices",), "prices", values.file, None, "FILE",
-            "TOML file of prices in USD per million tokens", path=True),
-    _Option(("--agent-sandbox",), "sandbox", values.sandbox, "docker", "|".join(values.SANDBOXES),
-            "where attempts run (default docker); local is a directory on this host, not isolated"),
-    _Option(("--agent-sandbox-default",), "sandbox_default", values.text, None, "SANDBOX",
-            "the sandbox of tasks that name none and have no compose file or Dockerfile beside them: a name, "
-            "a path from the rootdir, or image:NAME:TAG"),
-    _Option(("--agent-log-dir",), "log_dir", values.text, "logs/agenteval", "DIR",
-            "where Inspect's .eval logs go (default logs/agenteval)", path=True),
-    _Option(("--agent-unsafe-fixture",), "unsafe_fixtures", values.text, (), "NAME",
-            "refuse this fixture in agent tasks because it changes process-wide state (repeat)", repeat=True),
-)
-_SWITCHES = (
-    ("--agent-run", "run", "evaluate with the model that the ini file names"),
-    ("--agent-allow-local", "allow_local",
-     "let a real model run commands on this host with --agent-sandbox=local"),
-    ("--agent-allow-host-access", "allow_host_access",
-     "let compose files mount host paths, share host namespaces or run privileged"),
-    ("--agent-plan", "plan", "say what the run would cost and could show, and run nothing"),
-    ("--agent-keep-sandbox", "keep_sandbox",
-     "leave the sandbox of an attempt that failed, and say how to enter it"),
-)
-"""Options without a value: flag, key, help. They have no ini key: a file in a checkout must not be able to set them."""
-# fmt: on
 
 
 class Settings(NamedTuple):
@@ -119,6 +37,15 @@ class Settings(NamedTuple):
     confidence: float
     undecided: str
     early_stop: str | None
+    resume: bool
+    top_up: bool
+    max_age: float | None
+    """Seconds."""
+    shard: tuple[int, int] | None
+    """Which part of how many, from 1."""
+    json: Path | None
+    comment: Path | None
+    html: Path | None
     plan: bool
     concurrency: int
     env_retries: int
@@ -154,7 +81,7 @@ LOOKALIKES = pytest.StashKey[list[str]]()
 def add_options(parser: pytest.Parser) -> None:
     """Register every option and its ini key."""
     group = parser.getgroup("agenteval", "agent evaluation (pytest-agenteval)")
-    for option in _OPTIONS:
+    for option in OPTIONS:
         action = "append" if option.repeat else "store"
         keywords = {"dest": _dest(option.key), "help": option.help, "metavar": option.metavar, "action": action}
         try:
@@ -168,13 +95,13 @@ def add_options(parser: pytest.Parser) -> None:
             parser.addini(_ini(option), meaning, type="linelist", default=[])
         else:
             parser.addini(_ini(option), meaning, type="string", default="")
-    for flag, key, meaning in _SWITCHES:
+    for flag, key, meaning in SWITCHES:
         group.addoption(flag, dest=_dest(key), help=meaning, action="store_true", default=False)
 
 
 def defaults() -> dict[str, Any]:
     """What each setting is that nobody has asked for."""
-    return {option.key: option.default for option in _OPTIONS} | {key: False for _, key, _ in _SWITCHES}
+    return {option.key: option.default for option in OPTIONS} | {key: False for _, key, _ in SWITCHES}
 
 
 def settings(config: pytest.Config) -> Settings:
@@ -190,9 +117,9 @@ def settings(config: pytest.Config) -> Settings:
 
 
 def _read(config: pytest.Config) -> Settings:
-    given = {option.flags[0]: option for option in _OPTIONS if _given(config, option)}
-    asked = {option.key: _value(config, option) for option in _OPTIONS}
-    asked |= {key: bool(config.getoption(_dest(key))) for _, key, _ in _SWITCHES}
+    given = {option.flags[0]: option for option in OPTIONS if _given(config, option)}
+    asked = {option.key: _value(config, option) for option in OPTIONS}
+    asked |= {key: bool(config.getoption(_dest(key))) for _, key, _ in SWITCHES}
     starts = [flag for flag in ("--agent-model", "--k") if flag in given] + ["--agent-run"] * asked["run"]
     starts += ["--agent-plan"] * asked["plan"]
     made = Settings(active=bool(starts), **asked)
@@ -262,15 +189,15 @@ def _dest(key: str) -> str:
     return f"agenteval_{key}"
 
 
-def _ini(option: _Option) -> str:
+def _ini(option: Option) -> str:
     return f"agent_{option.key}"
 
 
-def _given(config: pytest.Config, option: _Option) -> bool:
+def _given(config: pytest.Config, option: Option) -> bool:
     return config.getoption(_dest(option.key)) not in (None, [])
 
 
-def _value(config: pytest.Config, option: _Option) -> Any:
+def _value(config: pytest.Config, option: Option) -> Any:
     source, raw = option.flags[0], config.getoption(_dest(option.key))
     if not _given(config, option):
         source, raw = f"ini option {_ini(option)}", config.getini(_ini(option))

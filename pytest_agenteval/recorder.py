@@ -11,7 +11,7 @@ from pytest_agenteval.options import LOOKALIKES, settings
 
 if TYPE_CHECKING:
     from pytest_agenteval.earlier import EarlierRun
-    from pytest_agenteval.gates.regression import Comparison
+    from pytest_agenteval.judgement import Judgement
     from pytest_agenteval.records import TaskRecord
     from pytest_agenteval.session import AgentSession
 
@@ -33,8 +33,7 @@ class Recorder:
         self._ordinary_failures = 0
         self._deselected = 0
         self._selected = 0
-        self._status: Any = None
-        self._comparisons: Sequence[Comparison] = ()
+        self._judgement: Judgement | None = None
         self.baseline: EarlierRun | None = None
         """What `--agent-baseline` names."""
 
@@ -106,35 +105,25 @@ class Recorder:
         """Judge, and set the exit status."""
         if session.config.option.collectonly:
             return
-        from pytest_agenteval.exit_status import exit_status
-        from pytest_agenteval.gates import Verdict, judge
-        from pytest_agenteval.gates.regression import compare, judge_comparison
         from pytest_agenteval.gating import gate_settings
-        from pytest_agenteval.summary import summarize
+        from pytest_agenteval.judgement import PytestSaid, judge_run
 
-        self._summary = summarize(self._records, every_first=settings(self._config).early_stop == "exact+first")
-        results = judge(self._summary, gate_settings(settings(self._config)))
-        if self.baseline is not None:
-            self._comparisons = compare(self._summary, self.baseline)
-            results += tuple(judge_comparison(found) for found in self._comparisons)
-        self._gates = [result for result in results if result.task not in self._expected_failures]
-        broken = [r.task for r in self._records for attempt in r.attempts if attempt.outcome == "broken"]
-        # a failed task is counted by its verdict or its broken attempts, and else as a test (xfail(strict=True) passed)
-        judged = {gate.task for gate in self._gates if gate.verdict is Verdict.FAIL and gate.task is not None}
-        unexplained = self._failed_tasks.difference(broken, judged)
-        self._status = exit_status(
-            int(session.exitstatus),
-            ordinary_failures=self._ordinary_failures + len(unexplained),
-            broken=len(broken),
-            gates=self._gates,
-            incomplete=self._summary.incomplete,
+        asked = settings(self._config)
+        self._judgement = judge_run(
+            self._records,
+            gate_settings(asked),
+            baseline=self.baseline,
+            every_first=asked.early_stop == "exact+first",
+            said=PytestSaid(
+                int(session.exitstatus), self._ordinary_failures, self._failed_tasks, self._expected_failures
+            ),
         )
-        session.exitstatus = self._status.code
+        session.exitstatus = self._judgement.status.code
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """The report."""
         lookalikes = self._config.stash.get(LOOKALIKES, [])
-        if self._status is None:
+        if self._judgement is None:
             return
         from pytest_agenteval.reports.terminal import report_lines
 
@@ -148,13 +137,10 @@ class Recorder:
         collected = self._selected + self._deselected
         terminalreporter.section("agent evaluation")
         for line in report_lines(
-            self._summary,
-            self._gates,
-            self._status,
+            self._judgement,
             width=self._config.get_terminal_writer().fullwidth,
             selected=(self._selected, collected) if self._deselected else None,
             notes=notes,
-            comparisons=self._comparisons,
         ):
             terminalreporter.write_line(line.text, **line.markup)
 

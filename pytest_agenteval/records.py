@@ -140,6 +140,14 @@ class AttemptRecord:
     """The shell command that enters its sandbox, where that was kept."""
     fingerprint: str | None = None
     """A digest of what the model said and which tools it called with what; None where it said nothing."""
+    run: str | None = None
+    """The run that ran it; a run that was resumed keeps its name."""
+    ended: str | None = None
+    """When it ended, in UTC (ISO 8601)."""
+    model_versions: tuple[str, ...] = ()
+    """As what the providers said they answered, sorted, for example `gpt-5-mini-2025-08-07`."""
+    reused: bool = False
+    """It was run, and paid, by an earlier invocation."""
 
     @property
     def cost(self) -> float | None:

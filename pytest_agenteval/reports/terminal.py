@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pytest_agenteval import figures
-from pytest_agenteval.exit_status import FAILED, OK, ExitStatus
+from pytest_agenteval.exit_status import FAILED, OK
 from pytest_agenteval.gates import GateResult
-from pytest_agenteval.gates.regression import Comparison
+from pytest_agenteval.judgement import Judgement
 from pytest_agenteval.reports.cell_block import cell_block, cell_names, comparison
 from pytest_agenteval.reports.failures import failure_lines
 from pytest_agenteval.reports.line import BAD, GOOD, PLAIN, TITLE, UNSURE, Line, plain
@@ -27,26 +27,21 @@ _MARKUP = {Verdict.PASS: GOOD, Verdict.FAIL: BAD, Verdict.UNDECIDED: UNSURE}
 
 
 def report_lines(
-    run: RunSummary,
-    gates: Sequence[GateResult],
-    status: ExitStatus,
+    judgement: Judgement,
     *,
     width: int,
     selected: tuple[int, int] | None = None,
     notes: Sequence[str] = (),
-    comparisons: Sequence[Comparison] = (),
 ) -> list[Line]:
     """The whole report.
 
     Args:
-        run: the numbers.
-        gates: the verdicts on them, of judged tasks too.
-        status: how the session ends.
+        judgement: the numbers and the verdicts on them.
         width: columns of the terminal; less than 60 are taken for 60.
         selected: how many tasks of how many were selected, where a selection was made.
         notes: what a reader should know about the run as a whole, a sentence each.
-        comparisons: of the cells with a baseline, where there is one.
     """
+    run, gates, status = judgement.run, judgement.gates, judgement.status
     width = max(width, 60)
     lines: list[Line] = []
     for cell in run.cells:
@@ -55,7 +50,7 @@ def report_lines(
     if len(run.cells) > 1:
         together = {cell.cell: _together(gates, cell) for cell in run.cells}
         lines += [*comparison(run.cells, together, width), Line("")]
-    for found in comparisons:
+    for found in judgement.comparisons:
         lines += [*regression_lines(found, width), Line("")]
     if selected is not None:
         lines.append(Line(f"{selected[0]} of {figures.plural(selected[1], 'task')} selected"))

@@ -9,20 +9,16 @@ from support.made_records import CELL, OTHER, attempt, retry, task, task_of, too
 
 from pytest_agenteval import figures
 from pytest_agenteval.cost import Cost
-from pytest_agenteval.exit_status import exit_status
-from pytest_agenteval.gates import GateSettings, judge
+from pytest_agenteval.gates import GateSettings
+from pytest_agenteval.judgement import judge_run
 from pytest_agenteval.outcomes import Cause
 from pytest_agenteval.records import Cell, TaskRecord
 from pytest_agenteval.reports.terminal import Line, failure_lines, report_lines
 from pytest_agenteval.reports.text_table import shorten_middle
-from pytest_agenteval.summary import summarize
 
 
 def report(*records: TaskRecord, width: int = 100, gates: GateSettings | None = None, **more: Any) -> list[Line]:
-    run = summarize(records)
-    results = judge(run, gates or GateSettings())
-    status = exit_status(0, broken=run.broken, gates=results, incomplete=run.incomplete)
-    return report_lines(run, results, status, width=width, **more)
+    return report_lines(judge_run(records, gates or GateSettings()), width=width, **more)
 
 
 def text(lines: list[Line]) -> str:

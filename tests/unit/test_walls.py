@@ -15,11 +15,11 @@ ROOT = Path(__file__).parents[2] / PACKAGE
 ORDER = (
     # what is known of an attempt, and what it comes to
     "outcomes", "records", "cost", "stats", "figures", "earlier", "estimates", "task_summary", "summary", "gates",
-    "exit_status", "planning",
+    "exit_status", "judgement", "planning",
     # what attempts need
     "money", "sandbox", "threads", "output", "gating", "dispatch",
     # what the user asks for
-    "option_values", "option_rules", "options", "tasks", "fixtures", "readiness",
+    "option_values", "option_table", "option_rules", "options", "tasks", "fixtures", "readiness",
     # collect, plan, run
     "items", "whereabouts", "resolver", "attempt", "pump", "engine",
     # report
@@ -31,7 +31,7 @@ ORDER = (
 
 PURE = (
     "outcomes", "records", "cost", "stats", "figures", "earlier", "estimates", "task_summary", "summary", "gates",
-    "exit_status", "planning", "money.rates", "money.estimate", "money.price_file", "money.budget",
+    "exit_status", "judgement", "planning", "money.rates", "money.estimate", "money.price_file", "money.budget",
 )  # fmt: skip
 IMPURE_STANDARD_LIBRARY = {"asyncio", "multiprocessing", "socket", "subprocess", "threading"}
 PURE_EXCEPT = {"records": {"pydantic"}, "money.budget": {"asyncio"}}
