@@ -6,19 +6,39 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pytest_agenteval.attempt import Attempt
-    from pytest_agenteval.engine.public import Agent, AgentResult, Sandbox
+    from pytest_agenteval.engine.dialogue import Dialogue, SimulatedUser, dialogue
+    from pytest_agenteval.engine.public import Agent, AgentContext, AgentResult, Sandbox, record_tool, recorded_tool
     from pytest_agenteval.tasks import agent_task
 
     __version__: str
 
-__all__ = ["Agent", "AgentResult", "Attempt", "Sandbox", "__version__", "agent_task"]
+__all__ = [
+    "Agent",
+    "AgentContext",
+    "AgentResult",
+    "Attempt",
+    "Dialogue",
+    "Sandbox",
+    "SimulatedUser",
+    "__version__",
+    "agent_task",
+    "dialogue",
+    "record_tool",
+    "recorded_tool",
+]
 
 _HOMES = {
     "Agent": "pytest_agenteval.engine.public",
+    "AgentContext": "pytest_agenteval.engine.public",
     "AgentResult": "pytest_agenteval.engine.public",
     "Attempt": "pytest_agenteval.attempt",
+    "Dialogue": "pytest_agenteval.engine.dialogue",
     "Sandbox": "pytest_agenteval.engine.public",
+    "SimulatedUser": "pytest_agenteval.engine.dialogue",
     "agent_task": "pytest_agenteval.tasks",
+    "dialogue": "pytest_agenteval.engine.dialogue",
+    "record_tool": "pytest_agenteval.engine.public",
+    "recorded_tool": "pytest_agenteval.engine.public",
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractContextManager, AsyncExitStack, nullcontext
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Protocol, TypeVar
@@ -40,6 +40,8 @@ class Attempt:
         """The agent's own limit that it has run into."""
         self.stopped: Cause | None = None
         """Why the run does not let this attempt go on (the run's budget is spent), or None."""
+        self.miswired: str | None = None
+        """Why a call of the agent could not be counted and was refused: the attempt says nothing about the agent."""
         self.timed_out_by: Cause | None = None
         """Whose doing it was that the time of an own agent was up."""
         self.on_agent_start: Callable[[], None] = lambda: None
@@ -176,7 +178,7 @@ async def run_attempt(
     shared: Mapping[str, Any],
     provided: Mapping[str, Callable[[], Any]],
     faults: Faults,
-    limits: Callable[[], AbstractContextManager[object]] = nullcontext,
+    limits: Callable[[], AbstractAsyncContextManager[object]] = nullcontext,
 ) -> Ending:
     """Run fixtures, body and teardown once and classify the ending.
 
@@ -206,7 +208,7 @@ async def run_attempt(
             resolver = Resolver(item, shared, {**provided, "attempt": lambda: attempt}, call, exits)
             arguments = await resolver.set_up()
             phase = Phase.BODY
-            with limits():
+            async with limits():
                 result = await call(resolver.function, **arguments)
                 if inspect.isawaitable(result):
                     await result
@@ -277,6 +279,9 @@ def _classified(
 
     if attempt.stopped is not None:
         return ending(Outcome.NOT_RUN, attempt.stopped, error)
+    if attempt.miswired is not None:
+        where = where_in_suite(error, item) if error is not None else None
+        return Ending(Outcome.BROKEN, None, error, attempt.miswired, where)
     times_up = f"the agent's {item.options.time_limit} s were up"
     if timed_out and attempt.timed_out_by is Cause.PROVIDER:
         return ending(Outcome.ENVIRONMENT_ERROR, Cause.PROVIDER, error, times_up)

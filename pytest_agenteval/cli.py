@@ -6,6 +6,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from pytest_agenteval.export_cli import add_export
+from pytest_agenteval.report_cli import add_compare, add_report
 from pytest_agenteval.sandbox_cli import add_cleanup, add_images
 
 __all__ = ["main"]
@@ -51,6 +53,9 @@ def _parser() -> argparse.ArgumentParser:
         "--agent-sandbox", choices=("docker", "local"), help="where attempts run (default: as pytest's option)"
     )
     check.set_defaults(run=_check)
+    add_report(commands)
+    add_compare(commands)
+    add_export(commands)
     add_cleanup(commands)
     add_images(commands)
     return parser

@@ -8,7 +8,7 @@ attempt of the earlier ones has either ended or is decided.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from pytest_agenteval.stats.curtailment import Curtailment
@@ -26,14 +26,17 @@ class Dispatcher(Protocol):
     :meth:`next` or :meth:`decided` names at least one: nobody waits for ever.
     """
 
-    def arm(self, task: str, k: int) -> None:
-        """The task can run from now on."""
+    def arm(self, task: str, numbers: Collection[int]) -> None:
+        """These attempts at the task can run from now on."""
 
     def next(self, places: int) -> list[Key]:
         """Up to so many attempts to start now; they are in flight until recorded."""
 
     def record(self, key: Key, passed: bool | None) -> None:
-        """How a started attempt ended for good: None where it will never say anything about the agent."""
+        """How an attempt ended for good: None where it will never say anything about the agent.
+
+        It was started here, or it is none of those that are armed: an earlier invocation ran it.
+        """
 
     def withdraw(self, task: str) -> None:
         """The task is skipped as a whole, or will never be armed: no verdict is about it."""
@@ -72,9 +75,9 @@ class AsTheyCome:
     def __init__(self) -> None:
         self._queue: deque[Key] = deque()
 
-    def arm(self, task: str, k: int) -> None:
+    def arm(self, task: str, numbers: Collection[int]) -> None:
         """Queue the task's attempts."""
-        self._queue.extend((task, number) for number in range(1, k + 1))
+        self._queue.extend((task, number) for number in numbers)
 
     def next(self, places: int) -> list[Key]:
         """The oldest attempts."""
@@ -106,12 +109,12 @@ class StopWhenDecided:
         self._late = AsTheyCome()
         """Tasks that were withdrawn and can run after all: no policy knows them any more, so all their attempts run."""
 
-    def arm(self, task: str, k: int) -> None:
+    def arm(self, task: str, numbers: Collection[int]) -> None:
         """The task can run."""
         if task in self._withdrawn:
-            self._late.arm(task, k)
+            self._late.arm(task, numbers)
         else:
-            self._left[task] = set(range(1, k + 1))
+            self._left[task] = set(numbers)
             self._policy_of[task].release(task)
 
     def next(self, places: int) -> list[Key]:

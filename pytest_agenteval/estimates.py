@@ -18,6 +18,7 @@ from pytest_agenteval.stats.estimators import (
     pass_hat_curve,
     suite_g_pass_at_k,
     suite_pass_at_1,
+    suite_pass_at_k,
     suite_pass_hat_k,
 )
 from pytest_agenteval.stats.intervals import (
@@ -48,8 +49,30 @@ class Estimates:
     pass_hat_k_intervals: tuple[Interval, ...]
     pass_hat_k_bounds: PassHatBounds | None
     """Point bounds of pass^k where a task has fewer than k attempts, without a confidence; else None."""
+    counts: Counts
+    """`(n, c)` by task, of the attempts that may be estimated from: their number was fixed beforehand."""
     first_attempts: int | None = None
     """How many first attempts pass@1 is estimated from, where it is from these alone."""
+
+    def pass_at(self, j: int) -> SuiteEstimate:
+        """pass@j, the chance that at least one of j attempts passes, for any j: over the tasks with so many attempts.
+
+        Raises:
+            ValueError: j is below 1; so for the other two.
+        """
+        return suite_pass_at_k(self.counts, j)
+
+    def pass_hat(self, j: int) -> SuiteEstimate:
+        """pass^j, the chance that all of j attempts pass."""
+        return suite_pass_hat_k(self.counts, j)
+
+    def g_pass_at(self, j: int, tau: float) -> SuiteEstimate:
+        """G-Pass@j, the chance that at least ceil(tau * j) of j attempts pass.
+
+        Raises:
+            ValueError: tau is not in (0, 1].
+        """
+        return suite_g_pass_at_k(self.counts, j, tau)
 
 
 def of_full_grid(counts: Counts, k: int) -> Estimates:
@@ -61,11 +84,11 @@ def of_full_grid(counts: Counts, k: int) -> Estimates:
         pass_hat_k=hat_k,
         gap=None if hat_k.value is None or at_1.value is None else at_1.value - hat_k.value,
         curve=pass_hat_curve(counts, k),
-        # just below j/k, for that may be rounded up as a float
-        at_least=tuple(suite_g_pass_at_k(counts, k, (j - 0.5) / k) for j in range(1, k + 1)),
+        at_least=tuple(suite_g_pass_at_k(counts, k, j / k) for j in range(1, k + 1)),
         pass_at_1_intervals=_some(this_suite_pass_at_1(counts), tasks_like_these_pass_at_1(counts)),
         pass_hat_k_intervals=_some(this_suite_pass_hat_k(counts, k), tasks_like_these_pass_hat_k(counts, k)),
         pass_hat_k_bounds=pass_hat_bounds(counts, k) if hat_k.tasks_left_out else None,
+        counts=tuple(counts),
     )
 
 
@@ -89,6 +112,7 @@ def of_first_attempts(passed: Sequence[bool | None], k: int) -> Estimates:
         pass_at_1_intervals=_some(this_suite_pass_at_1(counts), tasks_like_these_pass_at_1(counts)),
         pass_hat_k_intervals=(),
         pass_hat_k_bounds=None,
+        counts=tuple(counts),
         first_attempts=used or None,
     )
 

@@ -10,14 +10,19 @@ from typing import Any
 
 import pytest
 
-__all__ = ["NAMES", "agent", "agent_model", "attempt", "sandbox"]
+__all__ = ["NAMES", "agent", "agent_model", "agent_scaffold", "attempt", "sandbox"]
 
-NAMES = ("agent", "sandbox", "attempt", "agent_model")
+NAMES = ("agent", "sandbox", "attempt", "agent_model", "agent_scaffold")
 
 
 @pytest.fixture
 def agent_model() -> Any:
     """Inspect's name of the model under evaluation (one value per --agent-model)."""
+
+
+@pytest.fixture
+def agent_scaffold() -> Any:
+    """The name of the scaffold, the agent program around the model (one value per --agent-scaffold)."""
 
 
 @pytest.fixture
@@ -31,5 +36,5 @@ def sandbox(attempt: Any) -> Any:
 
 
 @pytest.fixture
-def agent(attempt: Any) -> Any:
+def agent(attempt: Any, agent_scaffold: Any) -> Any:
     """The agent under evaluation: `await agent.run(prompt)`; override this fixture to bring an agent of your own."""

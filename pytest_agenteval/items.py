@@ -1,7 +1,8 @@
 """Agent tasks as pytest items. The only file that touches private pytest API.
 
 What is private here: `Function._fixtureinfo`, `Session._fixturemanager` (pytest 8: arguments of overridden fixtures are
-missing from the closure), `FixtureDef.func/argnames/scope`, `Metafunc.definition._fixtureinfo`.
+missing from the closure), `FixtureDef.func/argnames/scope`, `Metafunc.definition._fixtureinfo`, and how pytest reads
+the marks `xfail`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+from _pytest.skipping import evaluate_xfail_marks
 
 from pytest_agenteval import fixtures
 from pytest_agenteval.options import settings
@@ -29,7 +31,7 @@ __all__ = [
     "TaskRunner",
     "is_agent_task",
     "lookalike",
-    "needs_model",
+    "needs",
     "plan_of",
 ]
 
@@ -140,12 +142,12 @@ def lookalike(plan: FixturePlan) -> bool:
     return ("agent", -1) in plan.reached and not plan.uses_ours()
 
 
-def needs_model(metafunc: pytest.Metafunc) -> bool:
-    """Whether a test uses the plugin's own `agent_model` (and no parametrization of its own gives it)."""
-    found = metafunc.definition._fixtureinfo.name2fixturedefs.get("agent_model", ())
+def needs(metafunc: pytest.Metafunc, name: str) -> bool:
+    """Whether a test uses the plugin's own fixture of this name (and no parametrization of its own gives it)."""
+    found = metafunc.definition._fixtureinfo.name2fixturedefs.get(name, ())
     marks = metafunc.definition.iter_markers("parametrize")
-    given = any("agent_model" in _parametrized(*mark.args, **mark.kwargs) for mark in marks)
-    return bool(found) and _chain(found)[-1].ours and "agent_model" in metafunc.fixturenames and not given
+    given = any(name in _parametrized(*mark.args, **mark.kwargs) for mark in marks)
+    return bool(found) and _chain(found)[-1].ours and name in metafunc.fixturenames and not given
 
 
 def _parametrized(argnames: str | Sequence[str] = (), *_: Any, **__: Any) -> Sequence[str]:
@@ -194,9 +196,21 @@ class AgentItem(pytest.Function):
         return value if isinstance(value, str) else None
 
     @property
+    def scaffold(self) -> str | None:
+        """The scaffold of this item's cell: its parameter, else the only one of the run.
+
+        None for a task that neither uses the plugin's own `agent` nor says by naming `agent_scaffold` that it runs in
+        one: its agent is the suite's own code, and its results must not mix with those of a scaffold that never ran.
+        """
+        if not self.plan.uses_ours("agent", "agent_scaffold"):
+            return None
+        scaffolds = settings(self.config).scaffolds
+        return str(self.plan.params.get("agent_scaffold", scaffolds[0] if scaffolds else "react"))
+
+    @property
     def cell(self) -> Cell:
         """The cell that this item belongs to."""
-        return Cell(self.model or "none", "react" if self.plan.uses_ours("agent") else "own agent")
+        return Cell(self.model or "none", self.scaffold or "own agent")
 
     @property
     def source(self) -> str | None:
@@ -206,6 +220,11 @@ class AgentItem(pytest.Function):
         except (OSError, TypeError):
             return None
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def expects_failure(self) -> bool:
+        """Whether a mark `xfail` applies."""
+        return evaluate_xfail_marks(self) is not None
 
     @property
     def anchors(self) -> set[pytest.Item | pytest.Collector]:

@@ -34,6 +34,11 @@ OPTIONS: tuple[Option, ...] = (
     Option(("--agent-model",), "models", values.model, (), "PROVIDER/MODEL",
             "evaluate this model, by Inspect's name (repeat: one cell each); "
             "agenteval/oracle, /null and /noisy cost nothing", repeat=True),
+    Option(("--agent-scaffold",), "scaffolds", values.text, (), "NAME",
+            "the agent program around the model (repeat: one cell each, with every model): react (the default), "
+            "another agent of Inspect's registry, or module:attribute", repeat=True),
+    Option(("--agent-scaffold-arg",), "scaffold_args", values.pair, (), "NAME=VALUE",
+            "argument for the scaffold, as JSON or text (repeat); SCAFFOLD:NAME=VALUE for one of several", repeat=True),
     Option(("--k", "--agent-k"), "k", values.number_from_1, 1, "N", "attempts at each task (default 1)"),
     Option(("--max-cost", "--agent-max-cost"), "max_cost", values.amount, None, "USD",
             "what the whole run may cost, all roles and retries included; the run stops before it costs more",
@@ -64,7 +69,8 @@ OPTIONS: tuple[Option, ...] = (
     Option(("--agent-max-age",), "max_age", values.duration, None, "TIME",
             "with --agent-resume and --agent-top-up: take no attempt that is older than this, for example 7d or 12h"),
     Option(("--agent-shard",), "shard", values.shard, None, "I/N",
-            "run the I-th of N parts of the tasks; `pytest-agenteval report` merges the parts into one verdict"),
+            "run the I-th of N parts of the tests, ordinary ones too: each runs in one part, with all its models; "
+            "`pytest-agenteval report` merges the parts into one verdict"),
     Option(("--agent-json",), "json", values.path, None, "FILE",
             "write the report as JSON", path=True),
     Option(("--agent-comment",), "comment", values.path, None, "FILE",
@@ -77,6 +83,9 @@ OPTIONS: tuple[Option, ...] = (
             "how often an attempt that met an environment error is tried again (default 2)"),
     Option(("--agent-model-arg",), "model_args", values.pair, (), "NAME=VALUE",
             "argument for the model's provider, as JSON or text (repeat)", repeat=True),
+    Option(("--agent-role",), "roles", values.role, (), "NAME=MODEL",
+            "the model of a role beside the agent's, for example user=openai/gpt-5-mini for the simulated user "
+            "(repeat); get_model(role=NAME) gives it, and it is paid from the same budget", repeat=True),
     Option(("--agent-model-base-url",), "model_base_url", values.url, None, "URL", "address of the model's API"),
     Option(("--agent-generate",), "generate", values.pair, (), "NAME=VALUE",
             "how the model generates, by Inspect's names: temperature=0, max_tokens=4096, "

@@ -26,6 +26,7 @@ __all__ = [
     "path",
     "place",
     "rate",
+    "role",
     "sandbox",
     "shard",
     "text",
@@ -112,6 +113,18 @@ def pair(raw: str) -> tuple[str, Any]:
         return name.strip(), json.loads(value)
     except ValueError:
         return name.strip(), value
+
+
+def role(raw: str) -> tuple[str, str]:
+    """`NAME=MODEL`: a role beside the agent, and who plays it."""
+    name, equals, played_by = raw.partition("=")
+    if not equals or not re.fullmatch(r"[A-Za-z_]\w*", name.strip()):
+        raise ValueError("must be NAME=PROVIDER/MODEL, for example user=openai/gpt-5-mini")
+    if name.strip() == "agent":
+        raise ValueError("names the agent under evaluation: give its model with --agent-model")
+    if played_by.strip().startswith("agenteval/"):
+        raise ValueError("gives the role to a built-in model: they play agents only, so leave the role out")
+    return name.strip(), model(played_by)
 
 
 def file(raw: str) -> Path:

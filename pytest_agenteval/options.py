@@ -15,7 +15,17 @@ import pytest
 from pytest_agenteval import option_values as values
 from pytest_agenteval.option_table import OPTIONS, SWITCHES, Option
 
-__all__ = ["LOOKALIKES", "MARK", "SETTINGS", "Settings", "add_options", "defaults", "settings", "why_not_on_host"]
+__all__ = [
+    "LOOKALIKES",
+    "MARK",
+    "SETTINGS",
+    "SHARD_SIZES",
+    "Settings",
+    "add_options",
+    "defaults",
+    "settings",
+    "why_not_on_host",
+]
 
 
 class Settings(NamedTuple):
@@ -24,6 +34,8 @@ class Settings(NamedTuple):
     active: bool
     """Whether agent tasks run at all: only when `--agent-model`, `--k` or `--agent-run` was given."""
     models: tuple[str, ...]
+    scaffolds: tuple[str, ...]
+    scaffold_args: tuple[tuple[str, Any], ...]
     k: int
     run: bool
     max_cost: float | None
@@ -50,6 +62,8 @@ class Settings(NamedTuple):
     concurrency: int
     env_retries: int
     model_args: tuple[tuple[str, Any], ...]
+    roles: tuple[tuple[str, str], ...]
+    """Roles beside the agent's, each with its model."""
     model_base_url: str | None
     generate: tuple[tuple[str, Any], ...]
     prices: Path | None
@@ -64,9 +78,12 @@ class Settings(NamedTuple):
     @property
     def setup(self) -> str:
         """How the models are set up, as text: with another setup it is another agent. Secrets are left out."""
-        given = dict(self.model_args) | dict(self.generate)
+        given = dict(self.model_args) | dict(self.generate) | {f"role {name}": model for name, model in self.roles}
         if self.model_base_url is not None:
             given["base_url"] = self.model_base_url
+        if self.scaffolds not in ((), ("react",)):
+            given["scaffold"] = " ".join(self.scaffolds)
+        given |= {f"scaffold {name}": value for name, value in self.scaffold_args}
         secret = re.compile("key|token$|secret|password", re.IGNORECASE)
         return ", ".join(f"{name}={'...' if secret.search(name) else given[name]}" for name in sorted(given))
 
@@ -74,6 +91,8 @@ class Settings(NamedTuple):
 SETTINGS = pytest.StashKey[Settings]()
 MARK = "agent_task"
 """The name of the mark (`tasks.py`), here because pytest is told of it at each start."""
+SHARD_SIZES = pytest.StashKey[tuple[int, ...]]()
+"""How many agent tasks each part of `--agent-shard` has."""
 LOOKALIKES = pytest.StashKey[list[str]]()
 """Node ids of ordinary tests with a fixture named `agent` that is not ours."""
 
@@ -128,6 +147,17 @@ def _read(config: pytest.Config) -> Settings:
     if len(set(made.models)) != len(made.models):
         twice = next(model for model in made.models if made.models.count(model) > 1)
         raise pytest.UsageError(f"--agent-model names {twice} twice: name each model once, for it makes one cell")
+    if len(set(made.scaffolds)) != len(made.scaffolds):
+        again = next(name for name in made.scaffolds if made.scaffolds.count(name) > 1)
+        raise pytest.UsageError(f"--agent-scaffold names {again} twice: name each scaffold once, for it makes one cell")
+    roles = [name for name, _ in made.roles]
+    if len(set(roles)) != len(roles):
+        raise pytest.UsageError(f"--agent-role gives {max(roles, key=roles.count)} twice: give each role one model")
+    if made.resume or made.top_up or made.max_age is not None:
+        from pytest_agenteval.option_rules import why_not_taken_over
+
+        if reason := why_not_taken_over(made):
+            raise pytest.UsageError(reason)
     if made.active:
         from pytest_agenteval.option_rules import why_not_early
 

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-__all__ = ["Cause", "Outcome"]
+__all__ = ["RULES", "Cause", "Outcome"]
+
+RULES = "1"
+"""Counted up when the same attempt would get another outcome: stored attempts are then not reused."""
 
 
 class Outcome(StrEnum):
@@ -46,6 +49,8 @@ class Cause(StrEnum):
     """The run's `--max-cost` could not pay for the next model call."""
     CANCELLED = "cancelled"
     """The run was stopped: Ctrl-C, `-x`, `pytest.exit`."""
+    OUTDATED = "outdated"
+    """An earlier invocation ran it, and another version of the model answered then."""
     DECIDED = "decided"
     """Every verdict was already fixed without it."""
     SANDBOX = "sandbox"

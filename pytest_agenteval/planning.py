@@ -67,6 +67,8 @@ class CostPlan:
     """Tasks whose own cost is known; the others are taken to cost the mean of these."""
     once: float | None
     """Expected for one attempt at every task; None where no cost is known."""
+    limited: int
+    """Tasks that state a limit on what an attempt can cost."""
     most_once: float | None
     """At most, for one attempt at every task; None where a task states no limit."""
 
@@ -112,7 +114,7 @@ def plan_costs(tasks: Sequence[PlannedTask], k: int) -> CostPlan:
     known = [task.mean_cost for task in tasks if task.mean_cost is not None]
     most = [task.most_cost for task in tasks if task.most_cost is not None]
     once = sum(known) / len(known) * len(tasks) if known else None
-    return CostPlan(k, len(tasks), len(known), once, sum(most) if len(most) == len(tasks) else None)
+    return CostPlan(k, len(tasks), len(known), once, len(most), sum(most) if len(most) == len(tasks) else None)
 
 
 def plan_early_stop(

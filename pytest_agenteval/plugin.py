@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_agenteval import options
-from pytest_agenteval.fixtures import NAMES, agent, agent_model, attempt, sandbox
+from pytest_agenteval.fixtures import NAMES, agent, agent_model, agent_scaffold, attempt, sandbox
 from pytest_agenteval.options import MARK
 
 if TYPE_CHECKING:
     from pytest_agenteval.items import AgentItem
 
-__all__ = ["agent", "agent_model", "attempt", "sandbox"]
+__all__ = ["agent", "agent_model", "agent_scaffold", "attempt", "sandbox"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -27,10 +27,14 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
         f"{MARK}(max_cost, time_limit, token_limit, turn_limit, grading_time_limit, min_pass_rate, solution, answer, "
-        "sandbox, network, cpus, memory, user, runtime): "
+        "files, sandbox, network, cpus, memory, user, runtime): "
         "an agent task, run k times by pytest-agenteval, and its options",
     )
     asked = options.settings(config)
+    if asked.shard is not None:
+        from pytest_agenteval.sharding import PLUGIN, Sharding
+
+        config.pluginmanager.register(Sharding(config, asked.shard), PLUGIN)
     if asked.plan:
         from pytest_agenteval.planner import Planner
 
@@ -42,14 +46,23 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Several models make several cells: every agent task once per model."""
-    models = options.settings(metafunc.config).models
+    """Several models or scaffolds make several cells: every agent task once per model and scaffold that it uses."""
+    asked = options.settings(metafunc.config)
+    _once_per_model(metafunc, asked.models)
+    if len(asked.scaffolds) > 1 and "agent_scaffold" in metafunc.fixturenames:
+        from pytest_agenteval.items import needs
+
+        if needs(metafunc, "agent_scaffold"):
+            metafunc.parametrize("agent_scaffold", asked.scaffolds, ids=asked.scaffolds, indirect=True)
+
+
+def _once_per_model(metafunc: pytest.Metafunc, models: tuple[str, ...]) -> None:
     if len(models) < 2:
         return
     if "agent_model" in metafunc.fixturenames:
-        from pytest_agenteval.items import needs_model
+        from pytest_agenteval.items import needs
 
-        if needs_model(metafunc):
+        if needs(metafunc, "agent_model"):
             metafunc.parametrize("agent_model", models, ids=models, indirect=True)
     elif any(mark.name == MARK for mark in metafunc.definition.iter_markers()):
         pytest.fail(

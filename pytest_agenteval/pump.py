@@ -48,6 +48,9 @@ class Engine(Protocol):
     def feed(self) -> None:
         """Start attempts of the tasks taken in; must be called on the running loop, after the last of several tasks."""
 
+    def discarded(self, item: AgentItem) -> Sequence[AttemptRecord]:
+        """What earlier invocations began at a task and did not bring to an end that counts."""
+
     def withdraw(self, item: AgentItem) -> None:
         """The task will not be taken in: pytest did not set it up."""
 

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Generator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_agenteval.options import LOOKALIKES, settings
+from pytest_agenteval.sharding import PLUGIN as SHARDING
 
 if TYPE_CHECKING:
     from pytest_agenteval.earlier import EarlierRun
     from pytest_agenteval.judgement import Judgement
     from pytest_agenteval.records import TaskRecord
     from pytest_agenteval.session import AgentSession
+    from pytest_agenteval.sharding import Sharding
 
 __all__ = ["Recorder"]
 
+_ANNOTATES_FAILURES = ("pytest_github_actions_annotate_failures", "pytest_github_actions_annotate_failures.plugin")
+"""The plugin that tells GitHub of each failed test, by its entry point and by `-p`."""
 _TASKS_TOLD = 20
 """So many measured or undecided tasks are told attempt by attempt."""
 
@@ -32,8 +38,11 @@ class Recorder:
         self._untold: list[TaskRecord] = []
         self._ordinary_failures = 0
         self._deselected = 0
+        self._notes: list[str] = []
         self._selected = 0
         self._judgement: Judgement | None = None
+        self._written: list[str] = []
+        self._junit = _junit_file(config)
         self.baseline: EarlierRun | None = None
         """What `--agent-baseline` names."""
 
@@ -84,7 +93,7 @@ class Recorder:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: Any) -> tuple[str, str, Any] | None:
-        """`.` passed, `F` failed, `~` measured, `?` undecided, `-` not needed; with c/n in verbose mode."""
+        """`.` passed, `F` failed, `~` measured, `?` undecided, `-` decided; with c/n in verbose mode."""
         data = getattr(report, "agenteval", None)
         if data is None or hasattr(report, "wasxfail"):
             return None
@@ -93,25 +102,44 @@ class Recorder:
         if report.agenteval_undecided:
             return "undecided", "?", (f"UNDECIDED {passes}/{n}", {"yellow": True})
         if all(attempt["cause"] == "decided" for attempt in data["attempts"]):
-            return "not needed", "-", "NOT NEEDED"
+            return "decided", "-", "DECIDED"
         if report.skipped:
             return None
         if report.passed and passes < len(outcomes):
             return "measured", "~", (f"MEASURED {passes}/{n}", {"yellow": True})
         return report.outcome, "." if report.passed else "F", f"{report.outcome.upper()} {passes}/{n}"
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        """Judge, and set the exit status."""
-        if session.config.option.collectonly:
-            return
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, Any, Any]:
+        """Judge, and set the exit status; then, after every other plugin has written its files, write the reports."""
+        if not session.config.option.collectonly:
+            self._judge(session)
+        result = yield
+        if self._judgement is not None:
+            self._publish(self._judgement)
+        return result
+
+    def _judge(self, session: pytest.Session) -> None:
+        from pytest_agenteval.gates import GateSettings
         from pytest_agenteval.gating import gate_settings
         from pytest_agenteval.judgement import PytestSaid, judge_run
+        from pytest_agenteval.reuse import reuse_note, without_outdated
 
         asked = settings(self._config)
+        records, outdated = without_outdated(self._records)
+        reused = reuse_note(records)
+        self._notes += [*([reused] if reused else []), *outdated]
+        sharding: Sharding | None = self._config.pluginmanager.get_plugin(SHARDING)
+        if sharding is not None:
+            self._notes.append(sharding.note)
+        if lookalikes := self._config.stash.get(LOOKALIKES, []):
+            self._notes.append(
+                f"{len(lookalikes)} ordinary tests use a fixture `agent` that is not pytest-agenteval's; "
+                "the mark agent_task would make them agent tasks"
+            )
         self._judgement = judge_run(
-            self._records,
-            gate_settings(asked),
+            records,
+            GateSettings() if sharding is not None and sharding.without_tasks else gate_settings(asked),
             baseline=self.baseline,
             every_first=asked.early_stop == "exact+first",
             said=PytestSaid(
@@ -122,27 +150,40 @@ class Recorder:
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """The report."""
-        lookalikes = self._config.stash.get(LOOKALIKES, [])
         if self._judgement is None:
             return
+        from pytest_agenteval.redaction import secret_values
+        from pytest_agenteval.reports.outgoing import without_secrets
         from pytest_agenteval.reports.terminal import report_lines
 
-        notes = []
-        if lookalikes:
-            notes.append(
-                f"{len(lookalikes)} ordinary tests use a fixture `agent` that is not pytest-agenteval's; "
-                "the mark agent_task would make them agent tasks"
-            )
+        secrets = secret_values(os.environ)
+        self._untold = without_secrets(self._untold, secrets)
         self._tell(terminalreporter)
         collected = self._selected + self._deselected
         terminalreporter.section("agent evaluation")
         for line in report_lines(
-            self._judgement,
+            without_secrets(self._judgement, secrets),
             width=self._config.get_terminal_writer().fullwidth,
             selected=(self._selected, collected) if self._deselected else None,
-            notes=notes,
+            notes=without_secrets(self._notes, secrets),
         ):
             terminalreporter.write_line(line.text, **line.markup)
+        for text in self._written:
+            terminalreporter.write_line(text)
+
+    def _publish(self, judgement: Judgement) -> None:
+        """Everything that leaves by another way than the terminal; how that went is told there."""
+        from pytest_agenteval.reports.files import amend_junit, write_reports
+
+        self._written = write_reports(
+            settings(self._config),
+            judgement,
+            self._notes,
+            root=self._config.rootpath,
+            failures_told=any(map(self._config.pluginmanager.hasplugin, _ANNOTATES_FAILURES)),
+        )
+        if self._junit is not None:
+            self._written += amend_junit(self._junit, judgement)
 
     def _tell(self, terminalreporter: Any) -> None:
         """Why attempts did not pass, of tasks that are measured or undecided: pytest shows only what failed."""
@@ -158,3 +199,9 @@ class Recorder:
                 terminalreporter.write_line(f"  {line.text}", **line.markup)
         if len(told) > _TASKS_TOLD:
             terminalreporter.write_line(f"and {len(told) - _TASKS_TOLD} more tasks: see the logs")
+
+
+def _junit_file(config: pytest.Config) -> Path | None:
+    """Where pytest will write its JUnit file, as it reads the option itself."""
+    given = getattr(config.option, "xmlpath", None)
+    return Path(os.path.expandvars(given)).expanduser().absolute() if given else None

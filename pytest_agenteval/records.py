@@ -6,8 +6,8 @@ Costs are US dollars, durations are seconds. `None` means unknown; it is never w
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 from pytest_agenteval.outcomes import Cause, Outcome
 
@@ -56,6 +56,10 @@ class ToolCall:
     """What the failure said, cut to a few hundred characters."""
     exit_code: int | None = None
     """The exit status where the tool ran a command; a non-zero one is counted apart from failures."""
+    known_by: Literal["inspect", "messages", "recorded"] = "inspect"
+    """Inspect ran the tool; or the messages of an own agent show the call; or the own agent recorded it."""
+    failure_known: bool = True
+    """Whether it is known if the call failed. Where not, `error` is None and says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,10 @@ class ModelCall:
     seconds: float | None = None
     retries: int = 0
     """How often the provider refused or failed before it answered."""
+    version: str | None = None
+    """The model's name in the provider's answer, which may say more than the name that was asked for."""
+    cost_uncached: float | None = None
+    """What the same tokens would have cost without the provider's cache, all that was read as fresh input."""
 
     @property
     def tokens(self) -> int:
@@ -144,15 +152,29 @@ class AttemptRecord:
     """The run that ran it; a run that was resumed keeps its name."""
     ended: str | None = None
     """When it ended, in UTC (ISO 8601)."""
-    model_versions: tuple[str, ...] = ()
-    """As what the providers said they answered, sorted, for example `gpt-5-mini-2025-08-07`."""
     reused: bool = False
     """It was run, and paid, by an earlier invocation."""
+    logged_as: int | None = None
+    """Its number in its log, where that is another."""
 
     @property
     def cost(self) -> float | None:
         """What the attempt cost with all its retries, or None where a call has no known price."""
         return add_costs([*(call.cost for call in self.model_calls), *(retry.cost for retry in self.retries)])
+
+    @property
+    def epoch(self) -> int:
+        """Its number in its log."""
+        return self.number if self.logged_as is None else self.logged_as
+
+    def renumbered(self, number: int) -> AttemptRecord:
+        """The same attempt among others: attempts of several runs are numbered anew."""
+        return self if number == self.number else replace(self, number=number, logged_as=self.epoch)
+
+    @property
+    def model_versions(self) -> tuple[str, ...]:
+        """As what the agent's models answered, by what the provider says, for example `gpt-5-mini-2025-08-07`."""
+        return tuple(sorted({call.version for call in self.model_calls if call.version and call.role == "agent"}))
 
     @property
     def tokens(self) -> int:
@@ -176,6 +198,8 @@ class TaskRecord:
     """What a reader should know, a sentence each (a hint at a bug in the test, "not isolated", ...)."""
     source: str | None = None
     """A digest of the test function's source; None where that is not known."""
+    discarded: tuple[AttemptRecord, ...] = ()
+    """What earlier invocations began and did not bring to an end that counts: only what it cost still matters."""
 
     @property
     def n(self) -> int:
@@ -201,7 +225,7 @@ class TaskRecord:
     @property
     def cost(self) -> float | None:
         """What the task cost, retries included, or None where a call has no known price."""
-        return add_costs(attempt.cost for attempt in self.attempts)
+        return add_costs(attempt.cost for attempt in (*self.attempts, *self.discarded))
 
 
 def to_json(record: TaskRecord) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Generator
 from contextlib import redirect_stdout
 from io import StringIO
@@ -14,6 +15,8 @@ from pytest_agenteval.items import AgentItem
 from pytest_agenteval.options import settings
 from pytest_agenteval.output import forgive_libraries, quiet_libraries
 from pytest_agenteval.recorder import Recorder
+from pytest_agenteval.redaction import secret_values
+from pytest_agenteval.reports.outgoing import redact_report
 
 if TYPE_CHECKING:
     from pytest_agenteval.session import AgentSession
@@ -84,12 +87,13 @@ class Running:
 
         try:
             with redirect_stdout(StringIO()):  # Inspect greets, and says which images it uses
-                engine = start(settings(self._config), items, self._say)
+                started = start(settings(self._config), items, self._say)
                 if not items:
                     return None
                 self._choose_baseline(items)
-                agent_session = AgentSession(session, engine)
-                agent_session.pump.run(prepare(engine))
+                agent_session = AgentSession(session, started.evaluation)
+                for line in agent_session.pump.run(prepare(started)):
+                    self._say(line)
         except NotReady as error:
             raise pytest.UsageError(str(error)) from None
         if self._recorder is not None:
@@ -142,6 +146,8 @@ class Running:
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
         """Give the report its record (plain JSON types: it crosses processes) and the attempts' own duration."""
         report = yield
+        if isinstance(item, AgentItem):
+            redact_report(report, secret_values(os.environ))
         if isinstance(item, AgentItem) and call.when == "call" and item.reported is not None:
             report.agenteval = item.reported
             report.agenteval_undecided = call.excinfo is not None and call.excinfo.typename == "Undecided"

@@ -13,7 +13,9 @@ from pytest_agenteval.options import settings
 from pytest_agenteval.outcomes import Cause, Outcome
 from pytest_agenteval.pump import Engine, Finished, Pump
 from pytest_agenteval.records import AttemptRecord, TaskRecord, to_json
-from pytest_agenteval.reports.terminal import failure_lines
+from pytest_agenteval.reports.failures import failure_lines
+from pytest_agenteval.reports.junit import TASK_PROPERTY
+from pytest_agenteval.reports.task_table import verdict_mark
 from pytest_agenteval.task_summary import summarize_task
 
 __all__ = ["AgentSession", "NotNeeded", "Undecided"]
@@ -52,7 +54,10 @@ class AgentSession:
         record = self.record(item, finished)
         item.reported = to_json(record)
         summary = summarize_task(record)
+        result = judge_task(summary, self._gates)
         item.user_properties += [
+            (TASK_PROPERTY, record.task),
+            ("agent_verdict", verdict_mark(summary, None if result is None else result.verdict)),
             ("agent_attempts", record.n),
             ("agent_passes", record.passes),
             *((name, value) for name, value in (
@@ -60,6 +65,8 @@ class AgentSession:
                 (f"agent_pass_hat_{record.k}", summary.pass_hat_k),
                 ("agent_cost_usd", record.cost),
             ) if value is not None),
+            ("agent_tool_call_failures", summary.tool_failure_count),
+            ("agent_environment_errors", summary.environment_errors.count),
         ]  # fmt: skip
         for one in finished:
             for name, text in one.capture.sections() if one.capture is not None else ():
@@ -68,7 +75,6 @@ class AgentSession:
             item.add_report_section("call", "agent evaluation", "\n".join(line.text for line in lines))
         _raise_first(finished, Outcome.SKIPPED)
         _raise_first(finished, Outcome.BROKEN)
-        result = judge_task(summary, self._gates)
         if result is not None and result.verdict is Verdict.FAIL:
             _raise_first(finished, Outcome.FAILED, Outcome.LIMIT)
             pytest.fail(result.reason, pytrace=False)
@@ -83,10 +89,9 @@ class AgentSession:
         """All that is known of a task; attempts that never came are recorded as not run."""
         known = {one.record.number: one.record for one in finished}
         k = self._settings.k
-        attempts = tuple(
-            known.get(n, AttemptRecord(n, Outcome.NOT_RUN, Cause.CANCELLED, "the run was stopped"))
-            for n in range(1, k + 1)
-        )
+        never = [n for n in range(1, k + 1) if n not in known][: max(0, k - len(known))]
+        known |= {n: AttemptRecord(n, Outcome.NOT_RUN, Cause.CANCELLED, "the run was stopped") for n in never}
+        attempts = tuple(known[number] for number in sorted(known))
         return TaskRecord(
             task=item.nodeid,
             cell=item.cell,
@@ -95,6 +100,7 @@ class AgentSession:
             min_pass_rate=item.options.min_pass_rate,
             notes=item.notes,
             source=item.source,
+            discarded=tuple(self.pump.engine.discarded(item)),
         )
 
     def unreported(self) -> list[TaskRecord]:

@@ -6,6 +6,7 @@ A skipped task is counted and left out of every estimate of its cell. Attempts t
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,14 @@ from pytest_agenteval.outcomes import Cause, Outcome
 from pytest_agenteval.records import Cell, TaskRecord
 from pytest_agenteval.stats.estimators import SuiteEstimate
 from pytest_agenteval.stats.missing import MissingRange, pass_at_1_range, pass_hat_k_range
-from pytest_agenteval.task_summary import EnvironmentErrors, TaskSummary, ToolCallFailures, known_sum, summarize_task
+from pytest_agenteval.task_summary import (
+    EnvironmentErrors,
+    RoleCost,
+    TaskSummary,
+    ToolCallFailures,
+    known_sum,
+    summarize_task,
+)
 
 __all__ = ["CellSummary", "RunSummary", "TaskSummary", "summarize"]
 
@@ -62,8 +70,16 @@ class CellSummary:
     """Everything: retries and attempts that do not count included."""
     own_cost: Cost
     """The attempts that count, each without its earlier tries: what the agent itself spent."""
+    roles: tuple[RoleCost, ...] = ()
+    """The cost by role, the agent's first; without calls whose answer was lost."""
+    wall_seconds: float = 0.0
+    """Of the attempts that count, in sum, each without its earlier tries."""
     sandbox_wait_seconds: float | None = None
     """How long attempts waited for places to start their sandboxes, in sum; None where there is no such queue."""
+    unknown_tool_calls: int = 0
+    """Of the tool calls those of which nobody knows whether they failed: they are no successes."""
+    sandbox_waits: int = 0
+    """How many attempts that sum is over."""
 
     @property
     def pass_at_1(self) -> SuiteEstimate:
@@ -87,10 +103,28 @@ class CellSummary:
 
     @property
     def saved_cost(self) -> float | None:
-        """What the attempts that were not needed would have cost at the mean of those that count, in US dollars."""
+        """What the decided attempts would have cost at the mean of those that count, in US dollars: an estimate."""
         if not self.decided or not self.attempts or self.own_cost.total is None:
             return None
         return self.own_cost.total / self.attempts * self.decided
+
+    @property
+    def saved_seconds(self) -> float | None:
+        """How long the decided attempts would have taken, one after the other, at the mean of those that count.
+
+        An estimate, and of attempts, not of the run: what the run was shortened by depends on how many were in flight
+        at once. None where nothing was decided, or where nobody measured how long attempts took.
+        """
+        if not self.decided or not self.attempts or not self.wall_seconds:
+            return None
+        return self.wall_seconds / self.attempts * self.decided
+
+    @property
+    def sandbox_wait_per_attempt(self) -> float | None:
+        """The mean of the waits for a place to start a sandbox, in seconds; None where there is no such queue."""
+        if self.sandbox_wait_seconds is None or not self.sandbox_waits:
+            return None
+        return self.sandbox_wait_seconds / self.sandbox_waits
 
     @property
     def tool_failure_count(self) -> int:
@@ -100,7 +134,15 @@ class CellSummary:
     @property
     def tool_failure_rate(self) -> float | None:
         """The share of the tool calls that failed, or None where no tool was called."""
-        return self.tool_failure_count / self.tool_calls if self.tool_calls else None
+        return self.tool_failure_count / self.tool_calls if self.tool_calls and not self.unknown_tool_calls else None
+
+    @property
+    def tool_failure_range(self) -> tuple[float, float] | None:
+        """The share of tool calls that failed, where of the unknown ones none did and where all did."""
+        if not self.tool_calls:
+            return None
+        best, worst = self.tool_failure_count, self.tool_failure_count + self.unknown_tool_calls
+        return best / self.tool_calls, worst / self.tool_calls
 
     @property
     def cost_per_attempt(self) -> Cost | None:
@@ -149,8 +191,13 @@ class RunSummary:
 
     @property
     def cost(self) -> Cost:
-        """Everything the run cost."""
+        """Everything the run cost, what earlier invocations of it paid included."""
         return Cost.of(cell.cost for cell in self.cells)
+
+    @property
+    def paid_now(self) -> Cost:
+        """What this invocation paid."""
+        return Cost.of(task.paid_now for task in self.tasks)
 
 
 def summarize(records: Sequence[TaskRecord], *, every_first: bool = False) -> RunSummary:
@@ -199,12 +246,16 @@ def _summarize_cell(cell: Cell, tasks: tuple[TaskSummary, ...], every_first: boo
         decided=sum(task.decided for task in kept),
         unmeasured=sum(task.unmeasured for task in kept),
         tool_calls=sum(task.tool_calls for task in kept),
+        unknown_tool_calls=sum(task.unknown_tool_calls for task in kept),
         tool_failures=ToolCallFailures.of(failures),
         nonzero_exits=sum(task.nonzero_exits for task in kept),
         environment_errors=EnvironmentErrors.of(task.environment_errors for task in tasks),
         cost=Cost.of(task.cost for task in tasks),
         own_cost=Cost.of(task.own_cost for task in kept),
+        roles=RoleCost.of(part for task in tasks for part in task.roles),
+        wall_seconds=math.fsum(task.wall_seconds for task in kept),
         sandbox_wait_seconds=known_sum(task.sandbox_wait_seconds for task in tasks),
+        sandbox_waits=sum(task.sandbox_waits for task in tasks),
     )
 
 
@@ -217,6 +268,8 @@ def _incomplete(tasks: Iterable[TaskSummary]) -> tuple[str, ...]:
             phrases.append(f"the run's budget was spent before {what} had run")
         elif cause is Cause.CANCELLED:
             phrases.append(f"{what} {'was' if count == 1 else 'were'} cancelled")
+        elif cause is Cause.OUTDATED:
+            phrases.append(f"{what} of earlier invocations met another version of the model")
         else:
             phrases.append(f"{what} did not run")
     return tuple(phrases)

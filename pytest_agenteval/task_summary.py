@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from pytest_agenteval.cost import Cost
 from pytest_agenteval.outcomes import Cause, Outcome
-from pytest_agenteval.records import AttemptRecord, Cell, TaskRecord
+from pytest_agenteval.records import AttemptRecord, Cell, Retry, TaskRecord
 from pytest_agenteval.stats.estimators import pass_hat_k
 
 __all__ = [
     "EnvironmentErrors",
     "MissingAttempt",
+    "RoleCost",
     "TaskSummary",
     "ToolCallFailures",
     "bug_hint",
@@ -72,6 +75,34 @@ class EnvironmentErrors:
 
 
 @dataclass(frozen=True, slots=True)
+class RoleCost:
+    """What the answered calls of one role cost: of the agent, or of a role beside it."""
+
+    role: str
+    calls: int
+    cost: Cost
+
+    @classmethod
+    def of(cls, parts: Iterable[RoleCost]) -> tuple[RoleCost, ...]:
+        """The sums by role, the agent's first."""
+        by_role: dict[str, list[RoleCost]] = {}
+        for part in parts:
+            by_role.setdefault(part.role, []).append(part)
+        sums = [cls(role, sum(p.calls for p in of), Cost.of(p.cost for p in of)) for role, of in by_role.items()]
+        return tuple(sorted(sums, key=lambda each: (each.role != "agent", each.role)))
+
+    @classmethod
+    def of_attempts(cls, attempts: Iterable[AttemptRecord]) -> tuple[RoleCost, ...]:
+        """Of all calls of attempts, those of repeated tries included."""
+        prices: dict[str, list[float | None]] = {}
+        for attempt in attempts:
+            tries: tuple[AttemptRecord | Retry, ...] = (attempt, *attempt.retries)
+            for call in chain.from_iterable(each.model_calls for each in tries):
+                prices.setdefault(call.role, []).append(call.cost)
+        return cls.of(cls(role, len(costs), _sum_of_prices(costs)) for role, costs in prices.items())
+
+
+@dataclass(frozen=True, slots=True)
 class MissingAttempt:
     """An attempt that was wanted and says nothing about the agent."""
 
@@ -116,14 +147,24 @@ class TaskSummary:
     """Everything: retries and attempts that do not count included."""
     own_cost: Cost
     """The attempts that count, each without its earlier tries: what the agent itself spent."""
+    paid_now: Cost
+    """The part of the cost that earlier invocations had not paid before."""
     bug_hint: str | None
     notes: tuple[str, ...]
+    roles: tuple[RoleCost, ...] = ()
+    """The cost by role, the agent's first; without calls whose answer was lost."""
+    wall_seconds: float = 0.0
+    """Of the attempts that count, in sum, each without its earlier tries."""
     sandbox_wait_seconds: float | None = None
     """How long its attempts waited for places to start their sandboxes, in sum; None where there is no such queue."""
+    sandbox_waits: int = 0
+    """How many attempts that sum is over."""
     source: str | None = None
     """A digest of the test function's source; None where that is not known."""
     first_passed: bool | None = None
     """Whether attempt 1 passed; None where it does not count."""
+    unknown_tool_calls: int = 0
+    """Of the tool calls those of which nobody knows whether they failed: they are no successes."""
     identical: bool = False
     """Whether the model did exactly the same in all attempts that count, two at least: k is then effectively 1."""
 
@@ -154,6 +195,8 @@ def summarize_task(record: TaskRecord) -> TaskSummary:
     counted = [attempt for attempt in attempts if attempt.outcome.counts]
     calls = [call for attempt in counted for call in attempt.tool_calls]
     n, passes, skipped = record.n, record.passes, record.skipped
+    own = [Cost.of_try(attempt) for attempt in attempts]
+    costs = [Cost.of([cost, *map(Cost.of_try, a.retries)]) for a, cost in zip(attempts, own, strict=True)]
     return TaskSummary(
         task=record.task,
         cell=record.cell,
@@ -169,14 +212,19 @@ def summarize_task(record: TaskRecord) -> TaskSummary:
         decided=sum(_decided(attempt) for attempt in attempts),
         unmeasured=0 if skipped else max(record.k, len(attempts)) - n,
         tool_calls=len(calls),
+        unknown_tool_calls=sum(not call.failure_known for call in calls),
         tool_failures=ToolCallFailures.of(Counter((call.tool, call.error) for call in calls if call.error is not None)),
         nonzero_exits=sum(call.error is None and call.exit_code not in (None, 0) for call in calls),
         environment_errors=_environment_errors(attempts),
-        cost=Cost.of(Cost.of_attempt(attempt) for attempt in attempts),
-        own_cost=Cost.of(Cost.of_try(attempt) for attempt in counted),
+        cost=Cost.of([*costs, *(Cost.of_attempt(attempt) for attempt in record.discarded)]),
+        paid_now=Cost.of(cost for attempt, cost in zip(attempts, costs, strict=True) if not attempt.reused),
+        own_cost=Cost.of(cost for attempt, cost in zip(attempts, own, strict=True) if attempt.outcome.counts),
         bug_hint=bug_hint(record),
         notes=record.notes,
+        roles=RoleCost.of_attempts((*attempts, *record.discarded)),
+        wall_seconds=math.fsum(attempt.wall_seconds for attempt in counted),
         sandbox_wait_seconds=known_sum(attempt.sandbox_wait_seconds for attempt in attempts),
+        sandbox_waits=sum(attempt.sandbox_wait_seconds is not None for attempt in attempts),
         source=record.source,
         first_passed=next((a.outcome is Outcome.PASSED for a in counted if a.number == 1), None),
         identical=_identical(record, counted),
@@ -200,6 +248,11 @@ def bug_hint(record: TaskRecord) -> str | None:
     if exception is None or where is None or exception.rpartition(".")[2] in (*_ASSERTIONS, _MISSING_FILE):
         return None
     return f"looks like a bug in the test: {exception} at {where} in every attempt"
+
+
+def _sum_of_prices(prices: Sequence[float | None]) -> Cost:
+    known = [price for price in prices if price is not None]
+    return Cost(math.fsum(known), unpriced_calls=len(prices) - len(known))
 
 
 def _identical(record: TaskRecord, counted: Sequence[AttemptRecord]) -> bool:

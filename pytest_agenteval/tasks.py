@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         min_pass_rate: float
         solution: Solution
         answer: str
+        files: Sequence[str]
         sandbox: str | None
         network: Literal["none", "bridge"] | None
         cpus: float | None
@@ -31,10 +32,12 @@ if TYPE_CHECKING:
         runtime: str | None
 
 
-__all__ = ["MARK", "Solution", "TaskOptions", "agent_task"]
+__all__ = ["MARK", "Solution", "TaskOptions", "ToolUse", "agent_task"]
 
-Solution = str | Sequence[str]
-"""Shell commands that solve a task, one or several, given to the agent's bash tool in this order."""
+ToolUse = tuple[str, Mapping[str, Any]]
+"""A call of one of the task's own tools: its name and its arguments."""
+Solution = str | Sequence[str | ToolUse]
+"""What solves a task, a step or several in this order: shell commands for the bash tool, and calls of other tools."""
 
 
 def agent_task(*tests: Never, **options: Unpack[_Keywords]) -> pytest.MarkDecorator:
@@ -68,6 +71,9 @@ class TaskOptions:
     """What the built-in models play."""
     answer: str = ""
     """What the built-in models submit after the solution."""
+    files: Sequence[str] = ()
+    """Files and folders that the task depends on, relative to its suite's folder; patterns are allowed. When one has
+    changed, stored attempts are not reused."""
     sandbox: str | None = None
     """Which sandbox: a name, `image:NAME:TAG`, or the path of a Dockerfile or compose file (see `sandbox.choice`)."""
     network: str | None = None
@@ -98,15 +104,15 @@ class TaskOptions:
         return cls(**given)
 
     @property
-    def commands(self) -> tuple[str, ...] | None:
-        """The solution's shell commands, or None where the task declares none."""
+    def steps(self) -> tuple[str | ToolUse, ...] | None:
+        """The solution's shell commands and tool calls, or None where the task declares none."""
         if self.solution is None:
             return None
         return (self.solution,) if isinstance(self.solution, str) else tuple(self.solution)
 
     @property
     def solvable(self) -> bool:
-        """Whether the task declares how it is solved: by commands, by an answer, or by both."""
+        """Whether the task declares how it is solved: by steps, by an answer, or by both."""
         return self.solution is not None or self.answer != ""
 
 
@@ -134,10 +140,17 @@ def _share(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
 
 
-def _commands(value: Any) -> bool:
-    return isinstance(value, str) or (
-        isinstance(value, Sequence) and all(isinstance(command, str) for command in value)
-    )
+def _steps(value: Any) -> bool:
+    if isinstance(value, str):
+        return True
+    return isinstance(value, Sequence) and all(isinstance(step, str) or _tool_use(step) for step in value)
+
+
+def _tool_use(step: Any) -> bool:
+    if not isinstance(step, tuple) or len(step) != 2:
+        return False
+    name, arguments = step
+    return _some_text(name) and isinstance(arguments, Mapping) and all(isinstance(key, str) for key in arguments)
 
 
 def _text(value: Any) -> bool:
@@ -146,6 +159,10 @@ def _text(value: Any) -> bool:
 
 def _some_text(value: Any) -> bool:
     return isinstance(value, str) and value.strip() != ""
+
+
+def _texts(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str) and all(_some_text(each) for each in value)
 
 
 def _memory(value: Any) -> bool:
@@ -170,8 +187,9 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "turn_limit": (_or_none(_whole), "a whole number above 0, or None for no limit"),
     "grading_time_limit": (_amount, "seconds above 0"),
     "min_pass_rate": (_share, "a share between 0 and 1"),
-    "solution": (_commands, "a shell command or a list of them"),
+    "solution": (_steps, "a shell command, or a list of commands and tool calls such as ('cancel', {'id': 7})"),
     "answer": (_text, "text"),
+    "files": (_texts, "a list of paths"),
     "sandbox": (_or_none(_some_text), "the name of a sandbox, a path, or image:NAME:TAG"),
     "network": (lambda value: value in (None, "none", "bridge"), "'none' or 'bridge'"),
     "cpus": (_or_none(_amount), "a number of processors above 0"),

@@ -1,30 +1,31 @@
-"""The default agent: Inspect's `react` with a bash tool, held to the task's limits, and what its run returns."""
+"""The agent under evaluation: a scaffold around the model, held to the task's limits, and what its run returns."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import anyio
-from inspect_ai.agent import AgentState, react
+from inspect_ai.agent import AgentState
 from inspect_ai.log import transcript
 from inspect_ai.model import ChatMessage, ChatMessageUser
 from inspect_ai.solver import TaskState
-from inspect_ai.tool import Tool, ToolDef, ToolSource, bash
+from inspect_ai.tool import Tool, ToolDef, ToolSource
 from inspect_ai.util import Limit, LimitExceededError, apply_limits, span, turn_limit, working_limit
 
+from pytest_agenteval.engine.bridged import bridged_body
 from pytest_agenteval.engine.evidence import model_calls, tool_calls
 from pytest_agenteval.engine.faults import ProviderSilent, limit_cause, provider_to_blame
 from pytest_agenteval.engine.meter import CallMeter
+from pytest_agenteval.engine.recorded import record_tool
+from pytest_agenteval.engine.scaffolds import AgentRequest, Scaffold
 from pytest_agenteval.outcomes import Cause
 from pytest_agenteval.records import ToolCall, add_costs
 
 __all__ = ["Agent", "AgentResult", "agent_limits", "own_agent_limits"]
-
-BASH_SECONDS = 180
-"""How long one command of the agent may take; it fails with a time-out after that and the agent goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,9 @@ class Agent:
 
     model: str
     """Inspect's name of the model."""
+    scaffold: str
+    """The name of the agent program around the model."""
+    _program: Scaffold = field(repr=False)
     _meter: CallMeter = field(repr=False)
     _state: TaskState = field(repr=False)
 
@@ -67,23 +71,22 @@ class Agent:
 
         Args:
             prompt: the task, as text or as messages.
-            tools: instead of the bash tool.
-            instructions: the system message, instead of Inspect's.
+            tools: instead of the scaffold's own; `react` has bash.
+            instructions: the system message, instead of the scaffold's own.
             submit: give the agent a submit tool; without one it ends with the first message without a tool call.
+                Scaffolds that have no such choice end as they do.
 
         Raises:
+            TypeError: the scaffold takes no tools, or no instructions: nothing has run yet.
             SandboxUnavailableError, or what the provider raised: the attempt becomes an environment error.
         """
         messages: list[ChatMessage] = [ChatMessageUser(content=prompt)] if isinstance(prompt, str) else list(prompt)
-        program = react(
-            tools=[bash(timeout=BASH_SECONDS)] if tools is None else list(tools),
-            submit=None if submit else False,
-            **({} if instructions is None else {"prompt": instructions}),  # type: ignore[arg-type]
-        )
+        request = AgentRequest(self.model, tools, instructions, submit)
+        self._program.refuse(request)
         state = AgentState(messages=messages)
         start = len(transcript().events)
         async with agent_limits(self._meter), span(name="agent", type="agent"):
-            state = await program(state)
+            state = await self._program.run(state, request, self._meter)
         # after a limit the program never returned, but it extended the conversation in place
         self._state.messages, self._state.output = state.messages, state.output
         events = transcript().events[start:]
@@ -97,6 +100,17 @@ class Agent:
             turns=len(calls),
             limit=self._meter.attempt.limit,
         )
+
+    def record_tool(
+        self,
+        name: str,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        error: str | BaseException | None = None,
+        seconds: float | None = None,
+    ) -> None:
+        """Record one call of a tool that Inspect did not run; see :func:`pytest_agenteval.record_tool`."""
+        record_tool(name, arguments, error=error, seconds=seconds)
 
 
 @asynccontextmanager
@@ -145,9 +159,11 @@ async def agent_limits(meter: CallMeter) -> AsyncIterator[None]:
         attempt.agent_ends()
 
 
-@contextmanager
-def own_agent_limits(meter: CallMeter) -> Iterator[None]:
+@asynccontextmanager
+async def own_agent_limits(meter: CallMeter) -> AsyncIterator[None]:
     """Around the body of an own agent: the limits hold from its first model call to the end of the body.
+
+    Calls of model clients go through Inspect, so that they are paid, counted and held to the limits like any other.
 
     `meter.attempt.limit` then says which limit it was, also where the agent swallowed the error.
 
@@ -170,7 +186,8 @@ def own_agent_limits(meter: CallMeter) -> Iterator[None]:
     meter.agent_running = True
     try:
         with apply_limits([clock, turns]):
-            yield
+            async with bridged_body(meter):
+                yield
     finally:
         meter.agent_running = False
         if options.turn_limit is not None and turns.usage > options.turn_limit:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -13,7 +12,6 @@ from inspect_ai import Epochs, Task, eval_async
 from inspect_ai.dataset import Sample
 from inspect_ai.log import EvalLog, EvalSample
 from inspect_ai.model import Model
-from inspect_ai.scorer import Score
 from inspect_ai.solver import Generate, Solver, TaskState, solver
 from inspect_ai.util._display import init_display_type
 
@@ -21,13 +19,17 @@ from pytest_agenteval.attempt import Ending
 from pytest_agenteval.dispatch import Dispatcher, Key
 from pytest_agenteval.engine.models import max_retries
 from pytest_agenteval.engine.sandboxes import SandboxSpec
+from pytest_agenteval.engine.scorecard import score_of
 from pytest_agenteval.engine.sources import Attempts, Suites
+from pytest_agenteval.engine.store import roster
 from pytest_agenteval.engine.trial import Services, Trial
 from pytest_agenteval.items import AgentItem
 from pytest_agenteval.options import Settings
 from pytest_agenteval.outcomes import Cause, Outcome
 from pytest_agenteval.pump import Finished
-from pytest_agenteval.records import AttemptRecord, add_costs
+from pytest_agenteval.records import AttemptRecord
+from pytest_agenteval.reuse import Reuse, Taken
+from pytest_agenteval.stored import StoredTask
 
 __all__ = ["Evaluation"]
 
@@ -42,6 +44,7 @@ class Evaluation:
         self,
         settings: Settings,
         models: Mapping[str, Model],
+        roles: Mapping[str, Model],
         sandboxes: Mapping[str, SandboxSpec | None],
         services: Services,
         metadata: dict[str, Any],
@@ -52,7 +55,7 @@ class Evaluation:
         self.passed = self.done = 0
         self.logs: list[EvalLog] = []
         self.sandboxes = sandboxes
-        self._models, self._metadata = models, metadata
+        self._models, self._roles, self._metadata = models, roles, metadata
         self._dispatcher = dispatcher
         self._waiting: dict[Key, Trial] = {}
         self._in_flight: dict[Key, Trial] = {}
@@ -62,20 +65,41 @@ class Evaluation:
         self._new_tasks: list[Task] = []
         self._eval: asyncio.Task[None] | None = None
         self._cancelling = False
+        self._tasks: Mapping[str, StoredTask] = {}
+        self._reuse = Reuse({})
 
     # -- what the pump calls -----------------------------------------------------------------------
 
     def submit(self, item: AgentItem, shared: dict[str, Any]) -> list[asyncio.Future[Finished]]:
-        """Take in the k attempts of a task; :meth:`feed` starts them."""
-        model = item.model or "none"
-        futures = []
-        for number in range(1, self.settings.k + 1):
-            trial = Trial(item, number, self.settings.k, model, shared, self.sandboxes[item.nodeid], self.services)
-            future = self._futures[item.nodeid, number] = asyncio.get_running_loop().create_future()
-            futures.append(future)
-            self._waiting[item.nodeid, number] = trial
-        self._dispatcher.arm(item.nodeid, self.settings.k)
-        return futures
+        """Take in the k attempts of a task: those of earlier invocations have ended, :meth:`feed` starts the others."""
+        model, k = item.model or "none", self.settings.k
+        kept = {record.number: record for record in self._taken(item).attempts}
+        fresh = [number for number in range(1, k + 1) if number not in kept][: max(0, k - len(kept))]
+        for number in (*kept, *fresh):
+            self._futures[item.nodeid, number] = asyncio.get_running_loop().create_future()
+        for number, record in kept.items():
+            self._tell((item.nodeid, number), Finished(record, None, None))
+        for number in fresh:
+            self._waiting[item.nodeid, number] = Trial(
+                item, number, k, model, shared, self.sandboxes[item.nodeid], self.services
+            )
+        self._dispatcher.arm(item.nodeid, fresh)
+        return [self._futures[item.nodeid, number] for number in sorted((*kept, *fresh))]
+
+    def take_over(self, tasks: Sequence[StoredTask], reuse: Reuse) -> None:
+        """What the tasks are, for their logs, and what earlier invocations did of them; before the first submit."""
+        self._tasks = {task.task: task for task in tasks}
+        self._reuse = reuse
+        for name, taken in reuse.taken.items():
+            for record in taken.attempts:
+                self._dispatcher.record((name, record.number), record.outcome is Outcome.PASSED)
+
+    def discarded(self, item: AgentItem) -> Sequence[AttemptRecord]:
+        """What earlier invocations began at a task and did not bring to an end that counts."""
+        return self._taken(item).discarded
+
+    def _taken(self, item: AgentItem) -> Taken:
+        return self._reuse.taken.get(item.nodeid, Taken())
 
     def withdraw(self, item: AgentItem) -> None:
         """pytest will not run the task: no verdict waits for it."""
@@ -129,7 +153,7 @@ class Evaluation:
                 return
 
     def _source(self, trial: Trial) -> Attempts:
-        key = (_suite(trial.item), trial.model)
+        key = (_suite(trial.item.nodeid), trial.model)
         if key not in self._sources:
             source = self._sources[key] = Attempts(self._suites, self._complete)
             self._new_tasks.append(self._task(key, source))
@@ -149,7 +173,15 @@ class Evaluation:
             solver=_pytest_body(self),
             model=self._models.get(model),
             epochs=Epochs(k, ["mean"] + [f"pass_k_{k}"] * (k > 1)),
-            metadata={**self._metadata, "suite": suite, "model": model, "sandbox": self._providers(suite)},
+            metadata={
+                **self._metadata,
+                "suite": suite,
+                "model": model,
+                "sandbox": self._providers(suite),
+                "tasks": roster(
+                    task for task in self._tasks.values() if (_suite(task.task), task.cell.model) == (suite, model)
+                ),
+            },
         )
 
     def _providers(self, suite: str) -> str:
@@ -172,6 +204,7 @@ class Evaluation:
             self.logs = await eval_async(
                 self._suites,
                 model=next(iter(self._models.values()), None),
+                model_roles=dict(self._roles),
                 log_dir=self.settings.log_dir,
                 max_tasks=max(2, len({nodeid.split("::")[0] for nodeid in self.sandboxes}) * max(1, len(self._models))),
                 max_samples=places,
@@ -199,7 +232,7 @@ class Evaluation:
             finished = trial.finished(state)
         finally:
             finished = finished or trial.finished(state)
-            state.scores = {"passed": _score(finished.record, trial.item.source)}
+            state.scores = {"passed": score_of(finished.record)}
             self._end(trial, finished)
 
     def _complete(self, sample_id: str, epoch: int, sample: EvalSample | None) -> None:
@@ -245,35 +278,13 @@ def _pytest_body(evaluation: Evaluation) -> Solver:
     return solve
 
 
-def _score(record: AttemptRecord, source: str | None) -> Score:
-    value = float(record.outcome is Outcome.PASSED) if record.outcome.counts else math.nan
-    return Score(
-        value=value,
-        answer=record.answer,
-        explanation=record.message or None,
-        metadata={
-            "outcome": record.outcome.value,
-            "cause": record.cause.value if record.cause else None,
-            "cost": record.cost,
-            "own_cost": add_costs(call.cost for call in record.model_calls),
-            "retries": len(record.retries),
-            "exception": record.exception,
-            "where": record.where,
-            "tool_calls": len(record.tool_calls),
-            "tool_failures": sum(call.error is not None for call in record.tool_calls),
-            "fingerprint": record.fingerprint,
-            "source": source,
-        },
-    )
-
-
 def _never_ran(trial: Trial, cause: Cause, message: str) -> Finished:
     outcome = Outcome.ENVIRONMENT_ERROR if cause is Cause.HARNESS else Outcome.NOT_RUN
     return Finished(AttemptRecord(trial.number, outcome, cause, message), Ending(outcome, cause, message=message), None)
 
 
-def _suite(item: AgentItem) -> str:
-    return item.nodeid.split("::")[0]
+def _suite(task: str) -> str:
+    return task.split("::")[0]
 
 
 def _prompt(item: AgentItem) -> str:

@@ -7,11 +7,13 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from inspect_ai.event import Event, ModelEvent, SandboxEvent, SpanBeginEvent, ToolEvent
+from inspect_ai.event import Event, InfoEvent, ModelEvent, SandboxEvent, SpanBeginEvent, ToolEvent
 from inspect_ai.model import ContentReasoning
 
+from pytest_agenteval.engine.bridged_calls import BridgedCalls
 from pytest_agenteval.engine.meter import tokens_of
-from pytest_agenteval.money.prices import PriceBook
+from pytest_agenteval.engine.recorded import recorded_call
+from pytest_agenteval.money.prices import PriceBook, TokenUsage
 from pytest_agenteval.records import ModelCall, ToolCall
 
 __all__ = ["fingerprint", "last_steps", "model_calls", "tool_calls"]
@@ -43,14 +45,20 @@ def model_calls(events: Iterable[Event], prices: PriceBook) -> tuple[ModelCall, 
                 cache_write_tokens=tokens.cache_write,
                 cost=prices.price(event.model, tokens),
                 seconds=event.output.time,
+                version=event.output.model or None,
                 retries=failed.pop(asked, 0) + (event.retries or 0),
+                cost_uncached=prices.price(event.model, TokenUsage(tokens.total_input, tokens.output)),
             )
         )
     return tuple(calls)
 
 
 def tool_calls(events: Sequence[Event]) -> tuple[ToolCall, ...]:
-    """The agent's tool calls with their failures, and the exit code of the last command that each ran."""
+    """The agent's tool calls with their failures, and the exit code of the last command that each ran.
+
+    Those that Inspect ran come first, then those of own agents, which their messages show or which they recorded.
+    """
+    bridged = BridgedCalls({event.id for event in events if isinstance(event, ToolEvent)})
     exit_codes = {
         event.span_id: event.result for event in events if isinstance(event, SandboxEvent) and event.action == "exec"
     }
@@ -59,6 +67,10 @@ def tool_calls(events: Sequence[Event]) -> tuple[ToolCall, ...]:
     for event in events:
         if isinstance(event, SpanBeginEvent) and event.type == "tool":
             spans.append(event)
+        elif isinstance(event, ModelEvent) and event.requested_model is not None and _answered(event):
+            bridged.model_answered(event)
+        elif isinstance(event, InfoEvent) and (recorded := recorded_call(event)) is not None:
+            bridged.agent_recorded(recorded)
         elif isinstance(event, ToolEvent) and not event.pending:
             span = _span_of(event, spans)
             calls.append(
@@ -71,7 +83,11 @@ def tool_calls(events: Sequence[Event]) -> tuple[ToolCall, ...]:
                     exit_code=exit_codes.get(span.id) if span is not None else None,
                 )
             )
-    return tuple(calls)
+    return (*calls, *bridged.calls)
+
+
+def _answered(event: ModelEvent) -> bool:
+    return not event.pending and not event.error and not event.output.empty
 
 
 def _span_of(call: ToolEvent, opened: list[SpanBeginEvent]) -> SpanBeginEvent | None:
@@ -100,6 +116,11 @@ def last_steps(events: Iterable[Event], most: int = 5) -> tuple[str, ...]:
     """What the agent did last, newest last: a line per tool call with what came back, and its last words."""
     steps: list[str] = []
     words: str | None = None
+    events = list(events)
+    for call in tool_calls(events):
+        if call.known_by != "inspect":
+            outcome = f"{call.error}: {_line(call.message or '')}" if call.error else "?" * (not call.failure_known)
+            steps.append(_cut(f"{call.tool}({_cut(call.arguments, 200)}) -> {outcome or 'done'}"))
     for event in events:
         if isinstance(event, ToolEvent) and not event.pending:
             arguments = ", ".join(f"{name}={value!r}" for name, value in event.arguments.items())

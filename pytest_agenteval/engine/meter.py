@@ -6,11 +6,11 @@ import asyncio
 import contextvars
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import NoReturn
+from typing import Literal, NoReturn
 
 from inspect_ai.hooks import BeforeModelGenerate, Hooks, ModelRetry, ModelUsageData, hooks
 from inspect_ai.log import transcript
@@ -30,6 +30,8 @@ _NO_CONNECTION = re.compile(
     r"^\S*(?:ConnectError|ConnectTimeout|ClientConnectorError|ConnectionRefusedError|gaierror)\b", re.MULTILINE
 )
 """In a traceback: what HTTP clients raise when they cannot connect."""
+
+_LimitKind = Literal["custom", "cost", "token", "turn"]
 
 _current: contextvars.ContextVar[CallMeter | None] = contextvars.ContextVar("agenteval_meter", default=None)
 
@@ -65,6 +67,10 @@ class CallMeter:
     """Whether calls count against the agent's limits (not a judge's, which are made while the test grades)."""
     sandbox_lost: bool = False
     """A tool found the sandbox gone: the agent must not go on spending."""
+    stopped_by: LimitExceededError | None = None
+    """What was raised last to stop the agent; its own code may have swallowed it or made something else of it."""
+    on_stop: Callable[[], None] = lambda: None
+    """Called whenever the agent is told to stop."""
     lost_calls: int = 0
     lost_cost: float = 0.0
     _open: dict[asyncio.Task[object], _OpenCall] = field(default_factory=dict)
@@ -80,7 +86,7 @@ class CallMeter:
         """
         self._look_for_lost_sandbox()
         if self.sandbox_lost:
-            raise LimitExceededError("custom", value=1, limit=0, message="the agent's sandbox is gone")
+            raise self._stopping("custom", 1, 0, "the agent's sandbox is gone")
         if self.own_agent and not self.attempt.agent_started:
             self.attempt.agent_begins()
         self._hold_to_limits()
@@ -134,15 +140,15 @@ class CallMeter:
         if cost is not None and _reached(self.used.cost, cost, spent):
             self.attempt.limit = Cause.COST
             message = f"the agent has used up its ${cost:g} of max_cost"
-            raise LimitExceededError("cost", value=self.used.cost, limit=cost, message=message)
+            raise self._stopping("cost", self.used.cost, cost, message)
         if tokens is not None and _reached(self.used.tokens, tokens, spent):
             self.attempt.limit = Cause.TOKENS
             message = f"the agent has used up its {tokens} tokens of token_limit"
-            raise LimitExceededError("token", value=self.used.tokens, limit=tokens, message=message)
+            raise self._stopping("token", self.used.tokens, tokens, message)
         if turns is not None and self.used.turns >= turns and not spent:
             self.attempt.limit = Cause.TURNS
             message = f"the agent has used up its {turns} calls of turn_limit"
-            raise LimitExceededError("turn", value=self.used.turns, limit=turns, message=message)
+            raise self._stopping("turn", self.used.turns, turns, message)
 
     def close(self, error: BaseException | None) -> None:
         """The try is over: calls still open ended without an answer."""
@@ -156,6 +162,11 @@ class CallMeter:
         self._look_for_lost_sandbox()
 
     @property
+    def calling(self) -> bool:
+        """Whether the running task is inside a model call: what its provider's client sends is paid for."""
+        return _task() in self._open
+
+    @property
     def silent_for(self) -> float:
         """Seconds that the longest open call has gone without an answer; 0.0 where none is open."""
         return max((time.monotonic() - opened.since for opened in self._open.values()), default=0.0)
@@ -167,7 +178,12 @@ class CallMeter:
 
     def _stop(self, message: str) -> NoReturn:
         self.attempt.stopped = Cause.BUDGET
-        raise LimitExceededError("custom", value=1, limit=0, message=message)
+        raise self._stopping("custom", 1, 0, message)
+
+    def _stopping(self, kind: _LimitKind, value: float, limit: float, message: str) -> LimitExceededError:
+        self.stopped_by = LimitExceededError(kind, value=value, limit=limit, message=message)
+        self.on_stop()
+        return self.stopped_by
 
     def _worst_case(self, call: BeforeModelGenerate) -> float | None:
         texts = [_without_media(part.model_dump_json()) for part in (*call.input, *call.tools)]
@@ -258,7 +274,9 @@ def _task() -> asyncio.Task[object]:
 
 
 def _status(error: BaseException | None) -> int | None:
-    while error is not None:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
         status = getattr(error, "status_code", None)
         if isinstance(status, int):
             return status

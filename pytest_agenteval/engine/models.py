@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from inspect_ai._util.error import PrerequisiteError
@@ -15,7 +16,7 @@ from pydantic import ValidationError
 from pytest_agenteval.money.prices import PriceBook
 from pytest_agenteval.options import Settings, why_not_on_host
 
-__all__ = ["ModelNotReady", "max_retries", "open_models", "tell_prices"]
+__all__ = ["ModelNotReady", "max_retries", "open_models", "open_roles", "tell_prices"]
 
 MAX_RETRIES = 6
 """How often the provider is asked again before it counts as down: about three minutes with Inspect's waits. Inspect's
@@ -52,7 +53,22 @@ def open_models(names: Iterable[str], settings: Settings) -> Mapping[str, Model]
             raise ModelNotReady(f"model {name or repr(name)} cannot be used: {reason}")
         if reason := why_not_on_host(settings, name):
             raise ModelNotReady(reason)
-        models[name] = _open(name, settings, config)
+        models[name] = _open(name, config, settings.model_base_url, dict(settings.model_args))
+    return models
+
+
+def open_roles(settings: Settings) -> Mapping[str, Model]:
+    """The models of the roles beside the agent's, by role. What is asked of the agent's model does not hold for them.
+
+    Raises:
+        ModelNotReady: unknown provider, or missing provider package or key.
+    """
+    config = GenerateConfig(max_retries=max_retries(settings))
+    models = {}
+    for role, name in settings.roles:
+        if reason := _unknown_provider(name):
+            raise ModelNotReady(f"model {name} of --agent-role={role} cannot be used: {reason}")
+        models[role] = _open(name, config)
     return models
 
 
@@ -76,10 +92,11 @@ def _generate_config(asked: dict[str, Any]) -> GenerateConfig:
         ) from None
 
 
-def _open(name: str, settings: Settings, config: GenerateConfig) -> Model:
-    arguments: dict[str, Any] = dict(settings.model_args)
+def _open(
+    name: str, config: GenerateConfig, base_url: str | None = None, arguments: Mapping[str, Any] = MappingProxyType({})
+) -> Model:
     try:
-        model = get_model(name, config=config, base_url=settings.model_base_url, memoize=False, **arguments)
+        model = get_model(name, config=config, base_url=base_url, memoize=False, **arguments)
     except PrerequisiteError as error:
         raise ModelNotReady(f"model {name} cannot be used: {_one_sentence(str(error.message))}") from None
     except (ValueError, LookupError, TypeError, ImportError) as error:

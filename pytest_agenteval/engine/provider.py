@@ -17,6 +17,7 @@ import shlex
 from typing import Any, Literal, overload
 
 import anyio
+from inspect_ai._util.error import PrerequisiteError
 from inspect_ai.util import (
     ExecResult,
     OutputLimitExceededError,
@@ -30,6 +31,7 @@ from inspect_ai.util import (
 from pydantic import BaseModel
 from typing_extensions import override
 
+from pytest_agenteval.sandbox.address import SandboxSetupError
 from pytest_agenteval.sandbox.calls import Output, ServerError
 from pytest_agenteval.sandbox.containers import ContainerConfig
 from pytest_agenteval.sandbox.frames import STAGE_CWD, STAGE_SPAWN, STDERR, STDOUT
@@ -37,10 +39,14 @@ from pytest_agenteval.sandbox.plain_service import container_config
 from pytest_agenteval.sandbox.running import RunningContainer, SandboxLost, UnknownUser
 from pytest_agenteval.sandbox.session import Session
 
-__all__ = ["AgentevalSandbox"]
+__all__ = ["AgentevalSandbox", "NotReadyForInspect"]
 
 _FILE_SECONDS = 600.0
 """How long a file may take to be read or written."""
+
+
+class NotReadyForInspect(PrerequisiteError, SandboxSetupError):
+    """No sandbox can be had, and Inspect's command line says so without a traceback."""
 
 
 @sandboxenv(name="agenteval")
@@ -206,9 +212,13 @@ class AgentevalSandbox(SandboxEnvironment):
     @override
     @classmethod
     async def task_init(cls, task_name: str, config: SandboxEnvironmentConfigType | None) -> None:
-        """Find the image, and remove what dead processes have left. Raises `SandboxSetupError`."""
-        session = Session.current()
-        await session.image(container_config(config), fresh=True)
+        """Find the image and the network, and remove what dead processes have left. Raises `SandboxSetupError`."""
+        try:
+            session, wanted = Session.current(), container_config(config)
+            await session.check(wanted)
+            await session.image(wanted, fresh=True)
+        except SandboxSetupError as error:
+            raise NotReadyForInspect(str(error)) from error
         await session.reap()
 
     @override

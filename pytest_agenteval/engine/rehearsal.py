@@ -45,13 +45,14 @@ class Noise:
 
     seed: int = 0
     p_success: float = 0.9
-    """An attempt does the whole solution; otherwise one of its commands goes wrong, or it gives up."""
+    """An attempt does the whole solution; otherwise it leaves out one of its steps, or gives up there."""
     p_malformed: float = 0.1
     """An attempt once writes arguments that do not parse."""
     p_unknown_tool: float = 0.1
     """An attempt once calls a tool that does not exist."""
     p_wrong_command: float = 0.2
-    """An attempt once runs a command that exits with an error, and goes on."""
+    """An attempt once runs a command that exits with an error, or calls one of the task's own tools without arguments,
+    and goes on."""
 
     def __post_init__(self) -> None:
         for name in ("p_success", "p_malformed", "p_unknown_tool", "p_wrong_command"):
@@ -74,7 +75,10 @@ def script(kind: str, options: TaskOptions, noise: Noise, task: str, attempt: in
     """
     if kind == "null":
         return [_submit("")]
-    steps = [_bash(command) for command in options.commands or ()]
+    steps = [
+        _bash(step) if isinstance(step, str) else Step(step[0], json.dumps(step[1])) for step in options.steps or ()
+    ]
+    own_tool = next((step.tool for step in steps if step.tool != "bash"), None)
     answer = options.answer
     if kind == "noisy":
         draw = random.Random(f"{noise.seed}/{task}/{attempt}")
@@ -87,9 +91,9 @@ def script(kind: str, options: TaskOptions, noise: Noise, task: str, attempt: in
             wrong = draw.randrange(len(steps)) if steps else 0
             steps = steps[:wrong] if gives_up else [*steps[:wrong], *steps[wrong + 1 :]]
         extra = (
-            Step("bash", '{"command": "ls'),
+            Step(own_tool or "bash", '{"command": "ls'),
             Step("search_the_web", json.dumps({"query": "how to solve this"})),
-            _bash("cat /no/such/file"),
+            Step(own_tool, "{}") if own_tool else _bash("cat /no/such/file"),
         )
         for happens, place, step in zip(faults, places, extra, strict=True):
             if happens:

@@ -15,6 +15,7 @@ from pytest_agenteval.engine.sandboxes import SandboxSpec
 from pytest_agenteval.items import AgentItem
 from pytest_agenteval.options import Settings
 from pytest_agenteval.readiness import NotReady
+from pytest_agenteval.sandbox.address import address
 from pytest_agenteval.sandbox.choice import (
     BuiltInImage,
     Choice,
@@ -27,7 +28,7 @@ from pytest_agenteval.sandbox.choice import (
 from pytest_agenteval.sandbox.compose import default_compose, host_access
 from pytest_agenteval.sandbox.compose_plan import ComposeFileError, Plan, own_program, plan_compose, read_compose
 from pytest_agenteval.sandbox.containers import ContainerConfig
-from pytest_agenteval.sandbox.daemon import SandboxSetupError, address, connect
+from pytest_agenteval.sandbox.daemon import SandboxSetupError, connect
 from pytest_agenteval.sandbox.engine_api import Endpoint
 from pytest_agenteval.sandbox.images import ensure_image
 from pytest_agenteval.sandbox.preflight import Needs, preflight

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shlex
 import shutil
 import tempfile
@@ -15,12 +16,13 @@ from typing import Any
 
 import anyio
 from inspect_ai._util.error import PrerequisiteError
-from inspect_ai.util import SandboxEnvironment, SandboxUnavailableError
+from inspect_ai.util import SandboxEnvironment, SandboxUnavailableError, concurrency
 from inspect_ai.util._sandbox.context import (
     cleanup_sandbox_environments_sample,
     init_sandbox_environments_sample,
 )
 from inspect_ai.util._sandbox.registry import registry_find_sandboxenv
+from inspect_ai.util._subprocess import max_subprocesses_context_var
 
 from pytest_agenteval.engine.provider import AgentevalSandbox
 from pytest_agenteval.sandbox.autopsy import Death, EndedBy, examine
@@ -136,6 +138,8 @@ class Sandboxes:
         Raises:
             SandboxFailed: it did not start.
         """
+        if spec.provider == "docker":
+            await _widen_docker_cli()
         since = time.time()
         try:
             environments = await init_sandbox_environments_sample(
@@ -166,6 +170,17 @@ class Sandboxes:
         """Remove what is left when all attempts have ended."""
         for spec in self._prepared:
             await registry_find_sandboxenv(spec.provider).task_cleanup(spec.name, _config(spec), True)
+
+
+async def _widen_docker_cli() -> None:
+    """Let as many commands of `docker` run at once as the evaluation lets processes run, unless the user has a say.
+
+    Each exec of Inspect's provider is one until it ends, and its own limit is four on two processors: the commands of a
+    few attempts then wait for one another's. The limit is whatever is asked for first in an evaluation.
+    """
+    if "INSPECT_DOCKER_CLI_CONCURRENCY" not in os.environ:
+        async with concurrency("docker-cli", max_subprocesses_context_var.get(), visible=False):
+            pass
 
 
 def _is_gone(container: str) -> bool:

@@ -3,27 +3,41 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from uuid import uuid4
 
 from pytest_agenteval.engine.choosing import choose_dispatcher, refuse_gates_that_never_pass
 from pytest_agenteval.engine.evaluation import Evaluation
+from pytest_agenteval.engine.identity import identify
 from pytest_agenteval.engine.logbook import history
-from pytest_agenteval.engine.models import ModelNotReady, open_models, tell_prices
+from pytest_agenteval.engine.models import ModelNotReady, open_models, open_roles, tell_prices
 from pytest_agenteval.engine.sandbox_choice import choose_sandboxes
 from pytest_agenteval.engine.sandboxes import Sandboxes, SandboxFailed
+from pytest_agenteval.engine.scaffolds import REACT, ScaffoldNotReady, open_scaffolds
+from pytest_agenteval.engine.takeover import Takeover
 from pytest_agenteval.engine.trial import Services
 from pytest_agenteval.items import AgentItem
 from pytest_agenteval.money.budget import RunBudget
 from pytest_agenteval.money.prices import PriceBook, PriceFileError, open_prices
-from pytest_agenteval.options import Settings
+from pytest_agenteval.options import SHARD_SIZES, Settings
 from pytest_agenteval.readiness import NotReady
 
-__all__ = ["prepare", "start"]
+__all__ = ["Started", "prepare", "start"]
 
 
-def start(settings: Settings, items: Sequence[AgentItem], say: Callable[[str], None]) -> Evaluation:
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A run that is checked, and has not begun."""
+
+    evaluation: Evaluation
+    items: tuple[AgentItem, ...]
+    takeover: Takeover
+
+
+def start(settings: Settings, items: Sequence[AgentItem], say: Callable[[str], None]) -> Started:
     """Check what the run needs and make its evaluation; nothing is spent yet.
 
     Args:
@@ -38,39 +52,60 @@ def start(settings: Settings, items: Sequence[AgentItem], say: Callable[[str], N
     names = list(dict.fromkeys([*settings.models, *(item.model for item in items if item.model is not None)]))
     try:
         prices = open_prices(settings.prices)
-        models = open_models(names, settings)
-    except (PriceFileError, ModelNotReady) as error:
+        models, roles = open_models(names, settings), open_roles(settings)
+        wanted = [*(settings.scaffolds or [REACT]), *(item.scaffold for item in items if item.scaffold is not None)]
+        scaffolds = open_scaffolds(wanted, settings.scaffold_args)
+    except (PriceFileError, ModelNotReady, ScaffoldNotReady) as error:
         raise NotReady(str(error)) from None
-    _refuse_unpriced(settings, items, names, prices)
-    tell_prices(names, prices)
+    paid = list(dict.fromkeys([*names, *(model for _, model in settings.roles)]))
+    _refuse_unpriced(settings, items, paid, prices)
+    tell_prices(paid, prices)
     sandboxes = choose_sandboxes(settings, items, say)
     for item in items:
         spec = sandboxes[item.nodeid]
         item.notes = spec.notes if spec is not None else ()
     budget = RunBudget(settings.max_cost)
-    services = Services(Sandboxes(), budget, prices, settings.env_retries, settings.keep_sandbox)
+    invocation = os.environ.get("PYTEST_XDIST_TESTRUNUID") or uuid4().hex  # xdist's workers share theirs
+    takeover = Takeover.of(settings, items)
+    run = takeover.run or invocation
+    services = Services(Sandboxes(), budget, prices, settings.env_retries, run, settings.keep_sandbox, scaffolds)
     metadata = {
-        "session": os.environ.get("PYTEST_XDIST_TESTRUNUID") or uuid4().hex,  # xdist's workers share theirs
+        "session": run,
+        "invocation": invocation,
         "pytest_agenteval": version("pytest-agenteval"),
         "k": settings.k,
         "early_stop": settings.early_stop,
+        "shard": settings.shard,
+        "shard_sizes": items[0].config.stash.get(SHARD_SIZES, ()) if items else (),
+        "took": takeover.other_runs,
+        "suites": Counter(item.nodeid.split("::")[0] for item in items),
         "setup": settings.setup,
-        "prices": {name: prices.source(name) for name in names},
+        "roles": dict(settings.roles),
+        "prices": {name: prices.source(name) for name in paid},
     }
     known = history(settings.log_dir, settings.setup) if settings.early_stop is not None else {}
-    return Evaluation(settings, models, sandboxes, services, metadata, choose_dispatcher(settings, items, known))
+    dispatcher = choose_dispatcher(settings, items, known)
+    evaluation = Evaluation(settings, models, roles, sandboxes, services, metadata, dispatcher)
+    return Started(evaluation, tuple(items), takeover)
 
 
-async def prepare(evaluation: Evaluation) -> None:
-    """Let the sandbox providers check, build and pull, on the loop that will use them.
+async def prepare(started: Started) -> tuple[str, ...]:
+    """Let the sandbox providers check, build and pull, on the loop that will use them, and take over what is stored.
+
+    Returns what the user should know of that, a sentence each.
 
     Raises:
         NotReady: a sandbox cannot be had.
     """
+    evaluation, settings = started.evaluation, started.evaluation.settings
     try:
         await evaluation.services.sandboxes.prepare(evaluation.sandboxes.values())
     except SandboxFailed as error:
         raise NotReady(str(error)) from None
+    tasks = await identify(settings, started.items, evaluation.sandboxes)
+    reuse = started.takeover.take(settings, tasks)
+    evaluation.take_over(tasks, reuse)
+    return started.takeover.account(reuse, settings.k * len(tasks))
 
 
 def _refuse_unpriced(settings: Settings, items: Sequence[AgentItem], names: Sequence[str], prices: PriceBook) -> None:

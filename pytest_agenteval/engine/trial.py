@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, AsyncExitStack, nullcontext
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import anyio
@@ -21,6 +22,7 @@ from pytest_agenteval.engine.evidence import fingerprint, last_steps, model_call
 from pytest_agenteval.engine.faults import InspectFaults
 from pytest_agenteval.engine.meter import CallMeter, metered
 from pytest_agenteval.engine.sandboxes import OpenSandbox, Sandboxes, SandboxFailed, SandboxSpec
+from pytest_agenteval.engine.scaffolds import REACT, Scaffold
 from pytest_agenteval.items import AgentItem
 from pytest_agenteval.money.budget import RunBudget
 from pytest_agenteval.money.prices import PriceBook
@@ -44,8 +46,12 @@ class Services:
     budget: RunBudget
     prices: PriceBook
     env_retries: int
+    run: str = ""
+    """The run's name, for its records."""
     keep_sandbox: bool = False
     """Whether the sandbox of an attempt that did not pass is left."""
+    scaffolds: Mapping[str, Scaffold] = field(default_factory=dict)
+    """By name."""
     first_wait: float = 1.0
     """Seconds before the first retry of an environment error; doubled for each further one, with jitter."""
 
@@ -132,6 +138,8 @@ class Trial:
             sandbox_wait_seconds=self._waited(),
             fingerprint=last.fingerprint,
             sandbox_kept=last.place.kept if last.place is not None else None,
+            run=self.services.run,
+            ended=datetime.now(UTC).isoformat(timespec="milliseconds"),
         )
         return Finished(record, ending, last.capture)
 
@@ -202,15 +210,16 @@ class Trial:
             return ending
 
     def _provided(self, meter: CallMeter, state: TaskState) -> dict[str, Callable[[], Any]]:
-        factory = self.shared.get("tmp_path_factory")
+        factory, scaffold = self.shared.get("tmp_path_factory"), self.item.scaffold or REACT
         return {
-            "agent": lambda: Agent(self.model, meter, state),
+            "agent": lambda: Agent(self.model, scaffold, self.services.scaffolds[scaffold], meter, state),
+            "agent_scaffold": lambda: scaffold,
             "agent_model": lambda: self.model,
             "sandbox": sandbox,
             "tmp_path": lambda: factory.mktemp(f"{self.item.originalname}-{self.number}-"),  # type: ignore[union-attr]
         }
 
-    def _limits(self, meter: CallMeter) -> Callable[[], AbstractContextManager[object]]:
+    def _limits(self, meter: CallMeter) -> Callable[[], AbstractAsyncContextManager[object]]:
         """The limits around the body of an own agent; the built-in agent opens them itself, around its run alone."""
         return (lambda: own_agent_limits(meter)) if meter.own_agent else nullcontext
 

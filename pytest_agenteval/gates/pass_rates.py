@@ -74,13 +74,11 @@ def judge_task(task: TaskSummary, gates: GateSettings) -> GateResult | None:
     asked = gates.asked_of_task(task.min_pass_rate)
     if task.skipped or asked is None:
         return None
-    wanted = plural(task.n + task.unmeasured, "attempt")
     threshold, value = f"at least {written(asked)}", f"{task.passes}/{task.n}"
     if not task.n:
-        reason = f"none of {wanted} could be evaluated"
+        reason = f"none of {plural(task.unmeasured, 'attempt')} could be evaluated"
         return GateResult(MIN_PASS_RATE, task.cell, Verdict.UNDECIDED, value, threshold, reason, task.task)
-    unmeasured = f", {task.unmeasured} {_was(task.unmeasured)} not {_measured(task)}" if task.unmeasured else ""
-    passed = f"{task.passes} of {wanted} passed{unmeasured}"
+    passed = _passed(task)
     if gates.confidence is None:
         verdict = pass_at_1_range([(task.n, task.passes, task.unmeasured)]).verdict(asked)
         reason = f"{passed}; {'all were' if asked == 1 else f'a share of {written(asked)} was'} asked for"
@@ -101,9 +99,11 @@ def _of_grid(name: str, word: str, cell: CellSummary, cases: MissingRange, asked
     low, high = rate_beside(cases.worst, asked), rate_beside(cases.best, asked)
     value = low if cases.worst == cases.best else f"{low} to {high}"
     where = f"is {value}" if cases.worst == cases.best else f"lies between {low} and {high}"
-    missing = cases.missing
-    what = "needed" if missing == cell.decided else "measured"
-    unmeasured = f", for {plural(missing, 'attempt')} {_was(missing)} not {what}" if missing else ""
+    missing, unmeasured = cases.missing, ""
+    if missing and missing == cell.decided:
+        unmeasured = f", whatever the {plural(missing, 'decided attempt')} would show"
+    elif missing:
+        unmeasured = f", for {plural(missing, 'attempt')} {_was(missing)} not measured"
     reason = f"{word} {where}{unmeasured}; {threshold} was asked for"
     return GateResult(name, cell.cell, verdict, value, threshold, reason)
 
@@ -154,8 +154,13 @@ def _span(shown: Shown, asked: float) -> str:
     return f"{rate_beside(shown.low, asked)} to {rate_beside(shown.high, asked)}"
 
 
-def _measured(task: TaskSummary) -> str:
-    return "needed" if task.unmeasured == task.decided else "measured"
+def _passed(task: TaskSummary) -> str:
+    """How many of which attempts passed: of those that ran where the others were decided, else of those wanted."""
+    missing = task.unmeasured - task.decided
+    of = task.n if task.decided else task.n + task.unmeasured
+    text = f"{task.passes} of {plural(of, 'attempt')} passed"
+    text += f", {missing} {_was(missing)} not measured" if missing else ""
+    return text + (f", which decided the other {task.decided}" if task.decided else "")
 
 
 def _was(count: int) -> str:

@@ -48,14 +48,20 @@ def _doubt(cell: CellSummary) -> str:
 
 
 def tool_failures(cell: CellSummary, asked: float) -> GateResult:
-    """The share of the tool calls that failed."""
+    """The share of the tool calls that failed. Unknown ones may have failed or not: they can leave it UNDECIDED."""
     threshold = f"at most {written(asked)}"
-    value = cell.tool_failure_rate
-    if value is None:
+    possible = cell.tool_failure_range
+    if possible is None:
         return nothing_to_judge(MAX_TOOL_FAILURE_RATE, cell.cell, threshold, "no tool call was recorded")
-    verdict = Verdict.FAIL if value > asked else Verdict.PASS
-    reason = f"{cell.tool_failure_count} of {plural(cell.tool_calls, 'tool call')} failed; {threshold} was allowed"
-    return GateResult(MAX_TOOL_FAILURE_RATE, cell.cell, verdict, rate_beside(value, asked), threshold, reason)
+    least, most = possible
+    verdict = Verdict.FAIL if least > asked else Verdict.PASS if most <= asked else Verdict.UNDECIDED
+    reason = f"{cell.tool_failure_count} of {plural(cell.tool_calls, 'tool call')} failed"
+    if cell.unknown_tool_calls:
+        reason += f", of {cell.unknown_tool_calls} it is not known"
+    rate = cell.tool_failure_rate
+    value = rate_beside(rate, asked) if rate is not None else f"{least:.3f} to {most:.3f}"
+    reason += f"; {threshold} was allowed"
+    return GateResult(MAX_TOOL_FAILURE_RATE, cell.cell, verdict, value, threshold, reason)
 
 
 def environment_errors(cell: CellSummary, asked: float) -> GateResult:
@@ -70,9 +76,9 @@ def environment_errors(cell: CellSummary, asked: float) -> GateResult:
 
 
 def run_cost(run: RunSummary, asked: float) -> GateResult:
-    """The run's budget: PASS where it sufficed, else UNDECIDED, for a run that was cut short has no score."""
+    """The invocation's budget: PASS where it sufficed, else UNDECIDED: a run that was cut short has no score."""
     threshold = f"at most ${written(asked)}"
-    total = run.cost
+    total = run.paid_now
     spent = dollars_beside(total.priced, asked)
     value = spent if total.exact else f"≥ {spent}"
     verdict = Verdict.UNDECIDED

@@ -1,8 +1,8 @@
-"""What a cell adds up to, and several cells side by side."""
+"""What a cell adds up to."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from pytest_agenteval import figures
 from pytest_agenteval.cost import Cost
@@ -10,15 +10,15 @@ from pytest_agenteval.outcomes import Cause, Outcome
 from pytest_agenteval.records import Cell
 from pytest_agenteval.reports.line import BAD, TITLE, UNSURE, Line, plain
 from pytest_agenteval.reports.pass_rates import curve, interval_lines, pass_parts, savings
-from pytest_agenteval.reports.text_table import columns, shorten_middle, wrap
+from pytest_agenteval.reports.text_table import wrap
 from pytest_agenteval.summary import CellSummary
 from pytest_agenteval.task_summary import MissingAttempt
 
-__all__ = ["cell_block", "cell_names", "comparison", "missing_text"]
+__all__ = ["cell_block", "cell_names", "missing_text"]
 
 _INDENT = "  "
 _HANGING = "    "
-_WORTH_TELLING = 1.0  # seconds
+_WORTH_TELLING = 1.0  # seconds of an attempt
 
 
 def cell_block(cell: CellSummary, width: int) -> list[Line]:
@@ -33,10 +33,12 @@ def cell_block(cell: CellSummary, width: int) -> list[Line]:
     for text in savings(cell):
         lines += plain(wrap(text, width, _INDENT, _HANGING))
     lines += plain(_bars(_cost_parts(cell), width))
+    for text in _role_costs(cell):
+        lines += plain(wrap(text, width, _HANGING, _HANGING))
     lines += plain(_bars(_tool_parts(cell), width))
-    waited = cell.sandbox_wait_seconds
+    waited = cell.sandbox_wait_per_attempt
     if waited is not None and waited > _WORTH_TELLING:
-        text = f"attempts waited {waited:.0f} s in sum, side by side, for a place to start their sandbox"
+        text = f"an attempt waited {waited:.1f} s on average for a place to start its sandbox"
         lines += plain(wrap(text, width, _INDENT, _HANGING))
     lines += [Line(text) for sentence in _left_out(cell) for text in wrap(sentence, width, _INDENT, _HANGING)]
     for task in cell.tasks:
@@ -48,32 +50,6 @@ def cell_block(cell: CellSummary, width: int) -> list[Line]:
             text = f"missing: {task.task} {missing_text(task.missing)}"
             lines += [Line(part, UNSURE) for part in wrap(text, width, _INDENT, _HANGING)]
     return lines
-
-
-def comparison(cells: Sequence[CellSummary], verdicts: Mapping[Cell, str], width: int) -> list[Line]:
-    """The cells side by side, a column each; as many tables under each other as the width makes necessary.
-
-    Args:
-        cells: two or more.
-        verdicts: what the gates and judged tasks of a cell say together, by cell.
-        width: of the terminal.
-    """
-    ks = {cell.k for cell in cells}
-    hat_k = f"pass^{ks.pop()}" if len(ks) == 1 else "pass^k"
-    labels = ["", "tasks", "pass@1", hat_k, "gap", "total cost", "$/attempt", "$/success", "$/reliable task"]
-    labels += ["tool-call failures", "environment errors", "verdict"]
-    label_width = max(len(label) for label in labels)
-    room = width - label_width - 2
-    names = cell_names(cells)
-    lines, group = [Line("Cells side by side", TITLE)], list[list[str]]()
-    for cell in cells:
-        column = [shorten_middle(names[cell.cell], room), *_column(cell), verdicts.get(cell.cell, "-")]
-        if group and sum(_widest(other) + 2 for other in [*group, column]) > room + 2:
-            lines += _side_by_side(labels, group)
-            group = []
-        group.append(column)
-    total = Cost.of(cell.cost for cell in cells)
-    return [*lines, *_side_by_side(labels, group), Line(f"total cost of all cells {figures.cost(total)}")]
 
 
 def cell_names(cells: Sequence[CellSummary]) -> dict[Cell, str]:
@@ -107,6 +83,13 @@ def _cost_parts(cell: CellSummary) -> list[str]:
     ]
 
 
+def _role_costs(cell: CellSummary) -> list[str]:
+    """A line for each role, where there is another than the agent's."""
+    if all(each.role == "agent" for each in cell.roles):
+        return []
+    return [f"{each.role} {figures.cost(each.cost)} in {figures.plural(each.calls, 'call')}" for each in cell.roles]
+
+
 def _doubt(cost: Cost) -> str:
     doubts = []
     if cost.unpriced_calls:
@@ -120,9 +103,12 @@ def _doubt(cost: Cost) -> str:
 
 def _tool_parts(cell: CellSummary) -> list[str]:
     tools = f"tool-call failures {cell.tool_failure_count} of {figures.plural(cell.tool_calls, 'call')}"
+    if cell.unknown_tool_calls:
+        tools += f", {cell.unknown_tool_calls} unknown"
     if cell.tool_failures:
         kinds = ", ".join(f"{failures.tool} {failures.type} {failures.count}" for failures in cell.tool_failures)
-        tools += f" ({figures.percent(cell.tool_failure_rate)}: {kinds})"
+        rate = "" if cell.unknown_tool_calls else f"{figures.percent(cell.tool_failure_rate)}: "
+        tools += f" ({rate}{kinds})"
     errors = cell.environment_errors
     environment = f"environment errors {errors.count} of {figures.plural(errors.tries, 'try')}"
     if errors.count:
@@ -150,33 +136,6 @@ def _left_out(cell: CellSummary) -> list[str]:
     if cell.skipped:
         sentences.append(f"skipped, in no estimate: {figures.plural(cell.skipped, 'task')}")
     return sentences
-
-
-def _column(cell: CellSummary) -> list[str]:
-    errors = cell.environment_errors
-    return [
-        str(len(cell.tasks) - cell.skipped),
-        figures.rate(cell.pass_at_1.value),
-        figures.rate(cell.pass_hat_k.value),
-        figures.rate(cell.gap),
-        figures.cost(cell.cost),
-        figures.cost(cell.cost_per_attempt),
-        figures.cost(cell.cost_per_success),
-        figures.cost(cell.cost_per_reliable_task),
-        figures.percent(cell.tool_failure_rate),
-        figures.percent(errors.rate),
-    ]
-
-
-def _side_by_side(labels: Sequence[str], group: Sequence[Sequence[str]]) -> list[Line]:
-    widths = [_widest(column) for column in group]
-    padded = [[text.rjust(width) for text in column] for column, width in zip(group, widths, strict=True)]
-    texts = columns([[label, *row] for label, *row in zip(labels, *padded, strict=True)])
-    return [Line(texts[0], TITLE), *plain(texts[1:])]
-
-
-def _widest(texts: Iterable[str]) -> int:
-    return max(len(text) for text in texts)
 
 
 def _s(numbers: Sequence[int]) -> str:

@@ -40,6 +40,7 @@ class LiveLine:
     progress: Progress
     total: int
     budget: float | None
+    stops_early: bool
     started: float
 
     @classmethod
@@ -47,18 +48,19 @@ class LiveLine:
         """A live line on the terminal, or None where there is none to write on."""
         from pytest_agenteval.options import settings
 
-        if config.option.verbose < 0 or not sys.__stdout__ or not _terminal():
+        if getattr(config.option, "verbose", -1) < 0 or not sys.__stdout__ or not _terminal():
             return None
         asked = settings(config)
         stream = os.fdopen(os.dup(_terminal_fd()), "w", buffering=1)
-        return cls(stream, session.pump.engine, tasks * asked.k, asked.max_cost, time.monotonic())
+        early = asked.early_stop is not None
+        return cls(stream, session.pump.engine, tasks * asked.k, asked.max_cost, early, time.monotonic())
 
     async def show(self) -> None:
         """Write until cancelled, then leave the terminal as it was."""
         try:
             while True:
                 await asyncio.sleep(SECONDS_BETWEEN)
-                text = line(self.progress, self.total, self.budget, time.monotonic() - self.started)
+                text = line(self.progress, self.total, self.budget, time.monotonic() - self.started, self.stops_early)
                 columns = shutil.get_terminal_size().columns  # a line that wraps could not be wiped again
                 self.stream.write(f"\x1b7\r\x1b[2K{text[: columns - 1]}\x1b8")
                 self.stream.flush()
@@ -67,14 +69,14 @@ class LiveLine:
             self.stream.flush()
 
 
-def line(progress: Progress, total: int, budget: float | None, seconds: float) -> str:
-    """`12/64 attempts · 9 passed · 8 sandboxes up · $0.41 of $5.00 · 1:20 left`."""
+def line(progress: Progress, total: int, budget: float | None, seconds: float, stops_early: bool) -> str:
+    """`12/64 attempts · 9 passed · 8 sandboxes up · $0.41 of $5.00 · 1:20 left`, or `at most 1:20 left`."""
     parts = [f"{progress.done}/{total} attempts", f"{progress.passed} passed", f"{progress.sandboxes_up} sandboxes up"]
     spent = "unpriced" if progress.spent is None else f"${progress.spent:.2f}"
     parts.append(spent + (f" of ${budget:.2f}" if budget is not None else ""))
     if 0 < progress.done < total:
         left = round(seconds / progress.done * (total - progress.done))
-        parts.append(f"{left // 60}:{left % 60:02} left")
+        parts.append("at most " * stops_early + f"{left // 60}:{left % 60:02} left")
     return " · ".join(parts)
 
 

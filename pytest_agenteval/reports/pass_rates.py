@@ -12,6 +12,7 @@ __all__ = ["curve", "interval_lines", "pass_parts", "savings"]
 
 _WHOLE_CURVE = 16
 """Up to this k every pass^j is shown, above it only those for powers of two and k."""
+_WORTH_TELLING = 0.05  # seconds; less is shown as 0.0
 
 
 def pass_parts(cell: CellSummary) -> list[str]:
@@ -52,12 +53,15 @@ def curve(cell: CellSummary) -> str:
 
 
 def savings(cell: CellSummary) -> Iterable[str]:
-    """What early stopping saved, in attempts and in dollars where these are known."""
+    """What early stopping saved: attempts, and about how many dollars and how much time of attempts, where known."""
     if cell.decided:
         wanted = sum(task.k for task in cell.tasks if not task.skipped)
-        text = f"early stop: {cell.decided} of {figures.plural(wanted, 'attempt')} not needed, every verdict was fixed"
-        if cell.saved_cost:
-            text += f"; about {figures.dollars(cell.saved_cost)} saved, at the mean cost of those that ran"
+        text = f"early stop: {cell.decided} of {figures.plural(wanted, 'attempt')} decided, so not run"
+        saved = [figures.dollars(cell.saved_cost)] if cell.saved_cost else []
+        if cell.saved_seconds is not None and cell.saved_seconds >= _WORTH_TELLING:
+            saved.append(f"{_duration(cell.saved_seconds)} of attempts")
+        if saved:
+            text += f"; that saved about {figures.joined(saved)}, at the mean of those that ran"
         yield text
 
 
@@ -73,6 +77,13 @@ def _guaranteed(cell: CellSummary) -> str:
     if cases.worst == cases.best:
         return f"{figures.rate(cases.worst)} (guaranteed)"
     return f"{figures.rate(cases.worst)} to {figures.rate(cases.best)} (guaranteed bounds)"
+
+
+def _duration(seconds: float) -> str:
+    """With the two digits that say something: `0.4 s`, `45 s`, `3.2 min`, `24 min`, `6.5 h`."""
+    unit, size = ("s", 1) if seconds < 99.5 else ("min", 60) if seconds < 99.5 * 60 else ("h", 3600)
+    amount = seconds / size
+    return f"{amount:.{1 if amount < 9.95 else 0}f} {unit}"
 
 
 def _bounds(cell: CellSummary) -> str:

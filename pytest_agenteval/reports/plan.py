@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pytest_agenteval import figures
 from pytest_agenteval.planning import POWER, CostPlan, Detection, EarlyStopPlan
-from pytest_agenteval.records import Cell
+from pytest_agenteval.records import Cell, add_costs
 from pytest_agenteval.reports.line import TITLE, Line, plain
 from pytest_agenteval.reports.text_table import wrap
 
@@ -68,7 +68,10 @@ def _costs(plan: CellPlan, history: str) -> list[str]:
             "" if costs.once == 0 else f", from the history of {costs.known} of {costs.tasks} tasks in {history}"
         )
     if costs.most is None or costs.most_once is None:
-        most = "worst case unknown: not every task states a max_cost, or a token_limit and a price"
+        silent = costs.tasks - costs.limited
+        states = "states" if silent == 1 else "state"
+        most = f"worst case unknown: {silent} of {figures.plural(costs.tasks, 'task')} {states} no max_cost"
+        most += ", nor a token_limit for a model with a price"
     else:
         most = f"worst case {_times(costs.k, costs.most_once)}"
         most += "" if costs.most_once == 0 else ", every attempt at its limit; repeated tries and judges come on top"
@@ -123,9 +126,10 @@ def _detection(found: Detection) -> str:
 def _together(cells: Sequence[CellPlan], max_cost: float | None) -> str:
     attempts = sum(plan.costs.tasks * plan.costs.k for plan in cells)
     text = f"all in all {figures.plural(attempts, 'attempt')}"
-    known = [plan.costs.expected for plan in cells]
-    total = None if None in known else sum(cost for cost in known if cost is not None)
+    total = add_costs(plan.costs.expected for plan in cells)
+    most = add_costs(plan.costs.most for plan in cells)
     text += ", expected cost unknown" if total is None else f", expected cost {figures.dollars(total)}"
+    text += f", worst case {figures.dollars(most)}" if most else ""
     if max_cost is not None:
         text += f"; the run stops at --max-cost={figures.dollars(max_cost)}"
     return text

@@ -63,13 +63,18 @@ def short_names(node_ids: Sequence[str]) -> tuple[list[str], str | None]:
 
 
 def verdict_mark(task: TaskSummary, verdict: Verdict | None) -> str:
-    """A task's verdict, or in lower case what was measured where it is not judged."""
+    """A task's verdict, or in lower case what was measured where it is not judged.
+
+    Of a task that is not judged and did not run to its end nothing was measured: it is decided.
+    """
     if task.broken:
         return "BROKEN"
     if task.skipped:
         return "skipped"
     if verdict is not None:
         return verdict.value
+    if task.decided:
+        return "decided"
     if task.n == 0:
         return "-"
     return "~" if task.mixed else "all" if task.passes else "none"
@@ -79,7 +84,7 @@ def _numbers(task: TaskSummary, mark: str) -> list[str]:
     if task.skipped:
         return ["-", "-", "-", "-", "-", "-", mark]
     return [
-        f"{task.passes}/{task.n}",
+        f"{task.passes}/{task.n}" + (f" of {task.k}" if task.decided else ""),
         figures.rate(task.pass_at_1),
         figures.rate(task.pass_hat_k),
         str(task.tool_failure_count),
@@ -99,6 +104,8 @@ def _legend(cell: CellSummary, marks: Sequence[str]) -> str:
     parts = ["tool: tool-call failures; env: environment errors, repeated tries included."]
     if any(not task.skipped and task.n < cell.k for task in cell.tasks):
         parts.append(f"pass^{cell.k} is - where it is not measured (n < k).")
+    if any(task.decided for task in cell.tasks):
+        parts.append("c/n of k, decided: the other attempts could change no verdict, so they did not run.")
     if {"~", "all", "none"} & set(marks):
         parts.append("Measured, not judged: all, some (~) or none of the attempts passed.")
     return " ".join(parts)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pytest_agenteval import figures
+from pytest_agenteval.comparing import compare_cells
 from pytest_agenteval.exit_status import FAILED, OK
 from pytest_agenteval.gates import GateResult
 from pytest_agenteval.judgement import Judgement
-from pytest_agenteval.reports.cell_block import cell_block, cell_names, comparison
+from pytest_agenteval.reports.cell_block import cell_block, cell_names
+from pytest_agenteval.reports.comparison import comparison
 from pytest_agenteval.reports.failures import failure_lines
 from pytest_agenteval.reports.line import BAD, GOOD, PLAIN, TITLE, UNSURE, Line, plain
 from pytest_agenteval.reports.regression import regression_lines
@@ -17,7 +19,7 @@ from pytest_agenteval.reports.text_table import wrap
 from pytest_agenteval.stats.verdict import Verdict
 from pytest_agenteval.summary import CellSummary, RunSummary
 
-__all__ = ["Line", "failure_lines", "report_lines"]
+__all__ = ["Line", "failure_lines", "report_lines", "task_notes"]
 
 _INDENT = "  "
 _TASKS_NAMED = 20
@@ -49,12 +51,13 @@ def report_lines(
         lines += [*task_table(cell, verdicts, width), *cell_block(cell, width), Line("")]
     if len(run.cells) > 1:
         together = {cell.cell: _together(gates, cell) for cell in run.cells}
-        lines += [*comparison(run.cells, together, width), Line("")]
-    for found in judgement.comparisons:
-        lines += [*regression_lines(found, width), Line("")]
+        found = compare_cells(run, judgement.records)
+        lines += [*comparison(run.cells, found, together, width), Line("")]
+    for compared in judgement.comparisons:
+        lines += [*regression_lines(compared, width), Line("")]
     if selected is not None:
         lines.append(Line(f"{selected[0]} of {figures.plural(selected[1], 'task')} selected"))
-    for note in [*notes, *_task_notes(run)]:
+    for note in [*notes, *task_notes(run)]:
         lines += plain(wrap(f"note: {note}", width, hanging=_INDENT))
     names = cell_names(run.cells)
     for gate in _listed(gates):
@@ -104,12 +107,12 @@ def _together(gates: Sequence[GateResult], cell: CellSummary) -> str:
     return "-"
 
 
-def _task_notes(run: RunSummary) -> list[str]:
+def task_notes(run: RunSummary) -> list[str]:
     """The notes of the tasks, each once, with the task where it is of one and their number where it is of several."""
     by_note: dict[str, list[str]] = {}
     for task in run.tasks:
         hint = [] if task.bug_hint is None or any(task.bug_hint in note for note in task.notes) else [task.bug_hint]
-        same = ["all its attempts are identical: k is effectively 1"] if task.identical else []
+        same = ["identical attempts: k is effectively 1"] if task.identical else []
         for note in [*task.notes, *hint, *same]:
             by_note.setdefault(note, []).append(task.task)
     notes = []

@@ -1,14 +1,14 @@
 """The Docker daemon as this package asks it: few calls, each with a time limit, errors in one sentence.
 
-The `docker` package is used here and nowhere else. The daemon is the one the docker command line would use:
-DOCKER_HOST, else the current context.
+The `docker` package is used here and nowhere else. The daemon is the one the docker command line would use.
 """
 
 from __future__ import annotations
 
 import json
-import os
+import re
 import socket
+import ssl
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -18,8 +18,9 @@ from typing import Any
 import docker
 import docker.errors
 import requests
-from docker.context import ContextAPI
-from docker.utils import kwargs_from_env
+from docker.tls import TLSConfig
+
+from pytest_agenteval.sandbox.address import Certificates, DaemonAddress, SandboxSetupError, daemon_address
 
 __all__ = [
     "CALL_SECONDS",
@@ -28,7 +29,6 @@ __all__ = [
     "DaemonRefused",
     "DaemonSilent",
     "SandboxSetupError",
-    "address",
     "connect",
 ]
 
@@ -37,10 +37,6 @@ CALL_SECONDS = 5.0
 _ANY_VERSION = "1.44"  # of the API; not sent, for the daemon is asked for its own first
 _BUILD_SECONDS = 600  # the longest silence of a build
 _WITHOUT_DOCKER = "or rehearse without Docker by `--agent-sandbox=local`"
-
-
-class SandboxSetupError(Exception):
-    """No sandbox can be had; the message is one sentence: what is wrong, where, and what to do next."""
 
 
 class DaemonGone(SandboxSetupError):
@@ -55,28 +51,6 @@ class DaemonRefused(SandboxSetupError):
     """The daemon answered with an error."""
 
 
-def address() -> str:
-    """Where the daemon is, as the docker command line decides it. Raises `SandboxSetupError` for an unknown context."""
-    return os.environ.get("DOCKER_HOST") or str(_parameters()["base_url"])
-
-
-def _parameters() -> dict[str, Any]:
-    """The address of the daemon as `base_url`, and `tls` where it is used."""
-    parameters: dict[str, Any] = kwargs_from_env()
-    if "base_url" in parameters:
-        return parameters
-    name = os.environ.get("DOCKER_CONTEXT") or None
-    try:
-        context = ContextAPI.get_context(name)
-    except Exception as error:  # the package raises plain exceptions for malformed files of a context
-        raise SandboxSetupError(
-            f"Docker's current context cannot be read ({error}): see `docker context ls`."
-        ) from error
-    if context is None or not context.Host:
-        raise SandboxSetupError(f"Docker's context {name or ''!r} does not exist: choose one of `docker context ls`.")
-    return {"base_url": context.Host, **({"tls": context.TLSConfig} if context.TLSConfig else {})}
-
-
 @contextmanager
 def connect(seconds: float | None = None) -> Iterator[Daemon]:
     """The daemon, each call of which waits `seconds` (default: `CALL_SECONDS`) at most for an answer.
@@ -84,20 +58,35 @@ def connect(seconds: float | None = None) -> Iterator[Daemon]:
     Raises `SandboxSetupError` or one of its kinds, also for what goes wrong inside the block.
     """
     seconds = CALL_SECONDS if seconds is None else seconds
-    parameters = _parameters()
-    where = address()
+    found = daemon_address()
+    where = found.url
+    parameters: dict[str, Any] = {"base_url": where}
     try:
+        if found.certificates is not None:
+            parameters["tls"] = _tls(found.certificates)
         if where.startswith("unix://"):
             _knock(where.removeprefix("unix://"), seconds)
         parameters |= {"timeout": seconds, "use_ssh_client": where.startswith("ssh://")}
-        with closing(docker.APIClient(version=_ANY_VERSION, **parameters)) as client:
+        with closing(_client(_ANY_VERSION, parameters)) as client:
             version = str(client.version(api_version=False)["ApiVersion"])
-        with closing(docker.APIClient(version=version, **parameters)) as client:
+        with closing(_client(version, parameters)) as client:
             yield Daemon(client)
     except docker.errors.APIError as error:
         raise DaemonRefused(f"Docker's daemon at {where} refused: {error.explanation or error}.") from error
     except (docker.errors.DockerException, requests.RequestException, OSError) as error:
-        raise _explained(error, where, seconds) from error
+        raise _explained(error, found, seconds) from error
+
+
+def _client(version: str, parameters: Mapping[str, Any]) -> docker.APIClient:
+    client = docker.APIClient(version=version, **parameters)
+    client.trust_env = False  # REQUESTS_CA_BUNDLE would come before the daemon's own certificates
+    return client
+
+
+def _tls(certificates: Certificates) -> TLSConfig:
+    pair = certificates.pair and tuple(map(str, certificates.pair))
+    ca = certificates.ca and str(certificates.ca)
+    return TLSConfig(client_cert=pair, ca_cert=ca, verify=certificates.verify)
 
 
 def _knock(path: str, seconds: float) -> None:
@@ -107,8 +96,9 @@ def _knock(path: str, seconds: float) -> None:
         caller.connect(path)
 
 
-def _explained(error: BaseException, where: str, seconds: float) -> SandboxSetupError:
+def _explained(error: BaseException, found: DaemonAddress, seconds: float) -> SandboxSetupError:
     """The sentence for a daemon that could not be asked, by what lies at the bottom of the error."""
+    where = found.url
     chain: list[BaseException] = []
     at: BaseException | None = error
     while at is not None and at not in chain:
@@ -119,6 +109,11 @@ def _explained(error: BaseException, where: str, seconds: float) -> SandboxSetup
             f"Docker's daemon at {where} does not let this user in: add the user to the group `docker` and log in "
             "anew, or use rootless Docker."
         )
+    if reason := _tls_refusal(chain, found):
+        return SandboxSetupError(
+            f"Docker's daemon at {where} cannot be asked by TLS ({reason}): see the certificates of the docker "
+            "context, or in DOCKER_CERT_PATH."
+        )
     if any(isinstance(each, requests.Timeout | TimeoutError) for each in chain):
         return DaemonSilent(
             f"Docker's daemon at {where} did not answer within {seconds:g} s: see whether it is busy or hangs."
@@ -128,6 +123,18 @@ def _explained(error: BaseException, where: str, seconds: float) -> SandboxSetup
             f"No Docker daemon answers at {where}: start Docker, name its address in DOCKER_HOST, {_WITHOUT_DOCKER}."
         )
     return SandboxSetupError(f"Docker's daemon at {where} cannot be used ({error}): see `docker info`.")
+
+
+def _tls_refusal(chain: Sequence[BaseException], found: DaemonAddress) -> str | None:
+    """Why no connection by TLS came about, in OpenSSL's words, if that is what happened."""
+    for each in chain:
+        if isinstance(each, ssl.SSLError | requests.exceptions.SSLError):
+            named = re.search(r"\[SSL: (\w+)\]", str(each))
+            return named[1] if named else str(each)
+        # a daemon that refuses this side's certificate may be gone before its reason is read
+        if found.certificates is not None and isinstance(each, ConnectionResetError | BrokenPipeError):
+            return "it hung up"
+    return None
 
 
 class Daemon:

@@ -6,20 +6,18 @@ Runs on asyncio and on trio. No task outlives a call. The daemon's address is th
 from __future__ import annotations
 
 import json
-import os
 import socket
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import anyio
 import httpcore
 import httpx
 
-from pytest_agenteval.sandbox.daemon import address
+from pytest_agenteval.sandbox.address import Certificates, daemon_address
 
 __all__ = ["Endpoint", "Engine", "EngineError", "EngineGone", "Stream"]
 
@@ -28,6 +26,7 @@ _NEWEST = (1, 47)
 _SECONDS = 120.0
 """How long the daemon may be silent in one call: a start takes seconds on a machine that is short of everything."""
 _RECEIVE = 128 << 10
+_BROKEN = (httpcore.NetworkError, httpcore.TimeoutException, OSError)  # httpcore lets some of OpenSSL's errors through
 
 
 class EngineError(Exception):
@@ -54,11 +53,11 @@ class Endpoint:
     """What requests are addressed to."""
     socket: str | None = None
     """The path of its unix socket."""
-    certificates: Path | None = None
-    """The folder of `ca.pem`, `cert.pem` and `key.pem` for TLS."""
+    certificates: Certificates | None = None
+    """For TLS."""
 
     @classmethod
-    def parse(cls, where: str, certificates: Path | None = None) -> Endpoint | None:
+    def parse(cls, where: str, certificates: Certificates | None = None) -> Endpoint | None:
         """The endpoint of an address such as `unix:///var/run/docker.sock`; None for one of another kind (ssh, npipe).
 
         A `tcp` address is plain unless `certificates` are given.
@@ -78,10 +77,8 @@ class Endpoint:
         Raises:
             SandboxSetupError: the context does not exist or cannot be read.
         """
-        folder = None
-        if os.environ.get("DOCKER_TLS_VERIFY"):
-            folder = Path(os.environ.get("DOCKER_CERT_PATH") or Path.home() / ".docker")
-        return cls.parse(address(), folder)
+        found = daemon_address()
+        return cls.parse(found.url, found.certificates)
 
 
 class Stream:
@@ -110,7 +107,7 @@ class Stream:
         """Send all of it. Raises `EngineGone` when the connection is broken."""
         try:
             await self._stream.write(bytes(data))
-        except (httpcore.NetworkError, httpcore.TimeoutException) as error:
+        except _BROKEN as error:
             raise EngineGone("the connection to the container broke") from error
 
     def end(self) -> None:
@@ -124,7 +121,7 @@ class Stream:
         """The next bytes, or none at the end, also when the connection broke. Nothing is lost by a cancellation."""
         try:
             data: bytes = await self._stream.read(_RECEIVE)
-        except (httpcore.NetworkError, httpcore.TimeoutException):
+        except _BROKEN:
             return b""
         return data
 
@@ -218,11 +215,14 @@ class Engine:
 def _tls(endpoint: Endpoint) -> ssl.SSLContext | bool:
     if not endpoint.url.startswith("https://"):
         return False
-    folder = endpoint.certificates
-    if folder is None:
+    ours = endpoint.certificates
+    if ours is None:
         return True
-    context = ssl.create_default_context(cafile=str(folder / "ca.pem"))
-    context.load_cert_chain(str(folder / "cert.pem"), str(folder / "key.pem"))
+    context = ssl.create_default_context(cafile=ours.ca and str(ours.ca))
+    if ours.pair is not None:
+        context.load_cert_chain(*map(str, ours.pair))
+    if not ours.verify:
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     return context
 
 
@@ -245,5 +245,5 @@ def _explained(endpoint: Endpoint) -> Iterator[None]:
         yield
     except httpx.TimeoutException as error:
         raise EngineGone(f"Docker's daemon at {where} did not answer within {_SECONDS:g} s") from error
-    except httpx.TransportError as error:
+    except (httpx.TransportError, OSError) as error:
         raise EngineGone(f"Docker's daemon at {where} does not answer ({error})") from error

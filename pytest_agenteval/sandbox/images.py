@@ -17,9 +17,10 @@ from functools import cache, partial
 from pathlib import Path
 
 from pytest_agenteval.sandbox import dpkg, host_image
+from pytest_agenteval.sandbox.address import address
 from pytest_agenteval.sandbox.apt import AptFailed
 from pytest_agenteval.sandbox.built_in import BUILT_IN, BuiltIn
-from pytest_agenteval.sandbox.daemon import DaemonRefused, DaemonSilent, SandboxSetupError, address, connect
+from pytest_agenteval.sandbox.daemon import DaemonRefused, DaemonSilent, SandboxSetupError, connect
 from pytest_agenteval.sandbox.host_image import NoHostImage
 
 __all__ = [

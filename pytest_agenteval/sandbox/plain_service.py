@@ -98,7 +98,7 @@ def container_config(given: BaseModel | str | None) -> ContainerConfig:
     except NotPlain as error:
         raise SandboxSetupError(
             f"{what} needs Docker Compose (`{error.key}`), which the sandbox provider `agenteval` does not use: "
-            "name Inspect's provider `docker` instead, or an image that is built."
+            "name Inspect's provider `docker` instead (`--sandbox docker`), or an image that is built."
         ) from error
 
 

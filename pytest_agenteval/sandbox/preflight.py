@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, ip_network
 from pathlib import Path
 
-from pytest_agenteval.sandbox.daemon import SandboxSetupError, address, connect
+from pytest_agenteval.sandbox.address import address
+from pytest_agenteval.sandbox.daemon import SandboxSetupError, connect
 from pytest_agenteval.sandbox.images import ImageReady, ensure_default_image
 
 __all__ = ["COMPOSE_FLOOR", "DEFAULT_POOLS", "ENGINE_FLOOR", "Needs", "Pool", "Ready", "free_networks", "preflight"]

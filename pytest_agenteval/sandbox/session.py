@@ -10,8 +10,8 @@ import anyio
 import anyio.to_thread
 from anyio.lowlevel import RunVar
 
+from pytest_agenteval.sandbox.address import SandboxSetupError, address
 from pytest_agenteval.sandbox.containers import ContainerConfig
-from pytest_agenteval.sandbox.daemon import SandboxSetupError, address
 from pytest_agenteval.sandbox.engine_api import Endpoint, Engine, EngineError
 from pytest_agenteval.sandbox.images import DEFAULT_IMAGE, IMAGES, ensure_image
 from pytest_agenteval.sandbox.reaper import Owner, list_sandboxes, reap, remove
@@ -81,6 +81,25 @@ class Session:
                 except EngineError as error:
                     raise SandboxSetupError(f"The image {name} cannot be looked up: {_sentence(error)}.") from error
             return self._images[name]
+
+    async def check(self, config: ContainerConfig) -> None:
+        """See that the daemon has the network that is asked for: without it, it would give none and say nothing.
+
+        Raises:
+            SandboxSetupError: it has none.
+        """
+        if config.network != "bridge":
+            return
+        async with self.used() as engine:
+            try:
+                await engine.get("/networks/bridge")
+            except EngineError as error:
+                if error.status != 404:
+                    raise SandboxSetupError(f"The network `bridge` cannot be looked up: {_sentence(error)}.") from error
+                raise SandboxSetupError(
+                    f"Docker's daemon at {address()} has no network `bridge`, which a sandbox asks for: start it "
+                    "without `--bridge=none`, or leave network='bridge' out."
+                ) from None
 
     async def start(self, config: ContainerConfig, labels: dict[str, str]) -> tuple[RunningContainer, float]:
         """Start a container when there is a place to; returns it and the seconds waited for the place.

@@ -10,7 +10,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from math import ceil, comb
+from math import comb
+
+from pytest_agenteval.stats.thresholds import passes_needed
 
 __all__ = [
     "Counts",
@@ -82,9 +84,9 @@ def pass_hat_k(n: int, c: int, k: int) -> float | None:
 
 
 def g_pass_at_k(n: int, c: int, k: int, tau: float) -> float | None:
-    """G-Pass@k, the chance that at least ceil(tau * k) of k fresh attempts pass (Liu et al. 2024).
+    """G-Pass@k, the chance that at least ceil(tau * k) of k fresh attempts pass (Liu et al. 2024, arXiv 2412.13147).
 
-    tau = 1 is pass^k; a tau of 1/k or less is pass@k.
+    tau = 1 is pass^k; a tau of 1/k or less is pass@k; j/k asks for j of k.
 
     Returns:
         The unbiased estimate, or None when n < k.
@@ -204,8 +206,8 @@ def _g_at_k(n: int, c: int, k: int, tau: float) -> Fraction | None:
         raise ValueError(f"tau = {tau} is no share of the k attempts: give a number above 0 and up to 1")
     if n < k:
         return None
-    # The number as it is written: 0.07 of 100 attempts are 7, though the float 0.07 * 100 is a little above.
-    least = ceil(Fraction(str(tau)) * k)
+    # Not ceil(tau * k): 0.07 of 100 attempts are 7 and 5/6 of 6 are 5, though these floats are a little above.
+    least = passes_needed(tau, k)
     ways = sum(comb(c, j) * comb(n - c, k - j) for j in range(least, min(c, k) + 1))
     return Fraction(ways, comb(n, k))
 

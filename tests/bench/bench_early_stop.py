@@ -1,7 +1,7 @@
-"""Exact early stopping: never a wrong verdict, how much it saves, and what its choice costs.
+"""Exact early stopping: never a wrong verdict, and how much it saves.
 
 Run: `python tests/bench/bench_early_stop.py [grids] [repetitions]` (defaults: 100000 and 30). It exits with 1 if a
-single verdict differs from that of the full grid; times are printed and never judged.
+single verdict differs from that of the full grid. What a choice costs, `bench_report.py` shows.
 
 The savings are those of a gate `pass^8 >= true pass^8 + gap` over six models of task difficulty, gaps -.2, -.1, 0,
 .1 and .2 (those that leave the threshold between 0 and 1). Savings are ratios of means: attempts of the full grid by
@@ -21,17 +21,8 @@ from time import perf_counter
 import numpy as np
 
 from pytest_agenteval.stats.curtailment import Curtailment
-from pytest_agenteval.stats.estimators import pass_hat_curve, suite_pass_at_k
 from pytest_agenteval.stats.exact_stop import ExactStop, ExactStopAfterFirst
 from pytest_agenteval.stats.grid_gates import GridGate, PassAt1, PassHatK, TaskPassRate
-from pytest_agenteval.stats.intervals import (
-    tasks_like_these_pass_at_1,
-    tasks_like_these_pass_hat_k,
-    this_suite_pass_at_1,
-    this_suite_pass_hat_k,
-)
-from pytest_agenteval.stats.missing import pass_at_1_range, pass_hat_k_range
-from pytest_agenteval.stats.regression import regression_test
 from pytest_agenteval.stats.replay import replay
 from pytest_agenteval.stats.scheduling import FullGrid, SchedulingPolicy
 from pytest_agenteval.stats.verdict import Verdict
@@ -222,54 +213,10 @@ def print_savings(repetitions: int) -> int:
     return wrong
 
 
-def print_times() -> None:
-    """What 1,000 tasks x 8 attempts cost to estimate and to schedule."""
-    rng = np.random.default_rng(1)
-    rates = rng.beta(0.84, 0.53, 1000)
-    passed = rng.random((1000, K)) < rates[:, None]
-    tasks = [f"task {i}" for i in range(1000)]
-    counts = [(K, int(c)) for c in passed.sum(axis=1)]
-    run = dict(zip(tasks, counts, strict=True))
-    missing = [(n, c, 0) for n, c in counts]
-    print("\n1,000 tasks x 8 attempts")
-    for name, work in (
-        ("pass^1..8 and pass@8", lambda: (pass_hat_curve(counts, K), suite_pass_at_k(counts, K))),
-        ("this suite, pass@1", lambda: this_suite_pass_at_1(counts)),
-        ("this suite, pass^8 (posterior)", lambda: this_suite_pass_hat_k(counts, K)),
-        ("tasks like these, pass@1", lambda: tasks_like_these_pass_at_1(counts)),
-        ("tasks like these, pass^8", lambda: tasks_like_these_pass_hat_k(counts, K)),
-        ("ranges over missing attempts", lambda: (pass_at_1_range(missing), pass_hat_k_range(missing, K))),
-        ("regression test", lambda: regression_test(run, run)),
-    ):
-        began = perf_counter()
-        work()
-        print(f"  {name:40}{1e3 * (perf_counter() - began):9.2f} ms")
-    gates: list[tuple[str, list[GridGate]]] = [
-        ("pass^8", [PassHatK(0.25)]),
-        ("pass@1", [PassAt1(0.6)]),
-        ("pass^8, pass@1 and 1,000 min_pass_rate", [PassHatK(0.25), PassAt1(0.6)]),
-    ]
-    gates[2][1].extend(TaskPassRate(task, 0.75) for task in tasks)
-    for name, asked in gates:
-        policy = ExactStop(Curtailment(tasks, K, asked))
-        choosing, recording, calls = 0.0, 0.0, 0
-        flying: list[tuple[str, int]] = []
-        while not policy.finished:
-            began = perf_counter()
-            flying += policy.next_attempts(16 - len(flying))
-            choosing, calls = choosing + perf_counter() - began, calls + 1
-            task, attempt = flying.pop(int(rng.integers(len(flying))))
-            began = perf_counter()
-            policy.record(task, attempt, bool(passed[int(task[5:]), attempt - 1]))
-            recording += perf_counter() - began
-        print(f"  {name:40}{1e3 * choosing / calls:9.3f} ms a choice, {1e3 * recording / calls:.3f} ms a record")
-
-
 def main() -> int:
     """Print everything; 1 if a verdict was wrong."""
     grids = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
     repetitions = int(sys.argv[2]) if len(sys.argv) > 2 else 30
-    print_times()
     wrong = print_savings(repetitions) + print_property(grids)
     return 1 if wrong else 0
 

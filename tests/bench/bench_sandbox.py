@@ -2,7 +2,9 @@
 
 Run: `python tests/bench/bench_sandbox.py [--rounds 5] [--only exec,files,lifecycle,workload,orphans,soak] [--quick]`.
 Needs a Docker daemon on this machine (processor time is read from its processes) and nothing else to do for it.
-Prints a table; asserts nothing. `soak` (1,000 attempts, `agenteval` only) is left out unless it is named.
+Prints each measurement as it is made (stderr), the medians of a group's measures as soon as the group is done, and
+`complete` at the end; a measurement that cannot be made is named, and ends the run with status 1. `soak` (1,000
+attempts, `agenteval` only) is left out unless it is named.
 """
 
 from __future__ import annotations
@@ -11,13 +13,15 @@ import argparse
 import json
 import os
 import resource
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +40,7 @@ from pytest_agenteval.sandbox.images import DEFAULT_IMAGE, ensure_default_image
 TESTS = Path(__file__).parent.parent
 STOCK, OURS = "docker", "agenteval"
 TICKS = os.sysconf("SC_CLK_TCK")
+PROGRAM_SECONDS = 900
 Measures = dict[tuple[str, str], list[float]]
 
 
@@ -45,6 +50,7 @@ class Bench:
     def __init__(self, compose: str, quick: bool) -> None:
         self.values: Measures = defaultdict(list)
         self.quick = quick
+        self._printed: set[str] = set()
         self.compose = compose
         self.providers: dict[str, tuple[type[SandboxEnvironment], Any]] = {
             STOCK: (DockerSandboxEnvironment, compose),
@@ -54,6 +60,18 @@ class Bench:
     def note(self, measure: str, provider: str, value: float) -> None:
         self.values[measure, provider].append(value)
         print(f"  {measure:40s} {provider:10s} {value:10.2f}", file=sys.stderr, flush=True)
+
+    def print_new_rows(self) -> None:
+        """Print the medians of the measures that have come since the last time."""
+        for measure in dict.fromkeys(measure for measure, _ in self.values):
+            if measure in self._printed:
+                continue
+            self._printed.add(measure)
+            found = [self.values.get((measure, name)) for name in (STOCK, OURS)]
+            stock, ours = (None if values is None else statistics.median(values) for values in found)
+            cells = " ".join(f"{'-' if value is None else format(value, '.2f'):>10s}" for value in (stock, ours))
+            ratio = f"{stock / ours:.2f}" if stock is not None and ours else "-"
+            print(f"{measure:42s} {cells} {ratio:>8s}", flush=True)
 
     async def exec(self, provider: str) -> None:
         """`true`, one and four at once, through Inspect's proxy; with the processor time of everything involved."""
@@ -108,7 +126,8 @@ class Bench:
         command = (sys.executable, str(TESTS / "support" / "many_sandboxes.py"), "16")
         async with await anyio.open_process(command, stderr=None) as process:
             assert process.stdout is not None
-            assert await process.stdout.receive() == b"STARTED\n"
+            said = await process.stdout.receive()
+            assert said == b"STARTED\n", said
             process.kill()
             await process.wait()
             await anyio.sleep(2)
@@ -161,10 +180,14 @@ async def many(call: Callable[[], Awaitable[Any]], count: int, at_once: int) -> 
 
 
 async def program(name: str, *arguments: str) -> str:
-    """The last line that a program of `tests/support` prints."""
+    """The last line that a program of `tests/support` prints. Raises `RuntimeError` when it fails or takes too long."""
     command = (sys.executable, str(TESTS / "support" / name), *arguments)
-    done = await anyio.run_process(command, stderr=None)
-    return done.stdout.decode().splitlines()[-1]
+    with anyio.move_on_after(PROGRAM_SECONDS):
+        done = await anyio.run_process(command, stderr=None, check=False)
+        if done.returncode == 0 and (lines := done.stdout.decode().splitlines()):
+            return lines[-1]
+        raise RuntimeError(f"{' '.join(command)} exited with {done.returncode} and said: {done.stdout.decode()!r}")
+    raise RuntimeError(f"{' '.join(command)} did not end in {PROGRAM_SECONDS} s")
 
 
 async def containers(pid: int) -> list[str]:
@@ -208,7 +231,7 @@ def resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") // 1024
 
 
-async def run(rounds: int, only: list[str], quick: bool) -> Measures:
+async def run(rounds: int, only: list[str], quick: bool) -> None:
     init_concurrency()
     init_max_subprocesses(16)
     with tempfile.TemporaryDirectory() as folder:
@@ -217,32 +240,46 @@ async def run(rounds: int, only: list[str], quick: bool) -> Measures:
         bench = Bench(str(compose), quick)
         for cls, config in bench.providers.values():
             await cls.task_init("bench", config)
-        for name in only:
-            for number in range(1 if name in ("soak", "orphans") else rounds):
-                for provider in (STOCK, OURS) if number % 2 == 0 else (OURS, STOCK):
-                    await getattr(bench, name)(provider)
-        for cls, config in bench.providers.values():
-            await cls.task_cleanup("bench", config, True)
-        return bench.values
+        try:
+            for name in only:
+                for number in range(1 if name in ("soak", "orphans") else rounds):
+                    for provider in (STOCK, OURS) if number % 2 == 0 else (OURS, STOCK):
+                        with named_where_it_fails(f"{name}, provider {provider}, round {number + 1}"):
+                            await getattr(bench, name)(provider)
+                bench.print_new_rows()
+        finally:
+            with anyio.CancelScope(shield=True):
+                for cls, config in bench.providers.values():
+                    await cls.task_cleanup("bench", config, True)
+
+
+@contextmanager
+def named_where_it_fails(what: str) -> Iterator[None]:
+    try:
+        yield
+    except BaseException as error:
+        print(f"FAILED in {what}: {error!r}", flush=True)
+        raise
 
 
 def main() -> None:
+    names = ("exec", "files", "lifecycle", "workload", "orphans")
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", default="exec,files,lifecycle,workload,orphans")
+    parser.add_argument("--only", default=",".join(names))
     parser.add_argument("--quick", action="store_true", help="smaller workloads")
     options = parser.parse_args()
+    only = options.only.split(",")
+    if unknown := set(only) - {*names, "soak"}:
+        parser.error(f"--only knows {', '.join((*names, 'soak'))}, and not {', '.join(sorted(unknown))}")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a run that is ended from outside cleans up, and says so
     ensure_default_image(print)
-    values = anyio.run(run, options.rounds, options.only.split(","), options.quick)
-    print(f"{'median':42s} {STOCK:>10s} {OURS:>10s} {'ratio':>8s}")
-    for measure in dict.fromkeys(measure for measure, _ in values):
-        stock, ours = (
-            statistics.median(values[measure, name]) if values.get((measure, name)) else None for name in (STOCK, OURS)
-        )
-        ratio = f"{stock / ours:8.2f}" if stock is not None and ours else "       -"
-        print(f"{measure:42s} {stock if stock is not None else float('nan'):10.2f} {ours or 0:10.2f} {ratio}")
-    subprocess.run(("docker", "version", "--format", "Docker {{.Server.Version}}, {{.Server.Arch}}"), check=False)
-    print(f"{os.cpu_count()} processors")
+    version = ("docker", "version", "--format", "Docker {{.Server.Version}}, {{.Server.Arch}}")
+    said = subprocess.run(version, check=True, capture_output=True, text=True).stdout.strip()
+    print(f"{said}, {os.cpu_count()} processors, load {os.getloadavg()[0]:.2f} before")
+    print(f"{'median':42s} {STOCK:>10s} {OURS:>10s} {'ratio':>8s}", flush=True)
+    anyio.run(run, options.rounds, only, options.quick)
+    print("complete", flush=True)
 
 
 if __name__ == "__main__":

@@ -145,7 +145,8 @@ def test_a_child_out_of_memory_is_no_death(start: Start) -> None:
 
 @pytest.mark.parametrize("auto_remove", [False, True])
 def test_first_process_out_of_memory(start: Start, auto_remove: bool) -> None:
-    container = start(f"sleep 1; exec {HOG}", init=False, auto_remove=auto_remove)
+    container = start(f"mkfifo /tmp/go; read < /tmp/go; exec {HOG}", init=False, auto_remove=auto_remove)
+    inside(container, "while ! [ -p /tmp/go ]; do sleep 0.05; done; echo > /tmp/go")
     assert dead(container).by is EndedBy.EXHAUSTED
 
 

@@ -37,7 +37,7 @@ for process in (1, *map(int, os.environ.get("PIDS", "").split())):
 
 def attack(check: Check, **config: Any) -> None:
     async def run() -> None:
-        with anyio.fail_after(90):
+        with anyio.fail_after(120):
             async with opened(**config) as sandbox:
                 await check(sandbox)
 
@@ -82,13 +82,14 @@ def test_an_exec_server_killed_by_its_own_user_is_replaced() -> None:
 def test_an_exec_server_stopped_by_its_own_user_is_unavailable_and_then_replaced(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(channel, "_SILENCE_SECONDS", 0.5)
-
     async def check(sandbox: AgentevalSandbox) -> None:
         # From another session: a command that stops itself could not be told from its server.
-        stop = "sleep 0.2; for p in $(pgrep -u nobody -f 'exec server'); do kill -STOP $p; done"
-        await sandbox.exec(["sh", "-c", f"({stop}) > /dev/null 2>&1 &"], user="nobody")
-        with pytest.raises(SandboxUnavailableError, match="stopped answering"):
+        stop = "for p in $(pgrep -u nobody -f '[e]xec server'); do kill -STOP $p; done"
+        stopper = f"(while ! [ -e /tmp/go ]; do sleep 0.05; done; {stop}; touch /tmp/stopped) > /dev/null 2>&1 &"
+        await sandbox.exec(["sh", "-c", stopper], user="nobody")
+        await sandbox.exec(["sh", "-c", "touch /tmp/go; while ! [ -e /tmp/stopped ]; do sleep 0.05; done"])
+        with monkeypatch.context() as patch, pytest.raises(SandboxUnavailableError, match="stopped answering"):
+            patch.setattr(channel, "_SILENCE_SECONDS", 0.5)
             await sandbox.exec(["sleep", "600"], user="nobody")
         assert await works(sandbox, user="nobody")
         assert await works(sandbox)
@@ -208,9 +209,14 @@ def test_endless_output_does_not_keep_others_waiting() -> None:
 
 def test_a_child_that_leaves_its_session_outlives_its_command_but_not_the_sandbox() -> None:
     async def check(sandbox: AgentevalSandbox) -> None:
-        with pytest.raises(TimeoutError):
-            await sandbox.exec(["sh", "-c", "setsid sh -c 'trap \"\" TERM; sleep 600' & sleep 600"], timeout=1)
-        assert (await sandbox.exec(["pgrep", "-c", "sleep"])).stdout == "1\n"
+        left = "trap '' TERM; touch /tmp/left; sleep 600"
+        script = f'setsid sh -c "{left}" & while ! [ -e /tmp/left ]; do sleep 0.05; done; touch /tmp/both; sleep 600'
+        async with anyio.create_task_group() as group:
+            group.start_soon(sandbox.exec, ["sh", "-c", script])
+            await sandbox.exec(["sh", "-c", "while ! [ -e /tmp/both ]; do sleep 0.05; done"])
+            group.cancel_scope.cancel()
+        await sandbox.exec(["sh", "-c", 'while [ "$(pgrep -cx sleep)" = 2 ]; do sleep 0.05; done'])
+        assert (await sandbox.exec(["pgrep", "-cx", "sleep"])).stdout == "1\n"
         assert await works(sandbox)
 
     attack(check)

@@ -72,9 +72,7 @@ async def test_killed_while_a_check_runs(agent, sandbox, attempt):
 
 
 def spring_in_docker(folder: Path, suite: str, *arguments: str, **files: str) -> Trap:
-    # Inspect's provider runs few commands of `docker` at once, and some here wait for one another
-    environment = {"INSPECT_DOCKER_CLI_CONCURRENCY": "32"}
-    return spring(folder, suite, *arguments, sandbox="docker", k=1, timeout=180, environment=environment, **files)
+    return spring(folder, suite, *arguments, sandbox="docker", k=1, timeout=180, **files)
 
 
 def compose_file(**options: Any) -> str:
@@ -99,6 +97,7 @@ def test_a_container_killed_from_outside_is_an_environment_error(tmp_path: Path,
 
 
 OWN_DOING = """
+READY = "while ! [ -p /tmp/hog ]; do sleep 0.05; done; "  # the first process makes it when it has come that far
 HOG = "python3 -c 'bytearray(200_000_000)'"
 
 async def run(agent, sandbox):
@@ -110,11 +109,11 @@ async def run(agent, sandbox):
 
 def test_a_container_ended_by_its_agent_is_the_agents_failure(tmp_path: Path) -> None:
     suite = """
-@agent_task(solution="kill 1; sleep 60")
+@agent_task(solution=READY + "kill 1; sleep 60")
 async def test_ends_the_first_process(agent, sandbox):
     await run(agent, sandbox)
 
-@agent_task(solution="echo > /tmp/hog; sleep 60")
+@agent_task(solution=READY + "echo > /tmp/hog; sleep 60")
 async def test_makes_the_first_process_run_out_of_memory(agent, sandbox):
     await run(agent, sandbox)
 

@@ -2,41 +2,15 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-import docker
 import pytest
 from support.private_daemon import PrivateDaemon
 from support.traps import spring
 
 from pytest_agenteval.sandbox.compose import default_compose
-from pytest_agenteval.sandbox.images import DEFAULT_IMAGE, ensure_default_image
-
-
-@pytest.fixture(scope="module")
-def loaded() -> Iterator[PrivateDaemon]:
-    """A daemon with the default image, stopped."""
-    ensure_default_image(print)
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        private = PrivateDaemon(Path(folder))
-        private.start()
-        try:
-            with closing(private.client()) as own, closing(docker.from_env()) as theirs:
-                own.images.load(theirs.images.get(DEFAULT_IMAGE).save(named=True))
-        finally:
-            private.stop()
-        yield private
-
-
-@pytest.fixture
-def daemon(loaded: PrivateDaemon) -> Iterator[PrivateDaemon]:
-    """A running daemon with the default image."""
-    loaded.start()
-    yield loaded
-    loaded.stop()
+from pytest_agenteval.sandbox.images import DEFAULT_IMAGE
 
 
 def restarted(daemon: PrivateDaemon) -> PrivateDaemon:
@@ -46,7 +20,7 @@ def restarted(daemon: PrivateDaemon) -> PrivateDaemon:
 
 
 @pytest.mark.parametrize("provider", ["agenteval", "docker"])
-def test_a_daemon_that_stops(tmp_path: Path, daemon: PrivateDaemon, provider: str) -> None:
+def test_a_daemon_that_stops(tmp_path: Path, daemon_of_ours: PrivateDaemon, provider: str) -> None:
     suite = """
 import os, signal
 
@@ -66,15 +40,15 @@ async def test_in_the_agents_run(agent, sandbox, attempt):
 async def test_afterwards(agent, sandbox):
     await agent.run("go")
 """
-    files = {"daemon_pid": (daemon.folder / "d.pid").read_text("utf-8")}
+    files = {"daemon_pid": (daemon_of_ours.folder / "d.pid").read_text("utf-8")}
     if provider == "docker":
         files["compose_yaml"] = default_compose(DEFAULT_IMAGE)
     arguments = ("--agent-env-retries=1", "--agent-concurrency=1")
-    environment = {"DOCKER_HOST": daemon.address}
+    environment = {"DOCKER_HOST": daemon_of_ours.address}
     trap = spring(tmp_path, suite, *arguments, sandbox="docker", k=1, timeout=180, environment=environment, **files)
     assert trap.status == 10
     assert trap.blames("test_in_the_agents_run") == ["environment_error (sandbox)"]
     assert trap.blames("test_afterwards") == ["environment_error (sandbox)"]
     assert trap.attempts["test_in_the_agents_run"][1].retries == 1
-    with closing(restarted(daemon).client()) as client:
+    with closing(restarted(daemon_of_ours).client()) as client:
         assert client.containers.list() == []

@@ -251,12 +251,14 @@ def test_junit_report(run: Run, pytester: pytest.Pytester) -> None:
     result = run(
         """
         from pytest_agenteval import agent_task
-        async def test_a(attempt): attempt.agent_begins(); print("hello"); assert attempt.number == 1
+        async def test_a(attempt): attempt.agent_begins(); print("hel" + "lo"); assert attempt.number == 1
         @agent_task(min_pass_rate=0.5)
         async def test_b(attempt): attempt.agent_begins(); assert attempt.number == 1
         """,
         "--k=2",
         "--junitxml=r.xml",
+        "-o",
+        "junit_logging=all",
     )
     result.assert_outcomes(failed=1)
     root = ElementTree.parse(pytester.path / "r.xml").getroot()

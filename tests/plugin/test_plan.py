@@ -55,7 +55,7 @@ def test_the_worst_case_is_of_stated_limits(run: Run) -> None:
             "*worst case $6.00 (exactly 8 times k = 1: $0.750)*",
             "*--agent-early-stop=exact would need about * of 16 attempts*no history*",
             "*min_pass_rate 1 (2 tasks)*0.818 or less",
-            "*the run stops at --max-cost=$5.00",
+            "all in all 16 attempts, expected cost unknown, worst case $6.00; the run stops at --max-cost=$5.00",
         ]
     )
 
@@ -70,6 +70,17 @@ def test_a_gate_that_would_be_refused_is_in_the_plan(run: Run) -> None:
     result = plan(run, "--k=8", "--agent-gate-mode=confidence", "--min-pass-at-1=0.99", model="agenteval/noisy")
     assert result.ret == 0
     result.stdout.fnmatch_lines(["*this run would be refused: --min-pass-at-1=0.99 could never pass: 16 of 16*k >= *"])
+
+
+def test_a_gate_that_could_never_pass_is_refused_before_anything_runs(run: Run, pytester: pytest.Pytester) -> None:
+    """All of 8 attempts at one of 2 tasks passing shows a pass rate of 0.05 ** (1 / 8) = 0.69 at most."""
+    source = SUITE.replace("token_limit=1_000_000", "min_pass_rate=0.9")
+    result = run(source, "--k=8", "--agent-gate-mode=confidence", "--min-pass-k=0.1", model="agenteval/oracle")
+    assert result.ret == 4
+    result.stderr.fnmatch_lines(
+        ["*min_pass_rate 0.9 of *test_b could never pass: 8 of 8 shows only p >= 0.69*k >= 29*"]
+    )
+    assert not (pytester.path / "ran").exists()
 
 
 def test_a_plan_needs_a_model_and_no_workers(run: Run) -> None:

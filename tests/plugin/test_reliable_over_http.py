@@ -42,7 +42,7 @@ def test_attempts_that_are_all_the_same_are_flagged(tmp_path: Path) -> None:
     assert (len(prints["same"]), len(prints["mixed"])) == (1, 2)
     assert None not in prints["same"] | prints["mixed"]
     [note] = re.findall(r"note: (.*)identical", run.text)
-    assert note.startswith("test_suite.py::test_same: all its attempts are")
+    assert note == "test_suite.py::test_same: "
 
 
 @pytest.mark.parametrize("kind", ["exact", "exact+first"])
@@ -59,7 +59,7 @@ def test_early_stopping_pays_for_less_and_says_how_much(kind: str, tmp_path: Pat
     assert run.code == 1
     assert "pass^4 is" in run.gate("--min-pass-k") or "lies between" in run.gate("--min-pass-k")
     saved = f"{(16 - ran) * 2 * PER_CALL:.3g}"
-    assert f"early stop: {16 - ran} of 16 attempts not needed, every verdict was fixed; about ${saved}" in run.block(
+    assert f"early stop: {16 - ran} of 16 attempts decided, so not run; that saved about ${saved}" in run.block(
         "agent-1"
     )
     first = re.search(r"pass@1 ([\d.]+) \(from 4 first attempts\)", run.text)

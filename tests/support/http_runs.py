@@ -69,12 +69,17 @@ class HttpRun:
         return "\n".join(self.lines)
 
     @cached_property
+    def task_records(self) -> list[TaskRecord]:
+        """Of every task, in the order of their reports."""
+        path = self.folder / "records.jsonl"
+        return [from_json(json.loads(line)) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
+
+    @cached_property
     def records(self) -> dict[tuple[str, str], TaskRecord]:
         """By the test's name and the model's last part (`agent-1`)."""
-        path = self.folder / "records.jsonl"
-        found = [from_json(json.loads(line)) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
         return {
-            (record.task.split("::")[1].split("[")[0], record.cell.model.split("/")[-1]): record for record in found
+            (record.task.split("::")[1].split("[")[0], record.cell.model.split("/")[-1]): record
+            for record in self.task_records
         }
 
     def attempts(self, task: str, model: str = "agent-1") -> tuple[AttemptRecord, ...]:
@@ -147,6 +152,7 @@ def run_suite(
     prices: Mapping[str, Mapping[str, float]] | None = None,
     sandbox: str = "local",
     environment: Mapping[str, str] | None = None,
+    timeout: float = 120,
 ) -> HttpRun:
     """Run a suite (one module, or several by name) against the server, k attempts at each task."""
     files = {"test_suite.py": suite} if isinstance(suite, str) else dict(suite)
@@ -155,6 +161,7 @@ def run_suite(
     if prices is not None:
         files["prices.toml"] = "\n".join(_price_row(model, row) for model, row in prices.items())
         options.append("--agent-prices=prices.toml")
+    (folder / "records.jsonl").unlink(missing_ok=True)  # of an earlier run in the same folder
     for name, text in {**files, "conftest.py": CONFTEST, "pytest.ini": "[pytest]\n"}.items():
         (folder / name).write_text(text, "utf-8")
     surroundings = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "COLUMNS": "140"}
@@ -162,7 +169,7 @@ def run_suite(
         folder,
         [*options, *arguments],
         {**os.environ, **server.environment, **surroundings, **(environment or {})},
-        timeout=120,
+        timeout=timeout,
     )
     return HttpRun(folder, int(run.ret), run.outlines, run.errlines)
 

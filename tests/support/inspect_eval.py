@@ -14,6 +14,7 @@ from typing import Any
 
 import anyio
 from inspect_ai import Task, eval
+from inspect_ai.agent import sandbox_agent_bridge
 from inspect_ai.dataset import Sample
 from inspect_ai.solver import Generate, Solver, TaskState, solver
 from inspect_ai.tool import bash, bash_session, python, text_editor
@@ -30,6 +31,34 @@ sys.path.insert(0, "/var/tmp/sandbox-services/echo")
 from echo import call_echo
 print(call_echo("ping", x=7))
 """
+
+AGENT = """
+import json, socket, subprocess, sys, time, urllib.request
+
+while True:  # Inspect does not wait until its server listens
+    with socket.socket() as caller:
+        if caller.connect_ex(("localhost", int(sys.argv[1]))) == 0:
+            break
+    time.sleep(0.05)
+messages = [{"role": "user", "content": sys.argv[2]}]
+command = {"type": "object", "properties": {"command": {"type": "string"}}, "required": ["command"]}
+tools = [{"type": "function", "function": {"name": "bash", "description": "Run a command.", "parameters": command}}]
+while True:
+    body = json.dumps({"model": "inspect", "messages": messages, "tools": tools}).encode()
+    url = f"http://localhost:{sys.argv[1]}/v1/chat/completions"
+    request = urllib.request.Request(url, body, {"Content-Type": "application/json", "Authorization": "Bearer none"})
+    with urllib.request.urlopen(request) as response:
+        message = json.load(response)["choices"][0]["message"]
+    messages.append(message)
+    if not message.get("tool_calls"):
+        print(message["content"])
+        break
+    for call in message["tool_calls"]:
+        command = json.loads(call["function"]["arguments"])["command"]
+        done = subprocess.run(command, shell=True, capture_output=True, text=True)
+        messages.append({"role": "tool", "tool_call_id": call["id"], "content": done.stdout + done.stderr})
+"""
+"""A command line agent: its arguments are the port of its model's server, and what to do."""
 
 
 async def tools(seen: Seen) -> None:
@@ -63,6 +92,18 @@ async def service(seen: Seen) -> None:
         finished.set()
 
 
+async def bridge(seen: Seen) -> None:
+    """A command line agent in the sandbox, which has no network, whose model is this evaluation's."""
+    async with sandbox_agent_bridge(port=13132) as bridge:
+        command = ["python3", "-c", AGENT, str(bridge.port), "Look around."]
+        done = await sandbox().exec(command, timeout=60)
+        proxies = [await sandbox().exec(["pgrep", "-f", "model_proxy"], user="root")]
+    proxies.append(await sandbox().exec(["pgrep", "-f", "model_proxy"], user="root"))
+    seen["agent"] = [done.stdout, done.stderr, done.returncode]
+    seen["talk"] = [[message.role, message.text] for message in bridge.state.messages]
+    seen["proxy runs"] = [found.success for found in proxies]
+
+
 async def death(seen: Seen) -> None:
     """The container goes while the agent works."""
     box = sandbox().as_type(AgentevalSandbox)
@@ -83,8 +124,10 @@ async def workload(seen: Seen) -> None:
 
 
 BODIES: dict[str, Callable[[Seen], Awaitable[None]]] = {
-    each.__name__: each for each in (tools, service, death, workload)
+    each.__name__: each for each in (tools, service, bridge, death, workload)
 }
+MODELS = {"bridge": "openai-api/scripted/agent-1"}
+"""Those that need one which answers."""
 
 
 def main(name: str, user: str = "agent", epochs: str = "1", provider: str = "agenteval", compose: str = "") -> None:
@@ -106,7 +149,7 @@ def main(name: str, user: str = "agent", epochs: str = "1", provider: str = "age
         if name == "workload":  # so that the modules Inspect loads with its first evaluation are not measured
             eval(Task(dataset=[Sample(input="x")]), model="mockllm/model", display="none", log_dir=logs)
         started = time.monotonic()
-        log = eval(task, model="mockllm/model", epochs=int(epochs), display="none", log_dir=logs)[0]
+        log = eval(task, model=MODELS.get(name, "mockllm/model"), epochs=int(epochs), display="none", log_dir=logs)[0]
     seen |= {"status": log.status, "problem": log.error and log.error.message, "seconds": time.monotonic() - started}
     print(json.dumps(seen))
 

@@ -17,10 +17,12 @@ class PrivateDaemon:
     """A `dockerd` below `folder` (keep its path short: a socket's is at most 107 bytes). Needs root.
 
     It has a network namespace of its own: with `--bridge none` it would remove the bridge of the machine's daemon.
+    Still it can be asked over the machine's network, by a `listener` made there; `options` say then how.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str, listener: socket.socket | None = None) -> None:
         self.folder = folder
+        self._options, self._listener = options, listener
         self.address = f"unix://{folder}/d.sock"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -29,10 +31,15 @@ class PrivateDaemon:
         command = (
             *("unshare", "--net", "dockerd", "--host", self.address, "--pidfile", f"{self.folder}/d.pid"),
             *("--data-root", f"{self.folder}/data", "--exec-root", f"{self.folder}/exec"),
-            *("--bridge", "none", "--iptables=false", "--ip6tables=false"),
+            *("--bridge", "none", "--iptables=false", "--ip6tables=false", *self._options),
         )
+        passed: tuple[int, ...] = ()
+        if self._listener is not None:  # as systemd hands it over
+            passed = (self._listener.fileno(),)
+            activate = f'LISTEN_FDS=1 LISTEN_PID=$$ exec "$@" 3<&{passed[0]}'
+            command = ("bash", "-c", activate, "bash", *command, "--host", "fd://")
         with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, pass_fds=passed)
         deadline = time.monotonic() + 60
         while not self._listens():
             if time.monotonic() > deadline or self._process.poll() is not None:

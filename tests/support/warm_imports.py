@@ -11,6 +11,8 @@ import importlib
 MODULES = (
     "inspect_ai", "inspect_ai.agent", "inspect_ai.hooks", "inspect_ai.model", "inspect_ai.scorer", "inspect_ai.solver",
     "inspect_ai.tool", "numpy", "pytest", "rich.live", "yaml",
+    # imported by Inspect's bridge, to take over their clients
+    "anthropic", "google.genai", "openai",
     # imported by Inspect when an eval starts
     "inspect_ai._eval.task.run", "inspect_ai.agent._acp.server", "inspect_ai.model._openai_responses",
 )  # fmt: skip

@@ -8,7 +8,17 @@ import pytest
 from inspect_ai.model import ChatMessage, ChatMessageUser
 from inspect_ai.util import ExecResult, SandboxEnvironment
 
-from pytest_agenteval import Agent, AgentResult, Attempt, Sandbox, __version__, agent_task
+from pytest_agenteval import (
+    Agent,
+    AgentResult,
+    Attempt,
+    Dialogue,
+    Sandbox,
+    SimulatedUser,
+    __version__,
+    agent_task,
+    dialogue,
+)
 
 assert_type(__version__, str)
 
@@ -45,6 +55,15 @@ async def test_messages(agent: Agent, agent_model: str) -> None:
     await agent.run([ChatMessageUser(content=agent_model)])
 
 
+@agent_task(solution=["ls", ("cancel_order", {"order_id": 7})])
+async def test_dialogue(agent: Agent) -> None:
+    user = SimulatedUser(scenario="You want order 7 cancelled.", script=["Please cancel order 7."])
+    talk = await dialogue(agent, user, instructions="Be kind.", max_turns=5)
+    assert_type(talk, Dialogue)
+    assert_type(talk.said, tuple[str, ...])
+    assert_type(talk.user_cost, float | None)
+
+
 @agent_task()
 def test_sync(agent: Agent, attempt: Attempt) -> None:
     assert_type(attempt.number, int)
@@ -63,6 +82,8 @@ async def refused(agent: Agent) -> None:
     agent_task(maxcost=1)  # type: ignore[call-arg]
     agent_task(max_cost="1")  # type: ignore[arg-type]
     agent_task(solution=3)  # type: ignore[arg-type]
+    agent_task(solution=[("cancel_order",)])  # type: ignore[list-item]
+    SimulatedUser("You want order 7 cancelled.", ["Hello."])  # type: ignore[call-arg]
     agent_task(0.25)  # type: ignore[arg-type]
     await agent.run()  # type: ignore[call-arg]
     await agent.run(42)  # type: ignore[arg-type]

@@ -418,12 +418,28 @@ def test_overshoot_is_at_most_what_calls_in_flight_cost_above_their_worst_case(
     assert result.budget.spent + result.budget.kept <= result.limit + above / 100 + GRAIN
 
 
+# Little money and many calls at once, so that most of them wait, and are cancelled also in the moment of their grant.
 cancellable = st.builds(
-    lambda call, moment: replace(call, cancelled_in=moment), honest_calls, st.none() | st.integers(0, 30)
+    lambda call, start, worst, moment: replace(
+        call, start=start, worst=worst, cost=min(call.cost, worst), cancelled_in=moment
+    ),
+    honest_calls,
+    st.integers(0, 2),
+    st.integers(20, 60),
+    st.none() | st.integers(0, 12),
 )
 
 
 @settings(deadline=None, max_examples=300)
-@given(limits, st.lists(cancellable, max_size=25))
+@given(st.integers(40, 120), st.lists(cancellable, min_size=3, max_size=15))
 def test_cancellations_leave_no_call_waiting_and_no_money_reserved(limit: int, schedule: list[Call]) -> None:
-    Run(limit, schedule)
+    """That every call came to an end, and in every moment the limit was kept, `Run` itself checks."""
+    result = Run(limit, schedule)
+    budget = result.budget
+    assert (budget.in_flight, budget.waiting, budget.reserved) == (0, 0, 0.0)
+    ended = list(zip(schedule, result.outcomes, strict=True))
+    made = [call for call, outcome in ended if outcome == "made"]
+    cancelled = sum(call.worst for call, outcome in ended if outcome == "cancelled")
+    assert budget.spent == pytest.approx(sum(call.cost for call in made if call.end == "settle") / 100)
+    kept = sum(call.worst for call in made if call.end == "keep")
+    assert kept / 100 - GRAIN <= budget.kept <= (kept + cancelled) / 100 + GRAIN

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from pytest_agenteval.sandbox.address import Certificates
 from pytest_agenteval.sandbox.containers import ContainerConfig, creation, parse_bytes
 from pytest_agenteval.sandbox.engine_api import Endpoint
 from pytest_agenteval.sandbox.reaper import Owner, is_orphan
@@ -62,19 +63,22 @@ def test_a_container_dies_with_the_process_that_holds_its_stdin() -> None:
     assert (body["Entrypoint"], body["Cmd"], body["Tty"]) == ([], ["cmd"], False)
 
 
+TLS = Certificates(Path("ca.pem"), None)
+
+
 @pytest.mark.parametrize(
     ("address", "certificates", "endpoint"),
     [
         ("unix:///run/d.sock", None, Endpoint("http://docker", "/run/d.sock")),
         ("http+unix:///run/d.sock", None, Endpoint("http://docker", "/run/d.sock")),
         ("tcp://10.0.0.1:2375", None, Endpoint("http://10.0.0.1:2375")),
-        ("tcp://h:2376", Path("/c"), Endpoint("https://h:2376", certificates=Path("/c"))),
+        ("tcp://h:2376", TLS, Endpoint("https://h:2376", certificates=TLS)),
         ("https://h:2376/", None, Endpoint("https://h:2376")),
         ("ssh://user@host", None, None),
         ("npipe:////./pipe/docker_engine", None, None),
     ],
 )
-def test_addresses_of_daemons(address: str, certificates: Path | None, endpoint: Endpoint | None) -> None:
+def test_addresses_of_daemons(address: str, certificates: Certificates | None, endpoint: Endpoint | None) -> None:
     assert Endpoint.parse(address, certificates) == endpoint
 
 

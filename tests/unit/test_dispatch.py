@@ -91,7 +91,7 @@ class Run:
             armed = [task for task in batch if task not in self.world.never]
             for task in batch:
                 if task in armed:
-                    self.dispatcher.arm(task, self.world.k)
+                    self.dispatcher.arm(task, range(1, self.world.k + 1))
                 elif draw.random() < 0.5:  # found out while arming, else when pytest has come past it
                     self.dispatcher.withdraw(task)
             self._until_ended({(task, n) for task in armed for n in range(1, self.world.k + 1)}, draw)
@@ -169,14 +169,14 @@ def policy(tasks: str, k: int, *gates: PassHatK | PassAt1) -> ExactStop:
 def test_nothing_starts_before_it_is_armed() -> None:
     dispatcher = StopWhenDecided([policy("abc", 2, PassHatK(1.0))])
     assert dispatcher.next(9) == []
-    dispatcher.arm("b", 2)
+    dispatcher.arm("b", range(1, 2 + 1))
     assert dispatcher.next(9) == [("b", 1)]
 
 
 def test_one_failure_decides_everything_when_all_tasks_must_pass() -> None:
     dispatcher = StopWhenDecided([policy("abc", 8, PassHatK(1.0))])
     for task in "abc":
-        dispatcher.arm(task, 8)
+        dispatcher.arm(task, range(1, 8 + 1))
     [key] = dispatcher.next(1)
     dispatcher.record(key, False)
     assert len(dispatcher.decided()) == 23
@@ -187,25 +187,25 @@ def test_one_failure_decides_everything_when_all_tasks_must_pass() -> None:
 def test_tasks_that_are_armed_now_do_not_wait_for_those_that_come_only_after_them() -> None:
     """pytest arms `b` when `a` has ended, so `a` must end, although its first failure would settle nothing."""
     dispatcher = StopWhenDecided([policy("ab", 2, PassHatK(0.5))])
-    dispatcher.arm("a", 2)
+    dispatcher.arm("a", range(1, 2 + 1))
     assert dispatcher.next(4) == [("a", 1)]
     dispatcher.record(("a", 1), True)
     assert dispatcher.next(4) == [("a", 2)]
     dispatcher.record(("a", 2), True)
-    dispatcher.arm("b", 2)
+    dispatcher.arm("b", range(1, 2 + 1))
     assert dispatcher.decided() == [("b", 1), ("b", 2)]
 
 
 def test_a_gate_on_pass_at_1_fills_the_places_at_a_barrier() -> None:
     dispatcher = StopWhenDecided([policy("ab", 4, PassAt1(0.5))])
-    dispatcher.arm("a", 4)
+    dispatcher.arm("a", range(1, 4 + 1))
     assert dispatcher.next(3) == [("a", 1), ("a", 2), ("a", 3)]
 
 
 def test_a_task_that_runs_although_it_was_withdrawn_runs_whole() -> None:
     dispatcher = StopWhenDecided([policy("ab", 2, PassHatK(0.5))])
     dispatcher.withdraw("a")
-    dispatcher.arm("a", 2)
+    dispatcher.arm("a", range(1, 2 + 1))
     assert dispatcher.next(9) == [("a", 1), ("a", 2)]
     dispatcher.record(("a", 1), True)
     assert dispatcher.decided() == []
@@ -215,5 +215,5 @@ def test_the_cells_share_the_places_and_the_first_comes_first() -> None:
     """Half of four attempts: two passes, or three failures, so two more are needed whatever they show."""
     dispatcher = StopWhenDecided([policy("ab", 2, PassAt1(0.5)), policy("cd", 2, PassAt1(0.5))])
     for task in "abcd":
-        dispatcher.arm(task, 2)
+        dispatcher.arm(task, range(1, 2 + 1))
     assert [task in "ab" for task, _ in dispatcher.next(3)] == [True, True, False]

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from support.made_records import CELL, OTHER, attempt, retry, task, task_of, tool_call
 
 from pytest_agenteval.gates import GateResult, GateSettings, Verdict, judge
+from pytest_agenteval.outcomes import Cause
 from pytest_agenteval.records import TaskRecord
 from pytest_agenteval.summary import summarize
 
@@ -139,6 +140,23 @@ def test_reasons_of_a_judged_task() -> None:
         "2 of 3 attempts passed; all were asked for",
         "2 of 3 attempts passed, 1 was not measured; a share of 0.9 was asked for",
         "none of 2 attempts could be evaluated",
+    ]
+
+
+def decided(letters: str, k: int, name: str, rate: float | None = None) -> TaskRecord:
+    ran = [attempt(letter, n) for n, letter in enumerate(letters, 1)]
+    rest = [attempt("n", n, cause=Cause.DECIDED) for n in range(len(letters) + 1, k + 1)]
+    return task_of(*ran, *rest, name=name, min_pass_rate=rate)
+
+
+def test_reasons_of_a_judged_task_that_was_decided() -> None:
+    records = [decided("ppf", 4, "a"), decided("f", 4, "b"), decided("pp", 4, "c", 0.5), decided("fe", 4, "d")]
+    found = {result.task: result for result in results(*records)}
+    assert [(found[task].verdict, found[task].reason) for task in "abcd"] == [
+        (FAIL, "2 of 3 attempts passed, which decided the other 1; all were asked for"),
+        (FAIL, "0 of 1 attempt passed, which decided the other 3; all were asked for"),
+        (PASS, "2 of 2 attempts passed, which decided the other 2; a share of 0.5 was asked for"),
+        (FAIL, "0 of 1 attempt passed, 1 was not measured, which decided the other 2; all were asked for"),
     ]
 
 

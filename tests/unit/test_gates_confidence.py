@@ -13,6 +13,7 @@ from support.made_records import task
 
 from pytest_agenteval.gates import GateResult, GateSettings, Verdict, judge
 from pytest_agenteval.gates.passable import why_never
+from pytest_agenteval.judgement import judge_run
 from pytest_agenteval.records import TaskRecord
 from pytest_agenteval.summary import summarize
 
@@ -80,6 +81,25 @@ def test_missing_and_broken_attempts_never_count_as_a_pass(letter: str) -> None:
     hat_k = only("--min-pass-k", task("pppp" + letter), min_pass_k=0.5, undecided="pass")
     assert hat_k.verdict is UNDECIDED
     assert only("--min-pass-at-1", task(letter * 4), min_pass_at_1=0.5, undecided="pass").verdict is UNDECIDED
+
+
+@pytest.mark.parametrize(
+    ("letters", "asked", "status"),
+    [
+        ("p" * 20, {}, 0),  # the attempts leave both sides open, and that counts as a pass
+        ("p" * 19 + "n", {"max_cost": 1.0}, 10),  # the budget was spent
+        ("p" * 19 + "e", {}, 10),
+        ("p" * 20 + "e" * 2, {"min_pass_at_1": 0.1}, 10),  # more environment errors than may be
+        ("p" * 19 + "b", {}, 1),  # the test is wrong
+        ("f" * 20, {}, 1),  # the truth is below the threshold
+    ],
+)
+def test_only_what_attempts_cannot_tell_apart_counts_as_a_pass(
+    letters: str, asked: dict[str, float], status: int
+) -> None:
+    """20 of 20 shows 0.88 to 1 of pass@1; 0.89 was asked for."""
+    gates = GateSettings(**({"confidence": 0.95, "undecided": "pass", "min_pass_at_1": 0.89} | asked))
+    assert judge_run([task(letters)], gates).status.code == status
 
 
 def test_missing_attempts_that_cannot_turn_it_leave_a_verdict() -> None:

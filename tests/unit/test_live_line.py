@@ -29,4 +29,9 @@ class Standing:
 def test_says_what_is_done_and_spent_and_guesses_what_is_left(
     standing: Standing, budget: float | None, text: str
 ) -> None:
-    assert line(standing, total=64, budget=budget, seconds=40.0) == text
+    assert line(standing, total=64, budget=budget, seconds=40.0, stops_early=False) == text
+
+
+def test_a_run_that_may_stop_early_has_at_most_so_much_left() -> None:
+    shown = line(Standing(16, 9, 8, 0.41), total=64, budget=None, seconds=40.0, stops_early=True)
+    assert shown.endswith(" · at most 2:00 left")

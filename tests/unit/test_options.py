@@ -62,7 +62,14 @@ def test_every_other_option_begins_with_agent() -> None:
 
 def test_each_option_with_a_value_has_an_ini_key() -> None:
     parser = registered()
-    plural = {"--agent-model": "models", "--agent-model-arg": "model_args", "--agent-unsafe-fixture": "unsafe_fixtures"}
+    plural = {
+        "--agent-model": "models",
+        "--agent-model-arg": "model_args",
+        "--agent-role": "roles",
+        "--agent-scaffold": "scaffolds",
+        "--agent-scaffold-arg": "scaffold_args",
+        "--agent-unsafe-fixture": "unsafe_fixtures",
+    }
     long = {flag for flag in parser.flags if flag.startswith("--agent-")} - parser.switches
     assert {"agent_" + plural.get(flag, flag.removeprefix("--agent-").replace("-", "_")) for flag in long} == set(
         parser.keys

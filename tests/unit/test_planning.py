@@ -42,7 +42,9 @@ def test_costs_are_the_mean_of_history_for_tasks_without_one() -> None:
     assert (
         "expected cost $3.60 (exactly 4 times k = 1: $0.900), from the history of 2 of 3 tasks in logs/agent" in shown
     )
-    assert "worst case unknown: not every task states a max_cost, or a token_limit and a price" in shown
+    assert "worst case unknown: 3 of 3 tasks state no max_cost, nor a token_limit for a model with a price" in shown
+    partly = of_costs(plan_costs([planned("a", most_cost=0.2), planned("b")], 4))
+    assert "worst case unknown: 1 of 2 tasks states no max_cost" in partly
 
 
 def test_the_worst_case_is_every_attempt_at_its_limit() -> None:
@@ -51,6 +53,7 @@ def test_the_worst_case_is_every_attempt_at_its_limit() -> None:
     shown = of_costs(costs)
     assert "expected cost unknown: no costs in logs/agenteval" in shown
     assert "worst case $6.00 (exactly 8 times k = 1: $0.750), every attempt at its limit" in shown
+    assert "all in all 16 attempts, expected cost unknown, worst case $6.00\n" in shown
 
 
 def test_what_costs_nothing_is_known_to() -> None:

@@ -31,7 +31,10 @@ def declared(file: Path) -> list[str] | None:
 
 
 def test_what_the_package_hands_out() -> None:
-    assert pytest_agenteval.__all__ == ["Agent", "AgentResult", "Attempt", "Sandbox", "__version__", "agent_task"]
+    assert pytest_agenteval.__all__ == [
+        "Agent", "AgentContext", "AgentResult", "Attempt", "Dialogue", "Sandbox", "SimulatedUser", "__version__",
+        "agent_task", "dialogue", "record_tool", "recorded_tool",
+    ]  # fmt: skip
     assert dir(pytest_agenteval) == sorted(pytest_agenteval.__all__)
 
 

@@ -61,6 +61,24 @@ def test_a_task_without_a_solution_is_only_submitted(kind: str) -> None:
     assert script(kind, TaskOptions(), CLEAN, "t", 1) == [submit("")]
 
 
+OWN_TOOLS = TaskOptions(solution=[("cancel", {"order": 7}), ("credit", {"cents": 500})], answer="done")
+CANCEL, CREDIT = Step("cancel", '{"order": 7}'), Step("credit", '{"cents": 500}')
+
+
+def test_the_oracle_plays_calls_of_the_task_s_own_tools() -> None:
+    mixed = TaskOptions(solution=["ls", ("cancel", {"order": 7})])
+    assert script("oracle", OWN_TOOLS, CLEAN, "t", 1) == [CANCEL, CREDIT, submit("done")]
+    assert script("oracle", mixed, CLEAN, "t", 1) == [bash("ls"), CANCEL, submit("")]
+
+
+def test_the_faults_of_a_task_with_tools_of_its_own_are_calls_of_these() -> None:
+    noise = Noise(p_success=1, p_malformed=1, p_unknown_tool=1, p_wrong_command=1)
+    steps = noisy(noise, 1, OWN_TOOLS)
+    assert sorted(step.tool for step in steps) == ["cancel", "cancel", "cancel", "credit", "search_the_web", "submit"]
+    assert {'{"command": "ls', "{}"} < {step.arguments for step in steps if step.tool == "cancel"}
+    assert [step for step in steps if step in (CANCEL, CREDIT)] == [CANCEL, CREDIT]
+
+
 def test_noisy_without_noise_is_the_oracle() -> None:
     assert all(noisy(CLEAN, attempt) == SOLUTION for attempt in range(1, 50))
 

@@ -89,6 +89,15 @@ def test_g_pass_ends_in_the_two_others():
 def test_tau_means_the_number_as_written():
     assert 0.07 * 100 > 7
     assert g_pass_at_k(100, 7, 100, 0.07) == 1.0
+    assert Fraction(5 / 6) > Fraction(5, 6)
+    assert g_pass_at_k(6, 5, 6, 5 / 6) == 1.0
+
+
+@pytest.mark.parametrize("k", range(1, 31))
+def test_a_tau_of_j_by_k_asks_for_j_of_k(k: int):
+    for j in range(1, k + 1):
+        assert g_pass_at_k(k, j, k, j / k) == 1.0
+        assert g_pass_at_k(k, j - 1, k, j / k) == 0.0
 
 
 @pytest.mark.parametrize(

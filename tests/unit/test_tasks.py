@@ -50,6 +50,7 @@ def test_every_option_is_checked_in_the_mark_further_off_too() -> None:
         *((name, wrong) for name in ("token_limit", "turn_limit") for wrong in (0, -1, 1.5, True, "5")),
         *(("min_pass_rate", wrong) for wrong in (-0.1, 1.1, 80, math.nan, True, "1", None)),
         *(("solution", wrong) for wrong in (1, None, [1], [b"ls"], {"a"})),
+        *(("solution", [wrong]) for wrong in (("cancel",), ("", {}), ("cancel", [7]), ("cancel", {7: 7}))),
         *(("answer", wrong) for wrong in (42, None, b"42")),
         ("grading_time_limit", None),
     ],
@@ -109,17 +110,18 @@ def test_the_mark_works_without_parentheses() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "commands", "solvable"),
+    ("given", "steps", "solvable"),
     [
         ({}, None, False),
         ({"solution": "ls; pwd"}, ("ls; pwd",), True),
         ({"solution": ["ls", "pwd"]}, ("ls", "pwd"), True),
+        ({"solution": ["ls", ("cancel", {"order": 7})]}, ("ls", ("cancel", {"order": 7})), True),
         ({"solution": []}, (), True),
         ({"answer": "42"}, None, True),
         ({"answer": ""}, None, False),
     ],
 )
-def test_what_the_built_in_models_play(given: dict[str, Any], commands: tuple[str, ...] | None, solvable: bool) -> None:
+def test_what_the_built_in_models_play(given: dict[str, Any], steps: tuple[Any, ...] | None, solvable: bool) -> None:
     found = options(agent_task(**given))
-    assert found.commands == commands
+    assert found.steps == steps
     assert found.solvable is solvable

@@ -102,6 +102,47 @@ def test_a_mixed_task_that_is_not_judged_has_a_mark_of_its_own() -> None:
     assert "Measured, not judged: all, some (~) or none of the attempts passed." in text(lines)
 
 
+def thin(letters: str, k: int, name: str) -> TaskRecord:
+    ran = [attempt(letter, n, 0.01, wall_seconds=30.0) for n, letter in enumerate(letters, 1)]
+    rest = [attempt("n", n, cause=Cause.DECIDED) for n in range(len(letters) + 1, k + 1)]
+    return task_of(*ran, *rest, name=f"t.py::{name}")
+
+
+def test_a_whole_report_of_a_run_that_stopped_early() -> None:
+    """A task with 1 of 1 is not called one that passed all."""
+    records = [thin("pppp", 4, "test_a"), thin("pf", 4, "test_b"), thin("p", 4, "test_c"), thin("", 4, "test_d")]
+    assert text(report(*records, gates=GateSettings(min_pass_k=0.9), width=80)) == (
+        """\
+openai/gpt-5-mini · react, k = 4, t.py
+task         c/n  pass@1  pass^4  tool  env  $/attempt  verdict
+test_a       4/4   1.000   1.000     0    0    $0.0100  all
+test_b  1/2 of 4       -       -     0    0    $0.0100  decided
+test_c  1/1 of 4       -       -     0    0    $0.0100  decided
+test_d  0/0 of 4       -       -     0    0          -  decided
+tool: tool-call failures; env: environment errors, repeated tries included.
+pass^4 is - where it is not measured (n < k). c/n of k, decided: the other
+attempts could change no verdict, so they did not run. Measured, not judged:
+all, some (~) or none of the attempts passed.
+  pass@1 not measured (early stop) | pass^4 0.250 to 0.750 (guaranteed bounds)
+  early stop: 9 of 16 attempts decided, so not run; that saved about $0.0900 and
+    4.5 min of attempts, at the mean of those that ran
+  total cost $0.0700
+  tool-call failures 0 of 0 calls | non-zero exits 0
+  environment errors 0 of 7 tries
+
+FAIL      --min-pass-k: pass^4 lies between 0.250 and 0.750, whatever the 9
+          decided attempts would show; at least 0.9 was asked for
+PASS      --agent-max-env-error-rate: 0 of 7 tries met an environment error; at
+          most 0.05 was allowed
+exit 1: FAILED: --min-pass-k"""
+    )
+
+
+def test_a_judged_task_that_was_decided_keeps_its_verdict() -> None:
+    shown = row(report(thin("pf", 4, "test_b")), "test_b").text.split()
+    assert (shown[1:4], shown[-1]) == (["1/2", "of", "4"], "FAIL")
+
+
 def test_what_is_not_measured_is_said_and_never_shown_as_a_number() -> None:
     lines = report(task("pppe", name="t.py::test_a"))
     assert row(lines, "test_a").text.split() == ["test_a", "3/3", "1.000", "-", "0", "1", "$0", "UNDECIDED"]
@@ -140,7 +181,7 @@ def test_cells_stand_side_by_side() -> None:
     lines = report(task("pf", cost=0.1), task("pp", cell=OTHER, cost=0.2))
     texts = [line.text for line in lines]
     start = texts.index("Cells side by side")
-    assert [" ".join(line.split()) for line in texts[start + 1 : start + 14]] == [
+    assert [" ".join(line.split()) for line in texts[start + 1 : start + 18]] == [
         "openai/gpt-5-mini anthropic/claude-haiku-4-5",
         "tasks 1 1",
         "pass@1 0.500 1.000",
@@ -152,8 +193,12 @@ def test_cells_stand_side_by_side() -> None:
         "$/reliable task - $0.400",
         "tool-call failures - -",
         "environment errors 0.0% 0.0%",
+        "front pass@1, pass^2 pass@1, pass^2",
         "verdict FAIL PASS",
         "total cost of all cells $0.600",
+        "front of cost and pass@1, over 1 common task: openai/gpt-5-mini, anthropic/claude-haiku-4-5",
+        "front of cost and pass^2: openai/gpt-5-mini, anthropic/claude-haiku-4-5",
+        "cost spread of a task across cells: 2.0 times in the median, at most 2.0 times (t.py::test_it:",
     ]
 
 

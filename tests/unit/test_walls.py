@@ -14,24 +14,26 @@ ROOT = Path(__file__).parents[2] / PACKAGE
 
 ORDER = (
     # what is known of an attempt, and what it comes to
-    "outcomes", "records", "cost", "stats", "figures", "earlier", "estimates", "task_summary", "summary", "gates",
-    "exit_status", "judgement", "planning",
+    "outcomes", "records", "cost", "stats", "figures", "redaction", "conversations", "earlier", "estimates",
+    "task_summary", "summary", "gates", "exit_status", "judgement", "comparing", "planning",
+    "stored", "merging", "reuse",
     # what attempts need
     "money", "sandbox", "threads", "output", "gating", "dispatch",
     # what the user asks for
     "option_values", "option_table", "option_rules", "options", "tasks", "fixtures", "readiness",
     # collect, plan, run
-    "items", "whereabouts", "resolver", "attempt", "pump", "engine",
+    "fingerprint", "items", "whereabouts", "resolver", "attempt", "pump", "engine",
     # report
-    "reports", "session", "recorder", "planner", "running", "plugin",
+    "export", "reports", "sharding", "session", "recorder", "planner", "running", "plugin",
     # the console script
-    "check_plugin", "check", "sandbox_cli", "cli",
+    "check_plugin", "check", "sandbox_cli", "report_cli", "export_cli", "cli",
 )  # fmt: skip
 """Rooms from left to right, as data flows: a module imports only from its own room and from rooms left of it."""
 
 PURE = (
-    "outcomes", "records", "cost", "stats", "figures", "earlier", "estimates", "task_summary", "summary", "gates",
-    "exit_status", "judgement", "planning", "money.rates", "money.estimate", "money.price_file", "money.budget",
+    "outcomes", "records", "cost", "stats", "figures", "redaction", "conversations", "earlier", "estimates",
+    "task_summary", "summary", "gates", "exit_status", "judgement", "comparing", "planning", "stored", "merging",
+    "reuse", "export", "money.rates", "money.estimate", "money.price_file", "money.budget", "fingerprint",
 )  # fmt: skip
 IMPURE_STANDARD_LIBRARY = {"asyncio", "multiprocessing", "socket", "subprocess", "threading"}
 PURE_EXCEPT = {"records": {"pydantic"}, "money.budget": {"asyncio"}}

@@ -1,0 +1,5 @@
+def merge(defaults, given):
+    """The defaults with what is given over them."""
+    merged = defaults
+    merged.update(given)
+    return merged

@@ -1,0 +1,3 @@
+from intervals.sets import IntervalSet
+
+__all__ = ["IntervalSet"]

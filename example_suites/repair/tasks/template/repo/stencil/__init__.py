@@ -1,0 +1,3 @@
+from stencil.render import render
+
+__all__ = ["render"]

@@ -1,0 +1,3 @@
+from todo.store import Store
+
+__all__ = ["Store"]

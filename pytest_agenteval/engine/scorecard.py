@@ -1,0 +1,102 @@
+"""An attempt's record as the metadata of its score, and back: what the summaries of a log keep of it.
+
+Inspect's summaries, which are read hundreds of times faster than whole logs, drop every value of a score's metadata
+that is longer than 1,024 characters as JSON, and shorten texts. So the record is cut into pieces that stay below.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from inspect_ai.scorer import Score
+from pydantic import TypeAdapter, ValidationError
+
+from pytest_agenteval.outcomes import Outcome
+from pytest_agenteval.records import AttemptRecord, Retry, ToolCall, add_costs
+
+__all__ = ["record_of", "score_of"]
+
+_PIECE = 1000
+"""Characters of JSON: a little below Inspect's limit."""
+_MESSAGE, _STEP = 2000, 300
+_STORED: TypeAdapter[AttemptRecord] = TypeAdapter(AttemptRecord)
+
+
+def score_of(record: AttemptRecord) -> Score:
+    """The score of an attempt: 1 or 0 where it counts, else nan; the first facts readable, the whole in pieces."""
+    return Score(
+        value=float(record.outcome is Outcome.PASSED) if record.outcome.counts else math.nan,
+        answer=record.answer,
+        explanation=record.message or None,
+        metadata={
+            "outcome": record.outcome.value,
+            "cause": record.cause.value if record.cause else None,
+            "cost": record.cost,
+            "own_cost": add_costs(call.cost for call in record.model_calls),
+            "retries": len(record.retries),
+            "exception": record.exception,
+            "where": record.where,
+            "tool_calls": len(record.tool_calls),
+            "tool_failures": sum(call.error is not None for call in record.tool_calls),
+            "fingerprint": record.fingerprint,
+            **_pieces(_STORED.dump_json(_stored(record), exclude_defaults=True).decode()),
+        },
+    )
+
+
+def record_of(metadata: Mapping[str, Any], log: str) -> AttemptRecord | None:
+    """The record that :func:`score_of` wrote, with the log that it was read from; None where there is none.
+
+    Arguments of tool calls are left out, texts cut: the log has them whole.
+    """
+    pieces = sorted((key, value) for key, value in metadata.items() if key.startswith("record."))
+    if not pieces or not all(isinstance(value, list) for _, value in pieces):
+        return None
+    try:
+        record = _STORED.validate_json("".join(value[0] for _, value in pieces))
+    except ValidationError:
+        return None
+    return replace(record, log=log)
+
+
+def _stored(record: AttemptRecord) -> AttemptRecord:
+    return replace(
+        record,
+        message=_text(record.message, _MESSAGE),
+        answer=None if record.answer is None else _text(record.answer, _STEP),
+        last_steps=tuple(_text(step, _STEP) for step in record.last_steps),
+        tool_calls=_without_arguments(record.tool_calls),
+        retries=tuple(_retry(each) for each in record.retries),
+        log=None,
+        sandbox_kept=None,
+    )
+
+
+def _retry(retry: Retry) -> Retry:
+    return replace(retry, message=_text(retry.message, _MESSAGE), tool_calls=_without_arguments(retry.tool_calls))
+
+
+def _without_arguments(calls: tuple[ToolCall, ...]) -> tuple[ToolCall, ...]:
+    messages = [None if call.message is None else _text(call.message, _STEP) for call in calls]
+    return tuple(replace(call, arguments="", message=message) for call, message in zip(calls, messages, strict=True))
+
+
+def _text(text: str, most: int) -> str:
+    """Cut, and without the lone surrogates that are no text in JSON."""
+    whole = text.encode("utf-8", "replace").decode()
+    return whole if len(whole) <= most else f"{whole[:most]}…"
+
+
+def _pieces(text: str) -> dict[str, list[str]]:
+    pieces: dict[str, list[str]] = {}
+    while text:
+        size = _PIECE
+        while (written := len(json.dumps([text[:size]]))) > _PIECE:
+            size = min(size - 1, size * _PIECE // written)
+        pieces[f"record.{len(pieces):04}"] = [text[:size]]
+        text = text[size:]
+    return pieces

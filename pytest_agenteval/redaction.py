@@ -1,0 +1,204 @@
+"""Text without the secrets in it: every text that leaves the logs passes here.
+
+Two things are replaced by `[redacted]`: what has the shape of a key, and the values that the caller knows to be secret.
+Every pattern takes time linear in the text: what repeats either begins behind a literal that cannot lie inside of the
+repetition, or is bounded. What only looks random (digests, UUIDs, base64) has no shape of a key, and stays.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import lru_cache
+from urllib.parse import quote, quote_plus
+
+__all__ = ["REDACTED", "redact", "secret_values"]
+
+REDACTED = "[redacted]"
+"""What stands where a secret stood."""
+
+_LEAST = 8
+"""Shorter values of environment variables are words of every text."""
+
+# A key begins where no letter or digit stands before it, save one that belongs to an escape: \n, %3D, \u0022, a colour.
+_START = (
+    r"(?:(?<![A-Za-z0-9])|(?<=\\[nrtbf0])|(?<=%[0-9A-Fa-f]{2})|(?<=\\x[0-9A-Fa-f]{2})|(?<=\\u[0-9A-Fa-f]{4})"
+    r"|(?<=\x1b\[[0-9]m)|(?<=\x1b\[[0-9]{2}m)|(?<=\x1b\[[0-9;]{4}m))"
+)
+_SHAPES: tuple[tuple[str, str], ...] = (
+    ("sk-", r"sk-(?:ant|proj|svcacct|admin|or|lf|user)-[A-Za-z0-9_-]{8,}"),  # Anthropic, OpenAI, OpenRouter, Langfuse
+    ("sk-", r"sk-(?:[A-Za-z0-9]{20,}|(?=[a-z_-]{0,64}[A-Z0-9])[A-Za-z0-9_-]{16,})[A-Za-z0-9_-]*"),
+    ("AIza", r"AIza[A-Za-z0-9_-]{30,}"),  # Google
+    ("ya29.", r"ya29\.[A-Za-z0-9_-]{20,}"),
+    ("GOCSPX-", r"GOCSPX-[A-Za-z0-9_-]{20,}"),
+    ("AKIA", r"AKIA[A-Z0-9]{16}(?![A-Za-z0-9])"),  # AWS
+    ("ASIA", r"ASIA[A-Z0-9]{16}(?![A-Za-z0-9])"),
+    ("gh", r"gh[pousr]_[A-Za-z0-9]{20,}"),  # GitHub
+    ("github_pat_", r"github_pat_[A-Za-z0-9_]{20,}"),
+    ("gl", r"gl(?:pat|ptt|dt|rt|cbt|soat|imt|ft|agent|oas|ffct)-[A-Za-z0-9_-]{16,}"),  # GitLab
+    ("xox", r"xox[abceoprs](?:\.[a-z0-9]{1,16})?-[A-Za-z0-9-]{10,}"),  # Slack
+    ("xapp-", r"xapp-[A-Za-z0-9-]{10,}"),
+    ("hooks.slack.com/", r"hooks\.slack\.com/[A-Za-z0-9/_-]{16,}"),
+    ("/api/webhooks/", r"/api/webhooks/[0-9]{5,32}/[A-Za-z0-9_-]{16,}"),  # Discord
+    ("hf_", r"hf_[A-Za-z0-9]{20,}"),  # Hugging Face
+    ("gsk_", r"gsk_[A-Za-z0-9]{20,}"),  # Groq
+    ("r8_", r"r8_[A-Za-z0-9]{20,}"),  # Replicate
+    ("xai-", r"xai-[A-Za-z0-9]{20,}"),
+    ("pplx-", r"pplx-[A-Za-z0-9]{20,}"),  # Perplexity
+    ("nvapi-", r"nvapi-[A-Za-z0-9_-]{20,}"),
+    ("csk-", r"csk-[A-Za-z0-9]{20,}"),  # Cerebras
+    ("fw_", r"fw_[A-Za-z0-9]{20,}"),  # Fireworks
+    ("tgp_v1_", r"tgp_v1_[A-Za-z0-9_-]{20,}"),  # Together
+    ("e2b_", r"e2b_[a-f0-9]{20,}"),
+    ("lsv2_", r"lsv2_[a-z]{2}_[A-Za-z0-9_]{20,}"),  # LangSmith
+    ("tvly-", r"tvly-[A-Za-z0-9-]{16,}"),  # Tavily
+    ("npm_", r"npm_[A-Za-z0-9]{30,}"),
+    ("pypi-", r"pypi-AgE[A-Za-z0-9_-]{16,}"),
+    ("dckr_pat_", r"dckr_pat_[A-Za-z0-9_-]{16,}"),
+    ("dop_v1_", r"dop_v1_[a-f0-9]{32,}"),  # DigitalOcean
+    ("SG.", r"SG\.[A-Za-z0-9_-]{16,64}\.[A-Za-z0-9_-]{16,}"),  # SendGrid
+    ("k_", r"[spr]k_(?:live|test)_[A-Za-z0-9]{10,}"),  # Stripe
+    ("whsec_", r"whsec_[A-Za-z0-9+/]{20,}"),
+    ("eyJ", r"(?<![_-])eyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{6,}(?:\.[A-Za-z0-9_-]*){0,3}"),  # JWT
+)  # fmt: skip
+"""A literal that every key of the shape contains, and the shape."""
+
+_PEM = re.compile(
+    r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
+    r"(?:(?:[^-]|-(?!----))*+-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
+    r"|(?:\s|\\[nr]|[\"'+>|]|E {1,8}|(?:Proc-Type|DEK-Info|Version|Comment):[^\r\n\\]{0,80}|[A-Za-z0-9+/=]{16,}+)*+)"
+)
+"""A whole private key, or one that was cut off."""
+_IN_ADDRESS = re.compile(r"(?<=://)[^\s/@:?#\"'<>]*+:[^\s/@?#\"'<>]++(?=@)")
+_QUOTE = r"\\{0,3}[\"']"
+_HEADER = rf"authorization(?:{_QUOTE})?[ \t]{{0,4}}[:=,][ \t]{{0,4}}(?:{_QUOTE})?"
+_BEARER = re.compile(
+    rf"(?i:(?P<scheme>{_HEADER}(?:bearer|basic|token|apikey|key)[ \t]{{1,4}})[A-Za-z0-9._~+/=:-]{{4,}}"
+    rf"|(?P<bare>{_HEADER}|\bbearer[ \t]{{1,4}})(?=[A-Za-z._~+/=:-]{{0,64}}[0-9])[A-Za-z0-9._~+/=:-]{{16,}})"
+)
+_ASSIGNED = re.compile(
+    r"(?P<name>(?i:(?:api|access|secret|private|encryption|signing|account|service|auth)[_-]?key"
+    r"|secret|password|passwd|passphrase|pwd|token))"
+    rf"(?:_?[0-9]{{1,2}})?(?:{_QUOTE})?\]?[ \t]{{0,8}}(?P<sign>:=|=>|==?|:(?![:/]))[ \t]{{0,8}}"
+    rf"(?:(?:[A-Za-z_][\w.| \[\]]{{0,40}}=[ \t]{{0,4}})?(?:[rbfu]{{1,2}}(?=[\"']))?"  # an annotation, a prefix
+    rf"(?P<quote>{_QUOTE})(?P<quoted>(?:(?!(?P=quote))(?:[^\r\n\\]|\\.))++)(?:(?P=quote)|\Z)"
+    r"|(?P<bare>[^\s\"'`,;&<>(){}\[\]|\\]{4,}+)(?![(\[]))"
+)
+_OPTION = re.compile(
+    r"(?<=-)((?:password|passphrase|secret|token|api-?key)[ \t]{1,4})"
+    r"(?=[A-Za-z_.+/=-]{0,64}[0-9])(?=[0-9_.+/=-]{0,64}[A-Za-z])[A-Za-z0-9_.+/=-]{8,}"
+)
+"""`--password hunter22`: without an equals sign, hence only what has letters and digits."""
+_NO_SECRET = re.compile(
+    r"(?i:none|null|nil|true|false|undefined|required|optional|string|str|bytes)"
+    r"|\$\{?\w+\}?|\$?\{\{.*\}\}|\{[\w.]*\}|<.*>|%\(?\w*\)?s|[*.x…]+|.*\[redacted\].*"
+    r"|[A-Z][A-Z0-9_]*_(?:KEY|TOKEN|SECRET|PASSWORD)"
+    r"|(?:self|cls|os|config|settings|args|options?|request|env|environ|process)\.[\w.]+"
+)
+"""Values that stand for a secret, and say nothing of it."""
+_WORDS = re.compile(r"[a-z]+(?:[ _-][a-z]+)*")
+
+_SECRET_NAME = re.compile(r"(?:KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIAL)S?(?:_[0-9]+)?$")
+_PLACE = re.compile(r"~?(?:/[\w.@+-]+){2,}/?")
+
+
+def redact(text: str, secrets: Collection[str] = ()) -> str:
+    """The text with `[redacted]` in place of keys, tokens, passwords and the given secrets. Redacting twice is safe.
+
+    Args:
+        text: of any kind and length; it takes linear time.
+        secrets: values to replace wherever they stand, also as JSON, as part of a URL, or as Python writes them. What
+            :func:`secret_values` found in the environment belongs here.
+    """
+    if secrets:
+        forms, pattern = _known(tuple(secrets))
+        if any(form in text for form in forms):
+            text = pattern.sub(REDACTED, text)
+    if "PRIVATE KEY" in text:
+        text = _PEM.sub(REDACTED, text)
+    if "://" in text:
+        text = _IN_ADDRESS.sub(REDACTED, text)
+    for literal, shape in _compiled():
+        if literal in text:
+            text = shape.sub(REDACTED, text)
+    lowered = text.lower()
+    if "authorization" in lowered or "bearer" in lowered:
+        text = _BEARER.sub(lambda found: f"{found['scheme'] or found['bare']}{REDACTED}", text)
+    if any(word in lowered for word in ("key", "secret", "pass", "pwd", "token")):
+        text = _ASSIGNED.sub(_without_value, text)
+        text = _OPTION.sub(rf"\1{REDACTED}", text)
+    return text
+
+
+def secret_values(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """The values of the variables whose names say that they are secret, the longest first.
+
+    A name does so where it ends in KEY, TOKEN, SECRET, PASSWORD or the like. Values below 8 characters, paths and the
+    numbers of a limit (`MAX_TOKENS`) are left out: they are parts of every text, and secrets of none.
+    """
+    found = {
+        value
+        for name, raw in environment.items()
+        if _SECRET_NAME.search(name.upper()) and _is_secret(name.upper(), value := raw.strip())
+    }
+    return tuple(sorted(found, key=lambda value: (-len(value), value)))
+
+
+def _is_secret(name: str, value: str) -> bool:
+    number_of_tokens = name.endswith("TOKENS") and value.isdigit()
+    return len(value) >= _LEAST and not number_of_tokens and _PLACE.fullmatch(value) is None
+
+
+@lru_cache(maxsize=1)
+def _compiled() -> tuple[tuple[str, re.Pattern[str]], ...]:
+    return tuple((literal, re.compile(_START + shape)) for literal, shape in _SHAPES)
+
+
+@lru_cache(maxsize=8)
+def _known(secrets: tuple[str, ...]) -> tuple[tuple[str, ...], re.Pattern[str]]:
+    written = {form for secret in secrets if secret not in REDACTED for form in _forms(secret)}
+    forms = tuple(sorted(written, key=lambda form: (-len(form), form)))
+    return forms, re.compile("|".join(map(_literally, forms)))
+
+
+def _forms(secret: str) -> Iterable[str]:
+    """A secret as text, in JSON, in JSON within JSON, in a URL, as Python writes it."""
+    in_json = (json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1])
+    in_url = (
+        quote(secret, errors="replace"),
+        quote(secret, "", errors="replace"),
+        quote_plus(secret, errors="replace"),
+    )
+    return (secret, *in_json, *(json.dumps(form)[1:-1] for form in in_json), *in_url, repr(secret)[1:-1])
+
+
+def _literally(form: str) -> str:
+    """A value of letters alone may be a word: only where it stands for itself is it the secret."""
+    return rf"(?<![\w-]){form}(?![\w-])" if form.isascii() and form.isalpha() else re.escape(form)
+
+
+def _without_value(found: re.Match[str]) -> str:
+    name, quoted, bare = found["name"], found["quoted"], found["bare"]
+    secret: Callable[[str, str, str], bool] = _quoted_secret if quoted is not None else _bare_secret
+    value: str = quoted if quoted is not None else bare
+    if _NO_SECRET.fullmatch(value) or not secret(name, found["sign"], value):
+        return found[0]
+    start, end = found.span("quoted" if quoted is not None else "bare")
+    return f"{found[0][: start - found.start()]}{REDACTED}{found[0][end - found.start() :]}"
+
+
+def _quoted_secret(name: str, _: str, value: str) -> bool:
+    if name.lower() == "token":  # parsers have tokens, too
+        return len(value) >= _LEAST and _WORDS.fullmatch(value) is None
+    return name.lower() != "pwd" or _PLACE.fullmatch(value) is None
+
+
+def _bare_secret(name: str, sign: str, value: str) -> bool:
+    """Without quotes it may be code or prose: a digit says that it is neither, and so does the form NAME=value."""
+    if name.lower() == "pwd" and value.startswith(("/", "~")):
+        return False
+    if name.isupper() and sign == "=":
+        return not value.startswith("$") and not value.isdigit()
+    least = 12 if name.lower() == "token" else 6
+    return len(value) >= least and any(character.isdigit() for character in value) and sign in ("=", ":", ":=")

@@ -1,0 +1,195 @@
+"""`pytest-agenteval report` and `pytest-agenteval compare`: stored attempts judged again, without a model call."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pytest_agenteval.judgement import Judgement
+    from pytest_agenteval.options import Settings
+    from pytest_agenteval.reports.line import Line
+
+__all__ = ["UNREADABLE", "add_compare", "add_report"]
+
+UNREADABLE = 2
+"""The exit status where logs cannot be read; argparse's, too, where the command line cannot."""
+
+_JUDGING = (
+    "min_pass_at_1", "min_pass_k", "max_cost", "max_cost_per_attempt", "max_env_error_rate", "max_tool_failure_rate",
+    "gate_mode", "confidence", "undecided",
+)  # fmt: skip
+_WRITING = ("json", "comment", "html")
+
+
+def add_report(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the subcommand `report`."""
+    parser = commands.add_parser(
+        "report",
+        allow_abbrev=False,
+        help="judge stored attempts again, under other thresholds or k, and merge the shards of a run",
+        description=(
+            "Compute every estimate and verdict anew from the attempts in .eval logs. No model is called and nothing "
+            "is paid. Of a directory the newest run is taken, with its shards; of log files all."
+        ),
+        epilog=(
+            "Exit status: 0, 1 and 10 as pytest's with these gates; "
+            "2 when the logs cannot be read or the command line cannot."
+        ),
+    )
+    _add_logs(parser)
+    _add_options(parser, ("k", *_JUDGING, "baseline", *_WRITING))
+    parser.set_defaults(run=_report)
+
+
+def add_compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the subcommand `compare`."""
+    parser = commands.add_parser(
+        "compare",
+        allow_abbrev=False,
+        help="compare two runs: which tasks regressed, with the change of cost and tool-call failures",
+        description="Hold the run B against the run A as its baseline, as --agent-baseline does, from their logs.",
+        epilog=(
+            "Exit status: 0 without a regression, 1 with one, 10 where the attempts settle it neither way; "
+            "2 when the logs cannot be read."
+        ),
+    )
+    parser.add_argument("a", metavar="A", help="the earlier run: a .eval log or a directory of them")
+    parser.add_argument("b", metavar="B", help="the later run: a .eval log or a directory of them")
+    parser.set_defaults(run=_compare, runs=None)
+
+
+def _add_logs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("logs", nargs="+", metavar="LOGS", help="a .eval log, or a directory with all below it")
+    parser.add_argument(
+        "--run",
+        dest="runs",
+        metavar="RUN",
+        help="`newest`, `all` (together, as one), or the beginning of a run's name; default: as said above",
+    )
+
+
+def _add_options(parser: argparse.ArgumentParser, keys: Sequence[str]) -> None:
+    """Options of pytest's command line, with the same meaning and the same checks."""
+    from pytest_agenteval.option_table import OPTIONS, Option
+
+    def checked(option: Option) -> Any:
+        def parse(text: str) -> Any:
+            try:
+                return option.parse(text)
+            except ValueError as error:
+                raise argparse.ArgumentTypeError(f"{text!r} {error}") from None
+
+        return parse
+
+    for option in OPTIONS:
+        if option.key in keys:
+            parser.add_argument(
+                *option.flags,
+                dest=option.key,
+                type=checked(option),
+                default=None if option.key == "k" else option.default,
+                metavar=option.metavar,
+                help=option.help.replace("%", "%%"),
+            )
+
+
+def _settings(asked: argparse.Namespace) -> Settings:
+    from pytest_agenteval.options import Settings, defaults
+
+    given = {key: value for key, value in vars(asked).items() if key in Settings._fields and value is not None}
+    return Settings(**{"active": True, **defaults(), **given})
+
+
+def _report(asked: argparse.Namespace) -> int:
+    from pytest_agenteval.engine.choice_of_runs import NoRun, choose_runs
+    from pytest_agenteval.engine.logbook import read_baseline
+    from pytest_agenteval.gating import gate_settings
+    from pytest_agenteval.judgement import PytestSaid, judge_run
+    from pytest_agenteval.merging import merge
+    from pytest_agenteval.readiness import NotReady
+    from pytest_agenteval.redaction import secret_values
+    from pytest_agenteval.reports.outgoing import without_secrets
+    from pytest_agenteval.reports.terminal import report_lines
+
+    settings = _settings(asked)
+    try:
+        chosen = choose_runs(asked.logs, asked.runs)
+        merged = merge(chosen.logs, asked.k)
+        tasks = {record.task for record in merged.records}
+        setup = chosen.logs[-1].setup
+        baseline = None if settings.baseline is None else read_baseline(settings.baseline, tasks, setup)
+    except (NotReady, NoRun) as error:
+        return _refuse(error)
+    judgement = judge_run(
+        merged.records,
+        gate_settings(settings),
+        baseline=baseline,
+        every_first=merged.every_first,
+        incomplete=merged.incomplete,
+        said=PytestSaid(expected_failures=merged.expected_failures),
+    )
+    notes = [*chosen.notes, *merged.notes]
+    secrets = secret_values(os.environ)
+    clean, told = without_secrets(judgement, secrets), without_secrets(notes, secrets)
+    _print(report_lines(clean, width=_width(), notes=told))
+    for line in _write(settings, judgement, notes):
+        print(line)
+    return judgement.status.code
+
+
+def _write(settings: Settings, judgement: Judgement, notes: Sequence[str]) -> list[str]:
+    from pytest_agenteval.reports.files import write_reports
+
+    return write_reports(settings, judgement, notes)
+
+
+def _compare(asked: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from pytest_agenteval.engine.choice_of_runs import NoRun, choose_runs
+    from pytest_agenteval.engine.logbook import read_baseline
+    from pytest_agenteval.exit_status import exit_status
+    from pytest_agenteval.gates.regression import compare, judge_comparison
+    from pytest_agenteval.merging import merge
+    from pytest_agenteval.readiness import NotReady
+    from pytest_agenteval.redaction import secret_values
+    from pytest_agenteval.reports.outgoing import without_secrets
+    from pytest_agenteval.reports.regression import regression_lines
+    from pytest_agenteval.summary import summarize
+
+    try:
+        chosen = choose_runs([asked.b], asked.runs)
+        merged = merge(chosen.logs)
+        tasks = {record.task for record in merged.records}
+        baseline = read_baseline(Path(asked.a), tasks, chosen.logs[-1].setup)
+    except (NotReady, NoRun) as error:
+        return _refuse(error)
+    found_by_cell = compare(summarize(merged.records, every_first=merged.every_first), baseline)
+    comparisons = without_secrets(found_by_cell, secret_values(os.environ))
+    results = [judge_comparison(found) for found in comparisons]
+    for found in comparisons:
+        _print(regression_lines(found, _width()))
+    status = exit_status(0, gates=results)
+    for result in results:
+        print(f"{result.verdict.value:<9} {result.reason}")
+    print(f"exit {status.code}: {status.reason}")
+    return status.code
+
+
+def _refuse(error: Exception) -> int:
+    print(f"pytest-agenteval: {error}", file=sys.stderr)
+    return UNREADABLE
+
+
+def _print(lines: Sequence[Line]) -> None:
+    for line in lines:
+        print(line.text)
+
+
+def _width() -> int:
+    return min(shutil.get_terminal_size((100, 24)).columns, 160)

@@ -1,0 +1,74 @@
+"""Texts of strangers in GitHub's and GitLab's Markdown: whatever a model wrote, it stays text."""
+
+from __future__ import annotations
+
+import html
+import re
+import unicodedata
+from collections.abc import Sequence
+
+__all__ = ["MORE", "code", "fitting", "html_code", "preformatted", "prose", "size"]
+
+_BREAK = "\u200b"
+"""Zero width: a name after @ is then no mention, a number after # no reference, an address no link."""
+_TRIGGERS = re.compile(r"(?<=@)(?<!pass@)(?=\w)|(?<=#)(?=\d)|(?<=:)(?=//)|(?<=www)(?=\.)|(?<=GH-)(?=\d)", re.IGNORECASE)
+_SPECIAL = re.compile(r"[\\`*\[\]~|$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
+_NOT_IN_CODE = frozenset("`|\\")
+
+MORE = "{} more"
+"""What stands where lines were cut, with their number."""
+
+
+def prose(text: str, longest: int = 600) -> str:
+    """Text for a paragraph or a table's field: one line, nothing in it formats, links, mentions or is HTML."""
+    flat = html.escape(_TRIGGERS.sub(_BREAK, _one_line(text, longest)), quote=False)
+    return _SPECIAL.sub(lambda found: f"&#{ord(found[0])};", flat)
+
+
+def code(text: str, longest: int = 300) -> str:
+    """A name as code: one line, in a table too."""
+    flat = _one_line(text, longest)
+    if not flat or _NOT_IN_CODE & set(flat):
+        return html_code(flat, longest)
+    return f"`{flat}`"
+
+
+def html_code(text: str, longest: int = 300) -> str:
+    """A name as code where Markdown is not read, as in a summary of folded details."""
+    return f"<code>{prose(text, longest)}</code>"
+
+
+def preformatted(line: str) -> str:
+    """A line within `<pre>`."""
+    return html.escape(_printable(line).rstrip(), quote=False)
+
+
+def size(text: str) -> int:
+    """In bytes of UTF-8, which is never less than the number of characters."""
+    return len(text.encode("utf-8", "replace"))
+
+
+def fitting(lines: Sequence[str], room: int, more: str = f"- {MORE}") -> list[str]:
+    """As many lines from the first as fit into so many bytes; where some are cut, the last says how many."""
+    sizes = [size(line) + 1 for line in lines]
+    if sum(sizes) <= room:
+        return list(lines)
+    last = more.format(len(lines))  # the longest that it can be
+    left, kept = room - size(last) - 1, 0
+    while left >= 0 and sizes[kept] <= left:
+        left -= sizes[kept]
+        kept += 1
+    return [] if left < 0 else [*lines[:kept], more.format(len(lines) - kept)]
+
+
+def _one_line(text: str, longest: int) -> str:
+    flat = " ".join(_printable(text).split())
+    return flat if len(flat) <= longest else f"{flat[: longest - 1]}…"
+
+
+def _printable(text: str) -> str:
+    """Without characters that steer the display (bell, escape, right-to-left override) or stand for none."""
+    return "".join(
+        " " if character.isspace() else "" if unicodedata.category(character) in ("Cc", "Cf", "Cs") else character
+        for character in text
+    )

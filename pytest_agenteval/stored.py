@@ -1,0 +1,61 @@
+"""What the logs of earlier invocations hold: tasks as they were then, and every attempt at them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pytest_agenteval.records import AttemptRecord, Cell
+
+__all__ = ["StoredLog", "StoredTask"]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTask:
+    """A task of a run, in one cell, as it was when it ran."""
+
+    task: str
+    """pytest's node id."""
+    cell: Cell
+    min_pass_rate: float | None = None
+    notes: tuple[str, ...] = ()
+    source: str | None = None
+    """A digest of the test function's source."""
+    identity: Mapping[str, str] = field(default_factory=dict)
+    """Digests of all that makes it this task and no other, by the name of the part; empty where that is not known."""
+    doubts: tuple[str, ...] = ()
+    """Why the identity may not tell everything, a sentence each."""
+    expected_failure: bool = False
+    """Whether pytest expects it to fail (`xfail`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredLog:
+    """One log: the tasks of one suite with one model, in one invocation of a run."""
+
+    path: str
+    run: str
+    invocation: str
+    """The pytest session that wrote it: a run that was resumed has several."""
+    created: str
+    """When it was begun (ISO 8601, UTC)."""
+    k: int
+    ended: bool
+    """Whether its invocation came to its own end; False after Ctrl-C, `kill -9` and the like."""
+    tasks: tuple[StoredTask, ...]
+    attempts: tuple[tuple[str, AttemptRecord], ...] = ()
+    """(task, record) of all attempts, finished or not; of each the number that it had."""
+    early_stop: str | None = None
+    setup: str = ""
+    """How the models were set up."""
+    shard: tuple[int, int] | None = None
+    """Which part of how many it is of, from 1."""
+    shard_sizes: tuple[int, ...] = ()
+    """How many tasks each part has; empty where that is not known."""
+    suites: Mapping[str, int] = field(default_factory=dict)
+    """How many tasks each suite of the invocation had, in all cells: suites that never began have no log."""
+    suite: str = ""
+    lent: bool = False
+    """Whether it belongs to another run, which lends the attempts that count."""
+    took: tuple[str, ...] = ()
+    """The other runs of which it took attempts (`--agent-top-up`)."""

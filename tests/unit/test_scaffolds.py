@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pytest_agenteval.engine.scaffolds import ScaffoldNotReady, open_scaffolds
+
+MODULE = """
+from inspect_ai.agent import Agent, AgentState, agent, react
+
+@agent
+def registered(width: int = 1) -> Agent:
+    async def execute(state: AgentState) -> AgentState:
+        return state
+    return execute
+
+made = registered()
+
+async def own(task, context, words: int = 1): ...
+
+def own_sync(task, context): ...
+
+def factory(attempts: int = 1):
+    return react(attempts=attempts)
+
+def own_factory(depth: int):
+    async def own(task, context):
+        return str(depth)
+    return own
+
+def wrong_factory():
+    return 3
+
+def broken_factory():
+    raise OSError("no configuration")
+
+number = 3
+"""
+
+
+@pytest.fixture(autouse=True)
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    (tmp_path / "my_agents.py").write_text(MODULE, "utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    yield
+    sys.modules.pop("my_agents", None)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("react", []),
+        ("inspect_ai/react", [("attempts", 2)]),
+        ("deepagent", [("max_depth", 2)]),
+        ("my_agents:registered", [("width", 3)]),
+        ("my_agents:made", []),
+        ("my_agents:own", [("words", 3)]),
+        ("my_agents:own_sync", []),
+        ("my_agents:factory", [("attempts", 3)]),
+        ("my_agents:own_factory", [("depth", 3)]),
+    ],
+)
+def test_a_scaffold_by_its_name(name: str, arguments: list[tuple[str, object]]) -> None:
+    assert list(open_scaffolds([name], arguments)) == [name]
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("reakt", [], "did you mean react?"),
+        ("reakt", [], "There are deepagent, human_cli,"),
+        ("my_agent:own", [], "module 'my_agent' cannot be imported"),
+        ("my_agents:owm", [], "has no 'owm'; did you mean own?"),
+        ("my_agents:number", [], "is a int, not an agent: give `async def agent"),
+        ("my_agents:wrong_factory", [], "made a int, not an agent"),
+        ("my_agents:broken_factory", [], "cannot be made: OSError: no configuration"),
+        ("my_agents:own_factory", [], "needs depth: add --agent-scaffold-arg=depth=VALUE"),
+        ("my_agents:made", [("width", 1)], "is made already and takes no width"),
+        ("my_agents:own", [("word", 1)], "scaffold my_agents:own has no such argument; did you mean words?"),
+        ("react", [("atempts", 1)], "did you mean attempts?"),
+        ("react", [("tools", [])], "the test gives them with agent.run"),
+        ("react", [("model", "x/y")], "it is the model under evaluation"),
+        ("react", [("deepagent:attempts", 1)], "no scaffold 'deepagent' runs; they are react"),
+    ],
+)
+def test_what_cannot_run_is_refused_with_the_way_out(
+    name: str, arguments: list[tuple[str, object]], message: str
+) -> None:
+    with pytest.raises(ScaffoldNotReady) as refused:
+        open_scaffolds([name], arguments)
+    assert message in str(refused.value)
+
+
+def test_an_argument_for_one_of_several_scaffolds() -> None:
+    open_scaffolds(["react", "my_agents:own"], [("my_agents:own:words", 2), ("react:attempts", 2)])
+    with pytest.raises(ScaffoldNotReady, match="scaffold react has no such argument"):
+        open_scaffolds(["react", "my_agents:own"], [("words", 2)])
