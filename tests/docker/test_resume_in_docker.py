@@ -6,7 +6,9 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -18,15 +20,28 @@ from support.traps import left_behind
 
 from pytest_agenteval.engine.store import read_store
 
-K, TASKS = 8, 8
-ATTEMPTS = K * TASKS
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """How much a run is to do."""
+
+    tasks: int
+    k: int
+    concurrency: int
+
+    @property
+    def attempts(self) -> int:
+        return self.tasks * self.k
+
+
+WHOLE, SMALL = Grid(8, 8, 16), Grid(4, 4, 4)
 SUITE = """
 import os, pathlib
 import pytest
 
 pathlib.Path(__file__).with_name("pid").write_text(str(os.getpid()))
 
-@pytest.mark.parametrize("number", range(8))
+@pytest.mark.parametrize("number", range(int(os.environ["TASKS"])))
 async def test_writes(agent, sandbox, number):
     with pathlib.Path(__file__).with_name("containers.txt").open("a") as file:
         print((await sandbox.connection()).container, file=file)
@@ -49,100 +64,92 @@ def until_gone(folder: Path) -> None:
     pytest.fail(f"containers are left: {left_behind(folder)}")
 
 
-def run(folder: Path, server: ScriptedServer, *arguments: str, **environment: str) -> HttpRun:
+def run(folder: Path, server: ScriptedServer, grid: Grid, *arguments: str, **environment: str) -> HttpRun:
     # max_tokens bounds what a budget sets aside for a call
-    asked = ("--agent-generate=max_tokens=100", *arguments)
+    asked = ("--agent-generate=max_tokens=100", f"--agent-concurrency={grid.concurrency}", *arguments)
+    surroundings = {"TASKS": str(grid.tasks), **environment}
     return run_suite(
-        folder, server, SUITE, *asked, k=K, prices=PRICES, sandbox="docker", environment=environment, timeout=200
+        folder, server, SUITE, *asked, k=grid.k, prices=PRICES, sandbox="docker", environment=surroundings, timeout=200
     )
 
 
-def finished(folder: Path) -> int:
-    logs, problems = read_store(folder / "logs")
-    assert problems == []
-    return sum(record.outcome.counts for log in logs for _, record in log.attempts)
-
-
-def signalled(folder: Path, number: int) -> HttpRun:
-    """A run that gets this signal while 60 requests are answered and others wait."""
+def ended_in_its_middle(folder: Path, grid: Grid, end: Callable[[ScriptedServer], None], **environment: str) -> HttpRun:
+    """A run that `end` ends when half of its requests are answered and others wait."""
     with ScriptedServer({"write": POLICY}) as server:
-        server.hold(after=60)
+        server.hold(after=grid.attempts)
 
-        def send() -> None:
-            server.wait_until_held(8, timeout=150)
-            os.kill(int((folder / "pid").read_text("utf-8")), number)
+        def wait_and_end() -> None:
+            server.wait_until_held(grid.concurrency // 2, timeout=150)
+            end(server)
 
-        sender = threading.Thread(target=send)
-        sender.start()
-        ended = run(folder, server)
-        sender.join()
+        ender = threading.Thread(target=wait_and_end)
+        ender.start()
+        ended = run(folder, server, grid, "--agent-env-retries=0", **environment)
+        ender.join()
     return ended
 
 
-def completed(folder: Path, kept: int, **environment: str) -> HttpRun:
+def send(number: int, folder: Path) -> Callable[[ScriptedServer], None]:
+    return lambda _: os.kill(int((folder / "pid").read_text("utf-8")), number)
+
+
+def finished(folder: Path, grid: Grid) -> int:
+    logs, problems = read_store(folder / "logs")
+    assert problems == []
+    kept = sum(record.outcome.counts for log in logs for _, record in log.attempts)
+    assert 0 < kept < grid.attempts
+    return kept
+
+
+def completed(folder: Path, grid: Grid, kept: int, **environment: str) -> HttpRun:
     """The run resumed to its end, with a grid that is whole, green, and paid for once."""
     with ScriptedServer({"write": POLICY}) as server:
-        resumed = run(folder, server, "--agent-resume", "--min-pass-k=1", "--max-cost=10", **environment)
-        assert len(server.journal) == CALLS * (ATTEMPTS - kept)
-    assert f"resumed: {kept} attempts of {ATTEMPTS} are there" in resumed.text
+        resumed = run(folder, server, grid, "--agent-resume", "--min-pass-k=1", "--max-cost=10", **environment)
+        assert len(server.journal) == CALLS * (grid.attempts - kept)
+    assert f"resumed: {kept} attempts of {grid.attempts} are there" in resumed.text
     attempts = [attempt for record in resumed.task_records for attempt in record.attempts]
-    assert [attempt.outcome.value for attempt in attempts] == ["passed"] * ATTEMPTS
+    assert [attempt.outcome.value for attempt in attempts] == ["passed"] * grid.attempts
     assert sum(attempt.reused for attempt in attempts) == kept
-    assert sum(attempt.cost or 0.0 for attempt in attempts) == pytest.approx(ATTEMPTS * COST)
+    assert sum(attempt.cost or 0.0 for attempt in attempts) == pytest.approx(grid.attempts * COST)
     assert len({attempt.run for attempt in attempts}) == 1
     assert resumed.code == 0
     return resumed
 
 
 def test_a_killed_run_is_resumed(tmp_path: Path) -> None:
-    assert signalled(tmp_path, signal.SIGKILL).code == -signal.SIGKILL
+    assert ended_in_its_middle(tmp_path, WHOLE, send(signal.SIGKILL, tmp_path)).code == -signal.SIGKILL
     until_gone(tmp_path)
-    kept = finished(tmp_path)
-    assert 8 <= kept <= 30
-    resumed = completed(tmp_path, kept)
+    resumed = completed(tmp_path, WHOLE, finished(tmp_path, WHOLE))
     assert "in flight had spent when the run was killed is in no log" in resumed.text
     until_gone(tmp_path)
 
 
 def test_an_interrupted_run_is_resumed(tmp_path: Path) -> None:
-    assert signalled(tmp_path, signal.SIGINT).code == 2
+    assert ended_in_its_middle(tmp_path, SMALL, send(signal.SIGINT, tmp_path)).code == 2
     assert left_behind(tmp_path) == []
-    kept = finished(tmp_path)
-    assert 8 <= kept <= 30
-    resumed = completed(tmp_path, kept)
-    # what the interrupted attempts had paid stays in the account: 60 calls in all
-    assert sum(record.cost or 0.0 for record in resumed.task_records) == pytest.approx(
-        ATTEMPTS * COST + (60 - CALLS * kept) * COST / CALLS
-    )
+    kept = finished(tmp_path, SMALL)
+    resumed = completed(tmp_path, SMALL, kept)
+    # what the interrupted attempts had paid stays in the account
+    paid = sum(record.cost or 0.0 for record in resumed.task_records)
+    assert paid == pytest.approx(SMALL.attempts * COST + (SMALL.attempts - CALLS * kept) * COST / CALLS)
 
 
 def test_a_run_whose_budget_was_spent_is_resumed(tmp_path: Path) -> None:
     with ScriptedServer({"write": POLICY}) as server:
-        stopped = run(tmp_path, server, f"--max-cost={20 * COST}", "--min-pass-k=1")
+        stopped = run(tmp_path, server, SMALL, f"--max-cost={8 * COST}", "--min-pass-k=1")
     assert stopped.code == 10
-    kept = finished(tmp_path)
-    assert 1 <= kept <= 20
-    completed(tmp_path, kept)
+    completed(tmp_path, SMALL, finished(tmp_path, SMALL))
     assert left_behind(tmp_path) == []
 
 
 def test_a_run_whose_daemon_was_stopped_is_resumed(tmp_path: Path, daemon_of_ours: PrivateDaemon) -> None:
-    with ScriptedServer({"write": POLICY}) as server:
-        server.hold(after=60)
+    def stop(server: ScriptedServer) -> None:
+        daemon_of_ours.stop()
+        server.release()
 
-        def stop() -> None:
-            server.wait_until_held(8, timeout=150)
-            daemon_of_ours.stop()
-            server.release()
-
-        stopper = threading.Thread(target=stop)
-        stopper.start()
-        lost = run(tmp_path, server, "--agent-env-retries=0", DOCKER_HOST=daemon_of_ours.address)
-        stopper.join()
-    assert lost.code == 10
-    kept = finished(tmp_path)
-    assert 8 <= kept <= 30
+    here = {"DOCKER_HOST": daemon_of_ours.address}
+    assert ended_in_its_middle(tmp_path, SMALL, stop, **here).code == 10
     daemon_of_ours.start()
-    completed(tmp_path, kept, DOCKER_HOST=daemon_of_ours.address)
+    completed(tmp_path, SMALL, finished(tmp_path, SMALL), **here)
     with closing(daemon_of_ours.client()) as client:
         assert client.containers.list(all=True) == []
