@@ -149,6 +149,7 @@ def _publication(asked: argparse.Namespace, stored: Stored) -> Publication:
         relationship=asked.relationship,
         model_ids=dict(asked.model_id),
         every_first=stored.merged.every_first,
+        limits={task.task: task.limits for log in stored.logs for task in log.tasks},
         setups={model: "; ".join(sorted(filter(None, found))) for model, found in setups.items()},
     )
 

@@ -37,6 +37,14 @@ class Running:
                 "--reruns would run failed attempts until they pass, which biases every estimate: "
                 "leave it out (environment errors are retried by themselves, see --agent-env-retries)"
             )
+        if settings(config).html is not None:
+            from pytest_agenteval.readiness import NotReady
+            from pytest_agenteval.reports.html import check_installed
+
+            try:
+                check_installed()
+            except NotReady as error:
+                raise pytest.UsageError(str(error)) from None
         if not hasattr(config, "workerinput"):
             self._recorder = Recorder(config)
             config.pluginmanager.register(self._recorder, "pytest_agenteval_recorder")

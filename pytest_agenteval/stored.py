@@ -25,6 +25,8 @@ class StoredTask:
     """Digests of all that makes it this task and no other, by the name of the part; empty where that is not known."""
     doubts: tuple[str, ...] = ()
     """Why the identity may not tell everything, a sentence each."""
+    limits: Mapping[str, float | None] = field(default_factory=dict)
+    """The agent's limits per attempt, by the names of the mark's options; None is no limit."""
     expected_failure: bool = False
     """Whether pytest expects it to fail (`xfail`)."""
 

@@ -30,6 +30,8 @@ from pytest_agenteval.stored import StoredTask
 
 __all__ = ["identify"]
 
+_LIMITS = ("max_cost", "time_limit", "token_limit", "turn_limit")
+
 
 async def identify(
     settings: Settings, items: Sequence[AgentItem], sandboxes: Mapping[str, SandboxSpec | None]
@@ -61,6 +63,7 @@ async def identify(
                     "the rules for outcomes": RULES,
                 },
                 doubts=(*code.doubts, *doubts),
+                limits={name: options[name] for name in _LIMITS},
                 expected_failure=item.expects_failure,
             )
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import threading
@@ -11,6 +12,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+import docker
 import pytest
 from support.http_runs import AGENT, HttpRun, run_suite
 from support.private_daemon import PrivateDaemon
@@ -19,6 +21,7 @@ from support.scripted_server import ScriptedServer
 from support.traps import left_behind
 
 from pytest_agenteval.engine.store import read_store
+from pytest_agenteval.sandbox.images import ensure_default_image
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,3 +156,32 @@ def test_a_run_whose_daemon_was_stopped_is_resumed(tmp_path: Path, daemon_of_our
     completed(tmp_path, SMALL, finished(tmp_path, SMALL), **here)
     with closing(daemon_of_ours.client()) as client:
         assert client.containers.list(all=True) == []
+
+
+def test_attempts_in_another_image_are_not_reused(tmp_path: Path) -> None:
+    suite = """
+from pytest_agenteval import agent_task
+
+@agent_task(sandbox="image:agenteval-test-moving:latest")
+async def test_writes(agent, sandbox):
+    await agent.run("Task write: write the answer.")
+    assert (await sandbox.read_file("answer.txt")).strip() == "42"
+"""
+
+    def asked(version: int) -> str:
+        recipe = f"FROM {ensure_default_image(print).name}\nLABEL version={version}\n"
+        with closing(docker.from_env()) as client, ScriptedServer({"write": POLICY}) as server:
+            client.images.build(fileobj=io.BytesIO(recipe.encode()), tag="agenteval-test-moving:latest", rm=True)
+            done = run_suite(tmp_path, server, suite, "--agent-top-up", k=2, prices=PRICES, sandbox="docker")
+            assert done.code == 0
+            return f"{len(server.journal) // CALLS} ran; {done.text}"
+
+    try:
+        assert asked(1).startswith("2 ran")
+        assert asked(1).startswith("0 ran")
+        again = asked(2)
+        assert again.startswith("2 ran")
+        assert "2 attempts not reused: its image has changed" in again
+    finally:
+        with closing(docker.from_env()) as client:
+            client.images.remove("agenteval-test-moving:latest", force=True)
