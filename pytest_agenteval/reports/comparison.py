@@ -81,13 +81,15 @@ def _table(
         column += map(figures.cost, prices)
         column += ["", *map(figures.cost, fresh)] * cached
         column += [figures.percent(row.tool_failure_rate), figures.percent(row.environment_error_rate)]
-        table.append([*column, _place(row, hat_k), verdicts.get(cell.cell, "-")])
+        table.append([*column, _place(row, hat_k, row.cell in found.left_out), verdicts.get(cell.cell, "-")])
     return labels, table
 
 
-def _place(row: CellRow, hat_k: str) -> str:
+def _place(row: CellRow, hat_k: str, left_out: bool) -> str:
     if row.dominated is not None:
         return "dominated"
+    if left_out:
+        return "-"
     if row.on_front is None:
         return "unknown"
     on = ["pass@1"] * row.on_front + [hat_k] * bool(row.on_staircase)
@@ -95,16 +97,22 @@ def _place(row: CellRow, hat_k: str) -> str:
 
 
 def _fronts(found: CellComparison, names: Mapping[Cell, str], hat_k: str) -> list[str]:
+    apart = [f"left out of fronts and spreads: {_alone(found, names)}"] if found.left_out else []
     if not found.common:
-        return ["front: no task is measured in every cell"]
+        return ["front: no task is measured in every cell", *apart]
     if found.unknown:
         who = figures.joined(names[cell] for cell in found.unknown)
-        return [f"front: not known, for what {who} cost is not known"]
+        return [f"front: not known, for what {who} cost is not known", *apart]
     over = f"over {figures.plural(len(found.common), 'common task')}"
     on_front = [names[row.cell] for row in found.rows if row.on_front]
     texts = [f"front of cost and pass@1, {over}: {', '.join(on_front)}"]
     stairs = [names[row.cell] for row in found.rows if row.on_staircase]
-    return texts + ([f"front of cost and {hat_k}: {', '.join(stairs)}"] if stairs else [])
+    return texts + ([f"front of cost and {hat_k}: {', '.join(stairs)}"] if stairs else []) + apart
+
+
+def _alone(found: CellComparison, names: Mapping[Cell, str]) -> str:
+    who = figures.joined(names[cell] for cell in found.left_out)
+    return f"{who}, which share{'s' * (len(found.left_out) == 1)} no task with another cell"
 
 
 def _why(found: Dominance) -> str:

@@ -13,9 +13,9 @@ from pytest_agenteval.judgement import Judgement
 from pytest_agenteval.records import Cell
 from pytest_agenteval.reports.failures import failure_lines
 from pytest_agenteval.reports.markdown_text import MORE, code, fitting, html_code, preformatted, prose, size
+from pytest_agenteval.reports.notes import task_notes
 from pytest_agenteval.reports.pass_rates import interval_lines, pass_parts
 from pytest_agenteval.reports.task_table import verdict_mark
-from pytest_agenteval.reports.terminal import task_notes
 from pytest_agenteval.reports.verdicts import run_verdict, task_verdicts
 from pytest_agenteval.stats.regression import TaskChange
 from pytest_agenteval.stats.verdict import Verdict

@@ -13,13 +13,14 @@ from pytest_agenteval.reports.cell_block import cell_block, cell_names
 from pytest_agenteval.reports.comparison import comparison
 from pytest_agenteval.reports.failures import failure_lines
 from pytest_agenteval.reports.line import BAD, GOOD, PLAIN, TITLE, UNSURE, Line, plain
+from pytest_agenteval.reports.notes import task_notes
 from pytest_agenteval.reports.regression import regression_lines
 from pytest_agenteval.reports.task_table import task_table
 from pytest_agenteval.reports.text_table import wrap
+from pytest_agenteval.reports.verdicts import cell_verdict
 from pytest_agenteval.stats.verdict import Verdict
-from pytest_agenteval.summary import CellSummary, RunSummary
 
-__all__ = ["Line", "failure_lines", "report_lines", "task_notes"]
+__all__ = ["Line", "failure_lines", "report_lines"]
 
 _INDENT = "  "
 _TASKS_NAMED = 20
@@ -50,7 +51,7 @@ def report_lines(
         verdicts = {gate.task: gate.verdict for gate in gates if gate.task is not None and gate.cell == cell.cell}
         lines += [*task_table(cell, verdicts, width), *cell_block(cell, width), Line("")]
     if len(run.cells) > 1:
-        together = {cell.cell: _together(gates, cell) for cell in run.cells}
+        together = {cell.cell: cell_verdict(gates, cell) for cell in run.cells}
         found = compare_cells(run, judgement.records)
         lines += [*comparison(run.cells, found, together, width), Line("")]
     for compared in judgement.comparisons:
@@ -94,30 +95,3 @@ def _judged_tasks(gates: Sequence[GateResult], width: int) -> list[Line]:
     if len(passed) == len(judged):
         return _verdict_lines(Verdict.PASS, f"{judged[0].name}: {count}", width)
     return plain(wrap(count, width, " " * 10, " " * 10))
-
-
-def _together(gates: Sequence[GateResult], cell: CellSummary) -> str:
-    """What all gates and judged tasks of a cell say together: the worst of their verdicts."""
-    if cell.broken:
-        return "BROKEN"
-    verdicts = {gate.verdict for gate in gates if gate.cell == cell.cell}
-    for verdict in (Verdict.FAIL, Verdict.UNDECIDED, Verdict.PASS):
-        if verdict in verdicts:
-            return verdict.value
-    return "-"
-
-
-def task_notes(run: RunSummary) -> list[str]:
-    """The notes of the tasks, each once, with the task where it is of one and their number where it is of several."""
-    by_note: dict[str, list[str]] = {}
-    for task in run.tasks:
-        hint = [] if task.bug_hint is None or any(task.bug_hint in note for note in task.notes) else [task.bug_hint]
-        same = ["identical attempts: k is effectively 1"] if task.identical else []
-        for note in [*task.notes, *hint, *same]:
-            by_note.setdefault(note, []).append(task.task)
-    notes = []
-    for note, tasks in by_note.items():
-        of_all = len(tasks) == len(run.tasks) and len(tasks) > 1
-        who = tasks[0] if len(tasks) == 1 else figures.plural(len(tasks), "task")
-        notes.append(note if of_all else f"{who}: {note}")
-    return notes

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pytest_agenteval.exit_status import FAILED, NO_TESTS, OK, UNDECIDED
+from pytest_agenteval.gates import GateResult
 from pytest_agenteval.judgement import Judgement
 from pytest_agenteval.records import Cell
 from pytest_agenteval.stats.verdict import Verdict
+from pytest_agenteval.summary import CellSummary
 
-__all__ = ["RUN_VERDICTS", "run_verdict", "task_verdicts"]
+__all__ = ["RUN_VERDICTS", "cell_verdict", "run_verdict", "task_verdicts"]
 
 RUN_VERDICTS = ("PASS", "FAIL", "UNDECIDED", "INCOMPLETE", "NOT_JUDGED", "NO_TESTS", "INTERRUPTED", "ERROR")
 """What :func:`run_verdict` can say."""
@@ -34,3 +38,14 @@ def task_verdicts(judgement: Judgement) -> dict[tuple[Cell, str], Verdict]:
         for gate in judgement.gates
         if gate.task is not None and gate.cell is not None
     }
+
+
+def cell_verdict(gates: Sequence[GateResult], cell: CellSummary) -> str:
+    """What all gates and judged tasks of a cell say together: the worst of their verdicts."""
+    if cell.broken:
+        return "BROKEN"
+    verdicts = {gate.verdict for gate in gates if gate.cell == cell.cell}
+    for verdict in (Verdict.FAIL, Verdict.UNDECIDED, Verdict.PASS):
+        if verdict in verdicts:
+            return verdict.value
+    return "-"

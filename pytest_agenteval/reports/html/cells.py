@@ -9,11 +9,11 @@ from string import ascii_uppercase
 from pytest_agenteval import figures
 from pytest_agenteval.comparing import CellComparison
 from pytest_agenteval.cost import Cost
-from pytest_agenteval.gates import GateResult, Verdict
 from pytest_agenteval.judgement import Judgement
 from pytest_agenteval.reports.cell_block import cell_block, cell_names
 from pytest_agenteval.reports.html.text import shown
 from pytest_agenteval.reports.pass_rates import interval_lines, pass_parts, savings
+from pytest_agenteval.reports.verdicts import cell_verdict
 from pytest_agenteval.stats.fronts import staircase
 from pytest_agenteval.stats.intervals import (
     TASKS_LIKE_THESE,
@@ -111,8 +111,10 @@ def front_of(cells: Sequence[CellView], compared: CellComparison) -> Front:
         return Front(letters, True, "the cells whose cost and pass^k are known")
     pairs = zip(cells, compared.rows, strict=True)
     letters = frozenset(cell.letter for cell, row in pairs if row.on_staircase)
-    same = all(row.tasks == len(compared.common) for row in compared.rows)
-    return Front(letters, same, f"the {figures.plural(len(compared.common), 'task')} that every cell has")
+    placed = [row for row in compared.rows if row.cell not in compared.left_out]
+    same = all(row.tasks == len(compared.common) for row in placed)
+    who = "these cells have" if compared.left_out else "every cell has"
+    return Front(letters, same, f"the {figures.plural(len(compared.common), 'task')} that {who}")
 
 
 def cell_views(judgement: Judgement, compared: CellComparison) -> list[CellView]:
@@ -123,7 +125,7 @@ def cell_views(judgement: Judgement, compared: CellComparison) -> list[CellView]
     letters = {cell.cell: _letter(i) for i, cell in enumerate(run.cells)}
     views = []
     for cell in run.cells:
-        verdict = _together(judgement.gates, cell)
+        verdict = cell_verdict(judgement.gates, cell)
         beaten = f"by {letters[dominated[cell.cell]]}" if cell.cell in dominated else "-"
         bill = cell.cost_per_attempt
         certain = cell.pass_hat_k_range if cell.decided else None
@@ -152,13 +154,6 @@ def _letter(number: int) -> str:
     """A to Z, then A1 to Z1 and so on."""
     turn, place = divmod(number, len(ascii_uppercase))
     return f"{ascii_uppercase[place]}{turn or ''}"
-
-
-def _together(gates: Sequence[GateResult], cell: CellSummary) -> str:
-    if cell.broken:
-        return "BROKEN"
-    said = {gate.verdict for gate in gates if gate.cell == cell.cell}
-    return next((v.value for v in (Verdict.FAIL, Verdict.UNDECIDED, Verdict.PASS) if v in said), "-")
 
 
 def _columns(cell: CellSummary, beaten: str | None, verdict: str) -> dict[str, str]:

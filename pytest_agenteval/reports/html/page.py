@@ -23,6 +23,7 @@ from pytest_agenteval.reports.html.embedding import Room, embedded
 from pytest_agenteval.reports.html.failures import environment_errors, tool_failures
 from pytest_agenteval.reports.html.plots import cost_plot, curve_plot
 from pytest_agenteval.reports.html.text import shown
+from pytest_agenteval.reports.notes import task_notes
 from pytest_agenteval.reports.regression import regression_lines
 from pytest_agenteval.summary import RunSummary
 
@@ -133,7 +134,7 @@ def _pieces(judgement: Judgement, conversations: ConversationReader, notes: Sequ
         total=figures.cost(run.cost),
         money_heads=_money_heads(judgement, cells),
         comparisons=[[line.text for line in regression_lines(found, 100_000)] for found in judgement.comparisons],
-        notes=[*notes, *_task_notes(run)],
+        notes=[*notes, *task_notes(run)],
         everywhere=set.intersection(*(set(row.notes) for row in tasks)) if len(tasks) > 1 else set(),
         legend=legend(tasks),
         rows=tasks,
@@ -175,23 +176,6 @@ def _scope(run: RunSummary, tasks: Sequence[RowView]) -> str:
     parts = [figures.plural(len(tasks), "task"), f"k = {', '.join(map(str, ks))}" if ks else ""]
     parts += [figures.plural(len(run.cells), "cell"), f"{figures.plural(attempts, 'attempt')} that count"]
     return " · ".join(part for part in (*parts, f"total cost {figures.cost(run.cost)}") if part)
-
-
-def _task_notes(run: RunSummary) -> list[str]:
-    """The notes of the tasks, each once, with the task where it is of one and their number where it is of several."""
-    by_note: dict[str, list[str]] = {}
-    for task in run.tasks:
-        hint = [] if task.bug_hint is None or any(task.bug_hint in note for note in task.notes) else [task.bug_hint]
-        same = ["identical attempts: k is effectively 1"] if task.identical else []
-        for note in [*task.notes, *hint, *same]:
-            by_note.setdefault(note, []).append(task.task)
-    whole = len(run.tasks)
-    return [
-        note
-        if len(tasks) == whole > 1
-        else f"{tasks[0] if len(tasks) == 1 else figures.plural(len(tasks), 'task')}: {note}"
-        for note, tasks in by_note.items()
-    ]
 
 
 def _log_dir(judgement: Judgement) -> str:
