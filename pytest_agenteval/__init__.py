@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pytest_agenteval.attempt import Attempt
     from pytest_agenteval.engine.dialogue import Dialogue, SimulatedUser, dialogue
-    from pytest_agenteval.engine.public import Agent, AgentContext, AgentResult, Sandbox, record_tool, recorded_tool
+    from pytest_agenteval.engine.public import (
+        Agent,
+        AgentContext,
+        AgentResult,
+        Sandbox,
+        SandboxAgent,
+        record_tool,
+        recorded_tool,
+    )
+    from pytest_agenteval.inspect_tasks import inspect_task
     from pytest_agenteval.tasks import agent_task
 
     __version__: str
@@ -19,10 +28,12 @@ __all__ = [
     "Attempt",
     "Dialogue",
     "Sandbox",
+    "SandboxAgent",
     "SimulatedUser",
     "__version__",
     "agent_task",
     "dialogue",
+    "inspect_task",
     "record_tool",
     "recorded_tool",
 ]
@@ -34,9 +45,11 @@ _HOMES = {
     "Attempt": "pytest_agenteval.attempt",
     "Dialogue": "pytest_agenteval.engine.dialogue",
     "Sandbox": "pytest_agenteval.engine.public",
+    "SandboxAgent": "pytest_agenteval.engine.public",
     "SimulatedUser": "pytest_agenteval.engine.dialogue",
     "agent_task": "pytest_agenteval.tasks",
     "dialogue": "pytest_agenteval.engine.dialogue",
+    "inspect_task": "pytest_agenteval.inspect_tasks",
     "record_tool": "pytest_agenteval.engine.public",
     "recorded_tool": "pytest_agenteval.engine.public",
 }

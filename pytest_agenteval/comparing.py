@@ -1,12 +1,13 @@
 """Several cells side by side: what each costs for what it passes, which of them another beats, and what drives costs.
 
-The cells are compared over their common tasks: those that have an attempt that counts in every cell. Costs are US
-dollars, of all roles and retries; per task they are per attempt that counts.
+The cells are compared over their common tasks: those that have an attempt that counts in every cell. A cell that shares
+no task with any other is left out of this, and said. Costs are US dollars, of all roles and retries; per task they are
+per attempt that counts.
 """
 
 from __future__ import annotations
 
-import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import log
@@ -21,7 +22,7 @@ from pytest_agenteval.stats.regression import p_of_all_tasks
 from pytest_agenteval.stats.two_way import Shares, two_way_shares
 from pytest_agenteval.summary import CellSummary, RunSummary
 
-__all__ = ["ALPHA", "Bill", "CellComparison", "CellRow", "Dominance", "TaskSpread", "common_name", "compare_cells"]
+__all__ = ["ALPHA", "Bill", "CellComparison", "CellRow", "Dominance", "TaskSpread", "compare_cells"]
 
 ALPHA = 0.05
 """How often a cell that another does not beat is called dominated by it, at most; for each pair of cells."""
@@ -75,7 +76,8 @@ class CellRow:
     tool_failure_rate: float | None
     environment_error_rate: float | None
     on_front: bool | None
-    """Whether it is on the front of cost and pass@1; None where a cost or a rate is not known, like the one below."""
+    """Whether it is on the front of cost and pass@1; None where a cost or a rate is not known, or the cell is left out,
+    like the one below."""
     on_staircase: bool | None
     """Whether it is on the staircase of cost and pass^k."""
     dominated: Dominance | None
@@ -102,7 +104,9 @@ class CellComparison:
 
     rows: tuple[CellRow, ...]
     common: tuple[str, ...]
-    """The common tasks."""
+    """The common tasks: those of every cell that is not left out."""
+    left_out: tuple[Cell, ...]
+    """Cells that share no task with another one, where others do: they are on no front and in no spread."""
     unknown: tuple[Cell, ...]
     """Cells with a common task whose cost is not known: with one there are no fronts."""
     spreads: tuple[TaskSpread, ...]
@@ -147,30 +151,27 @@ def compare_cells(run: RunSummary, records: Sequence[TaskRecord]) -> CellCompari
     attempts: dict[Cell, list[AttemptRecord]] = {cell.cell: [] for cell in run.cells}
     for record in records:
         attempts[record.cell] += (*record.attempts, *record.discarded)
-    seen = {cell.cell: _seen(cell) for cell in run.cells}
+    measured = {cell.cell: _seen(cell) for cell in run.cells}
+    left_out = _alone(measured)
+    seen = {cell: tasks for cell, tasks in measured.items() if cell not in left_out}
     common = tuple(task for task in next(iter(seen.values()), {}) if all(task in tasks for tasks in seen.values()))
-    on_front, on_staircase = _fronts(list(seen.values()), common)
+    places = dict(zip(seen, zip(*_fronts(list(seen.values()), common), strict=True), strict=True))
     rows = [
-        _row(cell, attempts[cell.cell], front, stair, None if cell.decided else _dominance(cell.cell, seen))
-        for cell, front, stair in zip(run.cells, on_front, on_staircase, strict=True)
+        _row(
+            cell,
+            attempts[cell.cell],
+            *places.get(cell.cell, (None, None)),
+            None if cell.decided else _dominance(cell.cell, measured),
+        )
+        for cell in run.cells
     ]
     unknown = tuple(cell for cell, tasks in seen.items() if any(tasks[task].cost is None for task in common))
     costs = {task: {cell: tasks[task].cost for cell, tasks in seen.items()} for task in common}
     known = {task: {cell: cost for cell, cost in by.items() if cost is not None} for task, by in costs.items()}
     whole = {task: by for task, by in known.items() if len(by) == len(seen)}
     spreads = sorted((_spread(task, by) for task, by in whole.items()), key=lambda spread: -(spread.ratio or 0.0))
-    return CellComparison(tuple(rows), common, unknown, tuple(spreads), _shares(list(seen), list(whole.values())))
-
-
-def common_name(task: str, cell: Cell) -> str:
-    """The node id of a task without what only says the cell: `t.py::test_it[openai/gpt-5-3]` is `t.py::test_it[3]`."""
-    head, bracket, ids = task.partition("[")
-    rest = ids.removesuffix("]")
-    for part in (str(cell), cell.model, cell.scaffold) if bracket else ():
-        rest = re.sub(rf"(?:^|-){re.escape(part)}(?=-|$)", "", rest, count=1).removeprefix("-")
-        if part == str(cell) and rest != ids.removesuffix("]"):
-            break
-    return f"{head}[{rest}]" if rest else head
+    shares = _shares(list(seen), list(whole.values()))
+    return CellComparison(tuple(rows), common, left_out, unknown, tuple(spreads), shares)
 
 
 def _seen(cell: CellSummary) -> dict[str, _Seen]:
@@ -182,10 +183,17 @@ def _seen(cell: CellSummary) -> dict[str, _Seen]:
         cost = task.cost.per(task.n)
         exact = cost is not None and cost.exact
         hat_k = pass_hat_k(task.n, task.passes, cell.k)
-        found[common_name(task.task, cell.cell)] = _Seen(
+        found[cell.cell.name_of(task.task)] = _Seen(
             task.n, task.passes, hat_k, cost.total if cost is not None and exact else None
         )
     return found
+
+
+def _alone(measured: Mapping[Cell, _Seens]) -> tuple[Cell, ...]:
+    """The cells that share no task with another one; none of them where no two cells share one."""
+    cells_of = Counter(task for tasks in measured.values() for task in tasks)
+    alone = tuple(cell for cell, tasks in measured.items() if all(cells_of[task] == 1 for task in tasks))
+    return alone if len(alone) < len(measured) else ()
 
 
 def _row(

@@ -158,7 +158,9 @@ def conversations_of(task: TaskRecord, attempt: AttemptRecord) -> Conversation |
     """The conversation of an attempt, from its log."""
     from pytest_agenteval.engine.conversations import read_conversation
 
-    return None if attempt.log is None else read_conversation(task.task, attempt.epoch, attempt.log)
+    if attempt.log is None:
+        return None
+    return read_conversation(attempt.logged_task or task.task, attempt.epoch, attempt.log)
 
 
 def _write(out: Path, export: CellExport, conversations: Conversations) -> int:

@@ -1,8 +1,8 @@
 """Agent tasks as pytest items. The only file that touches private pytest API.
 
 What is private here: `Function._fixtureinfo`, `Session._fixturemanager` (pytest 8: arguments of overridden fixtures are
-missing from the closure), `FixtureDef.func/argnames/scope`, `Metafunc.definition._fixtureinfo`, and how pytest reads
-the marks `xfail`.
+missing from the closure), `FixtureDef.func/argnames/scope`, `Metafunc.definition._fixtureinfo`, how pytest reads the
+marks `xfail`, and how it loads the conftest files of what it collects.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ __all__ = [
     "FixturePlan",
     "TaskRunner",
     "is_agent_task",
+    "load_conftests",
     "lookalike",
     "needs",
     "plan_of",
@@ -140,6 +141,17 @@ def is_agent_task(function: pytest.Function, plan: FixturePlan) -> bool:
 def lookalike(plan: FixturePlan) -> bool:
     """Whether an ordinary test uses a fixture of somebody else that only shares the name `agent`."""
     return ("agent", -1) in plan.reached and not plan.uses_ours()
+
+
+def load_conftests(session: pytest.Session, path: Path) -> None:
+    """Have pytest load the conftest files above a file that it does not collect itself."""
+    config = session.config
+    config.pluginmanager._loadconftestmodules(
+        path,
+        config.getoption("importmode"),
+        rootpath=config.rootpath,
+        consider_namespace_packages=config.getini("consider_namespace_packages"),
+    )
 
 
 def needs(metafunc: pytest.Metafunc, name: str) -> bool:

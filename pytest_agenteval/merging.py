@@ -91,12 +91,12 @@ def merge(logs: Sequence[StoredLog], k: int | None = None) -> Merged:
         for name, record in log.attempts:
             by_task.setdefault(name, []).append(record)
         for task in log.tasks:
-            pages.setdefault((task.task, task.cell), []).append(_Page(log, task, by_task.get(task.task, [])))
+            pages.setdefault(task.key, []).append(_Page(log, task, by_task.get(task.task, [])))
     spent, settled, answering = _spent(ordered), _settled(ordered), _answering(ordered)
     outdated: Counter[Cell] = Counter()
     stale: dict[tuple[str, ...], list[str]] = {}
     records = []
-    for (name, cell), written in pages.items():
+    for (_, cell), written in pages.items():
         task, wanted = written[-1].task, k or max(page.log.k for page in written)
         kept: list[AttemptRecord] = []
         for page in written:
@@ -104,12 +104,15 @@ def merge(logs: Sequence[StoredLog], k: int | None = None) -> Merged:
                 now = answering.get(cell, {}).get(page.log.invocation)
                 fit = [each for each in page.attempts if now is None or now.issuperset(each.model_versions)]
                 outdated[cell] += len(page.attempts) - len(fit)
-                kept += [each for each in fit if each.outcome.counts or not page.log.lent]
+                mine = [each for each in fit if each.outcome.counts or not page.log.lent]
+                kept += [each.of_task(page.task.task, task.task) for each in mine]
             elif page.attempts:
-                stale.setdefault(differing(page.task, task), []).extend([name] * len(page.attempts))
+                stale.setdefault(differing(page.task, task), []).extend([task.task] * len(page.attempts))
         kept += _never_ran(kept, wanted, {page.log.run for page in written}, spent, settled)
         folded, discarded = fold(kept, wanted)
-        records.append(TaskRecord(name, cell, wanted, folded, task.min_pass_rate, task.notes, task.source, discarded))
+        records.append(
+            TaskRecord(task.task, cell, wanted, folded, task.min_pass_rate, task.notes, task.source, discarded)
+        )
     tasks = [written[-1].task for written in pages.values()]
     return Merged(
         records=tuple(records),

@@ -39,6 +39,10 @@ OPTIONS: tuple[Option, ...] = (
             "another agent of Inspect's registry, or module:attribute", repeat=True),
     Option(("--agent-scaffold-arg",), "scaffold_args", values.pair, (), "NAME=VALUE",
             "argument for the scaffold, as JSON or text (repeat); SCAFFOLD:NAME=VALUE for one of several", repeat=True),
+    Option(("--agent-inspect-task",), "inspect_tasks", values.text, (), "TASK[,NAME=VALUE]...",
+            "every sample of this Inspect task as an agent task (repeat): inspect_evals/xyz, MODULE@TASK or "
+            "FILE.py@TASK; names: limit, scorer, key, passes, sandbox, args.NAME; collected alone where no path is "
+            "given", repeat=True),
     Option(("--k", "--agent-k"), "k", values.number_from_1, 1, "N", "attempts at each task (default 1)"),
     Option(("--max-cost", "--agent-max-cost"), "max_cost", values.amount, None, "USD",
             "what the whole run may cost, all roles and retries included; the run stops before it costs more",

@@ -16,6 +16,7 @@ from pytest_agenteval import option_values as values
 from pytest_agenteval.option_table import OPTIONS, SWITCHES, Option
 
 __all__ = [
+    "INSPECT_TASK",
     "LOOKALIKES",
     "MARK",
     "SETTINGS",
@@ -36,6 +37,7 @@ class Settings(NamedTuple):
     models: tuple[str, ...]
     scaffolds: tuple[str, ...]
     scaffold_args: tuple[tuple[str, Any], ...]
+    inspect_tasks: tuple[str, ...]
     k: int
     run: bool
     max_cost: float | None
@@ -76,21 +78,33 @@ class Settings(NamedTuple):
     unsafe_fixtures: tuple[str, ...]
 
     @property
-    def setup(self) -> str:
-        """How the models are set up, as text: with another setup it is another agent. Secrets are left out."""
-        given = dict(self.model_args) | dict(self.generate) | {f"role {name}": model for name, model in self.roles}
+    def model_setup(self) -> str:
+        """How the models are set up, as text: with another setup it is another model. Secrets are left out."""
+        given = dict(self.model_args) | dict(self.generate)
         if self.model_base_url is not None:
             given["base_url"] = self.model_base_url
+        return _told(given)
+
+    @property
+    def setup(self) -> str:
+        """How the agents are set up, as text: the models, the other roles and the scaffolds."""
+        given: dict[str, Any] = {f"role {name}": model for name, model in self.roles}
         if self.scaffolds not in ((), ("react",)):
             given["scaffold"] = " ".join(self.scaffolds)
         given |= {f"scaffold {name}": value for name, value in self.scaffold_args}
-        secret = re.compile("key|token$|secret|password", re.IGNORECASE)
-        return ", ".join(f"{name}={'...' if secret.search(name) else given[name]}" for name in sorted(given))
+        return ", ".join(filter(None, (self.model_setup, _told(given))))
+
+
+def _told(given: dict[str, Any]) -> str:
+    secret = re.compile("key|token$|secret|password", re.IGNORECASE)
+    return ", ".join(f"{name}={'...' if secret.search(name) else given[name]}" for name in sorted(given))
 
 
 SETTINGS = pytest.StashKey[Settings]()
 MARK = "agent_task"
 """The name of the mark (`tasks.py`), here because pytest is told of it at each start."""
+INSPECT_TASK = "agenteval_inspect_task"
+"""The attribute of a test that is made from an Inspect task (`inspect_tasks.py`)."""
 SHARD_SIZES = pytest.StashKey[tuple[int, ...]]()
 """How many agent tasks each part of `--agent-shard` has."""
 LOOKALIKES = pytest.StashKey[list[str]]()

@@ -31,6 +31,11 @@ def pytest_configure(config: pytest.Config) -> None:
         "an agent task, run k times by pytest-agenteval, and its options",
     )
     asked = options.settings(config)
+    if asked.inspect_tasks:
+        from pytest_agenteval.inspect_collection import PLUGIN as INSPECT_TASKS
+        from pytest_agenteval.inspect_collection import NamedTasks
+
+        config.pluginmanager.register(NamedTasks(config), INSPECT_TASKS)
     if asked.shard is not None:
         from pytest_agenteval.sharding import PLUGIN, Sharding
 
@@ -48,6 +53,10 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Several models or scaffolds make several cells: every agent task once per model and scaffold that it uses."""
     asked = options.settings(metafunc.config)
+    if hasattr(metafunc.function, options.INSPECT_TASK):
+        from pytest_agenteval.inspect_collection import once_per_sample
+
+        once_per_sample(metafunc)
     _once_per_model(metafunc, asked.models)
     if len(asked.scaffolds) > 1 and "agent_scaffold" in metafunc.fixturenames:
         from pytest_agenteval.items import needs

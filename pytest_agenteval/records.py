@@ -5,6 +5,7 @@ Costs are US dollars, durations are seconds. `None` means unknown; it is never w
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -35,6 +36,19 @@ class Cell:
 
     def __str__(self) -> str:
         return f"{self.model} · {self.scaffold}"
+
+    def name_of(self, task: str) -> str:
+        """The node id of a task without what only says the cell: `t.py::test_it[openai/gpt-5-3]` is `t.py::test_it[3]`.
+
+        A run of one cell does not name it in its node ids, a run of several does.
+        """
+        head, bracket, ids = task.partition("[")
+        rest = whole = ids.removesuffix("]")
+        for part in (str(self), self.model, self.scaffold) if bracket else ():
+            rest = re.sub(rf"(?:^|-){re.escape(part)}(?=-|$)", "", rest, count=1).removeprefix("-")
+            if part == str(self) and rest != whole:
+                break
+        return f"{head}[{rest}]" if rest else head
 
     @property
     def rehearsed(self) -> bool:
@@ -156,6 +170,8 @@ class AttemptRecord:
     """It was run, and paid, by an earlier invocation."""
     logged_as: int | None = None
     """Its number in its log, where that is another."""
+    logged_task: str | None = None
+    """The node id of its task in its log, where that is another."""
 
     @property
     def cost(self) -> float | None:
@@ -166,6 +182,10 @@ class AttemptRecord:
     def epoch(self) -> int:
         """Its number in its log."""
         return self.number if self.logged_as is None else self.logged_as
+
+    def of_task(self, then: str, now: str) -> AttemptRecord:
+        """The same attempt under the task's present node id."""
+        return self if then == now else replace(self, logged_task=then)
 
     def renumbered(self, number: int) -> AttemptRecord:
         """The same attempt among others: attempts of several runs are numbered anew."""

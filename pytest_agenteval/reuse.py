@@ -41,8 +41,8 @@ class Reuse:
 
 def newest_run(logs: Sequence[StoredLog], tasks: Iterable[StoredTask]) -> str | None:
     """The newest run that has one of these tasks, in the same cell; None where there is none."""
-    wanted = {(task.task, task.cell) for task in tasks}
-    having = [log for log in logs if any((task.task, task.cell) in wanted for task in log.tasks)]
+    wanted = {task.key for task in tasks}
+    having = [log for log in logs if any(task.key in wanted for task in log.tasks)]
     return max(having, key=lambda log: log.created).run if having else None
 
 
@@ -67,11 +67,11 @@ def top_up(logs: Sequence[StoredLog], tasks: Sequence[StoredTask], k: int, not_b
     """
     whole = [log for log in logs if log.early_stop is None]
     reuse = _reuse(whole, tasks, k, not_before)
-    wanted = {(task.task, task.cell) for task in tasks}
+    wanted = {task.key for task in tasks}
     stopped = sum(
         record.outcome.counts
         for log in logs
-        if log.early_stop is not None and any((task.task, task.cell) in wanted for task in log.tasks)
+        if log.early_stop is not None and any(task.key in wanted for task in log.tasks)
         for _, record in log.attempts
     )
     refused = reuse.refused
@@ -126,20 +126,20 @@ def _versions(found: set[tuple[str, ...]]) -> str:
 
 
 def _reuse(logs: Sequence[StoredLog], tasks: Sequence[StoredTask], k: int, not_before: str) -> Reuse:
-    stored: dict[tuple[str, object], list[tuple[StoredTask, AttemptRecord]]] = {}
+    stored: dict[tuple[str, Cell], list[tuple[StoredTask, AttemptRecord]]] = {}
     for log in logs:
         tasks_then = {task.task: task for task in log.tasks}
         for name, record in log.attempts:
             if (then := tasks_then.get(name)) is not None:
-                stored.setdefault((name, then.cell), []).append((then, record))
+                stored.setdefault(then.key, []).append((then, record))
     refused: Counter[str] = Counter()
     taken = {}
     for task in tasks:
         fit = []
-        for then, record in stored.get((task.task, task.cell), []):
+        for then, record in stored.get(task.key, []):
             reason = _why_not(then, task, record, not_before)
             if reason is None or not record.outcome.counts:
-                fit.append(record)
+                fit.append(record.of_task(then.task, task.task))
             else:
                 refused[reason] += 1
         fit, older = _of_newest_version(fit)

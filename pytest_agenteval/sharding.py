@@ -71,8 +71,9 @@ class Sharding:
         from pytest_agenteval.items import AgentItem
 
         part, parts = self._shard
-        models = settings(config).models
-        homes = [shard_of(task_key(item.nodeid, models), parts) for item in items]
+        asked = settings(config)
+        cells = (*asked.models, *asked.scaffolds)
+        homes = [shard_of(task_key(item.nodeid, cells), parts) for item in items]
         mine = [home == part for home in homes]
         tasks = Counter(home for item, home in zip(items, homes, strict=True) if isinstance(item, AgentItem))
         config.stash[SHARD_SIZES] = tuple(tasks[each] for each in range(1, parts + 1))

@@ -30,6 +30,11 @@ class StoredTask:
     expected_failure: bool = False
     """Whether pytest expects it to fail (`xfail`)."""
 
+    @property
+    def key(self) -> tuple[str, Cell]:
+        """What is the same in all runs, of one cell or of several."""
+        return self.cell.name_of(self.task), self.cell
+
 
 @dataclass(frozen=True, slots=True)
 class StoredLog:

@@ -16,35 +16,15 @@ from inspect_ai.solver import TaskState
 from inspect_ai.tool import Tool, ToolDef, ToolSource
 from inspect_ai.util import Limit, LimitExceededError, apply_limits, span, turn_limit, working_limit
 
+from pytest_agenteval.engine.agent_result import AgentResult, agent_result
 from pytest_agenteval.engine.bridged import bridged_body
-from pytest_agenteval.engine.evidence import model_calls, tool_calls
 from pytest_agenteval.engine.faults import ProviderSilent, limit_cause, provider_to_blame
 from pytest_agenteval.engine.meter import CallMeter
 from pytest_agenteval.engine.recorded import record_tool
 from pytest_agenteval.engine.scaffolds import AgentRequest, Scaffold
 from pytest_agenteval.outcomes import Cause
-from pytest_agenteval.records import ToolCall, add_costs
 
-__all__ = ["Agent", "AgentResult", "agent_limits", "own_agent_limits"]
-
-
-@dataclass(frozen=True, slots=True)
-class AgentResult:
-    """What one `agent.run` did, for a test to assert on."""
-
-    answer: str
-    """What the agent submitted; empty where it never did."""
-    messages: tuple[ChatMessage, ...]
-    """The whole conversation, as Inspect keeps it."""
-    tool_calls: tuple[ToolCall, ...]
-    cost: float | None
-    """US dollars, or None where a call has no known price."""
-    tokens: int
-    """Tokens of all kinds."""
-    turns: int
-    """Model calls."""
-    limit: str | None
-    """`cost`, `tokens`, `time` or `turns` where the agent ran into that limit of its own, else None."""
+__all__ = ["Agent", "agent_limits", "own_agent_limits"]
 
 
 @dataclass(slots=True)
@@ -89,17 +69,7 @@ class Agent:
             state = await self._program.run(state, request, self._meter)
         # after a limit the program never returned, but it extended the conversation in place
         self._state.messages, self._state.output = state.messages, state.output
-        events = transcript().events[start:]
-        calls = model_calls(events, self._meter.prices)
-        return AgentResult(
-            answer=state.output.completion if not state.output.empty else "",
-            messages=tuple(state.messages),
-            tool_calls=tool_calls(events),
-            cost=add_costs(call.cost for call in calls),
-            tokens=sum(call.tokens for call in calls),
-            turns=len(calls),
-            limit=self._meter.attempt.limit,
-        )
+        return agent_result(state, transcript().events[start:], self._meter)
 
     def record_tool(
         self,

@@ -85,7 +85,11 @@ async def bridged(meter: CallMeter, state: AgentState) -> AsyncIterator[ClientGa
     async with agent_bridge(state, forward_generation_config=True):
         watch_clients()
         with gated(meter) as gate:
-            yield gate
+            try:
+                yield gate
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await gate.closed()
 
 
 @asynccontextmanager

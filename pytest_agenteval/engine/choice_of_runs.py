@@ -66,9 +66,9 @@ def _newest(logs: Sequence[StoredLog]) -> list[StoredLog]:
         runs |= set(newest.values())
     kept = [log for log in logs if log.run in runs]
     took = {run for log in kept for run in log.took}
-    tasks = {(task.task, task.cell) for log in kept for task in log.tasks}
+    tasks = {task.key for log in kept for task in log.tasks}
     for log in logs:
         if log.run in took - runs and log.early_stop is None:
-            shared = tuple(task for task in log.tasks if (task.task, task.cell) in tasks)
+            shared = tuple(task for task in log.tasks if task.key in tasks)
             kept += [replace(log, tasks=shared, suites={}, shard=None, lent=True)] if shared else []
     return sorted(kept, key=lambda log: (log.created, log.path))

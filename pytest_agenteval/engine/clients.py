@@ -13,6 +13,7 @@ import contextvars
 import functools
 import re
 import sys
+import weakref
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -26,6 +27,8 @@ __all__ = ["CLIENT_MODEL", "ClientGate", "Unbridged", "clients_loaded", "current
 CLIENT_MODEL = "inspect"
 """What an agent's client asks for: the model under evaluation. `inspect/PROVIDER/MODEL` is any other one."""
 
+_END_SECONDS = 10.0
+"""How long calls that were cancelled may take to end."""
 _LIBRARIES = ("openai", "anthropic", "google.genai")
 _MODEL_CALLS = re.compile(r"^(?:/chat/completions|/responses|/v1/messages)(?:\?.*)?$")
 _OLD_CALLS = re.compile(r"^(?:/completions|/v1/complete)$")
@@ -46,6 +49,7 @@ class ClientGate:
         self.loop = asyncio.get_running_loop()
         self._closed = False
         self._open: set[concurrent.futures.Future[Any]] = set()
+        self._coroutines: weakref.WeakSet[Coroutine[Any, Any, Any]] = weakref.WeakSet()
 
     def here(self) -> bool:
         """Whether the caller runs on the attempt's event loop."""
@@ -60,6 +64,7 @@ class ClientGate:
         if self._closed:
             coroutine.close()
             raise asyncio.CancelledError("the attempt is over")
+        self._coroutines.add(coroutine)
         future = asyncio.run_coroutine_threadsafe(coroutine, self.loop)
         self._open.add(future)
         future.add_done_callback(self._open.discard)
@@ -100,6 +105,14 @@ class ClientGate:
         self._closed = True
         for future in list(self._open):
             future.cancel()
+
+    async def closed(self) -> None:
+        """Close, and wait for the end of what was under way: a test that grades meets no command that still runs."""
+        self.close()
+        await asyncio.sleep(0)  # what a thread has just handed over is no task yet
+        ending = [task for task in asyncio.all_tasks() if task.get_coro() in self._coroutines]
+        if ending:
+            await asyncio.wait(ending, timeout=_END_SECONDS)
 
 
 _gate: contextvars.ContextVar[ClientGate | None] = contextvars.ContextVar("agenteval_gate", default=None)

@@ -17,12 +17,14 @@ from inspect_ai.util._display import init_display_type
 
 from pytest_agenteval.attempt import Ending
 from pytest_agenteval.dispatch import Dispatcher, Key
+from pytest_agenteval.engine.inspect_attempt import InspectSample
 from pytest_agenteval.engine.models import max_retries
 from pytest_agenteval.engine.sandboxes import SandboxSpec
 from pytest_agenteval.engine.scorecard import score_of
 from pytest_agenteval.engine.sources import Attempts, Suites
 from pytest_agenteval.engine.store import roster
 from pytest_agenteval.engine.trial import Services, Trial
+from pytest_agenteval.inspect_tasks import SAMPLE
 from pytest_agenteval.items import AgentItem
 from pytest_agenteval.options import Settings
 from pytest_agenteval.outcomes import Cause, Outcome
@@ -148,7 +150,7 @@ class Evaluation:
                     self._end(trial, _never_ran(trial, Cause.HARNESS, "the Inspect eval had ended"))
                 else:
                     self._in_flight[key] = trial
-                    self._source(trial).feed(Sample(id=trial.item.nodeid, input=_prompt(trial.item)), trial.number)
+                    self._source(trial).feed(_sample(trial.item), trial.number)
             if not decided and not keys:
                 return
 
@@ -287,5 +289,8 @@ def _suite(task: str) -> str:
     return task.split("::")[0]
 
 
-def _prompt(item: AgentItem) -> str:
-    return (item.obj.__doc__ or "").strip() or item.name
+def _sample(item: AgentItem) -> Sample:
+    given = item.plan.params.get(SAMPLE)
+    if isinstance(given, InspectSample):
+        return given.in_log(item.nodeid)
+    return Sample(id=item.nodeid, input=(item.obj.__doc__ or "").strip() or item.name)

@@ -12,6 +12,7 @@ from inspect_ai.model import ContentReasoning
 
 from pytest_agenteval.engine.bridged_calls import BridgedCalls
 from pytest_agenteval.engine.meter import tokens_of
+from pytest_agenteval.engine.program_exit import program_exit
 from pytest_agenteval.engine.recorded import recorded_call
 from pytest_agenteval.money.prices import PriceBook, TokenUsage
 from pytest_agenteval.records import ModelCall, ToolCall
@@ -113,7 +114,7 @@ def fingerprint(events: Iterable[Event]) -> str | None:
 
 
 def last_steps(events: Iterable[Event], most: int = 5) -> tuple[str, ...]:
-    """What the agent did last, newest last: a line per tool call with what came back, and its last words."""
+    """What the agent did last, newest last: a line per tool call with what came back, its last words, how it ended."""
     steps: list[str] = []
     words: str | None = None
     events = list(events)
@@ -121,8 +122,11 @@ def last_steps(events: Iterable[Event], most: int = 5) -> tuple[str, ...]:
         if call.known_by != "inspect":
             outcome = f"{call.error}: {_line(call.message or '')}" if call.error else "?" * (not call.failure_known)
             steps.append(_cut(f"{call.tool}({_cut(call.arguments, 200)}) -> {outcome or 'done'}"))
+    ended: str | None = None
     for event in events:
-        if isinstance(event, ToolEvent) and not event.pending:
+        if isinstance(event, InfoEvent) and (exit := program_exit(event)) is not None:
+            ended = str(exit)
+        elif isinstance(event, ToolEvent) and not event.pending:
             arguments = ", ".join(f"{name}={value!r}" for name, value in event.arguments.items())
             result = event.error.message if event.error else str(event.result)
             outcome = f"{event.error.type}: " if event.error else ""
@@ -131,6 +135,8 @@ def last_steps(events: Iterable[Event], most: int = 5) -> tuple[str, ...]:
             words = event.output.message.text.strip() or None
     if words is not None:
         steps.append(_cut(f"said: {_line(words)}"))
+    if ended is not None:
+        steps.append(_cut(_line(ended)))
     return tuple(steps[-most:])
 
 

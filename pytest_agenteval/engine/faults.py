@@ -8,7 +8,7 @@ from inspect_ai.util import LimitExceededError, SandboxUnavailableError
 
 from pytest_agenteval.outcomes import Cause
 
-__all__ = ["InspectFaults", "ProviderSilent", "limit_cause", "provider_to_blame"]
+__all__ = ["InspectFaults", "ProviderFailed", "ProviderSilent", "limit_cause", "provider_to_blame"]
 
 _LIMITS = {
     "cost": Cause.COST,
@@ -29,6 +29,10 @@ class ProviderSilent(Exception):
         super().__init__(f"a model call had no answer for {silent_for:.0f} s of the agent's {time_limit:g} s")
 
 
+class ProviderFailed(Exception):
+    """A program in the sandbox gave up after a model call that the provider did not answer: to it an HTTP error."""
+
+
 def provider_to_blame(silent_for: float, time_limit: float | None) -> bool:
     """Whether an agent ran out of time because one unanswered call took more than half of it."""
     return time_limit is not None and silent_for > time_limit / 2
@@ -45,7 +49,7 @@ class InspectFaults:
         for link in chain:
             if isinstance(link, LimitExceededError):
                 return limit_cause(link)
-        if any(isinstance(link, ProviderSilent) or _came_through_model(link) for link in chain):
+        if any(isinstance(link, ProviderFailed | ProviderSilent) or _came_through_model(link) for link in chain):
             return Cause.PROVIDER
         return None
 

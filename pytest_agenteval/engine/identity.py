@@ -9,6 +9,7 @@ import asyncio
 import dataclasses
 import hashlib
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -17,7 +18,8 @@ from typing import Any
 import pytest
 
 from pytest_agenteval.engine.sandboxes import SandboxSpec
-from pytest_agenteval.fingerprint import Fingerprint, conftests_above, fingerprint
+from pytest_agenteval.fingerprint import Fingerprint, conftests_above, fingerprint, module_fingerprint
+from pytest_agenteval.fingerprint.origins import version_of
 from pytest_agenteval.fixtures import NAMES
 from pytest_agenteval.items import AgentItem
 from pytest_agenteval.options import Settings
@@ -44,7 +46,7 @@ async def identify(
         if id(spec) not in images:
             images[id(spec)] = await _sandbox(spec)
         where, doubts = images[id(spec)]
-        code = _code(item)
+        code, program = _code(item), _program(item)
         options = dataclasses.asdict(item.options)
         del options["min_pass_rate"]  # it judges attempts, and reaches no agent
         found.append(
@@ -57,12 +59,14 @@ async def identify(
                 identity={
                     **code.parts,
                     **where,
+                    **program.parts,
                     "its options": _digest(options),
-                    "the scaffold": _digest([item.cell.scaffold, version("pytest-agenteval"), version("inspect-ai")]),
-                    "the model": _digest([item.cell.model, settings.setup]),
+                    "the scaffold": _digest(_scaffold(item.cell.scaffold, settings)),
+                    "the model": _digest([item.cell.model, settings.model_setup]),
+                    "the model of another role": _digest(settings.roles),
                     "the rules for outcomes": RULES,
                 },
-                doubts=(*code.doubts, *doubts),
+                doubts=(*code.doubts, *program.doubts, *doubts),
                 limits={name: options[name] for name in _LIMITS},
                 expected_failure=item.expects_failure,
             )
@@ -84,6 +88,20 @@ def _code(item: AgentItem) -> Fingerprint:
         file=item.path,
         name=".".join([*classes, item.originalname]),
     )
+
+
+def _program(item: AgentItem) -> Fingerprint:
+    """Of the module of a scaffold that is named `module:attribute`."""
+    module = sys.modules.get(item.cell.scaffold.partition(":")[0]) if ":" in item.cell.scaffold else None
+    return Fingerprint({}) if module is None else module_fingerprint(module, "the agent's code", item.config.rootpath)
+
+
+def _scaffold(name: str, settings: Settings) -> list[Any]:
+    """Its name and arguments, and the versions of what may have it."""
+    arguments = [pair for pair in settings.scaffold_args if ":" not in pair[0] or pair[0].startswith(f"{name}:")]
+    package = name.partition("/")[0] if "/" in name else None
+    versions = [version("pytest-agenteval"), version("inspect-ai"), package and version_of(package)]
+    return [name, arguments, versions]
 
 
 async def _sandbox(spec: SandboxSpec | None) -> tuple[dict[str, str], tuple[str, ...]]:

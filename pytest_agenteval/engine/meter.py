@@ -106,8 +106,12 @@ class CallMeter:
 
     def refused(self, call: ModelRetry) -> None:
         """The provider will be asked again. An error it answered with was not billed; a lost answer may have been."""
+        self.gave_up(call.status_code)
+
+    def gave_up(self, status_code: int | None) -> None:
+        """The call of this task has ended without an answer, with the provider's HTTP status where it gave one."""
         if opened := self._open.pop(_task(), None):
-            if call.status_code is not None or _no_connection():
+            if status_code is not None or _no_connection():
                 opened.reservation.release()
             else:
                 self._lose(opened)

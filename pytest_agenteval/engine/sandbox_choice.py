@@ -5,13 +5,15 @@ from __future__ import annotations
 import atexit
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from pytest_agenteval.engine.inspect_attempt import InspectSample
 from pytest_agenteval.engine.sandboxes import SandboxSpec
+from pytest_agenteval.inspect_tasks import SAMPLE
 from pytest_agenteval.items import AgentItem
 from pytest_agenteval.options import Settings
 from pytest_agenteval.readiness import NotReady
@@ -38,6 +40,8 @@ __all__ = ["RELAXATIONS", "choose_sandboxes"]
 
 RELAXATIONS = ("network", "cpus", "memory", "user", "runtime")
 """Options of a task that change its container."""
+NONE = "none"
+"""Names no sandbox: the task's agent works with tools of the task's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +82,8 @@ def choose_sandboxes(
         NotReady: one cannot be had, gives access to this host without leave, or cannot be changed as its task asks.
     """
     if settings.sandbox == "local":
-        return {item.nodeid: _local(item) for item in items}
-    needing = [item for item in items if item.plan.uses_ours("agent", "sandbox")]
+        return {item.nodeid: None if item.options.sandbox == NONE else _local(item) for item in items}
+    needing = [item for item in items if item.plan.uses_ours("agent", "sandbox") and item.options.sandbox != NONE]
     wishes = {item.nodeid: _wish(item, settings) for item in needing}
     ready: dict[Choice, _Ready] = {}
     found: dict[str, SandboxSpec | None] = dict.fromkeys((item.nodeid for item in items), None)
@@ -92,7 +96,7 @@ def choose_sandboxes(
                 ready[wish.choice] = _make_ready(wish, say)
         for item in needing:
             wish = wishes[item.nodeid]
-            found[item.nodeid] = _spec(item, wish, ready[wish.choice], ours)
+            found[item.nodeid] = _told(_spec(item, wish, ready[wish.choice], ours), item)
         _check_runtimes(found)
     except SandboxSetupError as error:
         raise NotReady(str(error)) from None
@@ -191,6 +195,14 @@ def _spec(item: AgentItem, wish: _Wish, ready: _Ready, ours: bool) -> SandboxSpe
     assert ready.config is not None and ready.image is not None
     path = _as_compose_file(item, ready.config.image or "", ready.image)
     return SandboxSpec("docker", path, _name(item), tuple(notes))
+
+
+def _told(spec: SandboxSpec, item: AgentItem) -> SandboxSpec:
+    """The same for Docker Compose, whose files may name what an Inspect sample says of itself."""
+    sample = item.plan.params.get(SAMPLE)
+    if spec.provider != "docker" or not isinstance(sample, InspectSample):
+        return spec
+    return replace(spec, metadata=sample.metadata)
 
 
 def _as_compose_file(item: AgentItem, name: str, image: Mapping[str, Any]) -> Path:

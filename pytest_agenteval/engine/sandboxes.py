@@ -8,9 +8,9 @@ import shlex
 import shutil
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,8 @@ class SandboxSpec:
     """Of the suite, for the containers' names."""
     notes: tuple[str, ...] = ()
     """What a reader of the task's record should know."""
+    metadata: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    """Of an Inspect sample: a compose file may name it as `${SAMPLE_METADATA_KEY}`."""
 
 
 class SandboxFailed(Exception):
@@ -121,10 +123,15 @@ class Sandboxes:
             SandboxFailed: an image cannot be built or is missing.
         """
         for spec in specs:
-            if spec is None or any((spec.provider, spec.config) == (o.provider, o.config) for o in self._prepared):
+            if spec is None or any(_same(spec, other) for other in self._prepared):
                 continue
+            provider = registry_find_sandboxenv(spec.provider)
             try:
-                await registry_find_sandboxenv(spec.provider).task_init(spec.name, _config(spec))
+                asked = (
+                    await provider.task_init_environment(_config(spec), dict(spec.metadata)) if spec.metadata else {}
+                )
+                with _environment(asked):
+                    await provider.task_init(spec.name, _config(spec))
             except SandboxSetupError as error:
                 raise SandboxFailed(str(error)) from error
             except (PrerequisiteError, RuntimeError) as error:
@@ -148,7 +155,7 @@ class Sandboxes:
                 config=_config(spec),
                 files={},
                 setup=None,
-                metadata={},
+                metadata=dict(spec.metadata),
             )
         except Exception as error:
             raise SandboxFailed(f"the sandbox did not start: {error}") from error
@@ -170,6 +177,26 @@ class Sandboxes:
         """Remove what is left when all attempts have ended."""
         for spec in self._prepared:
             await registry_find_sandboxenv(spec.provider).task_cleanup(spec.name, _config(spec), True)
+
+
+def _same(one: SandboxSpec, other: SandboxSpec) -> bool:
+    """Whether their provider has the same to prepare for both."""
+    return (one.provider, one.config, one.metadata) == (other.provider, other.config, other.metadata)
+
+
+@contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    """Variables that Docker Compose reads while it builds and pulls, as Inspect sets them."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 async def _widen_docker_cli() -> None:

@@ -17,8 +17,11 @@ from inspect_ai.tool import Tool, ToolDef, ToolSource, bash
 
 from pytest_agenteval.engine.bridged import AgentContext, run_own_code
 from pytest_agenteval.engine.meter import CallMeter
+from pytest_agenteval.engine.sandbox_agent import SandboxAgent, run_program
+from pytest_agenteval.engine.task_solver import TaskSolver
+from pytest_agenteval.inspect_tasks import TASK_SOLVER
 
-__all__ = ["REACT", "AgentRequest", "Scaffold", "ScaffoldNotReady", "open_scaffolds"]
+__all__ = ["REACT", "AgentRequest", "ProgramScaffold", "Scaffold", "ScaffoldNotReady", "open_scaffolds"]
 
 REACT = "react"
 BASH_SECONDS = 180
@@ -112,6 +115,27 @@ class OwnScaffold:
         return await run_own_code(self.code, self.arguments, context, state, meter)
 
 
+@dataclass(frozen=True, slots=True)
+class ProgramScaffold:
+    """A program in the sandbox, which must be a container."""
+
+    name: str
+    program: SandboxAgent
+
+    def refuse(self, request: AgentRequest) -> None:
+        """Refuse tools, and instructions for which it has no place."""
+        if request.tools is not None:
+            raise TypeError(f"scaffold {self.name} is a program with its own tools: leave out agent.run(tools=...)")
+        if request.instructions is not None and "instructions" not in self.program.places():
+            raise TypeError(
+                f"scaffold {self.name} takes no instructions: put {{instructions}} into its command, env or stdin"
+            )
+
+    async def run(self, state: AgentState, request: AgentRequest, meter: CallMeter) -> AgentState:
+        """Run it in the attempt's sandbox."""
+        return await run_program(self.program, state, request.instructions, meter)
+
+
 def open_scaffolds(names: Iterable[str], arguments: Sequence[tuple[str, Any]]) -> Mapping[str, Scaffold]:
     """The scaffolds of a run, by name.
 
@@ -136,6 +160,10 @@ def open_scaffolds(names: Iterable[str], arguments: Sequence[tuple[str, Any]]) -
 
 
 def _open(name: str, arguments: Mapping[str, Any]) -> Scaffold:
+    if name == TASK_SOLVER:
+        if arguments:
+            raise ScaffoldNotReady(f"scaffold {name} takes no {next(iter(arguments))}: it is the Inspect task's own")
+        return TaskSolver()
     if ":" not in name:
         factory = _registered(name)
         _refuse_arguments(name, factory, arguments, 0)
@@ -144,13 +172,13 @@ def _open(name: str, arguments: Mapping[str, Any]) -> Scaffold:
     if is_registry_object(found) and registry_info(found).type == "agent" and not _takes_state(found):
         _refuse_arguments(name, found, arguments, 0)
         return InspectScaffold(name, found, arguments)
+    if isinstance(found, SandboxAgent):
+        _refuse_made(name, arguments)
+        return ProgramScaffold(name, found)
     if not callable(found):
         raise ScaffoldNotReady(f"scaffold {name} is a {type(found).__name__}, not an agent: {_KINDS}")
     if _takes_state(found):
-        if arguments:
-            raise ScaffoldNotReady(
-                f"scaffold {name} is made already and takes no {next(iter(arguments))}: name a factory"
-            )
+        _refuse_made(name, arguments)
         return InspectScaffold(name, None, {}, found)
     if _takes_task(found):
         _refuse_arguments(name, found, arguments, 2)
@@ -158,7 +186,12 @@ def _open(name: str, arguments: Mapping[str, Any]) -> Scaffold:
     return _from_factory(name, found, arguments)
 
 
-_KINDS = "give `async def agent(task, context)`, an Inspect agent, or what returns one of them"
+_KINDS = "give `async def agent(task, context)`, an Inspect agent, a SandboxAgent, or what returns one of them"
+
+
+def _refuse_made(name: str, arguments: Mapping[str, Any]) -> None:
+    if arguments:
+        raise ScaffoldNotReady(f"scaffold {name} is made already and takes no {next(iter(arguments))}: name a factory")
 
 
 def _from_factory(name: str, factory: Callable[..., Any], arguments: Mapping[str, Any]) -> Scaffold:
@@ -169,6 +202,8 @@ def _from_factory(name: str, factory: Callable[..., Any], arguments: Mapping[str
         raise ScaffoldNotReady(f"scaffold {name} cannot be made: {type(error).__name__}: {error}") from error
     if inspect.iscoroutine(made):
         made.close()
+    elif isinstance(made, SandboxAgent):
+        return ProgramScaffold(name, made)
     elif callable(made) and _takes_state(made):
         return InspectScaffold(name, factory, arguments)
     elif callable(made) and _takes_task(made):

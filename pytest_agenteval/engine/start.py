@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from uuid import uuid4
@@ -16,7 +16,7 @@ from pytest_agenteval.engine.logbook import history
 from pytest_agenteval.engine.models import ModelNotReady, open_models, open_roles, tell_prices
 from pytest_agenteval.engine.sandbox_choice import choose_sandboxes
 from pytest_agenteval.engine.sandboxes import Sandboxes, SandboxFailed
-from pytest_agenteval.engine.scaffolds import REACT, ScaffoldNotReady, open_scaffolds
+from pytest_agenteval.engine.scaffolds import REACT, ProgramScaffold, Scaffold, ScaffoldNotReady, open_scaffolds
 from pytest_agenteval.engine.takeover import Takeover
 from pytest_agenteval.engine.trial import Services
 from pytest_agenteval.items import AgentItem
@@ -60,6 +60,7 @@ def start(settings: Settings, items: Sequence[AgentItem], say: Callable[[str], N
     paid = list(dict.fromkeys([*names, *(model for _, model in settings.roles)]))
     _refuse_unpriced(settings, items, paid, prices)
     tell_prices(paid, prices)
+    _refuse_without_container(settings, items, scaffolds)
     sandboxes = choose_sandboxes(settings, items, say)
     for item in items:
         spec = sandboxes[item.nodeid]
@@ -106,6 +107,19 @@ async def prepare(started: Started) -> tuple[str, ...]:
     reuse = started.takeover.take(settings, tasks)
     evaluation.take_over(tasks, reuse)
     return started.takeover.account(reuse, settings.k * len(tasks))
+
+
+def _refuse_without_container(
+    settings: Settings, items: Sequence[AgentItem], scaffolds: Mapping[str, Scaffold]
+) -> None:
+    if settings.sandbox != "local":
+        return
+    for item in items:
+        name = item.scaffold or REACT
+        if item.plan.uses_ours("agent") and isinstance(scaffolds.get(name), ProgramScaffold):
+            raise NotReady(
+                f"scaffold {name} is a program in the sandbox, and needs a container: leave out --agent-sandbox=local"
+            )
 
 
 def _refuse_unpriced(settings: Settings, items: Sequence[AgentItem], names: Sequence[str], prices: PriceBook) -> None:

@@ -39,14 +39,14 @@ class Takeover:
             return cls()
         logs, problems = _readable(settings.log_dir)
         tasks = [StoredTask(item.nodeid, item.cell) for item in items]
-        wanted = {(task.task, task.cell) for task in tasks}
+        wanted = {task.key for task in tasks}
         run = newest_run(logs, tasks) if settings.resume else None
         if settings.resume and run is None:
             raise NotReady(
                 f"--agent-resume finds no run of these tasks in {settings.log_dir}: leave it out to begin one, "
                 "or give that run's directory with --agent-log-dir"
             )
-        of_use = [log for log in logs if any((task.task, task.cell) in wanted for task in log.tasks)]
+        of_use = [log for log in logs if any(task.key in wanted for task in log.tasks)]
         chosen = [log for log in of_use if run in (None, log.run)]
         most = max((log.k for log in chosen), default=0)
         if settings.early_stop is not None and most > settings.k:

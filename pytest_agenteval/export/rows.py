@@ -9,7 +9,6 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pytest_agenteval.comparing import common_name
 from pytest_agenteval.export.messages import Said
 from pytest_agenteval.export.plain import Clean, plain
 from pytest_agenteval.export.results import COUNTED, PASS_AT_1, named
@@ -112,7 +111,7 @@ def row(
 
 def sample_ids(tasks: Collection[TaskRecord], clean: Clean) -> dict[str, str]:
     """What the tasks of a cell are called, by their node ids: the same in all cells, and never two of them the same."""
-    short: dict[str, str] = {task.task: plain(common_name(task.task, task.cell), clean) for task in tasks}
+    short: dict[str, str] = {task.task: plain(task.cell.name_of(task.task), clean) for task in tasks}
     shared = Counter(short.values())
     return {
         task: name

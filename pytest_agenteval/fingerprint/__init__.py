@@ -6,6 +6,7 @@ Source is read, never run. Where it cannot be told what a test is made of, that 
 from __future__ import annotations
 
 from pytest_agenteval.fingerprint.declared import declared_files
+from pytest_agenteval.fingerprint.modules import module_fingerprint
 from pytest_agenteval.fingerprint.parts import Fingerprint, conftests_above, differences, fingerprint
 
-__all__ = ["Fingerprint", "conftests_above", "declared_files", "differences", "fingerprint"]
+__all__ = ["Fingerprint", "conftests_above", "declared_files", "differences", "fingerprint", "module_fingerprint"]

@@ -14,7 +14,7 @@ from typing import Any
 from pytest_agenteval.fingerprint.reachable import Root
 from pytest_agenteval.fingerprint.source import file_digest
 
-__all__ = ["Origins", "file_of", "origins"]
+__all__ = ["Origins", "file_of", "origins", "version_of"]
 
 _LEFT_OUT = frozenset({"_pytest", "pytest", __name__.partition(".")[0]})
 """Which versions of pytest and of this plugin ran an attempt says nothing about the test."""
@@ -40,7 +40,7 @@ def origins(fixtures: Iterable[Callable[..., Any]], root: Root) -> Origins:
             continue
         if file is not None and (own := root.place(file)) is not None:
             files.add(own)
-        elif version := _version(module.partition(".")[0]) or (file and file_digest(file)):
+        elif version := version_of(module.partition(".")[0]) or (file and file_digest(file)):
             foreign.add(f"{module} {version}")
         else:
             foreign.add(module)
@@ -66,8 +66,8 @@ def _module(function: Callable[..., Any]) -> str:
 
 
 @functools.cache
-def _version(package: str) -> str | None:
-    """The versions of the distributions that have a package."""
+def version_of(package: str) -> str | None:
+    """The versions of the distributions that have a package; None where it was not installed."""
     from importlib import metadata
 
     try:

@@ -15,9 +15,12 @@ from typing import Any
 
 from pytest_agenteval.sandbox.daemon import SandboxSetupError, connect
 from pytest_agenteval.sandbox.image_stock import OF_TASKS
-from pytest_agenteval.sandbox.images import BUILT_FROM
+from pytest_agenteval.sandbox.images import BUILT_FROM, DEFAULT_IMAGE, ensure_default_image
 
-__all__ = ["built_image", "present_image", "task_image_name"]
+__all__ = ["DEFAULT_IMAGE_ARGUMENT", "built_image", "present_image", "task_image_name"]
+
+DEFAULT_IMAGE_ARGUMENT = "AGENTEVAL_DEFAULT"
+"""A Dockerfile that begins `ARG AGENTEVAL_DEFAULT` and `FROM ${AGENTEVAL_DEFAULT}` builds on the default image."""
 
 _PULL_SECONDS = 600.0  # the longest silence
 
@@ -42,6 +45,9 @@ def built_image(
     build: dict[str, Any] = {"labels": {BUILT_FROM: OF_TASKS}}
     if service is None:
         build |= {"context": str(file.parent.resolve()), "dockerfile": file.name}
+        if DEFAULT_IMAGE_ARGUMENT in file.read_text("utf-8"):
+            ensure_default_image(say)
+            build["args"] = {DEFAULT_IMAGE_ARGUMENT: DEFAULT_IMAGE}
     with tempfile.TemporaryDirectory(prefix="agenteval-build-") as folder:
         added = Path(folder) / "compose.json"  # JSON is YAML
         added.write_text(json.dumps({"services": {service or "default": {"image": name, "build": build}}}), "utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,11 +11,12 @@ from typing import Any
 
 import pytest
 from support.http_runs import AGENT
-from support.own_agents import POLICIES, TOKENS, C, Kinds, run_kinds
-from support.scripted_policy import CommandPolicy, Faults, Policy
+from support.own_agents import CLIENTS, POLICIES, TOKENS, C, Kinds, run_kinds
+from support.scripted_policy import CommandPolicy, Faults, Policy, TextPolicy
 from support.scripted_server import ScriptedServer
 
 from pytest_agenteval.records import AttemptRecord
+from pytest_agenteval.sandbox.task_image import task_image_name
 
 IMAGE = Path(__file__).parents[2] / "example_suites" / "cli_agent" / "sandboxes" / "cli"
 KINDS = ("plain_async", "agents_sdk", "plain_sync", "cli")
@@ -51,6 +53,27 @@ async def test_fixture(agent, sandbox):
     pathlib.Path(__file__).with_name("fixture.json").write_text(json.dumps(seen))
     assert (await sandbox.exec(["test", "-f", "/tmp/out.txt"])).success
 
+DIALECTS = '''
+import json, os, sys, urllib.request
+
+def ask(url, **body):
+    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
+    return urllib.request.urlopen(request).read().decode()
+
+openai, said = os.environ["OPENAI_BASE_URL"], [{"role": "user", "content": sys.argv[1]}]
+anthropic = os.environ["ANTHROPIC_BASE_URL"] + "/v1/messages"
+print(json.loads(ask(anthropic, model="claude-9", max_tokens=100, messages=said))["content"][0]["text"])
+print(json.loads(ask(openai + "/responses", model="gpt-9", input=sys.argv[1]))["output"][-1]["content"][0]["text"])
+stream = ask(openai + "/chat/completions", model="gpt-9", messages=said, stream=True)
+chunks = [json.loads(line[6:]) for line in stream.splitlines() if line.startswith("data: {")]
+print("".join(chunk["choices"][0]["delta"].get("content") or "" for chunk in chunks if chunk["choices"]))
+'''
+
+async def test_dialects(agent, sandbox):
+    result = await SandboxAgent(command=["python3", "-c", DIALECTS, "{task}"]).run("Speak.")
+    assert result.answer.splitlines() == ["it is said"] * 3
+    assert result.turns == 3
+
 async def test_outage(agent, sandbox):
     await agent.run("Do what cannot be answered.")
 
@@ -63,19 +86,28 @@ async def test_no_sandbox(agent, agent_model):
 MORE: dict[str, Policy] = {
     "sleepy": CommandPolicy(success=("sleep 1000",), tokens=TOKENS),
     "escaping": CommandPolicy(success=("setsid --wait sleep 1000",), tokens=TOKENS),
+    "Speak": TextPolicy(answer="it is said", tokens=TOKENS),
     "answered": CommandPolicy(tokens=TOKENS, faults=Faults(p_500=1.0, most_per_call=100)),
 }
 
 
-def image() -> dict[str, str]:
-    return {file.name: file.read_text("utf-8") for file in IMAGE.iterdir() if file.is_file()}
+def files(**suites: str) -> dict[str, str]:
+    """Test modules, the agents, and the image for all of them."""
+    image = {file.name: file.read_text("utf-8") for file in IMAGE.iterdir() if file.is_file()}
+    return {**{f"{name}.py": text for name, text in suites.items()}, "kinds.py": CLIENTS, **image}
+
+
+def remove_image(folder: Path) -> None:
+    name = task_image_name(folder / "Dockerfile")
+    subprocess.run(("docker", "image", "rm", "--force", name), check=True, capture_output=True)
 
 
 @pytest.fixture(scope="module")
 def four(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kinds]:
+    folder = tmp_path_factory.mktemp("four")
     with ScriptedServer({**POLICIES, **MORE}) as server:
         yield run_kinds(
-            tmp_path_factory.mktemp("four"),
+            folder,
             server,
             "--agent-generate=max_retries=0",
             "--agent-env-retries=0",
@@ -83,8 +115,9 @@ def four(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kinds]:
             kinds=KINDS,
             k=1,
             sandbox="docker",
-            files={"test_sleepy.py": SLEEPY, "test_overridden.py": OVERRIDDEN, **image()},
+            files=files(test_sleepy=SLEEPY, test_overridden=OVERRIDDEN),
         )
+    remove_image(folder)
 
 
 def one(kinds: Kinds, task: str, kind: str = "own agent") -> AttemptRecord:
@@ -156,6 +189,12 @@ def test_an_overridden_fixture_runs_the_program_where_and_how_it_is_told(four: K
     assert seen["given up"] == [1, 2, ""]  # and the test passed: its checks decide
 
 
+def test_requests_in_other_dialects_and_streams_reach_the_model_under_evaluation(four: Kinds) -> None:
+    attempt = one(four, "test_dialects")
+    assert (attempt.outcome.value, attempt.message, attempt.cost) == ("passed", "", pytest.approx(3 * C))
+    assert {call.model for call in attempt.model_calls} == {AGENT}
+
+
 def test_a_program_that_gives_up_for_the_provider_is_not_to_blame(four: Kinds) -> None:
     attempt = one(four, "test_outage")
     assert (attempt.outcome.value, attempt.cause) == ("environment_error", "provider"), attempt.message
@@ -189,8 +228,9 @@ def test_the_runs_budget_stops_every_kind(kinds: tuple[str, ...], tmp_path: Path
             kinds=kinds,
             k=1,
             sandbox="docker",
-            files={"test_endless.py": ENDLESS, **image()},
+            files=files(test_endless=ENDLESS),
         )
+    remove_image(tmp_path)
     answered = sum(entry.answered == 200 for entry in stopped.journal)
     attempts = {kind: one(stopped, "test_endless", kind) for kind in kinds}
     assert answered == sum(len(attempt.model_calls) for attempt in attempts.values())

@@ -291,7 +291,10 @@ def test_a_model_that_a_test_names_itself(model: str, expected: str, tmp_path: P
         ("zzz=1", "agent_task has no option 'zzz': it takes max_cost, time_limit, "),
         ("max_cost=-1", "agent_task(max_cost=-1): max_cost must be US dollars above 0"),
         ("min_pass_rate=80", "agent_task(min_pass_rate=80): min_pass_rate must be a share between 0 and 1"),
-        ("solution=3", "agent_task(solution=3): solution must be a shell command, or a list of commands and tool calls"),
+        (
+            "solution=3",
+            "agent_task(solution=3): solution must be a shell command, or a list of commands and tool calls",
+        ),
         ('"solution"', "agent_task takes keyword arguments only, not 'solution'"),
     ],
 )

@@ -126,6 +126,32 @@ def test_a_change_makes_stored_attempts_another_tasks(tmp_path: Path, change: st
         assert f"4 attempts not reused: {reason}" in again.text
 
 
+AGENT_CODE = """
+from openai import AsyncOpenAI
+
+async def planner(task, context):
+    client = AsyncOpenAI(**context.client_options)
+    asked = {"model": context.client_model, "messages": [{"role": "user", "content": task}]}
+    await client.chat.completions.create(**asked)
+    await context.sandbox.write_file("answer.txt", "42")
+    return "done"
+"""
+
+
+def test_another_scaffold_leaves_attempts_usable_and_a_change_of_the_agents_code_does_not(tmp_path: Path) -> None:
+    def ran(scaffolds: tuple[str, ...], code: str = AGENT_CODE) -> tuple[int, str]:
+        files = FILES | {"my_agents.py": code}
+        arguments = ("--agent-top-up", "--min-pass-k=0", *(f"--agent-scaffold={name}" for name in scaffolds))
+        with ScriptedServer({"write": POLICY}) as server:
+            done = run_suite(tmp_path, server, files, *arguments, k=1, prices=PRICES)
+            return len(server.journal), done.text
+
+    assert ran(("react", "my_agents:planner"))[0] == 4 * CALLS + 4
+    assert ran(("react", "my_agents:planner"))[0] == 0
+    calls, text = ran(("react", "my_agents:planner"), AGENT_CODE.replace("done", "did it"))
+    assert (calls, "4 attempts not reused: the agent's code has changed" in text) == (4, True)
+
+
 def test_an_early_stopped_run_is_resumed_to_the_verdict_of_the_whole_grid(tmp_path: Path) -> None:
     early = ("--agent-early-stop=exact", "--agent-generate=max_tokens=100", "--agent-concurrency=1")
     stopped, first = asked(tmp_path, "--max-cost=0.005", "--min-pass-k=0.9", *early)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from support.made_records import CELL, OTHER, attempt, model_call, task, task_of
 
-from pytest_agenteval.comparing import CellComparison, CellRow, common_name, compare_cells
+from pytest_agenteval.comparing import CellComparison, CellRow, compare_cells
 from pytest_agenteval.gates import GateSettings
 from pytest_agenteval.judgement import judge_run
 from pytest_agenteval.money.rates import Rates, TokenUsage
@@ -201,6 +201,26 @@ def test_only_common_tasks_are_compared() -> None:
     assert "front: no task is measured in every cell" in report(nothing)
 
 
+def test_a_cell_that_shares_no_task_is_left_out_of_the_front_and_that_is_said() -> None:
+    own = Cell("x/small", "own agent")
+    whole = compared(matrix())
+    records = [*matrix(), task("pp", name="t.py::test_own[x/small]", cell=own, cost=1e-6)]
+    found = compared(records)
+    assert (found.left_out, len(found.common)) == ((own,), 6)
+    assert [each.on_front for each in found.rows] == [*(each.on_front for each in whole.rows), None]
+    assert [each.dominated for each in found.rows] == [*(each.dominated for each in whole.rows), None]
+    assert (found.spreads, found.shares) == (whole.spreads, whole.shares)
+    lines = report(records, width=120)
+    assert "front of cost and pass@1, over 6 common tasks: A, B, D" in lines
+    assert "left out of fronts and spreads: J, which shares no task with another cell" in lines
+    assert not any("unknown" in line for line in lines if line.startswith("front "))
+
+
+def test_cells_of_which_no_two_share_a_task_are_not_left_out() -> None:
+    found = compared([task("p", name="a"), task("p", name="b", cell=OTHER)])
+    assert (found.left_out, found.common) == ((), ())
+
+
 @pytest.mark.parametrize(
     ("task_id", "cell", "expected"),
     [
@@ -214,7 +234,7 @@ def test_only_common_tasks_are_compared() -> None:
     ],
 )
 def test_a_task_has_one_name_in_all_cells(task_id: str, cell: Cell, expected: str) -> None:
-    assert common_name(task_id, cell) == expected
+    assert cell.name_of(task_id) == expected
 
 
 def test_nine_cells_fit_eighty_columns() -> None:

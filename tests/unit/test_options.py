@@ -63,6 +63,7 @@ def test_every_other_option_begins_with_agent() -> None:
 def test_each_option_with_a_value_has_an_ini_key() -> None:
     parser = registered()
     plural = {
+        "--agent-inspect-task": "inspect_tasks",
         "--agent-model": "models",
         "--agent-model-arg": "model_args",
         "--agent-role": "roles",

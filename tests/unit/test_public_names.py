@@ -32,8 +32,8 @@ def declared(file: Path) -> list[str] | None:
 
 def test_what_the_package_hands_out() -> None:
     assert pytest_agenteval.__all__ == [
-        "Agent", "AgentContext", "AgentResult", "Attempt", "Dialogue", "Sandbox", "SimulatedUser", "__version__",
-        "agent_task", "dialogue", "record_tool", "recorded_tool",
+        "Agent", "AgentContext", "AgentResult", "Attempt", "Dialogue", "Sandbox", "SandboxAgent", "SimulatedUser",
+        "__version__", "agent_task", "dialogue", "inspect_task", "record_tool", "recorded_tool",
     ]  # fmt: skip
     assert dir(pytest_agenteval) == sorted(pytest_agenteval.__all__)
 

@@ -129,3 +129,11 @@ def test_reuse_looks_at_no_outcome_but_whether_it_counts(runs: list[str], k: int
     swapped = [each.translate(str.maketrans("pf", "fp")) for each in runs]
     assert taken(runs) == taken(swapped)
     assert len(taken(runs)) == sum(each in "pfl" for letters in runs for each in letters)
+
+
+def test_a_task_is_the_same_in_a_run_of_one_cell_and_in_one_of_several() -> None:
+    alone = log({"t::a[3]": timed("pp")}, stored_tasks=(stored("t::a[3]"),))
+    now = [stored("t::a[openai/gpt-5-mini-react-3]")]
+    reuse = top_up([alone], now, 4)
+    attempts = reuse.taken["t::a[openai/gpt-5-mini-react-3]"].attempts
+    assert [(a.number, a.logged_task) for a in attempts] == [(1, "t::a[3]"), (2, "t::a[3]")]

@@ -10,6 +10,7 @@ from pytest_agenteval.engine.scaffolds import ScaffoldNotReady, open_scaffolds
 
 MODULE = """
 from inspect_ai.agent import Agent, AgentState, agent, react
+from pytest_agenteval import SandboxAgent
 
 @agent
 def registered(width: int = 1) -> Agent:
@@ -38,6 +39,14 @@ def broken_factory():
     raise OSError("no configuration")
 
 number = 3
+
+program = SandboxAgent(command=["my-agent", "{task}"])
+
+def program_factory(effort: str = "low"):
+    return SandboxAgent(command=["my-agent", "--effort", effort, "{task}"])
+
+def wrong_program():
+    return SandboxAgent(command=["my-agent", "{tsk}"])
 """
 
 
@@ -61,6 +70,8 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         ("my_agents:own_sync", []),
         ("my_agents:factory", [("attempts", 3)]),
         ("my_agents:own_factory", [("depth", 3)]),
+        ("my_agents:program", []),
+        ("my_agents:program_factory", [("effort", "high")]),
     ],
 )
 def test_a_scaffold_by_its_name(name: str, arguments: list[tuple[str, object]]) -> None:
@@ -79,6 +90,9 @@ def test_a_scaffold_by_its_name(name: str, arguments: list[tuple[str, object]]) 
         ("my_agents:broken_factory", [], "cannot be made: OSError: no configuration"),
         ("my_agents:own_factory", [], "needs depth: add --agent-scaffold-arg=depth=VALUE"),
         ("my_agents:made", [("width", 1)], "is made already and takes no width"),
+        ("my_agents:program", [("effort", 1)], "is made already and takes no effort: name a factory"),
+        ("my_agents:program_factory", [("efort", 1)], "did you mean effort?"),
+        ("my_agents:wrong_program", [], "a SandboxAgent has no {tsk}, only {task}, {instructions}, {model}"),
         ("my_agents:own", [("word", 1)], "scaffold my_agents:own has no such argument; did you mean words?"),
         ("react", [("atempts", 1)], "did you mean attempts?"),
         ("react", [("tools", [])], "the test gives them with agent.run"),

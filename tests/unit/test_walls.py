@@ -20,9 +20,10 @@ ORDER = (
     # what attempts need
     "money", "sandbox", "threads", "output", "gating", "dispatch",
     # what the user asks for
-    "option_values", "option_table", "option_rules", "options", "tasks", "fixtures", "readiness",
+    "option_values", "option_table", "option_rules", "options", "tasks", "inspect_tasks", "fixtures", "readiness",
     # collect, plan, run
     "fingerprint", "items", "whereabouts", "resolver", "attempt", "pump", "engine",
+    "inspect_collection",
     # report
     "export", "reports", "sharding", "session", "recorder", "planner", "running", "plugin",
     # the console script

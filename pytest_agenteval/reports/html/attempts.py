@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_agenteval import figures
-from pytest_agenteval.comparing import common_name
 from pytest_agenteval.cost import Cost
 from pytest_agenteval.outcomes import Outcome
 from pytest_agenteval.records import AttemptRecord, Cell, TaskRecord, ToolCall
@@ -42,6 +41,8 @@ class AttemptView:
     number: int
     epoch: int
     """Its number in its log."""
+    logged_task: str | None
+    """The node id of its task in its log, where that is another."""
     outcome: str
     letter: str
     why: str
@@ -80,7 +81,7 @@ def rows(records: Sequence[TaskRecord], cells: Sequence[Cell]) -> list[RowView]:
     """The tasks: those with the smallest share of passes first, else in the order of the run."""
     by_task: dict[str, dict[Cell, TaskRecord]] = {}
     for record in records:
-        name = common_name(record.task, record.cell)
+        name = record.cell.name_of(record.task)
         if record.cell in by_task.get(name, {}):
             name = record.task  # its parameters only look like the cell's name
         by_task.setdefault(name, {})[record.cell] = record
@@ -125,7 +126,23 @@ def _attempts(record: TaskRecord, anchor: str) -> Iterator[AttemptView]:
 def _lost(anchor: str, number: int) -> AttemptView:
     letter = LETTERS[Outcome.NOT_RUN]
     return AttemptView(
-        anchor, number, number, "not_run", letter, "did not run, no record", "", "", "", (), (), (), 0, (), None, False
+        anchor,
+        number,
+        number,
+        None,
+        "not_run",
+        letter,
+        "did not run, no record",
+        "",
+        "",
+        "",
+        (),
+        (),
+        (),
+        0,
+        (),
+        None,
+        False,
     )
 
 
@@ -136,6 +153,7 @@ def _attempt(attempt: AttemptRecord, anchor: str) -> AttemptView:
         anchor=anchor,
         number=attempt.number,
         epoch=attempt.epoch,
+        logged_task=attempt.logged_task,
         outcome=attempt.outcome.value,
         letter=LETTERS[attempt.outcome],
         why=_why(attempt),

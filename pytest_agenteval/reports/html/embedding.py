@@ -42,7 +42,7 @@ def embedded(found: Sequence[RowView], read: ConversationReader, room: Room) -> 
             passed += attempt.passed
             continue
         tried += 1
-        conversation = read(task, attempt.epoch, attempt.log or "")
+        conversation = read(attempt.logged_task or task, attempt.epoch, attempt.log or "")
         if conversation is None:
             continue
         text = embedded_json(_plain(conversation))

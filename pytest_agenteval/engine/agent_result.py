@@ -1,0 +1,54 @@
+"""What a run of an agent returns to the test."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from inspect_ai.agent import AgentState
+from inspect_ai.event import Event, InfoEvent
+from inspect_ai.model import ChatMessage
+
+from pytest_agenteval.engine.evidence import model_calls, tool_calls
+from pytest_agenteval.engine.meter import CallMeter
+from pytest_agenteval.engine.program_exit import ProgramExit, program_exit
+from pytest_agenteval.records import ToolCall, add_costs
+
+__all__ = ["AgentResult", "agent_result"]
+
+
+@dataclass(frozen=True, slots=True)
+class AgentResult:
+    """What one `agent.run` did, for a test to assert on."""
+
+    answer: str
+    """What the agent submitted; empty where it never did."""
+    messages: tuple[ChatMessage, ...]
+    """The whole conversation, as Inspect keeps it."""
+    tool_calls: tuple[ToolCall, ...]
+    cost: float | None
+    """US dollars, or None where a call has no known price."""
+    tokens: int
+    """Tokens of all kinds."""
+    turns: int
+    """Model calls."""
+    limit: str | None
+    """`cost`, `tokens`, `time` or `turns` where the agent ran into that limit of its own, else None."""
+    program: ProgramExit | None = None
+    """How the program ended, where the agent is one in the sandbox (:class:`pytest_agenteval.SandboxAgent`)."""
+
+
+def agent_result(state: AgentState, events: Sequence[Event], meter: CallMeter) -> AgentResult:
+    """What the events of one run come to."""
+    calls = model_calls(events, meter.prices)
+    exits = [found for event in events if isinstance(event, InfoEvent) and (found := program_exit(event))]
+    return AgentResult(
+        answer=state.output.completion if not state.output.empty else "",
+        messages=tuple(state.messages),
+        tool_calls=tool_calls(events),
+        cost=add_costs(call.cost for call in calls),
+        tokens=sum(call.tokens for call in calls),
+        turns=len(calls),
+        limit=meter.attempt.limit,
+        program=exits[-1] if exits else None,
+    )

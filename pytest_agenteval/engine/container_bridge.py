@@ -1,0 +1,204 @@
+"""Inspect's bridge into a sandbox, without network: a program in there asks its model at a port of its own machine.
+
+`sandbox_agent_bridge` runs a proxy in the sandbox, and a service out here that looks for the proxy's requests. Added
+are the wait for the proxy's port, and what Inspect's service would do otherwise than this package promises: a limit
+that is reached there ends the whole sample, and nobody grades; it looks for requests every two seconds only; and a
+provider that failed is a mere HTTP error to the program.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import functools
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from typing import Any
+
+import anyio
+from inspect_ai.agent import AgentState, sandbox_agent_bridge
+from inspect_ai.agent._bridge._errors import PROVIDER_ERROR_KEY
+from inspect_ai.agent._bridge.sandbox import service
+from inspect_ai.tool._sandbox_tools_utils.sandbox import SandboxInjectionError, sandbox_with_injected_tools
+from inspect_ai.util import (
+    LimitExceededError,
+    SandboxEnvironment,
+    SandboxUnavailableError,
+    sandbox,
+    suspend_working_limit,
+)
+from inspect_ai.util._sandbox.local import LocalSandboxEnvironment
+
+from pytest_agenteval.engine.meter import CallMeter
+
+__all__ = ["ContainerBridge", "NoBridge", "check_program"]
+
+LOOK_SECONDS = 0.2
+"""Between two looks for a request of the program."""
+LISTEN_SECONDS = 60
+"""How long the proxy may take until it listens."""
+
+_ports = itertools.cycle(range(13131, 14131))  # a second run in the same sandbox does not wait for the first one's port
+_LIBRARIES = {
+    "generate_completions": "openai",
+    "generate_responses": "openai",
+    "generate_anthropic": "anthropic",
+    "generate_google": "google.genai",
+}
+"""Which package Inspect needs out here to understand a request."""
+_LISTENS = """
+until cat /proc/net/tcp /proc/net/tcp6 2> /dev/null | grep -q ":$1 [0-9A-F]*:0000 0A "; do sleep 0.05; done
+"""
+"""Ends when the port (in hexadecimal) is listened at."""
+
+
+class NoBridge(Exception):
+    """The sandbox cannot have such an agent, in one sentence: this says nothing about the agent."""
+
+
+@dataclass(slots=True)
+class ContainerBridge:
+    """A bridge into the attempt's sandbox, for one run of a program."""
+
+    meter: CallMeter
+    port: int = field(default_factory=lambda: next(_ports))
+    stopped_by: LimitExceededError | None = None
+    """The limit that the program has run into: the call gets no answer."""
+    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    """Around the program: cancelled when it must stop."""
+
+    @property
+    def address(self) -> str:
+        """Where Anthropic's and Google's clients find their model; OpenAI's have `/v1` after it."""
+        return f"http://localhost:{self.port}"
+
+    @asynccontextmanager
+    async def open(self, state: AgentState) -> AsyncIterator[None]:
+        """While in here the program can call; `state` follows the conversation. The time this takes is not the agent's.
+
+        All that it asks goes to the model under evaluation, whatever model it names, with the program's own settings
+        (temperature, max_tokens, ...) unless the run sets them.
+
+        Raises:
+            NoBridge: Inspect's tools cannot be put into the sandbox.
+            SandboxUnavailableError: the sandbox is gone, or the bridge does not come up.
+        """
+        _stand_between()
+        token = _bridge.set(self)
+        try:
+            async with AsyncExitStack() as opened:
+                with suspend_working_limit():
+                    await _put_tools()
+                    bridge = sandbox_agent_bridge(state, port=self.port, forward_generation_config=True)
+                    await opened.enter_async_context(bridge)
+                    await self._listening()
+                yield
+        finally:
+            _bridge.reset(token)
+
+    async def _listening(self) -> None:
+        """Wait for the proxy: Inspect does not."""
+        silent = f"Inspect's bridge did not listen at port {self.port} of the sandbox"
+        try:
+            done = await sandbox().exec(["sh", "-c", _LISTENS, "sh", f"{self.port:04X}"], timeout=LISTEN_SECONDS)
+        except TimeoutError:
+            raise SandboxUnavailableError(f"{silent} within {LISTEN_SECONDS} s") from None
+        if not done.success:
+            raise SandboxUnavailableError(f"{silent}: {done.stderr.strip() or done.returncode}")
+
+    def watched(self, name: str, method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        """One method of the service, for the program's calls of its model."""
+
+        async def call(**request: Any) -> Any:
+            library = _LIBRARIES.get(name)
+            if library is not None and not _is_there(library):
+                self.meter.attempt.miswired = (
+                    f"the agent asks its model as {library}'s clients do, and to understand that Inspect needs the "
+                    f"package here: pip install {library.replace('.', '-')}"
+                )
+                return await self._stop()
+            try:
+                answer = await method(**request)
+            except LimitExceededError as error:
+                self.stopped_by = error
+                return await self._stop()
+            if isinstance(answer, dict) and PROVIDER_ERROR_KEY in answer:
+                self.meter.gave_up((answer[PROVIDER_ERROR_KEY] or {}).get("status"))
+            return answer
+
+        return call
+
+    async def _stop(self) -> None:
+        self.scope.cancel()
+        await anyio.sleep_forever()  # until the bridge is closed: the program is to meet no error before its end
+
+
+_bridge: contextvars.ContextVar[ContainerBridge | None] = contextvars.ContextVar("agenteval_bridge", default=None)
+"""The one whose service is about to start."""
+
+
+async def _put_tools() -> None:
+    """What the bridge runs in the sandbox; Inspect would do it, and tell less of what went wrong."""
+    try:
+        await sandbox_with_injected_tools()
+    except SandboxInjectionError as error:
+        if isinstance(error.cause, SandboxUnavailableError):
+            raise error.cause from error
+        raise NoBridge(f"Inspect's bridge cannot be put into this sandbox: {error}") from error
+
+
+async def check_program(
+    program: str, *, cwd: str | None = None, env: Mapping[str, str] | None = None, user: str | None = None
+) -> None:
+    """See whether the attempt's sandbox is a container that has the program; quick, and before a bridge is built.
+
+    Raises:
+        NoBridge: it has not, or is none.
+        SandboxUnavailableError: the sandbox is gone.
+    """
+    try:
+        box = sandbox()
+    except ProcessLookupError:
+        raise NoBridge("an agent in the sandbox needs one: let the test, or its fixture, ask for `sandbox`") from None
+    if _is_this_host(box):
+        raise NoBridge("an agent in the sandbox needs a container: leave out --agent-sandbox=local")
+    script = ["sh", "-c", 'command -v "$1" > /dev/null || exit 100', "sh", program]
+    found = await box.exec(script, cwd=cwd, env=dict(env or {}), user=user, timeout=LISTEN_SECONDS)
+    if found.returncode == 100:
+        raise NoBridge(f"the sandbox has no program {program!r}: install it in the task's image, or give its path")
+    if not found.success:
+        said = " ".join(found.stderr.split()) or f"exit status {found.returncode}"
+        raise NoBridge(f"the sandbox cannot be asked for the program {program!r}, for that takes sh: {said}")
+
+
+def _is_this_host(box: SandboxEnvironment) -> bool:
+    try:
+        box.as_type(LocalSandboxEnvironment)
+    except TypeError:
+        return False
+    return True
+
+
+@functools.cache
+def _stand_between() -> None:
+    """Let the calls of our bridges pass :meth:`ContainerBridge.watched`, once per process."""
+    module: Any = service
+    inspects = module.sandbox_service
+
+    @functools.wraps(inspects)
+    async def sandbox_service(name: str, methods: Any, *arguments: Any, **named: Any) -> Any:
+        if (bridge := _bridge.get()) is not None:
+            methods = {method: bridge.watched(method, code) for method, code in methods.items()}
+            named["polling_interval"] = LOOK_SECONDS
+        return await inspects(name, methods, *arguments, **named)
+
+    module.sandbox_service = sandbox_service
+
+
+def _is_there(library: str) -> bool:
+    try:
+        return find_spec(library) is not None
+    except ModuleNotFoundError:  # not even the namespace
+        return False
