@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from support.http_runs import AGENT, HttpRun, run_suite
@@ -111,3 +113,68 @@ def test_the_report_tells_it(run: HttpRun) -> None:
     assert "dominated: I by A (costs 33.0 times as much, pass@1 1.000 against 1.000; paired over 5 tasks" in told
     assert "cost spread of a task across cells: 33.0 times in the median, at most 33.0 times" in told
     assert "without provider cache:" in told
+
+
+OTHER_PRICES = {
+    model: {"input": dear, "output": 4.0, "cache_read": dear / 2}
+    for model, dear in zip(MODELS, (8.0, 2.0, 0.5), strict=True)
+}
+"""A list by which the first model is the dearest."""
+HARD = """
+import pytest
+
+@pytest.mark.parametrize("n", range(5))
+async def test_work(agent, sandbox, n):
+    await agent.run(f"Do work number {n}." if n < 3 else f"Do hard things, number {n}.")
+    assert (await sandbox.exec(["test", "-f", "done"])).success
+"""
+HARD_POLICIES = {
+    **POLICIES,
+    "hard": CommandPolicy(p_success=0.0, success=("touch done",), failure=("true",), tokens=POLICIES["work"].tokens),
+}
+
+
+def in_dollars(model: str) -> float:
+    """A call, by the other list."""
+    row = OTHER_PRICES[model]
+    return (600 * row["input"] + 400 * row["cache_read"] + 100 * row["output"]) / 1e6
+
+
+def under_other_prices(folder: Path, *arguments: str) -> tuple[HttpRun, Counter[str]]:
+    """A run, and how many requests of each model were answered."""
+    with ScriptedServer(HARD_POLICIES, models=("agent-1", "agent-2", "agent-3")) as server:
+        run = run_suite(
+            folder, server, {"test_suite.py": HARD, "crew.py": CREW},
+            *(f"--agent-scaffold={name}" for name in SCAFFOLDS), *arguments, models=MODELS, prices=OTHER_PRICES,
+        )  # fmt: skip
+        answered = Counter(entry.model for entry in server.journal if entry.answered == 200)
+    return run, Counter({model: answered[model.split("/")[-1]] for model in MODELS})
+
+
+def test_by_another_price_list_another_cell_is_the_cheapest(tmp_path: Path) -> None:
+    run, answered = under_other_prices(tmp_path, "--min-pass-k=0.5")
+    found = compare_cells(summarize(run.task_records), run.task_records)
+    assert run.code == 0
+    for row in found.rows:
+        calls = 2 * TASKS * SCAFFOLDS[row.cell.scaffold]
+        assert row.bill.total.total == pytest.approx(calls * in_dollars(row.cell.model))
+        assert row.bill.per_success is not None
+        assert row.bill.per_success.total == pytest.approx(calls * in_dollars(row.cell.model) / 3)
+    assert {row.cell for row in found.rows if row.dominated is None} == {Cell(list(MODELS)[2], "react")}
+    assert all(cell.pass_at_1.value == pytest.approx(3 / 5) for cell in summarize(run.task_records).cells)
+    assert sum(record.cost or 0.0 for record in run.task_records) == pytest.approx(
+        sum(count * in_dollars(model) for model, count in answered.items())
+    )
+
+
+def test_one_budget_is_shared_by_all_cells(tmp_path: Path) -> None:
+    budget, flying = 0.1, 2
+    bounded = ("--agent-generate=max_tokens=100", f"--agent-concurrency={flying}")
+    run, answered = under_other_prices(tmp_path, f"--max-cost={budget}", "--min-pass-k=0", *bounded)
+    paid = sum(count * in_dollars(model) for model, count in answered.items())
+    assert run.code == 10
+    assert len({record.cell for record in run.task_records if record.cost}) > 1
+    # the server bills more tokens than the prompts have: the budget knows that only when a call has been answered
+    assert 0.9 * budget < paid <= budget + flying * max(map(in_dollars, MODELS))
+    assert sum(record.cost or 0.0 for record in run.task_records) == pytest.approx(paid)
+    assert "the run's budget was spent" in run.status_line
