@@ -150,11 +150,11 @@ def test_fixtures_of_plugins_count_by_module_and_version(suite: MadeSuite, monke
     using = suite.parts(fixtures=[anyio_plugin.pytest_configure])
     assert differences(before, using) == (PLUGIN,)
     monkeypatch.setattr(metadata, "version", {"anyio": "99.1"}.__getitem__)
-    origins._version.cache_clear()
+    origins.version_of.cache_clear()
     try:
         assert differences(using, suite.parts(fixtures=[anyio_plugin.pytest_configure])) == (PLUGIN,)
     finally:
-        origins._version.cache_clear()
+        origins.version_of.cache_clear()
 
 
 def test_fixtures_of_pytest_and_of_this_plugin_do_not_count(suite: MadeSuite) -> None:
