@@ -1,4 +1,4 @@
-"""With xdist's `-n`: the tests of Docker in one process, for they share a daemon, and every other module in one."""
+"""For xdist's `-n 2 --dist loadfile`: the slowest modules begin first, and runs that tests make know nothing of it."""
 
 from __future__ import annotations
 
@@ -8,17 +8,12 @@ from pathlib import Path
 import pytest
 
 for name in [name for name in os.environ if name.startswith("PYTEST_XDIST")]:
-    del os.environ[name]  # the runs that tests make are not of this session
+    del os.environ[name]
 
 DOCKER = Path(__file__).parent / "docker"
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """The longest group begins first."""
-    if not hasattr(config, "workerinput"):
-        return
-    for item in items:
-        together = "docker" if item.path.is_relative_to(DOCKER) else item.path.stem
-        item.add_marker(pytest.mark.xdist_group(together))
-    items.sort(key=lambda item: not item.path.is_relative_to(DOCKER))
+    """Those of Docker first."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: not item.path.is_relative_to(DOCKER))
