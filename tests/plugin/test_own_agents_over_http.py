@@ -110,7 +110,8 @@ def test_the_runs_budget_stops_every_kind_of_agent(kind: str, tmp_path_factory: 
     answered = sum(entry.answered == 200 for entry in stopped.journal)
     recorded = [call for r in stopped.records.values() for a in r.attempts for call in a.model_calls]
     assert answered == len(recorded)
-    assert answered * C <= 0.05
+    # the server bills more tokens than the prompts have: the budget knows that only when a call has been answered
+    assert answered * C <= 0.05 + 3 * C
     causes = Counter(a.cause for r in stopped.records.values() for a in r.attempts)
     assert causes["budget"] >= 4
     assert stopped.run.gate("--max-cost").startswith("UNDECIDED")
