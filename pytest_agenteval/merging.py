@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pytest_agenteval.figures import plural
 from pytest_agenteval.outcomes import Cause, Outcome
 from pytest_agenteval.records import AttemptRecord, Cell, TaskRecord
-from pytest_agenteval.stored import StoredLog, StoredTask
+from pytest_agenteval.stored import StoredLog, StoredTask, differences
 
 __all__ = ["Merged", "differing", "fold", "merge"]
 
@@ -72,9 +72,7 @@ def differing(then: StoredTask, now: StoredTask) -> tuple[str, ...]:
     """The parts in which a task is not what it was, by name; `its identity` where nothing is known of it."""
     if not then.identity or not now.identity:
         return ("its identity, which is not known,",)
-    return tuple(sorted(
-        name for name in {*then.identity, *now.identity} if then.identity.get(name) != now.identity.get(name)
-    ))  # fmt: skip
+    return differences(then.identity, now.identity)
 
 
 def merge(logs: Sequence[StoredLog], k: int | None = None) -> Merged:

@@ -7,7 +7,12 @@ from dataclasses import dataclass, field
 
 from pytest_agenteval.records import AttemptRecord, Cell
 
-__all__ = ["StoredLog", "StoredTask"]
+__all__ = ["StoredLog", "StoredTask", "differences"]
+
+
+def differences(stored: Mapping[str, str], now: Mapping[str, str]) -> tuple[str, ...]:
+    """The names of the parts that have changed, in the order of those now; a part that only one has is changed."""
+    return tuple(name for name in dict.fromkeys([*now, *stored]) if stored.get(name) != now.get(name))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from inspect_ai.agent import AgentState
 
@@ -18,7 +18,7 @@ __all__ = ["TaskSolver"]
 class TaskSolver:
     """The name under which an Inspect task's own solver runs; that task runs it, and nothing else has one."""
 
-    def refuse(self, request: AgentRequest) -> None:
+    def refuse(self, request: AgentRequest) -> NoReturn:
         """Refuse everything: a test that is made from an Inspect task does not come here in its own solver.
 
         Raises:
@@ -27,5 +27,9 @@ class TaskSolver:
         raise TypeError(f"scaffold {TASK_SOLVER} is the solver of an Inspect task, and this test is made from none")
 
     async def run(self, state: AgentState, request: AgentRequest, meter: CallMeter) -> AgentState:
-        """Not reached."""
-        raise NotImplementedError
+        """Refuse it, too.
+
+        Raises:
+            TypeError: always.
+        """
+        self.refuse(request)

@@ -7,6 +7,6 @@ from __future__ import annotations
 
 from pytest_agenteval.fingerprint.declared import declared_files
 from pytest_agenteval.fingerprint.modules import module_fingerprint
-from pytest_agenteval.fingerprint.parts import Fingerprint, conftests_above, differences, fingerprint
+from pytest_agenteval.fingerprint.parts import Fingerprint, conftests_above, fingerprint
 
-__all__ = ["Fingerprint", "conftests_above", "declared_files", "differences", "fingerprint", "module_fingerprint"]
+__all__ = ["Fingerprint", "conftests_above", "declared_files", "fingerprint", "module_fingerprint"]

@@ -19,7 +19,7 @@ from pytest_agenteval.fingerprint.values import texts_of
 
 __all__ = [
     "BODY", "CONFTEST", "FILES", "FOREIGN_FIXTURES", "MODULES", "PARAMETERS",
-    "Fingerprint", "conftests_above", "differences", "fingerprint",
+    "Fingerprint", "conftests_above", "fingerprint",
 ]  # fmt: skip
 
 BODY = "the test's body"
@@ -39,11 +39,6 @@ class Fingerprint:
     """A digest (the first 16 hexadecimal digits of a SHA-256) by the name of the part, a noun fit for "... changed"."""
     doubts: tuple[str, ...] = ()
     """What the digests do not cover, a sentence each: with one, no stored attempt is known to be at the same task."""
-
-
-def differences(stored: Mapping[str, str], now: Mapping[str, str]) -> tuple[str, ...]:
-    """The names of the parts that have changed, in the order of those now; a part that only one has is changed."""
-    return tuple(name for name in dict.fromkeys([*now, *stored]) if stored.get(name) != now.get(name))
 
 
 def conftests_above(file: Path, rootdir: Path) -> tuple[Path, ...]:

@@ -31,12 +31,12 @@ def content_of(file: Path) -> Content:
     """The digest of a compose file or Dockerfile with its build contexts and the ids of the images that it names."""
     digest = hashlib.sha256(file.read_bytes())
     try:
-        services = {} if is_dockerfile(file.name) else read_compose(file).get("services") or {}
-        contexts = [file.parent] if is_dockerfile(file.name) else list(_contexts(file, services))
+        content = {} if is_dockerfile(file.name) else read_compose(file)
+        contexts = [file.parent] if is_dockerfile(file.name) else list(_contexts(file, content))
         for path in _read(contexts, file):
             digest.update(f"{path.relative_to(file.parent) if path.is_relative_to(file.parent) else path}\0".encode())
             digest.update(hashlib.sha256(path.read_bytes()).digest())
-        for name in _images(services):
+        for name in _images(content.get("services") or {}):
             digest.update(f"{name}\0{_image_id(name)}\0".encode())
     except (ComposeFileError, SandboxSetupError, OSError, _Unknown) as error:
         return Content(digest.hexdigest()[:16], f"{file.name}: {error}")
@@ -47,17 +47,35 @@ class _Unknown(Exception):
     """Something cannot be digested."""
 
 
-def _contexts(file: Path, services: Mapping[str, Any]) -> Iterator[Path]:
-    for service in services.values():
-        build = service.get("build") if isinstance(service, Mapping) else None
+def _contexts(file: Path, content: Mapping[str, Any]) -> Iterator[Path]:
+    """The folders and files that services are built from or get: what cannot be named is unknown."""
+    for key in ("include", "configs", "secrets"):
+        if content.get(key):
+            raise _Unknown(f"what `{key}` brings in is not compared")
+    for service in filter(None, (content.get("services") or {}).values()):
+        if "extends" in service:
+            raise _Unknown("what `extends` brings in is not compared")
+        build, env = service.get("build"), service.get("env_file") or []
         context = build.get("context", ".") if isinstance(build, Mapping) else build
-        if context is None:
-            continue
-        if "://" in str(context) or not (file.parent / str(context)).is_dir():
-            raise _Unknown(f"what is built from {context} may change")
-        yield file.parent / str(context)
-        for name in [service.get("env_file")] if isinstance(service.get("env_file"), str) else []:
-            yield file.parent / name
+        files = [each.get("path") if isinstance(each, Mapping) else each for each in ([env] if _single(env) else env)]
+        mounted = [source for volume in service.get("volumes") or [] if (source := _of_host(volume)) is not None]
+        for named in [*([context] if context is not None else []), *files, *mounted]:
+            place = file.parent / str(named)
+            if "://" in str(named) or not place.exists():
+                raise _Unknown(f"what {named} holds cannot be told")
+            yield place
+
+
+def _single(env: Any) -> bool:
+    return isinstance(env, str | Mapping)
+
+
+def _of_host(volume: Any) -> str | None:
+    """The host's path that a volume mounts, or None where it is a volume of Docker's."""
+    if isinstance(volume, Mapping):
+        return str(volume.get("source")) if volume.get("type") == "bind" else None
+    source, colon, _ = str(volume).partition(":")
+    return source if colon and source.startswith((".", "/", "~")) else None
 
 
 def _read(contexts: list[Path], file: Path) -> list[Path]:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from support.made_suites import MadeSuite, function_in
 
-from pytest_agenteval.fingerprint import conftests_above, differences
+from pytest_agenteval.fingerprint import conftests_above
+from pytest_agenteval.stored import differences
 
 BODY, CONFTEST, MODULE, FILE = (
     "the test's body",

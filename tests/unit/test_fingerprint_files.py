@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from support.made_suites import MadeSuite, function_in
 
-from pytest_agenteval.fingerprint import declared_files, differences, fingerprint
+from pytest_agenteval.fingerprint import declared_files, fingerprint
 from pytest_agenteval.fingerprint.source import read_source
+from pytest_agenteval.stored import differences
 
 BODY, MODULE, FILE = "the test's body", "a suite module it imports", "a file it declares"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from support.made_suites import MadeSuite
 
-from pytest_agenteval.fingerprint import differences
+from pytest_agenteval.stored import differences
 
 MODULE = "a suite module it imports"
 TEST = "\ndef test_it():\n    pass\n"

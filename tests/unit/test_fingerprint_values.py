@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from support.made_suites import MadeSuite, function_in
 
-from pytest_agenteval.fingerprint import differences
+from pytest_agenteval.stored import differences
 
 VALUE, PLUGIN, MODULE = "a parameter's value", "a plugin whose fixture it uses", "a suite module it imports"
 

@@ -34,7 +34,7 @@ ORDER = (
 PURE = (
     "outcomes", "records", "cost", "stats", "figures", "redaction", "conversations", "earlier", "estimates",
     "task_summary", "summary", "gates", "exit_status", "judgement", "comparing", "planning", "stored", "merging",
-    "reuse", "export", "money.rates", "money.estimate", "money.price_file", "money.budget", "fingerprint",
+    "reuse", "export", "money.rates", "money.estimate", "money.price_file", "money.budget",
 )  # fmt: skip
 IMPURE_STANDARD_LIBRARY = {"asyncio", "multiprocessing", "socket", "subprocess", "threading"}
 PURE_EXCEPT = {"records": {"pydantic"}, "money.budget": {"asyncio"}}
