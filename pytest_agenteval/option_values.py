@@ -13,6 +13,7 @@ __all__ = [
     "EARLY_STOPS",
     "GATE_MODES",
     "SANDBOXES",
+    "SECONDS",
     "UNDECIDED",
     "amount",
     "confidence",
@@ -150,10 +151,14 @@ def path(raw: str) -> Path:
     return Path(raw).expanduser()
 
 
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+"""The units of a duration, shortest first."""
+
+
 def duration(raw: str) -> float:
     """A time in seconds, from text as 90s, 30m, 12h or 7d."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd])", raw.strip())
-    seconds = float(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]] if match else 0.0
+    seconds = float(match[1]) * SECONDS[match[2]] if match else 0.0
     if seconds <= 0:
         raise ValueError("must be a time above 0 with its unit, for example 30m, 12h or 7d")
     return seconds

@@ -7,7 +7,9 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from pytest_agenteval.cli_values import checked
 
 if TYPE_CHECKING:
     from pytest_agenteval.judgement import Judgement
@@ -75,23 +77,14 @@ def _add_logs(parser: argparse.ArgumentParser) -> None:
 
 def _add_options(parser: argparse.ArgumentParser, keys: Sequence[str]) -> None:
     """Options of pytest's command line, with the same meaning and the same checks."""
-    from pytest_agenteval.option_table import OPTIONS, Option
-
-    def checked(option: Option) -> Any:
-        def parse(text: str) -> Any:
-            try:
-                return option.parse(text)
-            except ValueError as error:
-                raise argparse.ArgumentTypeError(f"{text!r} {error}") from None
-
-        return parse
+    from pytest_agenteval.option_table import OPTIONS
 
     for option in OPTIONS:
         if option.key in keys:
             parser.add_argument(
                 *option.flags,
                 dest=option.key,
-                type=checked(option),
+                type=checked(option.parse),
                 default=None if option.key == "k" else option.default,
                 metavar=option.metavar,
                 help=option.help.replace("%", "%%"),

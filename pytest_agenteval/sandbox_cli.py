@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 import time
 from typing import TYPE_CHECKING
 
+from pytest_agenteval.cli_values import checked
 from pytest_agenteval.figures import plural
+from pytest_agenteval.option_values import SECONDS, duration
 
 if TYPE_CHECKING:
     from pytest_agenteval.sandbox.image_stock import StoredImage
 
-__all__ = ["add_cleanup", "add_images", "seconds"]
+__all__ = ["add_cleanup", "add_images"]
 
 NO_DOCKER = 2
 IMAGES = ("default", "python")
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-
-
-def seconds(text: str) -> float:
-    """A duration such as `90s`, `30m`, `2h` or `1d`. Raises `argparse.ArgumentTypeError`."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text.strip())
-    if match is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is no duration: write for example 30m, 2h or 1d")
-    return float(match[1]) * _UNITS[match[2]]
 
 
 def add_cleanup(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -48,7 +40,11 @@ def add_cleanup(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "--all", action="store_true", help="every sandbox on the daemon, also of runs that go on and of other machines"
     )
     parser.add_argument(
-        "--older-than", type=seconds, default=0.0, metavar="AGE", help="only those of at least this age: 30m, 2h, 1d"
+        "--older-than",
+        type=checked(duration),
+        default=0.0,
+        metavar="AGE",
+        help="only those of at least this age: 30m, 2h, 1d",
     )
     parser.set_defaults(run=_cleanup)
 
@@ -153,5 +149,5 @@ def _prune(asked: argparse.Namespace) -> int:
 
 def _described(image: StoredImage) -> str:
     age = max(0.0, time.time() - image.created)
-    unit = next((unit for unit in "dhm" if age >= _UNITS[unit]), "s")
-    return f"{image.size / 1e6:.0f} MB, {age // _UNITS[unit]:.0f}{unit} old, built from {image.built_from}"
+    unit = next((unit for unit in reversed(SECONDS) if age >= SECONDS[unit]), "s")
+    return f"{image.size / 1e6:.0f} MB, {age // SECONDS[unit]:.0f}{unit} old, built from {image.built_from}"

@@ -145,9 +145,9 @@ def test_without_docker_it_is_one_sentence(
     assert len(printed.err.splitlines()) == 1
 
 
-@pytest.mark.parametrize("age", ["2", "2 hours", "-1h", "h", ""])
+@pytest.mark.parametrize("age", ["2", "2 hours", "-1h", "0s", "h", ""])
 def test_an_age_that_is_none(capsys: pytest.CaptureFixture[str], age: str) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(["cleanup", f"--older-than={age}"])
     assert stopped.value.code == 2
-    assert "is no duration" in capsys.readouterr().err
+    assert "must be a time above 0 with its unit" in capsys.readouterr().err

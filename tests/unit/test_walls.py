@@ -27,7 +27,7 @@ ORDER = (
     # report
     "export", "reports", "sharding", "session", "recorder", "planner", "running", "plugin",
     # the console script
-    "check_plugin", "check", "sandbox_cli", "report_cli", "export_cli", "cli",
+    "cli_values", "check_plugin", "check", "sandbox_cli", "report_cli", "export_cli", "cli",
 )  # fmt: skip
 """Rooms from left to right, as data flows: a module imports only from its own room and from rooms left of it."""
 

@@ -19,6 +19,8 @@ __all__ = ["Commands"]
 EXEC = struct.Struct("<IBII")
 GRACE = 5.0
 """Seconds from SIGTERM to SIGKILL."""
+DYING = 0.2
+"""The longest wait for killed processes to be gone, in seconds; one that hangs in the kernel is not waited for."""
 QUIET, LINGERING = 0.05, 2.0
 """Where a child left behind holds the output open, the end is reported after this silence or this time, in seconds."""
 DEFAULT_PATH = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -52,20 +54,47 @@ def spawn(program: bytes, args: list[bytes], env: dict[bytes, bytes], fds: tuple
         return os.posix_spawn(program, args, env, file_actions=actions, setpgroup=0, setsigdef=defaults)
 
 
-def signal_session(leader: int, number: int) -> None:
-    """Signal the group of `leader` and every process of its session, also those a shell gave groups of their own."""
-    try:
-        os.killpg(leader, number)
-    except OSError:
-        pass
+def session(leader: int) -> list[int]:
+    """The processes of the session of `leader`, also those a shell gave groups of their own.
+
+    Without those that have ended and wait for nothing but to be collected by this process.
+    """
+    found = []
     for entry in os.listdir("/proc"):
         if entry.isdigit():
             try:
                 with open("/proc/" + entry + "/stat", "rb") as file:
-                    if int(file.read().rpartition(b")")[2].split()[3]) == leader:
-                        os.kill(int(entry), number)
-            except (OSError, ValueError, IndexError):
+                    state, parent, _, of = file.read().rpartition(b")")[2].split()[:4]
+                if int(of) == leader and not (state == b"Z" and int(parent) == os.getpid()):
+                    found.append(int(entry))
+            except (OSError, ValueError):
                 pass
+    return found
+
+
+def signal_session(leader: int, number: int) -> None:
+    """Signal the group of `leader` and every process of its session."""
+    try:
+        os.killpg(leader, number)
+    except OSError:
+        pass
+    for pid in session(leader):
+        try:
+            os.kill(pid, number)
+        except OSError:
+            pass
+
+
+def end_session(leader: int) -> None:
+    """Kill a session, and let it die, so that a command started next meets nothing of it.
+
+    The kernel takes a moment for that, longer on a busy machine; the server waits for it, but not for ever.
+    """
+    signal_session(leader, signal.SIGKILL)
+    patience = time.monotonic() + DYING
+    while session(leader) and time.monotonic() < patience:
+        time.sleep(0.001)
+        signal_session(leader, signal.SIGKILL)  # what was forked meanwhile
 
 
 class Job:
@@ -146,12 +175,14 @@ class Commands:
         """Kill a command, if there is one."""
         job = self._jobs.get(call)
         if job is not None and job.running:
-            signal_session(job.pid, signal.SIGKILL)
+            end_session(job.pid)
+            self.reap()
 
     def kill_all(self) -> None:
-        """Kill every command."""
-        for call in self._jobs:
-            self.kill(call)
+        """Kill every command, and wait for none."""
+        for job in self._jobs.values():
+            if job.running:
+                signal_session(job.pid, signal.SIGKILL)
 
     def reap(self) -> None:
         """Collect the processes that have ended, also those the container's PID 1 inherits."""
@@ -168,7 +199,7 @@ class Commands:
             job.running = False
             job.code = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
             if job.timed_out:
-                signal_session(pid, signal.SIGKILL)  # children that ignored SIGTERM
+                end_session(pid)  # children that ignored SIGTERM
             now = time.monotonic()
             job.quiet_at, job.give_up_at = now + QUIET, now + LINGERING
             for fd in list(job.outputs):
