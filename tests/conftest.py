@@ -1,8 +1,12 @@
-"""For xdist's `-n 2`: Docker's tests run in one process, one after the other, and so does every other module."""
+"""What the tests' own processes need: no traces of this session, a Ctrl-C that works, and a place for each module.
+
+With xdist's `-n 2` Docker's tests run in one process, one after the other, and so does every other module.
+"""
 
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +14,9 @@ import pytest
 
 for name in [name for name in os.environ if name.startswith("PYTEST_XDIST")]:
     del os.environ[name]  # the runs that tests make are not of this session
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # a shell that starts these tests in the background has them ignore Ctrl-C, and all that they start with them
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 DOCKER = Path(__file__).parent / "docker"
 
