@@ -136,12 +136,14 @@ def file(raw: str) -> Path:
     return path
 
 
-def place(raw: str) -> Path:
-    """An existing file or directory."""
+def place(raw: str) -> str:
+    """An existing file or directory, or an address of one, which is not looked at yet."""
+    if "://" in raw:
+        return raw
     path = Path(raw).expanduser()
     if not path.exists():
         raise ValueError("does not exist: check the path")
-    return path
+    return str(path)
 
 
 def path(raw: str) -> Path:

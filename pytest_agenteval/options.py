@@ -46,7 +46,7 @@ class Settings(NamedTuple):
     max_cost_per_attempt: float | None
     max_env_error_rate: float
     max_tool_failure_rate: float | None
-    baseline: Path | None
+    baseline: str | None
     gate_mode: str
     confidence: float
     undecided: str

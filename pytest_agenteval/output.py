@@ -14,11 +14,11 @@ from typing import Any, TextIO
 __all__ = ["Capture", "captured", "forgive_libraries", "quiet_libraries", "routed"]
 
 LIBRARIES = (
-    "acp", "aiohttp", "anthropic", "anyio", "asyncio", "bs4", "click", "docker", "dotenv", "fsspec", "genai_prices",
-    "google", "httpcore", "httpx", "ijson", "importlib", "inspect_ai", "jsonlines", "jsonpatch", "jsonref",
-    "jsonschema", "mcp", "mmh3", "openai", "psutil", "pydantic", "pydantic_core", "requests", "rich", "s3fs", "semver",
-    "shortuuid", "sniffio", "tenacity", "textual", "tiktoken", "upath", "urllib3", "uvicorn", "yaml", "zipfile",
-    "zipfile_zstd", "zipp", "zstandard",
+    "acp", "aiobotocore", "aiohttp", "anthropic", "anyio", "asyncio", "botocore", "bs4", "click", "docker", "dotenv",
+    "fsspec", "genai_prices", "google", "httpcore", "httpx", "ijson", "importlib", "inspect_ai", "jsonlines",
+    "jsonpatch", "jsonref", "jsonschema", "mcp", "mmh3", "openai", "psutil", "pydantic", "pydantic_core", "requests",
+    "rich", "s3fs", "semver", "shortuuid", "sniffio", "tenacity", "textual", "tiktoken", "upath", "urllib3", "uvicorn",
+    "yaml", "zipfile", "zipfile_zstd", "zipp", "zstandard",
 )  # fmt: skip
 """Whose warnings and log records are not the user's: they run under every attempt, on the same thread."""
 

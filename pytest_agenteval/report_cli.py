@@ -142,8 +142,6 @@ def _write(settings: Settings, judgement: Judgement, notes: Sequence[str]) -> li
 
 
 def _compare(asked: argparse.Namespace) -> int:
-    from pathlib import Path
-
     from pytest_agenteval.engine.choice_of_runs import NoRun, choose_runs
     from pytest_agenteval.engine.logbook import read_baseline
     from pytest_agenteval.exit_status import exit_status
@@ -159,7 +157,7 @@ def _compare(asked: argparse.Namespace) -> int:
         chosen = choose_runs([asked.b], asked.runs)
         merged = merge(chosen.logs)
         tasks = {record.task for record in merged.records}
-        baseline = read_baseline(Path(asked.a), tasks, chosen.logs[-1].setup)
+        baseline = read_baseline(asked.a, tasks, chosen.logs[-1].setup)
     except (NotReady, NoRun) as error:
         return _refuse(error)
     found_by_cell = compare(summarize(merged.records, every_first=merged.every_first), baseline)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from pytest_agenteval.engine.store import log_files, read_attempts, read_headers
+from pytest_agenteval.engine.store import log_files, read_all, read_headers
 from pytest_agenteval.figures import plural
 from pytest_agenteval.stored import StoredLog
 
@@ -54,7 +54,7 @@ def choose_runs(places: Sequence[str], which: str | None = None) -> ChosenRuns:
             raise NoRun(f"no run is named {which}...; there are, the newest first: {names}")
     older = len({log.run for log in logs} - {log.run for log in kept})
     notes = [f"{plural(older, 'older run')} left out: --run=all takes all runs as one"] if older else []
-    return ChosenRuns(tuple(read_attempts(log) for log in kept), tuple(notes))
+    return ChosenRuns(tuple(read_all(kept)), tuple(notes))
 
 
 def _newest(logs: Sequence[StoredLog]) -> list[StoredLog]:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from pytest_agenteval.earlier import EarlierAttempt, EarlierRun, EarlierTask, by_task
-from pytest_agenteval.engine.store import log_files, read_attempts, read_headers
+from pytest_agenteval.engine.store import log_files, read_all, read_attempts, read_headers
 from pytest_agenteval.outcomes import Outcome
 from pytest_agenteval.readiness import NotReady
 from pytest_agenteval.records import add_costs
@@ -20,25 +20,26 @@ _RUNS = 50
 """So many runs, the newest, are looked through for a baseline."""
 
 
-def read_baseline(place: Path, wanted: Collection[str] = (), setup: str = "") -> EarlierRun:
+def read_baseline(place: str, wanted: Collection[str] = (), setup: str = "") -> EarlierRun:
     """The run that a log belongs to, or of a directory the newest run of the whole grid that has the wanted tasks.
 
     Where no run has them all, it is the one that has most of them, the newest of several.
 
     Args:
-        place: a log, with the others of its run beside it, or a directory.
+        place: a log, with the others of its run beside it, or a directory; any address that fsspec knows.
         wanted: the tasks to compare with.
         setup: of this run's models; the name of a run with another one says so.
 
     Raises:
         NotReady: there is no log, one cannot be read, or every run stopped early.
     """
-    files = log_files(place.parent if place.is_file() else place)
+    is_log = place.endswith(".eval")
+    files = log_files((place.rpartition("/")[0] or ".") if is_log else place)
     runs: dict[str, list[StoredLog]] = {}
     for log in read_headers(files):
         runs.setdefault(log.run, []).append(log)
-    if place.is_file():
-        runs = {run: logs for run, logs in runs.items() if any(Path(log.path).samefile(place) for log in logs)}
+    if is_log:
+        runs = {run: logs for run, logs in runs.items() if any(_same(log.path, place) for log in logs)}
     if not runs:
         raise NotReady(f"--agent-baseline={place} holds no .eval log of pytest-agenteval: give an earlier run's logs")
     whole = [logs for logs in runs.values() if not any(log.early_stop for log in logs)]
@@ -50,12 +51,16 @@ def read_baseline(place: Path, wanted: Collection[str] = (), setup: str = "") ->
     newest_first = sorted(whole, key=lambda logs: max(log.created for log in logs), reverse=True)
     found: list[tuple[int, EarlierRun]] = []
     for logs in newest_first[:_RUNS]:
-        earlier = _run([read_attempts(log) for log in logs], setup)
+        earlier = _run(read_all(logs), setup)
         had = len({attempt.task for attempt in earlier.attempts} & set(wanted))
         found.append((had, earlier))
         if had == len(set(wanted)):
             break
     return max(found, key=lambda each: each[0])[1]
+
+
+def _same(path: str, place: str) -> bool:
+    return path == place if "://" in place else Path(path).samefile(place)
 
 
 def _run(logs: list[StoredLog], setup: str) -> EarlierRun:

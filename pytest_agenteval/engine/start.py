@@ -17,6 +17,7 @@ from pytest_agenteval.engine.models import ModelNotReady, open_models, open_role
 from pytest_agenteval.engine.sandbox_choice import choose_sandboxes
 from pytest_agenteval.engine.sandboxes import Sandboxes, SandboxFailed
 from pytest_agenteval.engine.scaffolds import REACT, ProgramScaffold, Scaffold, ScaffoldNotReady, open_scaffolds
+from pytest_agenteval.engine.store import require_writable
 from pytest_agenteval.engine.takeover import Takeover
 from pytest_agenteval.engine.trial import Services
 from pytest_agenteval.items import AgentItem
@@ -46,7 +47,7 @@ def start(settings: Settings, items: Sequence[AgentItem], say: Callable[[str], N
         say: tells the user what takes a while (building an image).
 
     Raises:
-        NotReady: a model, a price or a sandbox is missing, or a gate could never pass, in one sentence.
+        NotReady: a model, a price or a sandbox is missing, no log can be written, or a gate could never pass.
     """
     refuse_gates_that_never_pass(settings, items)
     names = list(dict.fromkeys([*settings.models, *(item.model for item in items if item.model is not None)]))
@@ -61,6 +62,7 @@ def start(settings: Settings, items: Sequence[AgentItem], say: Callable[[str], N
     _refuse_unpriced(settings, items, paid, prices)
     tell_prices(paid, prices)
     _refuse_without_container(settings, items, scaffolds)
+    require_writable(settings.log_dir)
     sandboxes = choose_sandboxes(settings, items, say)
     for item in items:
         spec = sandboxes[item.nodeid]

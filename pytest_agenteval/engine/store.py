@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import gc
+import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from fsspec.core import url_to_fs
 from inspect_ai.log import EvalLog, list_eval_logs, read_eval_log, read_eval_log_sample_summaries
 from pydantic import TypeAdapter, ValidationError
 
@@ -15,7 +19,16 @@ from pytest_agenteval.readiness import NotReady
 from pytest_agenteval.records import AttemptRecord
 from pytest_agenteval.stored import StoredLog, StoredTask
 
-__all__ = ["log_files", "metadata_of", "read_attempts", "read_headers", "read_store", "roster"]
+__all__ = [
+    "log_files",
+    "metadata_of",
+    "read_all",
+    "read_attempts",
+    "read_headers",
+    "read_store",
+    "require_writable",
+    "roster",
+]
 
 _TASKS: TypeAdapter[tuple[StoredTask, ...]] = TypeAdapter(tuple[StoredTask, ...])
 
@@ -23,6 +36,37 @@ _TASKS: TypeAdapter[tuple[StoredTask, ...]] = TypeAdapter(tuple[StoredTask, ...]
 def roster(tasks: Iterable[StoredTask]) -> Any:
     """The tasks of a log as its metadata has them."""
     return _TASKS.dump_python(tuple(tasks), mode="json", exclude_defaults=True)
+
+
+def require_writable(place: str) -> None:
+    """See whether logs can be written to a place; an address is tried out.
+
+    Inspect would make a bucket that is missing, so a mistyped name would send the logs where nobody looks.
+
+    Raises:
+        NotReady: nothing can be written there.
+    """
+    why = _why_not_written_there(place) if "://" in place else _why_not_written_here(Path(place).absolute())
+    if why is not None:
+        raise NotReady(f"logs cannot be written to {place}, for {why}: name another place with --agent-log-dir")
+
+
+def _why_not_written_here(folder: Path) -> str | None:
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    if not there.is_dir():
+        return f"{there} is not a directory"
+    return None if os.access(there, os.W_OK) else f"{there} may not be written to"
+
+
+def _why_not_written_there(address: str) -> str | None:
+    try:
+        system, path = url_to_fs(address)
+        system.pipe_file(f"{path}/.agenteval", b"")
+    except Exception as error:  # whatever a file system makes fsspec raise
+        return f"the attempt ended with {type(error).__name__} ({error})"
+    with suppress(Exception):  # who may write need not be allowed to remove
+        system.rm_file(f"{path}/.agenteval")
+    return None
 
 
 def log_files(place: str | Path) -> list[str]:
@@ -75,6 +119,20 @@ def read_attempts(log: StoredLog) -> StoredLog:
         if record is not None:
             attempts.append((str(sample.id), record))
     return replace(log, attempts=tuple(attempts))
+
+
+def read_all(logs: Iterable[StoredLog]) -> list[StoredLog]:
+    """The same logs with their attempts; see :func:`read_attempts`.
+
+    All that is read lives on. The garbage collector would look through it again and again: a third of the time.
+    """
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        return [read_attempts(log) for log in logs]
+    finally:
+        if collects:
+            gc.enable()
 
 
 def read_store(place: str | Path) -> tuple[list[StoredLog], list[str]]:

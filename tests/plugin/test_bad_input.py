@@ -115,6 +115,9 @@ def nothing_spent(folder: Path) -> None:
         ([MODEL, "--agent-concurrency=0"], "--agent-concurrency=0 must be a whole number, 1 or more"),
         ([MODEL, "--agent-env-retries=-1"], "--agent-env-retries=-1 must be a whole number, 0 or more"),
         ([MODEL, "--agent-log-dir="], "--agent-log-dir= is empty: give it a value or leave it out"),
+        ([MODEL, "--agent-log-dir=/dev/null/logs"],
+         "logs cannot be written to /dev/null/logs, for /dev/null is not a directory: "
+         "name another place with --agent-log-dir"),
         ([MODEL, "--agent-unsafe-fixture="], "--agent-unsafe-fixture= is empty: give it a value or leave it out"),
         ([MODEL, "--agent-sandbox=podman"], "--agent-sandbox=podman must be one of docker, local"),
         (["--agent-model=mockllm/model", "--agent-sandbox=local"],

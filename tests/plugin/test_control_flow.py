@@ -311,14 +311,23 @@ def test_a_debugger_opens_in_the_frame_of_the_failure(run: Run, pytester: pytest
 
 
 def test_nobody_waits_for_an_evaluation_that_is_over(run: Run, pytester: pytest.Pytester) -> None:
-    (pytester.path / "file").touch()
+    pytester.makeconftest(
+        """
+        import pathlib
+        import pytest
+
+        @pytest.hookimpl(tryfirst=True)
+        def pytest_runtestloop():
+            pathlib.Path("log-files").touch()
+        """
+    )
     result = run(
         """
         async def test_a(attempt): ...
         def test_ordinary(): ...
         async def test_b(attempt): ...
         """,
-        "--agent-log-dir=file/logs",
+        "--agent-log-dir=log-files",
     )
     assert result.parseoutcomes() == {"undecided": 2, "passed": 1}
     assert result.ret == 10
