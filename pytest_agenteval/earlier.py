@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from pytest_agenteval.records import Cell
+
 __all__ = ["EarlierAttempt", "EarlierRun", "EarlierTask", "by_task"]
 
 Number = TypeVar("Number", int, float)
@@ -15,8 +17,9 @@ Number = TypeVar("Number", int, float)
 class EarlierAttempt:
     """One attempt of an earlier run that counts; None stands for what its log does not say."""
 
-    model: str
+    cell: Cell
     task: str
+    """Its name without the cell (`Cell.name_of`): the same in runs of one cell and of several."""
     passed: bool
     cost: float | None
     """US dollars, of its last try."""
@@ -28,7 +31,7 @@ class EarlierAttempt:
 
 @dataclass(frozen=True, slots=True)
 class EarlierTask:
-    """All attempts of one task with one model that count."""
+    """All attempts of one task in one cell that count."""
 
     n: int
     c: int
@@ -56,16 +59,16 @@ class EarlierRun:
     attempts: tuple[EarlierAttempt, ...]
 
     @property
-    def tasks(self) -> dict[tuple[str, str], EarlierTask]:
-        """By model and task."""
+    def tasks(self) -> dict[tuple[str, Cell], EarlierTask]:
+        """By the task's name and cell."""
         return by_task(self.attempts)
 
 
-def by_task(attempts: Iterable[EarlierAttempt]) -> dict[tuple[str, str], EarlierTask]:
-    """Attempts added up, by model and task."""
-    groups: dict[tuple[str, str], list[EarlierAttempt]] = {}
+def by_task(attempts: Iterable[EarlierAttempt]) -> dict[tuple[str, Cell], EarlierTask]:
+    """Attempts added up, by the task's name and cell."""
+    groups: dict[tuple[str, Cell], list[EarlierAttempt]] = {}
     for attempt in attempts:
-        groups.setdefault((attempt.model, attempt.task), []).append(attempt)
+        groups.setdefault((attempt.task, attempt.cell), []).append(attempt)
     return {key: _task(group) for key, group in groups.items()}
 
 

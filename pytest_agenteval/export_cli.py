@@ -122,12 +122,12 @@ def load_records(places: Sequence[str]) -> Stored:
     Raises:
         NotReady: there is no log of ours, or one cannot be read.
     """
-    from pytest_agenteval.engine.store import log_files, read_attempts, read_headers
+    from pytest_agenteval.engine.store import log_files, read_all, read_headers
     from pytest_agenteval.merging import merge
     from pytest_agenteval.readiness import NotReady
 
     files = dict.fromkeys(file for place in places for file in log_files(place))
-    logs = [read_attempts(log) for log in read_headers(files)]
+    logs = read_all(read_headers(files))
     if not logs:
         where = ", ".join(places)
         raise NotReady(f"{where}: no .eval log of pytest-agenteval is there; give the --agent-log-dir of a run")

@@ -87,10 +87,8 @@ class Settings(NamedTuple):
 
     @property
     def setup(self) -> str:
-        """How the agents are set up, as text: the models, the other roles and the scaffolds."""
+        """How the agents are set up, as text, beyond their cells: of models, other roles and scaffolds."""
         given: dict[str, Any] = {f"role {name}": model for name, model in self.roles}
-        if self.scaffolds not in ((), ("react",)):
-            given["scaffold"] = " ".join(self.scaffolds)
         given |= {f"scaffold {name}": value for name, value in self.scaffold_args}
         return ", ".join(filter(None, (self.model_setup, _told(given))))
 

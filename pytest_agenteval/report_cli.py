@@ -113,7 +113,7 @@ def _report(asked: argparse.Namespace) -> int:
     try:
         chosen = choose_runs(asked.logs, asked.runs)
         merged = merge(chosen.logs, asked.k)
-        tasks = {record.task for record in merged.records}
+        tasks = {record.cell.name_of(record.task) for record in merged.records}
         setup = chosen.logs[-1].setup
         baseline = None if settings.baseline is None else read_baseline(settings.baseline, tasks, setup)
     except (NotReady, NoRun) as error:
@@ -156,7 +156,7 @@ def _compare(asked: argparse.Namespace) -> int:
     try:
         chosen = choose_runs([asked.b], asked.runs)
         merged = merge(chosen.logs)
-        tasks = {record.task for record in merged.records}
+        tasks = {record.cell.name_of(record.task) for record in merged.records}
         baseline = read_baseline(asked.a, tasks, chosen.logs[-1].setup)
     except (NotReady, NoRun) as error:
         return _refuse(error)

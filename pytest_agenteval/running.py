@@ -113,7 +113,7 @@ class Running:
         if self._recorder is not None and asked.baseline is not None:
             from pytest_agenteval.engine.logbook import read_baseline
 
-            wanted = {item.nodeid for item in items}
+            wanted = {item.cell.name_of(item.nodeid) for item in items}
             self._recorder.baseline = read_baseline(asked.baseline, wanted, asked.setup)
 
     def _say(self, text: str) -> None:

@@ -31,14 +31,14 @@ def refuse_gates_that_never_pass(settings: Settings, items: Sequence[AgentItem])
 
 
 def choose_dispatcher(
-    settings: Settings, items: Sequence[AgentItem], known: Mapping[tuple[str, str], EarlierTask]
+    settings: Settings, items: Sequence[AgentItem], known: Mapping[tuple[str, Cell], EarlierTask]
 ) -> Dispatcher:
     """The dispatcher for these tasks.
 
     Args:
         settings: of the run.
         items: all tasks that pytest may come to.
-        known: what earlier runs showed, by model and task; it orders attempts, and changes no verdict.
+        known: what earlier runs showed, by name and cell; it orders attempts, and changes no verdict.
     """
     if settings.early_stop is None:
         return AsTheyCome()
@@ -46,7 +46,8 @@ def choose_dispatcher(
     policies = []
     for cell, tasks in _cells(items).items():
         own = {item.nodeid: item.options.min_pass_rate for item in tasks}
-        earlier = {task: known[cell.model, task] for task in own if (cell.model, task) in known}
+        keys = {task: (cell.name_of(task), cell) for task in own}
+        earlier = {task: known[key] for task, key in keys.items() if key in known}
         counts = {task: (seen.n, seen.c) for task, seen in earlier.items()}
         costs = {task: seen.cost for task, seen in earlier.items() if seen.cost}
         curtailment = Curtailment(list(own), settings.k, cell_gates(own.items(), gate_settings(settings)))

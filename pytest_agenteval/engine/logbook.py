@@ -9,7 +9,7 @@ from pytest_agenteval.earlier import EarlierAttempt, EarlierRun, EarlierTask, by
 from pytest_agenteval.engine.store import log_files, read_all, read_attempts, read_headers
 from pytest_agenteval.outcomes import Outcome
 from pytest_agenteval.readiness import NotReady
-from pytest_agenteval.records import add_costs
+from pytest_agenteval.records import Cell, add_costs
 from pytest_agenteval.stored import StoredLog
 
 __all__ = ["history", "read_baseline", "whole_grid_history"]
@@ -27,7 +27,7 @@ def read_baseline(place: str, wanted: Collection[str] = (), setup: str = "") -> 
 
     Args:
         place: a log, with the others of its run beside it, or a directory; any address that fsspec knows.
-        wanted: the tasks to compare with.
+        wanted: the names of the tasks to compare with, without their cells.
         setup: of this run's models; the name of a run with another one says so.
 
     Raises:
@@ -74,8 +74,8 @@ def _run(logs: list[StoredLog], setup: str) -> EarlierRun:
     return EarlierRun(f"the run of {when} ({said})", tuple(attempts))
 
 
-def history(log_dir: str, setup: str) -> dict[tuple[str, str], EarlierTask]:
-    """What the newest logs of a directory say of each task, by model and task, where models were set up alike.
+def history(log_dir: str, setup: str) -> dict[tuple[str, Cell], EarlierTask]:
+    """What the newest logs of a directory say of each task, by name and cell, where agents were set up alike.
 
     Attempts of runs that stopped early are in it: it serves to order attempts and to guess costs, not to estimate. Logs
     that cannot be read are left out.
@@ -83,7 +83,7 @@ def history(log_dir: str, setup: str) -> dict[tuple[str, str], EarlierTask]:
     return by_task(attempt for _, attempts in _readable(log_dir, setup) for attempt in attempts)
 
 
-def whole_grid_history(log_dir: str, setup: str) -> dict[tuple[str, str], EarlierTask]:
+def whole_grid_history(log_dir: str, setup: str) -> dict[tuple[str, Cell], EarlierTask]:
     """The same without runs that stopped early, whose pass rates are biased: what a plan expects comes from it."""
     read = _readable(log_dir, setup)
     return by_task(attempt for log, attempts in read if not log.early_stop for attempt in attempts)
@@ -108,9 +108,10 @@ def _attempts(log: StoredLog) -> Iterator[EarlierAttempt]:
     for name, record in log.attempts:
         if not record.outcome.counts or name not in tasks:
             continue
+        task, cell = tasks[name].key
         yield EarlierAttempt(
-            model=tasks[name].cell.model,
-            task=name,
+            cell=cell,
+            task=task,
             passed=record.outcome is Outcome.PASSED,
             cost=add_costs(call.cost for call in record.model_calls),
             tool_calls=len(record.tool_calls),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_agenteval.earlier import EarlierRun, EarlierTask
@@ -47,8 +47,8 @@ class Comparison:
     cell: Cell
     baseline: str
     """How the earlier run is called."""
-    other_model: str | None
-    """The model of the baseline, where it is another one."""
+    other: Cell | None
+    """The baseline's cell, where it is another one."""
     test: Regression
     worst: bool | None
     """Whether it is a regression had every unmeasured attempt failed; None where nothing could be compared."""
@@ -71,16 +71,24 @@ class Comparison:
 
 
 def compare(run: RunSummary, earlier: EarlierRun) -> tuple[Comparison, ...]:
-    """Each cell beside the baseline's tasks of its model, or, where the baseline is of one other model, beside that."""
+    """Each cell beside the same of the baseline, or else beside its only one of that model, or its only one."""
     tasks = earlier.tasks
-    models = {model for model, _ in tasks}
+    cells = {cell for _, cell in tasks}
     comparisons = []
     for cell in run.cells:
-        model = cell.cell.model if cell.cell.model in models or len(models) != 1 else next(iter(models))
-        before = {task: seen for (of, task), seen in tasks.items() if of == model}
-        other = model if model != cell.cell.model else None
-        comparisons.append(_compare(cell, before, earlier.name, other))
+        beside = _counterpart(cell.cell, cells)
+        before = {name: seen for (name, of), seen in tasks.items() if of == beside}
+        comparisons.append(_compare(cell, before, earlier.name, beside if beside != cell.cell else None))
     return tuple(comparisons)
+
+
+def _counterpart(cell: Cell, cells: Collection[Cell]) -> Cell:
+    if cell in cells:
+        return cell
+    for candidates in ([each for each in cells if each.model == cell.model], list(cells)):
+        if len(candidates) == 1:
+            return candidates[0]
+    return cell
 
 
 def judge_comparison(found: Comparison) -> GateResult:
@@ -110,8 +118,8 @@ def judge_comparison(found: Comparison) -> GateResult:
     return GateResult(BASELINE, found.cell, verdict, span, _THRESHOLD, reason)
 
 
-def _compare(cell: CellSummary, before: Mapping[str, EarlierTask], name: str, other: str | None) -> Comparison:
-    kept = {task.task: task for task in cell.tasks if not task.skipped}
+def _compare(cell: CellSummary, before: Mapping[str, EarlierTask], name: str, other: Cell | None) -> Comparison:
+    kept = {cell.cell.name_of(task.task): task for task in cell.tasks if not task.skipped}
     both = [task for task in kept if task in before]
     changed = [task for task in both if None not in (kept[task].source, before[task].source)
                and kept[task].source != before[task].source]  # fmt: skip
@@ -121,7 +129,7 @@ def _compare(cell: CellSummary, before: Mapping[str, EarlierTask], name: str, ot
     missing = {task: now.unmeasured for task, now in compared.items()}
     worst = regression_test(counts, {t: (now.n + missing[t], now.passes) for t, now in compared.items()})
     best = regression_test(counts, {t: (now.n + missing[t], now.passes + missing[t]) for t, now in compared.items()})
-    skipped = {task.task for task in cell.tasks if task.skipped}
+    skipped = {cell.cell.name_of(task.task) for task in cell.tasks if task.skipped}
     fallen = [change for change in test.tasks if change.drop > 0]
 
     def described(changes: Sequence[TaskChange]) -> tuple[RegressedTask, ...]:
@@ -130,7 +138,7 @@ def _compare(cell: CellSummary, before: Mapping[str, EarlierTask], name: str, ot
     return Comparison(
         cell=cell.cell,
         baseline=name,
-        other_model=other,
+        other=other,
         test=test,
         worst=worst.regressed,
         best=best.regressed,

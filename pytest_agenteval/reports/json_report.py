@@ -198,7 +198,8 @@ def _comparison(found: Comparison) -> Json:
     return {
         **_names(found.cell),
         "baseline": found.baseline,
-        "baseline_model": found.other_model or found.cell.model,
+        "baseline_model": (found.other or found.cell).model,
+        "baseline_scaffold": (found.other or found.cell).scaffold,
         "regressed": found.test.regressed,
         "regressed_at_worst": found.worst,
         "regressed_at_best": found.best,

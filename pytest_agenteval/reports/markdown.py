@@ -113,7 +113,7 @@ class _Rows:
 
     def __init__(self, judgement: Judgement) -> None:
         self._verdicts = task_verdicts(judgement)
-        self._changes = {
+        self._changes = {  # by the names without the cells, which a baseline of other cells shares
             (found.cell, change.task): change for found in judgement.comparisons for change in found.test.tasks
         }
         self._cells = len(judgement.run.cells) > 1
@@ -147,7 +147,7 @@ class _Rows:
     def _row(self, task: TaskSummary) -> str:
         mark = self.mark(task)
         fields = [code(task.task), *([prose(str(task.cell))] if self._cells else []), str(task.k)]
-        change = self._changes.get((task.cell, task.task))
+        change = self._changes.get((task.cell, task.cell.name_of(task.task)))
         numbers = [
             f"{task.passes}/{task.n}",
             figures.rate(task.pass_at_1),
@@ -191,7 +191,7 @@ def _cell_lines(cell: CellSummary) -> list[str]:
 
 
 def _baseline_lines(found: Comparison) -> list[str]:
-    of = f" of {found.other_model}" if found.other_model is not None else ""
+    of = f" of {found.other}" if found.other is not None else ""
     before, after = found.pass_at_1_before, found.pass_at_1_after
     if before is None or after is None:
         return [f"- {code(str(found.cell))} beside {prose(found.baseline + of)}: no task can be compared"]

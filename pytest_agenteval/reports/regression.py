@@ -20,7 +20,7 @@ _NAMED = 10
 def regression_lines(found: Comparison, width: int) -> list[Line]:
     """What the comparison shows beyond its verdict."""
     title = f"{found.cell} beside {found.baseline}"
-    title += f" of {found.other_model}" if found.other_model is not None else ""
+    title += f" of {found.other}" if found.other is not None else ""
     lines = [Line(text, TITLE) for text in wrap(title, width)]
     for task in found.regressed:
         lines += [Line(text, BAD) for text in wrap(f"regressed: {_changes(task)}", width, _INDENT, _HANGING)]

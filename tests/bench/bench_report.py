@@ -72,7 +72,7 @@ def records_of(grid: Mapping[str, Sequence[bool]]) -> list[TaskRecord]:
 
 def baseline_of(grid: Mapping[str, Sequence[bool]]) -> EarlierRun:
     """An earlier run with these outcomes."""
-    attempts = (EarlierAttempt(CELL.model, task, x, 0.05, 8, 1, None) for task, row in grid.items() for x in row)
+    attempts = (EarlierAttempt(CELL, task, x, 0.05, 8, 1, None) for task, row in grid.items() for x in row)
     return EarlierRun("an earlier run", tuple(attempts))
 
 

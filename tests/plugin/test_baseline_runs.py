@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 from support.suite_runs import Run
+
+from pytest_agenteval.engine.logbook import history
+from pytest_agenteval.records import Cell
 
 SUITE = """
     import pytest
@@ -76,6 +80,26 @@ def test_a_run_of_a_few_tasks_is_not_taken_for_the_baseline_of_all(run: Run) -> 
     said = " ".join(result.stdout.str().split())
     assert "pass@1 of 4 compared tasks went from 1.000 to 0.000" in said
     assert "its models ran with p_success=1, seed=1, these with p_success=0, seed=1" in said
+
+
+def test_a_baseline_of_one_model_serves_a_run_of_several(run: Run) -> None:
+    run(SUITE, *MEASURED, "--agent-log-dir=logs", model="agenteval/oracle")
+    result = run(
+        SUITE, *MEASURED, "--agent-model=agenteval/null", "--agent-baseline=logs", "--agent-log-dir=logs",
+        model="agenteval/oracle",
+    )  # fmt: skip
+    assert result.ret == 1
+    said = " ".join(result.stdout.str().split())
+    assert "agenteval/oracle · react beside the run of " in said
+    assert "PASS --agent-baseline [agenteval/oracle]: pass@1 of 4 compared tasks went from 1.000 to 1.000" in said
+    assert re.search(r"agenteval/null · react beside the run of [^)]*\) of agenteval/oracle · react", said)
+    assert "pass@1 of 4 compared tasks went from 1.000 to 0.000" in said
+    known = history("logs", "")
+    names = {f"test_suite.py::test_says[{number}]" for number in range(4)}
+    cells = {Cell("agenteval/oracle", "react"): 12, Cell("agenteval/null", "react"): 6}
+    assert {key: seen.n for key, seen in known.items()} == {
+        (name, cell): n for name in names for cell, n in cells.items()
+    }
 
 
 def test_a_baseline_without_most_of_the_tasks_shows_nothing(run: Run) -> None:

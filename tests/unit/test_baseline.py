@@ -11,16 +11,19 @@ from pytest_agenteval.earlier import EarlierAttempt, EarlierRun
 from pytest_agenteval.exit_status import exit_status
 from pytest_agenteval.gates import GateResult, Verdict
 from pytest_agenteval.gates.regression import Comparison, compare, judge_comparison
-from pytest_agenteval.records import TaskRecord
+from pytest_agenteval.records import Cell, TaskRecord
 from pytest_agenteval.reports.regression import regression_lines
 from pytest_agenteval.summary import summarize
 
 
-def earlier(model: str = CELL.model, cost: float | None = 0.01, source: str | None = None, **tasks: str) -> EarlierRun:
+def earlier(cell: Cell = CELL, cost: float | None = 0.01, source: str | None = None, **tasks: str) -> EarlierRun:
     attempts = [
-        EarlierAttempt(model, name, letter == "p", cost, 10, 1, source) for name in tasks for letter in tasks[name]
+        EarlierAttempt(cell, name, letter == "p", cost, 10, 1, source) for name in tasks for letter in tasks[name]
     ]
     return EarlierRun("the run of yesterday", tuple(attempts))
+
+
+OLD = Cell("openai/gpt-old", "react")
 
 
 def now(**tasks: str) -> list[TaskRecord]:
@@ -111,13 +114,29 @@ def test_missing_attempts_turn_no_regression_into_none() -> None:
     assert result.verdict is Verdict.FAIL
 
 
-def test_each_cell_is_held_against_its_own_model_and_else_against_the_only_one() -> None:
+def test_each_cell_is_held_against_itself_and_else_against_the_only_one() -> None:
     both = [task("ffffffff", name="a"), task("pppppppp", name="a", cell=OTHER)]
-    runs = earlier(a="f" * 8).attempts + earlier(model=OTHER.model, a="p" * 8).attempts
+    runs = earlier(a="f" * 8).attempts + earlier(OTHER, a="p" * 8).attempts
     found = compare(summarize(both), EarlierRun("both", runs))
     assert [judge_comparison(each).verdict for each in found] == [Verdict.PASS, Verdict.PASS]
-    assert [each.other_model for each in found] == [None, None]
-    [one] = compare(summarize([task("ffffffff", name="a")]), earlier(model="openai/gpt-old", a="p" * 8))
-    assert one.other_model == "openai/gpt-old"
+    assert [each.other for each in found] == [None, None]
+    [one] = compare(summarize([task("ffffffff", name="a")]), earlier(OLD, a="p" * 8))
+    assert one.other == OLD
     assert judge_comparison(one).verdict is Verdict.FAIL
-    assert "of openai/gpt-old" in text(one)
+    assert "of openai/gpt-old · react" in text(one)
+
+
+def test_a_cell_that_is_new_is_held_against_the_one_of_its_model_in_another_scaffold() -> None:
+    runs = earlier(OLD, a="p" * 8).attempts + earlier(Cell(OTHER.model, "plan"), a="p" * 8).attempts
+    [one] = compare(summarize([task("ffffffff", name="a", cell=OTHER)]), EarlierRun("both", runs))
+    assert one.other == Cell(OTHER.model, "plan")
+    [none] = compare(summarize([task("ffffffff", name="a")]), EarlierRun("both", runs))  # which of two?
+    assert (none.test.regressed, none.added) == (None, ("a",))
+
+
+def test_a_task_is_the_same_whether_or_not_its_node_id_names_the_cell() -> None:
+    records = [task("f" * 8, name=f"t.py::test_it[{CELL.model}-3]"), task("p" * 8, name=f"t.py::test_a[{CELL.model}]")]
+    before = {"t.py::test_it[3]": "p" * 8, "t.py::test_a": "p" * 8}
+    found, result = compared(earlier(**before), records)
+    assert (found.added, found.removed, result.verdict) == ((), (), Verdict.FAIL)
+    assert [each.task for each in found.regressed] == ["t.py::test_it[3]"]

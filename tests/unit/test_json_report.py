@@ -142,13 +142,14 @@ def test_judged_tasks_have_their_verdicts_by_cell() -> None:
 
 def test_the_comparison_with_a_baseline_is_there() -> None:
     def earlier(name: str, passed: bool) -> EarlierAttempt:
-        return EarlierAttempt(CELL.model, name, passed, 0.5, 4, 1, None)
+        return EarlierAttempt(CELL, name, passed, 0.5, 4, 1, None)
 
     baseline = EarlierRun("the run of May", tuple(earlier("t.py::test_it", True) for _ in range(12)))
     records = [task("f" * 12), task("p", "t.py::test_new")]
     read = as_read(judge_run(records, GateSettings(), baseline=baseline))
     (found,) = read["comparisons"]
-    assert (found["baseline"], found["baseline_model"], found["regressed"]) == ("the run of May", CELL.model, True)
+    assert (found["baseline"], found["regressed"]) == ("the run of May", True)
+    assert (found["baseline_model"], found["baseline_scaffold"]) == (CELL.model, CELL.scaffold)
     assert (found["pass_at_1_before"], found["pass_at_1_after"], found["added_tasks"]) == (1.0, 0.0, ["t.py::test_new"])
     (fallen,) = found["regressed_tasks"]
     assert (fallen["before"], fallen["after"]) == ({"n": 12, "c": 12}, {"n": 12, "c": 0})

@@ -80,7 +80,7 @@ def test_several_cells_have_a_column_of_their_own() -> None:
 
 def test_the_delta_to_the_baseline_is_shown() -> None:
     def before(name: str, passes: str) -> list[EarlierAttempt]:
-        return [EarlierAttempt(CELL.model, name, letter == "p", 0.1, 0, 0, None) for letter in passes]
+        return [EarlierAttempt(CELL, name, letter == "p", 0.1, 0, 0, None) for letter in passes]
 
     baseline = EarlierRun("the run of May", tuple(before("t::a", "pppp") + before("t::b", "pfff")))
     judgement = judged(task("ppff", "t::a"), task("ppff", "t::b"), task("pppp", "t::new"), baseline=baseline)
