@@ -300,7 +300,8 @@ def _classified(
     if error is None:
         if item.plan.uses_ours("agent") and not attempt.agent_started:
             # it would be a pass of an agent that nobody asked, and green
-            return Ending(Outcome.BROKEN, message="the agent never ran: is an `await` missing before agent.run(...)?")
+            call = "an `await` missing before" if item.asynchronous else "`attempt.wait(...)` missing around"
+            return Ending(Outcome.BROKEN, message=f"the agent never ran: is {call} agent.run(...)?")
         return Ending(Outcome.PASSED)
     if isinstance(error, pytest.skip.Exception):
         return ending(Outcome.BROKEN, None, error)

@@ -29,10 +29,21 @@ def _check(asked: argparse.Namespace) -> int:
     return check(asked.paths, sandbox=asked.agent_sandbox, extra=asked.extra)
 
 
+class _Version(argparse.Action):
+    """As argparse's own, which would look the version up for every command."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from pytest_agenteval import __version__
+
+        print(f"{parser.prog} {__version__}")
+        parser.exit()
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="pytest-agenteval", description="Tools for suites of agent tasks.", allow_abbrev=False
     )
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     check = commands.add_parser(
         "check",
@@ -48,7 +59,9 @@ def _parser() -> argparse.ArgumentParser:
             "10 when the environment kept it from deciding. What follows -- goes to pytest."
         ),
     )
-    check.add_argument("paths", nargs="+", metavar="PATH", help="a test file, a folder or a node id")
+    check.add_argument(
+        "paths", nargs="*", default=["."], metavar="PATH", help="a test file, a folder or a node id (default: .)"
+    )
     check.add_argument(
         "--agent-sandbox", choices=("docker", "local"), help="where attempts run (default: as pytest's option)"
     )

@@ -8,7 +8,7 @@ certain to get one; what is certain about pass^k, its worst and best case say.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pytest_agenteval.stats.estimators import (
     Counts,
@@ -41,7 +41,7 @@ class Estimates:
     gap: float | None
     """pass@1 minus pass^k, both over the tasks that have a pass^k; None where no task has one."""
     curve: tuple[SuiteEstimate, ...]
-    """pass^1 to pass^k, each over the tasks with enough attempts for it."""
+    """pass^1 to pass^k, all over the same tasks: one for which a task of the first lacks attempts has no value."""
     at_least: tuple[SuiteEstimate, ...]
     """The chance that at least 1, 2, ..., k of k attempts pass: G-Pass@k, from pass@k to pass^k."""
     pass_at_1_intervals: tuple[Interval, ...]
@@ -83,7 +83,7 @@ def of_full_grid(counts: Counts, k: int) -> Estimates:
         pass_at_1=suite_pass_at_1(counts),
         pass_hat_k=hat_k,
         gap=None if hat_k.value is None or at_1.value is None else at_1.value - hat_k.value,
-        curve=pass_hat_curve(counts, k),
+        curve=_of_the_same_tasks(pass_hat_curve(counts, k)),
         at_least=tuple(suite_g_pass_at_k(counts, k, j / k) for j in range(1, k + 1)),
         pass_at_1_intervals=_some(this_suite_pass_at_1(counts), tasks_like_these_pass_at_1(counts)),
         pass_hat_k_intervals=_some(this_suite_pass_hat_k(counts, k), tasks_like_these_pass_hat_k(counts, k)),
@@ -115,6 +115,12 @@ def of_first_attempts(passed: Sequence[bool | None], k: int) -> Estimates:
         counts=tuple(counts),
         first_attempts=used or None,
     )
+
+
+def _of_the_same_tasks(curve: Sequence[SuiteEstimate]) -> tuple[SuiteEstimate, ...]:
+    """The curve without the values that are over other tasks than its first: it would seem to rise or fall by them."""
+    most = curve[0].tasks_used
+    return tuple(point if point.tasks_used == most else replace(point, value=None) for point in curve)
 
 
 def _some(*intervals: Interval | None) -> tuple[Interval, ...]:

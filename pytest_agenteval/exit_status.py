@@ -9,15 +9,16 @@ from pytest_agenteval.figures import plural
 from pytest_agenteval.gates import GateResult
 from pytest_agenteval.stats.verdict import Verdict
 
-__all__ = ["FAILED", "NO_TESTS", "OK", "UNDECIDED", "ExitStatus", "exit_status"]
+__all__ = ["FAILED", "NO_TESTS", "OK", "UNDECIDED", "USAGE_ERROR", "ExitStatus", "exit_status"]
 
 OK = 0
 FAILED = 1
+USAGE_ERROR = 4
 NO_TESTS = 5
 UNDECIDED = 10
 """UNDECIDED or INCOMPLETE: neither a success nor a failure of what was tested."""
 
-_OWN = {2: "interrupted", 3: "an internal error", 4: "a usage error"}
+_OWN = {2: "interrupted", 3: "an internal error", USAGE_ERROR: "a usage error"}
 
 
 @dataclass(frozen=True, slots=True)

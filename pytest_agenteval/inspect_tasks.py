@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_agenteval.options import INSPECT_TASK
-from pytest_agenteval.tasks import agent_task
+from pytest_agenteval.tasks import agent_task, why_no_option
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -24,6 +24,8 @@ SAMPLE = "inspect_sample"
 """The parameter of a test that is made from an Inspect task."""
 TASK_SOLVER = "task-solver"
 """The name of the scaffold that is an Inspect task's own solver."""
+_OF_SCORES = ("scorer", "key", "passes")
+"""Options that say which score decides."""
 
 Passes = float | str | bool | Callable[[Any], bool]
 """Which value of the judging score passes: from this number on, this very text or bool, or what a function says."""
@@ -75,6 +77,9 @@ def inspect_task(
             `C`, True and 1 pass, `I`, `P`, `N`, False and 0 do not.
         options: as of :func:`agent_task`; they go before the task's own limits, `sandbox` before its own sandbox.
     """
+    for name in options:
+        if reason := why_no_option(name, ("args", "limit", "samples", *_OF_SCORES)):
+            raise ValueError(f"inspect_task {reason}")
     caller = sys._getframe(1)
     file = Path(caller.f_code.co_filename)
     chosen = (samples,) if isinstance(samples, str | int) else tuple(samples)
@@ -101,14 +106,17 @@ def asked_in_text(text: str, folder: Path) -> Callable[..., Any]:
             value = raw
         place, key = (args, key.strip().removeprefix("args.")) if key.strip().startswith("args.") else (given, key)
         place[key.strip()] = value
+    if "args" in given or "samples" in given:
+        raise ValueError("cannot hold a list: write args.NAME=VALUE for the task, and choose samples with -k")
+    for key in given:
+        if reason := why_no_option(key, ("limit", *_OF_SCORES, "args.NAME")):
+            raise ValueError(reason)
     for key in ("scorer", "key"):
         if key in given:
             given[key] = str(given[key])
     if not name.strip():
         raise ValueError("names no task: write for example inspect_evals/gsm8k or evals/mine.py@my_task")
-    own = {key: given.pop(key) for key in ("limit", "scorer", "key", "passes") if key in given}
-    if "args" in given or "samples" in given:
-        raise ValueError("cannot hold a list: write args.NAME=VALUE for the task, and choose samples with -k")
+    own = {key: given.pop(key) for key in ("limit", *_OF_SCORES) if key in given}
     return _test(Asked(name.strip(), folder, args, **own), given, *_written(name.strip(), folder))
 
 

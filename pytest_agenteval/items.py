@@ -2,7 +2,7 @@
 
 What is private here: `Function._fixtureinfo`, `Session._fixturemanager` (pytest 8: arguments of overridden fixtures are
 missing from the closure), `FixtureDef.func/argnames/scope`, `Metafunc.definition._fixtureinfo`, how pytest reads the
-marks `xfail`, and how it loads the conftest files of what it collects.
+marks `skip` and `xfail`, and how it loads the conftest files of what it collects.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
-from _pytest.skipping import evaluate_xfail_marks
+from _pytest.skipping import evaluate_skip_marks, evaluate_xfail_marks
 
 from pytest_agenteval import fixtures
 from pytest_agenteval.options import settings
@@ -239,6 +239,18 @@ class AgentItem(pytest.Function):
         return evaluate_xfail_marks(self) is not None
 
     @property
+    def skips(self) -> bool:
+        """Whether it is known before any set-up that the task is skipped: by its marks, or as a variant for trio."""
+        try:
+            return self._for_trio or evaluate_skip_marks(self) is not None
+        except pytest.fail.Exception:  # a condition that cannot be evaluated: pytest says so when it gets there
+            return False
+
+    @property
+    def _for_trio(self) -> bool:
+        return "trio" in str(self.plan.params.get("anyio_backend", ""))
+
+    @property
     def anchors(self) -> set[pytest.Item | pytest.Collector]:
         """Collectors that must stay set up while attempts run. Class scope outside a class ends with the test."""
         scopes = {self.plan.definitions[name][-1].scope for name in self.plan.shared}
@@ -267,7 +279,7 @@ class AgentItem(pytest.Function):
         asked = settings(self.config)
         if not asked.active:
             pytest.skip("agent task: runs only with --agent-model, --k or --agent-run")
-        if "trio" in str(self.plan.params.get("anyio_backend", "")):
+        if self._for_trio:
             pytest.skip("agent task: runs on asyncio, not on trio")
         self._refuse_process_wide(asked.unsafe_fixtures)
         if self.get_closest_marker("flaky") and hasattr(self.config.option, "reruns"):
@@ -287,7 +299,8 @@ class AgentItem(pytest.Function):
             asked_by = f" (fixture {through!r} asks for it)" if through else ""
             pytest.fail(
                 f"fixture {name!r} changes process-wide state{asked_by}, and attempts of agent tasks run at the same "
-                "time in one process: do without it here",
+                "time in one process: do without it here, for example by values in the prompt, by files in the sandbox "
+                "or by `sandbox.exec(..., env={...})`",
                 pytrace=False,
             )
 

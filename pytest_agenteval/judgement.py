@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from pytest_agenteval.earlier import EarlierRun
-from pytest_agenteval.exit_status import ExitStatus, exit_status
+from pytest_agenteval.exit_status import USAGE_ERROR, ExitStatus, exit_status
 from pytest_agenteval.gates import GateResult, GateSettings, Verdict, judge
 from pytest_agenteval.gates.regression import Comparison, compare, judge_comparison
 from pytest_agenteval.records import TaskRecord
@@ -65,6 +65,8 @@ def judge_run(
     run = summarize(records, every_first=every_first)
     comparisons = () if baseline is None else tuple(compare(run, baseline))
     results = (*judge(run, thresholds), *(judge_comparison(found) for found in comparisons))
+    if said.status == USAGE_ERROR and not records:
+        results = ()  # nothing began: the sentence that says why is all there is to say
     gates = tuple(result for result in results if result.task not in said.expected_failures)
     broken = [record.task for record in records for attempt in record.attempts if attempt.outcome == "broken"]
     # a failed task is counted by its verdict or its broken attempts, and else as a test (xfail(strict=True) passed)

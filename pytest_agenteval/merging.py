@@ -138,7 +138,7 @@ class _Page:
 
 
 def _spent(logs: Sequence[StoredLog]) -> set[str]:
-    """Runs whose last invocation spent its budget."""
+    """Runs whose last invocation had no budget left for a call."""
     last = {log.run: log.invocation for log in logs}
     return {
         log.run
@@ -185,7 +185,7 @@ def _never_ran(
     """Attempts without a trace, where it is known why: the run's budget was spent, or every verdict was fixed."""
     known = {attempt.number for attempt in attempts}
     if runs & spent:
-        cause, why = Cause.BUDGET, "the run's budget was spent before it could start"
+        cause, why = Cause.BUDGET, "the run's budget could pay for no more calls before it could start"
     elif runs & settled:
         cause, why = Cause.DECIDED, "every verdict was already fixed"
     else:
@@ -199,7 +199,8 @@ def _gaps(logs: Sequence[StoredLog]) -> list[str]:
         there = {log.shard[0] for log in logs if log.shard is not None and log.shard[1] == parts}
         sizes = next((log.shard_sizes for log in logs if len(log.shard_sizes) == parts), (1,) * parts)
         if missing := [part for part, size in enumerate(sizes, 1) if size and part not in there]:
-            gaps.append(f"of {parts} shards, {_numbers(missing)} {'is' if len(missing) == 1 else 'are'} missing")
+            shards, are = ("shard", "is") if len(missing) == 1 else ("shards", "are")
+            gaps.append(f"{shards} {_numbers(missing)} of {parts} {are} missing")
     begun = {(log.run, log.suite) for log in logs}
     idle: dict[str, int] = {}
     for log in logs:

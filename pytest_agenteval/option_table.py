@@ -27,6 +27,8 @@ class Option(NamedTuple):
     """Judges the run: without a model it has nothing to judge."""
     path: bool = False
     """A path: in an ini file it is relative to that file."""
+    idle: bool = False
+    """Does nothing where no agent task runs: whoever types it expects some to."""
 
 
 # fmt: off
@@ -36,13 +38,13 @@ OPTIONS: tuple[Option, ...] = (
             "agenteval/oracle, /null and /noisy cost nothing", repeat=True),
     Option(("--agent-scaffold",), "scaffolds", values.text, (), "NAME",
             "the agent program around the model (repeat: one cell each, with every model): react (the default), "
-            "another agent of Inspect's registry, or module:attribute", repeat=True),
+            "another agent of Inspect's registry, or module:attribute", repeat=True, idle=True),
     Option(("--agent-scaffold-arg",), "scaffold_args", values.pair, (), "NAME=VALUE",
             "argument for the scaffold, as JSON or text (repeat); SCAFFOLD:NAME=VALUE for one of several", repeat=True),
     Option(("--agent-inspect-task",), "inspect_tasks", values.text, (), "TASK[,NAME=VALUE]...",
             "every sample of this Inspect task as an agent task (repeat): inspect_evals/xyz, MODULE@TASK or "
             "FILE.py@TASK; names: limit, scorer, key, passes, sandbox, args.NAME; collected alone where no path is "
-            "given", repeat=True),
+            "given", repeat=True, idle=True),
     Option(("--k", "--agent-k"), "k", values.number_from_1, 1, "N", "attempts at each task (default 1)"),
     Option(("--max-cost", "--agent-max-cost"), "max_cost", values.amount, None, "USD",
             "what the whole run may cost, all roles and retries included; the run stops before it costs more",
@@ -61,26 +63,30 @@ OPTIONS: tuple[Option, ...] = (
             "gate: compare with an earlier run, its .eval logs or a directory of them; a regression fails the run",
             gate=True, path=True),
     Option(("--agent-gate-mode",), "gate_mode", values.one_of(values.GATE_MODES), "grid", "|".join(values.GATE_MODES),
-            "what gates on pass rates are about: these very attempts (grid, the default), or the truth behind them"),
+            "what gates on pass rates are about: these very attempts (grid, the default), or the truth behind them",
+            idle=True),
     Option(("--agent-confidence",), "confidence", values.confidence, 0.95, "LEVEL",
-            "how sure a gate in confidence mode must be (default 0.95)"),
+            "how sure a gate in confidence mode must be (default 0.95)", idle=True),
     Option(("--agent-undecided",), "undecided", values.one_of(values.UNDECIDED), "incomplete",
             "|".join(values.UNDECIDED),
-            "what a gate in confidence mode says when the attempts settle it neither way (default incomplete)"),
+            "what a gate in confidence mode says when the attempts settle it neither way (default incomplete)",
+            idle=True),
     Option(("--agent-early-stop",), "early_stop", values.one_of(values.EARLY_STOPS), None,
             "|".join(values.EARLY_STOPS),
-            "run only what can still change a verdict; exact+first runs every task's first attempt, for pass@1"),
+            "run only what can still change a verdict; exact+first runs every task's first attempt, for pass@1",
+            idle=True),
     Option(("--agent-max-age",), "max_age", values.duration, None, "TIME",
             "with --agent-resume and --agent-top-up: take no attempt that is older than this, for example 7d or 12h"),
     Option(("--agent-shard",), "shard", values.shard, None, "I/N",
             "run the I-th of N parts of the tests, ordinary ones too: each runs in one part, with all its models; "
             "`pytest-agenteval report` merges the parts into one verdict"),
     Option(("--agent-json",), "json", values.path, None, "FILE",
-            "write the report as JSON", path=True),
+            "write the report as JSON", path=True, idle=True),
     Option(("--agent-comment",), "comment", values.path, None, "FILE",
-            "write the report as Markdown, for a comment on a pull request", path=True),
+            "write the report as Markdown, for a comment on a pull request", path=True, idle=True),
     Option(("--agent-html",), "html", values.path, None, "FILE",
-            "write the report as one self-contained HTML page (needs pytest-agenteval[html])", path=True),
+            "write the report as one self-contained HTML page (needs pytest-agenteval[html])", path=True,
+            idle=True),
     Option(("--agent-concurrency",), "concurrency", values.number_from_1, 16, "N",
             "attempts in flight at once (default 16)"),
     Option(("--agent-env-retries",), "env_retries", values.count, 2, "N",
@@ -89,7 +95,7 @@ OPTIONS: tuple[Option, ...] = (
             "argument for the model's provider, as JSON or text (repeat)", repeat=True),
     Option(("--agent-role",), "roles", values.role, (), "NAME=MODEL",
             "the model of a role beside the agent's, for example user=openai/gpt-5-mini for the simulated user "
-            "(repeat); get_model(role=NAME) gives it, and it is paid from the same budget", repeat=True),
+            "(repeat); get_model(role=NAME) gives it, and it is paid from the same budget", repeat=True, idle=True),
     Option(("--agent-model-base-url",), "model_base_url", values.url, None, "URL", "address of the model's API"),
     Option(("--agent-generate",), "generate", values.pair, (), "NAME=VALUE",
             "how the model generates, by Inspect's names: temperature=0, max_tokens=4096, "

@@ -156,6 +156,8 @@ def _read(config: pytest.Config) -> Settings:
     made = Settings(active=bool(starts), **asked)
     _refuse_slip_of_k(config, used=bool(given or starts or made.models))
     _refuse_missing_model(made, starts, [flag for flag, option in given.items() if option.gate])
+    if not made.active and not config.getoption("collectonly", False):
+        _refuse_idle(config, [flag for flag, option in given.items() if option.idle])
     if len(set(made.models)) != len(made.models):
         twice = next(model for model in made.models if made.models.count(model) > 1)
         raise pytest.UsageError(f"--agent-model names {twice} twice: name each model once, for it makes one cell")
@@ -211,6 +213,16 @@ def _refuse_missing_model(made: Settings, starts: list[str], gates: list[str]) -
         raise pytest.UsageError(
             f"{gates[0]} judges agent tasks, but nothing asks for them to run: add --agent-run or --agent-model"
         )
+
+
+def _refuse_idle(config: pytest.Config, flags: list[str]) -> None:
+    """Refuse what was typed; in `addopts` and ini keys it waits for a run of agent tasks."""
+    for flag in flags:
+        if any(str(word).partition("=")[0] == flag for word in config.invocation_params.args):
+            raise pytest.UsageError(
+                f"{flag} is about agent tasks, but nothing asks for them to run: "
+                "add --agent-model=PROVIDER/MODEL or --agent-run"
+            )
 
 
 def _refuse_shared_budget(config: pytest.Config, made: Settings) -> None:

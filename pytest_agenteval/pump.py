@@ -48,6 +48,9 @@ class Engine(Protocol):
     def feed(self) -> None:
         """Start attempts of the tasks taken in; must be called on the running loop, after the last of several tasks."""
 
+    def kept(self, item: AgentItem) -> Sequence[AttemptRecord]:
+        """The attempts of earlier invocations that a task need not run again."""
+
     def discarded(self, item: AgentItem) -> Sequence[AttemptRecord]:
         """What earlier invocations began at a task and did not bring to an end that counts."""
 
@@ -80,6 +83,8 @@ class Pump:
         """Tasks that pytest has not reported yet."""
         self._position = {item: index for index, item in enumerate(session.items)}
         self._reached: AgentItem | None = None
+        self.skipped: set[AgentItem] = set()
+        """Tasks that their set-up has skipped, though pytest has not come to report it."""
         self._watchers: list[Callable[[], Coroutine[Any, Any, None]]] = []
         option = session.config.option
         self._routes_streams = option.capture != "no"
@@ -117,10 +122,16 @@ class Pump:
             self._open.remove(job)
         return [attempt.result() for attempt in job.attempts]
 
-    def unfinished(self) -> Iterator[tuple[AgentItem, list[Finished]]]:
-        """Tasks that pytest will not report any more, with those of their attempts that did end."""
-        for job in self._open:
-            yield job.item, [a.result() for a in job.attempts if a.done() and not a.cancelled()]
+    def has_run(self, item: AgentItem) -> bool:
+        """Whether an attempt of a task that was taken in has ended, whatever pytest says of the task."""
+        return item in self._jobs and any(attempt.done() for attempt in self._jobs[item].attempts)
+
+    def so_far(self, item: AgentItem) -> list[Finished]:
+        """The attempts of a task that have ended; where it never started, those of earlier invocations."""
+        job = self._jobs.get(item)
+        if job is None:
+            return [Finished(record, None, None) for record in self.engine.kept(item)]
+        return [attempt.result() for attempt in job.attempts if attempt.done() and not attempt.cancelled()]
 
     def host(self, func: Callable[..., Any], arguments: dict[str, Any]) -> Iterator[Any]:
         """A wider-scoped async fixture as a sync generator: one task on the loop does its set-up and its teardown."""
@@ -233,8 +244,10 @@ class Pump:
                 this.ihook.pytest_runtest_setup(item=this)
             except _STOPS:
                 raise
-            except BaseException:
+            except BaseException as error:
                 self.engine.withdraw(this)  # raised again, and reported, when pytest gets there
+                if isinstance(error, pytest.skip.Exception):
+                    self.skipped.add(this)
             else:
                 self._start(this)
             finally:

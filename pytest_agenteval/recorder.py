@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from pytest_agenteval.sharding import PLUGIN as SHARDING
 
 if TYPE_CHECKING:
     from pytest_agenteval.earlier import EarlierRun
+    from pytest_agenteval.items import AgentItem
     from pytest_agenteval.judgement import Judgement
     from pytest_agenteval.records import TaskRecord
     from pytest_agenteval.session import AgentSession
@@ -36,6 +37,9 @@ class Recorder:
         self._expected_failures: set[str] = set()
         self._failed_tasks: set[str] = set()
         self._untold: list[TaskRecord] = []
+        self._reported: set[str] = set()
+        self._announced: dict[str, tuple[TaskRecord, bool]] = {}
+        """By node id what workers have to run, and whether it is expected to fail."""
         self._ordinary_failures = 0
         self._deselected = 0
         self._notes: list[str] = []
@@ -54,9 +58,16 @@ class Recorder:
         if line is not None:
             session.pump.watch(line.show)
 
-    def add(self, records: Sequence[TaskRecord]) -> None:
-        """Add records of tasks that pytest did not come to report."""
-        self._records += records
+    def close(self, session: AgentSession, items: Iterable[AgentItem]) -> None:
+        """Take in, after the last test of this process, what pytest did not come to report."""
+        recorded = {record.task for record in self._records}
+        left = [
+            item
+            for item in items
+            if item.nodeid not in recorded and (item.nodeid not in self._reported or session.pump.has_run(item))
+        ]
+        self._records += session.unreported(left)
+        self._expected_failures.update(item.nodeid for item in left if item.expects_failure)
 
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
         """Count agent tasks that were collected and left out."""
@@ -73,6 +84,10 @@ class Recorder:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take the record off a report, from this process or from an xdist worker."""
         data = getattr(report, "agenteval", None)
+        if data is not None or report.when == "call" or (report.when == "setup" and not report.passed):
+            self._reported.add(report.nodeid)
+        if (selected := getattr(report, "agenteval_selected", None)) is not None:
+            self._announce(selected)
         if data is not None:
             from pytest_agenteval.records import from_json
 
@@ -86,6 +101,14 @@ class Recorder:
                 self._untold.append(record)
         elif report.failed:
             self._ordinary_failures += 1
+
+    def _announce(self, selected: dict[str, Any]) -> None:
+        """A worker says which tasks there are to run; all workers say the same."""
+        from pytest_agenteval.records import from_json
+
+        for data in selected["records"]:
+            record = from_json(data)
+            self._announced[record.task] = record, record.task in selected["expected_failures"]
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """A suite that cannot be collected is a failure."""
@@ -126,6 +149,7 @@ class Recorder:
         from pytest_agenteval.reuse import reuse_note, without_outdated
 
         asked = settings(self._config)
+        self._take_announced()
         records, outdated = without_outdated(self._records)
         reused = reuse_note(records)
         self._notes += [*([reused] if reused else []), *outdated]
@@ -147,6 +171,12 @@ class Recorder:
             ),
         )
         session.exitstatus = self._judgement.status.code
+
+    def _take_announced(self) -> None:
+        for task, (record, fails) in self._announced.items():
+            if task not in self._reported:
+                self._records.append(record)
+                self._expected_failures.update([task] if fails else [])
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """The report."""

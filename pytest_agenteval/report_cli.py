@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytest_agenteval.cli_values import checked
@@ -26,6 +27,13 @@ _JUDGING = (
     "gate_mode", "confidence", "undecided",
 )  # fmt: skip
 _WRITING = ("json", "comment", "html")
+_HELP = {
+    "k": "attempts to judge each task by, the k of pass^k (default: as many as its runs asked for)",
+    "max_cost": "gate: what the attempts cost in all, all roles and retries included; UNDECIDED above it",
+    "max_env_error_rate": "above this share of environment errors no cell passes (default 0.05)",
+    "baseline": "gate: compare with an earlier run, its .eval logs or a directory of them; a regression is a FAIL",
+}
+"""What options mean where nothing runs, by key; the others mean what they mean to pytest."""
 
 
 def add_report(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -76,7 +84,7 @@ def _add_logs(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_options(parser: argparse.ArgumentParser, keys: Sequence[str]) -> None:
-    """Options of pytest's command line, with the same meaning and the same checks."""
+    """Options of pytest's command line, with the same checks."""
     from pytest_agenteval.option_table import OPTIONS
 
     for option in OPTIONS:
@@ -87,7 +95,7 @@ def _add_options(parser: argparse.ArgumentParser, keys: Sequence[str]) -> None:
                 type=checked(option.parse),
                 default=None if option.key == "k" else option.default,
                 metavar=option.metavar,
-                help=option.help.replace("%", "%%"),
+                help=_HELP.get(option.key, option.help).replace("%", "%%"),
             )
 
 
@@ -143,14 +151,17 @@ def _write(settings: Settings, judgement: Judgement, notes: Sequence[str]) -> li
 
 def _compare(asked: argparse.Namespace) -> int:
     from pytest_agenteval.engine.choice_of_runs import NoRun, choose_runs
-    from pytest_agenteval.engine.logbook import read_baseline
+    from pytest_agenteval.engine.logbook import read_baseline, run_name
     from pytest_agenteval.exit_status import exit_status
     from pytest_agenteval.gates.regression import compare, judge_comparison
     from pytest_agenteval.merging import merge
     from pytest_agenteval.readiness import NotReady
     from pytest_agenteval.redaction import secret_values
+    from pytest_agenteval.reports.line import Line, plain
     from pytest_agenteval.reports.outgoing import without_secrets
     from pytest_agenteval.reports.regression import regression_lines
+    from pytest_agenteval.reports.terminal import verdict_lines
+    from pytest_agenteval.reports.text_table import wrap
     from pytest_agenteval.summary import summarize
 
     try:
@@ -160,15 +171,20 @@ def _compare(asked: argparse.Namespace) -> int:
         baseline = read_baseline(asked.a, tasks, chosen.logs[-1].setup)
     except (NotReady, NoRun) as error:
         return _refuse(error)
-    found_by_cell = compare(summarize(merged.records, every_first=merged.every_first), baseline)
-    comparisons = without_secrets(found_by_cell, secret_values(os.environ))
+    width, secrets = _width(), secret_values(os.environ)
+    which = f"B ({asked.b}: {run_name(chosen.logs)}) beside A ({asked.a}: {baseline.name})"
+    run = summarize(merged.records, every_first=merged.every_first)
+    comparisons = without_secrets(compare(run, replace(baseline, name="A")), secrets)
     results = [judge_comparison(found) for found in comparisons]
+    lines = [*plain(wrap(without_secrets(which, secrets), width, hanging="  ")), Line("")]
     for found in comparisons:
-        _print(regression_lines(found, _width()))
+        lines += [*regression_lines(found, width), Line("")]
+    names = [f"[{result.cell}]: " if len(results) > 1 else "" for result in results]
+    for name, result in zip(names, results, strict=True):
+        lines += verdict_lines(result.verdict, f"{name}{result.reason}", width)
     status = exit_status(0, gates=results)
-    for result in results:
-        print(f"{result.verdict.value:<9} {result.reason}")
-    print(f"exit {status.code}: {status.reason}")
+    lines += plain(wrap(f"exit {status.code}: {status.reason}", width, hanging="  "))
+    _print(lines)
     return status.code
 
 

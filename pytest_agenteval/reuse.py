@@ -47,7 +47,7 @@ def newest_run(logs: Sequence[StoredLog], tasks: Iterable[StoredTask]) -> str | 
 
 
 def resume(logs: Sequence[StoredLog], run: str, tasks: Sequence[StoredTask], k: int, not_before: str = "") -> Reuse:
-    """What a run finished, for the run to go on.
+    """What a run finished, for the run to go on, with what it took of others (`stored.lent_to`).
 
     Args:
         logs: the store.
@@ -56,7 +56,7 @@ def resume(logs: Sequence[StoredLog], run: str, tasks: Sequence[StoredTask], k: 
         k: the attempts wanted of each.
         not_before: the oldest time (ISO 8601, UTC) of an attempt that may be taken.
     """
-    return _reuse([log for log in logs if log.run == run], tasks, k, not_before)
+    return _reuse([log for log in logs if log.run == run or log.lent], tasks, k, not_before)
 
 
 def top_up(logs: Sequence[StoredLog], tasks: Sequence[StoredTask], k: int, not_before: str = "") -> Reuse:
@@ -130,6 +130,8 @@ def _reuse(logs: Sequence[StoredLog], tasks: Sequence[StoredTask], k: int, not_b
     for log in logs:
         tasks_then = {task.task: task for task in log.tasks}
         for name, record in log.attempts:
+            if log.lent and not record.outcome.counts:
+                continue  # what another run began and did not finish is that run's affair
             if (then := tasks_then.get(name)) is not None:
                 stored.setdefault(then.key, []).append((then, record))
     refused: Counter[str] = Counter()

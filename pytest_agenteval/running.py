@@ -32,6 +32,7 @@ class Running:
         self._session: AgentSession | None = None
         self._item: pytest.Item | None = None
         self._recorder: Recorder | None = None
+        self._announced = not hasattr(config, "workerinput") or config.option.setuponly
         if _reruns(config):
             raise pytest.UsageError(
                 "--reruns would run failed attempts until they pass, which biases every estimate: "
@@ -84,9 +85,11 @@ class Running:
             return result
         finally:
             if self._session is not None:
-                self._session.pump.stop(cancel=cancel)
-                if self._recorder is not None:
-                    self._recorder.add(self._session.unreported())
+                try:
+                    self._session.pump.stop(cancel=cancel)
+                finally:  # Ctrl-C again must not make what never started look as if nobody had asked for it
+                    if self._recorder is not None and not option.setuponly:
+                        self._recorder.close(self._session, items)
 
     def _started(self, session: pytest.Session, items: list[AgentItem]) -> AgentSession | None:
         from pytest_agenteval.engine.start import prepare, start
@@ -162,6 +165,9 @@ class Running:
             report.duration = max((a["wall_seconds"] for a in item.reported["attempts"]), default=0.0)
             # pytest's own log section holds records of every attempt in flight; each attempt has a section of its own
             report.sections = [(name, text) for name, text in report.sections if name != "Captured log call"]
+        if self._session is not None and not self._announced:
+            self._announced = True
+            report.agenteval_selected = self._session.announcement()
         return report
 
     @pytest.hookimpl(optionalhook=True, tryfirst=True)

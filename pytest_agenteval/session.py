@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,7 @@ from pytest_agenteval.gates import Verdict, judge_task
 from pytest_agenteval.gating import gate_settings
 from pytest_agenteval.items import SESSION, AgentItem
 from pytest_agenteval.options import settings
-from pytest_agenteval.outcomes import Cause, Outcome
+from pytest_agenteval.outcomes import Outcome
 from pytest_agenteval.pump import Engine, Finished, Pump
 from pytest_agenteval.records import AttemptRecord, TaskRecord, to_json
 from pytest_agenteval.reports.failures import failure_lines
@@ -37,6 +38,7 @@ class AgentSession:
 
     def __init__(self, session: pytest.Session, engine: Engine) -> None:
         self.pump = Pump(session, engine)
+        self._items = [item for item in session.items if isinstance(item, AgentItem)]
         self._settings = settings(session.config)
         self._gates = gate_settings(self._settings)
         session.config.stash[SESSION] = self
@@ -86,11 +88,11 @@ class AgentSession:
             raise Undecided("undecided: no attempt could be evaluated")
 
     def record(self, item: AgentItem, finished: Sequence[Finished]) -> TaskRecord:
-        """All that is known of a task; attempts that never came are recorded as not run."""
+        """All that is known of a task; attempts that never started are recorded as not run."""
         known = {one.record.number: one.record for one in finished}
         k = self._settings.k
         never = [n for n in range(1, k + 1) if n not in known][: max(0, k - len(known))]
-        known |= {n: AttemptRecord(n, Outcome.NOT_RUN, Cause.CANCELLED, "the run was stopped") for n in never}
+        known |= {n: AttemptRecord(n, Outcome.NOT_RUN, None, "the run was stopped before it started") for n in never}
         attempts = tuple(known[number] for number in sorted(known))
         return TaskRecord(
             task=item.nodeid,
@@ -103,9 +105,20 @@ class AgentSession:
             discarded=tuple(self.pump.engine.discarded(item)),
         )
 
-    def unreported(self) -> list[TaskRecord]:
-        """Records of tasks that pytest did not come to report, because the session was stopped."""
-        return [self.record(item, finished) for item, finished in self.pump.unfinished() if finished]
+    def unreported(self, items: Iterable[AgentItem]) -> list[TaskRecord]:
+        """Records of tasks that pytest has not reported, whether or not they started, without those that are skipped.
+
+        A stopped run is judged with them: of what never started nobody knows how it would have ended.
+        """
+        left = [item for item in items if not item.skips and item not in self.pump.skipped]
+        return [self.record(item, self.pump.so_far(item)) for item in left]
+
+    def announcement(self) -> dict[str, Any]:
+        """The tasks there are to run, as JSON types: what a worker tells the process that judges."""
+        return {
+            "records": [to_json(record) for record in self.unreported(self._items)],
+            "expected_failures": [item.nodeid for item in self._items if item.expects_failure],
+        }
 
 
 def _raise_first(finished: Sequence[Finished], *outcomes: Outcome) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from pytest_agenteval.records import AttemptRecord, Cell
 
-__all__ = ["StoredLog", "StoredTask", "differences"]
+__all__ = ["StoredLog", "StoredTask", "differences", "lent_to"]
 
 
 def differences(stored: Mapping[str, str], now: Mapping[str, str]) -> tuple[str, ...]:
@@ -71,3 +71,25 @@ class StoredLog:
     """Whether it belongs to another run, which lends the attempts that count."""
     took: tuple[str, ...] = ()
     """The other runs of which it took attempts (`--agent-top-up`)."""
+    killed: bool = False
+    """Whether nobody closed it, as after `kill -9`: attempts in flight then have left nothing in it."""
+
+
+def lent_to(run: Sequence[StoredLog], store: Iterable[StoredLog]) -> list[StoredLog]:
+    """The logs of other runs that a run took attempts of, each with the tasks that are the same in both.
+
+    Logs of runs that stopped early lend nothing: which attempts those ran depended on how others ended.
+
+    Args:
+        run: the run's own logs, or those of several runs.
+        store: all logs.
+    """
+    own = {log.run for log in run}
+    took = {other for log in run for other in log.took} - own
+    same = {(task.key, tuple(sorted(task.identity.items()))) for log in run for task in log.tasks if task.identity}
+    lent = []
+    for log in store:
+        if log.run in took and log.early_stop is None:
+            shared = tuple(task for task in log.tasks if (task.key, tuple(sorted(task.identity.items()))) in same)
+            lent += [replace(log, tasks=shared, suites={}, shard=None, lent=True)] if shared else []
+    return lent

@@ -186,7 +186,7 @@ class RunSummary:
 
     @property
     def budget_stopped(self) -> int:
-        """How many attempts did not run to an end because the run's budget was spent."""
+        """How many attempts did not run to an end because the run's budget could not pay for them."""
         return sum(attempt.cause is Cause.BUDGET for task in self.tasks for attempt in task.missing)
 
     @property
@@ -265,7 +265,7 @@ def _incomplete(tasks: Iterable[TaskSummary]) -> tuple[str, ...]:
     for cause, count in causes.items():
         what = f"{count} {'attempt' if count == 1 else 'attempts'}"
         if cause is Cause.BUDGET:
-            phrases.append(f"the run's budget was spent before {what} had run")
+            phrases.append(f"the run's budget could not pay for {what}")
         elif cause is Cause.CANCELLED:
             phrases.append(f"{what} {'was' if count == 1 else 'were'} cancelled")
         elif cause is Cause.OUTDATED:

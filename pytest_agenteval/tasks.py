@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         runtime: str | None
 
 
-__all__ = ["MARK", "Solution", "TaskOptions", "ToolUse", "agent_task"]
+__all__ = ["MARK", "Solution", "TaskOptions", "ToolUse", "agent_task", "why_no_option"]
 
 ToolUse = tuple[str, Mapping[str, Any]]
 """A call of one of the task's own tools: its name and its arguments."""
@@ -116,13 +116,25 @@ class TaskOptions:
         return self.solution is not None or self.answer != ""
 
 
-def _check(name: str, value: Any) -> None:
-    if name not in _CHECKS:
-        import difflib
+def why_no_option(name: str, beside: Sequence[str] = ()) -> str | None:
+    """Why there is no option of this name, after the name of what lacks it; None where there is one.
 
-        near = difflib.get_close_matches(name, _CHECKS, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]}?" if near else f"it takes {', '.join(_CHECKS)}"
-        raise ValueError(f"agent_task has no option {name!r}: {hint}")
+    Args:
+        name: of the option.
+        beside: the names that are options there besides those of :class:`TaskOptions`.
+    """
+    known = [*beside, *_CHECKS]
+    if name in known:
+        return None
+    import difflib
+
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"has no option {name!r}: " + (f"did you mean {near[0]}?" if near else f"it takes {', '.join(known)}")
+
+
+def _check(name: str, value: Any) -> None:
+    if reason := why_no_option(name):
+        raise ValueError(f"agent_task {reason}")
     right, expected = _CHECKS[name]
     if not right(value):
         raise ValueError(f"agent_task({name}={value!r}): {name} must be {expected}")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from pytest_agenteval.engine.store import log_files, read_all, read_headers
 from pytest_agenteval.figures import plural
-from pytest_agenteval.stored import StoredLog
+from pytest_agenteval.stored import StoredLog, lent_to
 
 __all__ = ["ChosenRuns", "NoRun", "choose_runs"]
 
@@ -65,10 +65,5 @@ def _newest(logs: Sequence[StoredLog]) -> list[StoredLog]:
         newest = {log.shard: log.run for log in logs if log.shard is not None and log.shard[1] == last.shard[1]}
         runs |= set(newest.values())
     kept = [log for log in logs if log.run in runs]
-    took = {run for log in kept for run in log.took}
-    tasks = {task.key for log in kept for task in log.tasks}
-    for log in logs:
-        if log.run in took - runs and log.early_stop is None:
-            shared = tuple(task for task in log.tasks if task.key in tasks)
-            kept += [replace(log, tasks=shared, suites={}, shard=None, lent=True)] if shared else []
+    kept += lent_to(kept, logs)
     return sorted(kept, key=lambda log: (log.created, log.path))

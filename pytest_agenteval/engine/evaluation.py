@@ -96,6 +96,10 @@ class Evaluation:
             for record in taken.attempts:
                 self._dispatcher.record((name, record.number), record.outcome is Outcome.PASSED)
 
+    def kept(self, item: AgentItem) -> Sequence[AttemptRecord]:
+        """The attempts of earlier invocations that a task need not run again."""
+        return self._taken(item).attempts
+
     def discarded(self, item: AgentItem) -> Sequence[AttemptRecord]:
         """What earlier invocations began at a task and did not bring to an end that counts."""
         return self._taken(item).discarded
@@ -144,7 +148,7 @@ class Evaluation:
             for key in keys:
                 trial = self._waiting.pop(key)
                 if budget.exhausted:
-                    why = budget.stopped or "the run's budget was spent before it could start"
+                    why = budget.stopped or "the run's budget could pay for no more calls before it could start"
                     self._end(trial, _never_ran(trial, Cause.BUDGET, why))
                 elif self._eval is not None and self._eval.done():
                     self._end(trial, _never_ran(trial, Cause.HARNESS, "the Inspect eval had ended"))

@@ -118,9 +118,12 @@ class InspectSample:
         if not passed:
             others = [f"{name}: {_short(score.value)}" for name, score in scores.items() if name != judge.scorer]
             judging = scores.get(judge.scorer or "")
-            why = (judging.explanation or judging.answer) if judging is not None else None
-            parts = [f"{said}, which does not pass", *([_short(why)] if why else []), *others]
-            raise AssertionError("; ".join(parts))
+            why = ""
+            if judging is not None and judging.explanation:
+                why = f" (its explanation: {_short(judging.explanation)})"
+            elif judging is not None and judging.answer:
+                why = f" (the answer: {_short(judging.answer)})"
+            raise AssertionError("; ".join([f"{said}, which does not pass{why}", *others]))
 
 
 def _refuse(meter: CallMeter, sentence: str) -> NoReturn:

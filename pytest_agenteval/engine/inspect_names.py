@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import importlib
 import importlib.util
 import inspect
 import sys
@@ -16,6 +15,7 @@ from typing import Any, cast
 from inspect_ai._util.path import chdir_python
 from inspect_ai._util.registry import is_registry_object, registry_find, registry_info, registry_lookup
 
+from pytest_agenteval.engine.importing import import_named, why_not_imported
 from pytest_agenteval.inspect_tasks import Asked
 from pytest_agenteval.readiness import NotReady
 
@@ -67,13 +67,10 @@ def _registered(name: str) -> Callable[..., Any]:
 
 
 def _imported(whole: str, name: str) -> ModuleType:
-    here = str(Path.cwd())
-    if here not in sys.path:  # as `python -m pytest` has it
-        sys.path.append(here)
     try:
-        return importlib.import_module(name)
-    except Exception as error:
-        raise NotReady(f"{whole}: module {name!r} cannot be imported: {type(error).__name__}: {error}") from error
+        return import_named(name)
+    except NotReady as error:
+        raise NotReady(f"{whole}: {error}") from error
 
 
 def _from_file(whole: str, path: Path) -> ModuleType:
@@ -88,7 +85,7 @@ def _from_file(whole: str, path: Path) -> ModuleType:
             spec.loader.exec_module(module)
     except Exception as error:
         del sys.modules[name]
-        raise NotReady(f"{whole}: the file cannot be loaded: {type(error).__name__}: {error}") from error
+        raise NotReady(f"{whole}: the file cannot be loaded: {why_not_imported(error)}") from error
     return module
 
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from pytest_agenteval.earlier import EarlierAttempt, EarlierRun, EarlierTask, by_task
 from pytest_agenteval.engine.store import log_files, read_all, read_attempts, read_headers
+from pytest_agenteval.figures import plural
 from pytest_agenteval.outcomes import Outcome
 from pytest_agenteval.readiness import NotReady
 from pytest_agenteval.records import Cell, add_costs
-from pytest_agenteval.stored import StoredLog
+from pytest_agenteval.stored import StoredLog, lent_to
 
-__all__ = ["history", "read_baseline", "whole_grid_history"]
+__all__ = ["history", "read_baseline", "run_name", "whole_grid_history"]
 
 _NEWEST = 200
 """So many logs, the newest, are read for the history."""
@@ -36,7 +37,8 @@ def read_baseline(place: str, wanted: Collection[str] = (), setup: str = "") -> 
     is_log = place.endswith(".eval")
     files = log_files((place.rpartition("/")[0] or ".") if is_log else place)
     runs: dict[str, list[StoredLog]] = {}
-    for log in read_headers(files):
+    store = list(read_headers(files))
+    for log in store:
         runs.setdefault(log.run, []).append(log)
     if is_log:
         runs = {run: logs for run, logs in runs.items() if any(_same(log.path, place) for log in logs)}
@@ -51,7 +53,7 @@ def read_baseline(place: str, wanted: Collection[str] = (), setup: str = "") -> 
     newest_first = sorted(whole, key=lambda logs: max(log.created for log in logs), reverse=True)
     found: list[tuple[int, EarlierRun]] = []
     for logs in newest_first[:_RUNS]:
-        earlier = _run(read_all(logs), setup)
+        earlier = _run(read_all([*logs, *lent_to(logs, store)]), setup)
         had = len({attempt.task for attempt in earlier.attempts} & set(wanted))
         found.append((had, earlier))
         if had == len(set(wanted)):
@@ -66,12 +68,22 @@ def _same(path: str, place: str) -> bool:
 def _run(logs: list[StoredLog], setup: str) -> EarlierRun:
     attempts = [attempt for log in logs for attempt in _attempts(log)]
     newest = max(logs, key=lambda log: log.created)
-    when = newest.created.replace("T", " ")[:16]
-    said = f"{len(logs)} {'log' if len(logs) == 1 else 'logs'}"
+    said = ""
     if newest.setup != setup:
         theirs, ours = newest.setup or "default settings", setup or "default settings"
-        said += f"; its models ran with {theirs}, these with {ours}"
-    return EarlierRun(f"the run of {when} ({said})", tuple(attempts))
+        said = f"; its models ran with {theirs}, these with {ours}"
+    return EarlierRun(run_name(logs, said), tuple(attempts))
+
+
+def run_name(logs: Sequence[StoredLog], more: str = "") -> str:
+    """How a report calls the run of these logs, for example `the run of 2026-05-01 12:30 (11 logs)`.
+
+    Args:
+        logs: one at least.
+        more: what to say beside their number.
+    """
+    when = max(log.created for log in logs).replace("T", " ")[:16]
+    return f"the run of {when} ({plural(len(logs), 'log')}{more})"
 
 
 def history(log_dir: str, setup: str) -> dict[tuple[str, Cell], EarlierTask]:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import difflib
-import importlib
 import inspect
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 from inspect_ai._util.registry import is_registry_object, registry_find, registry_info, registry_unqualified_name
@@ -16,14 +13,18 @@ from inspect_ai.agent import AgentState
 from inspect_ai.tool import Tool, ToolDef, ToolSource, bash
 
 from pytest_agenteval.engine.bridged import AgentContext, run_own_code
+from pytest_agenteval.engine.importing import import_named
 from pytest_agenteval.engine.meter import CallMeter
 from pytest_agenteval.engine.sandbox_agent import SandboxAgent, run_program
 from pytest_agenteval.engine.task_solver import TaskSolver
 from pytest_agenteval.inspect_tasks import TASK_SOLVER
+from pytest_agenteval.readiness import NotReady
 
 __all__ = ["REACT", "AgentRequest", "ProgramScaffold", "Scaffold", "ScaffoldNotReady", "open_scaffolds"]
 
 REACT = "react"
+_OWN_TAKES = ["task", "context"]
+"""The first parameters of an own agent."""
 BASH_SECONDS = 180
 """How long one command of the built-in agent may take; it fails with a time-out after that and the agent goes on."""
 _OURS = {"tools": "the test gives them with agent.run(tools=...)", "model": "it is the model under evaluation"}
@@ -167,6 +168,11 @@ def _open(name: str, arguments: Mapping[str, Any]) -> Scaffold:
     if ":" not in name:
         factory = _registered(name)
         _refuse_arguments(name, factory, arguments, 0)
+        if arguments.get("attempts", 1) != 1:  # Inspect's agents then call its score(), which needs a scorer
+            raise ScaffoldNotReady(
+                f"--agent-scaffold-arg=attempts cannot be used with {name}: between its attempts it would ask whether "
+                "it is right, and a test is graded once, when the agent has ended"
+            )
         return InspectScaffold(name, factory, arguments, own_tools=name.rpartition("/")[2] != REACT)
     found = _attribute(name)
     if is_registry_object(found) and registry_info(found).type == "agent" and not _takes_state(found):
@@ -183,6 +189,7 @@ def _open(name: str, arguments: Mapping[str, Any]) -> Scaffold:
     if _takes_task(found):
         _refuse_arguments(name, found, arguments, 2)
         return OwnScaffold(name, found, arguments)
+    _refuse_half_an_agent(name, found, arguments)
     return _from_factory(name, found, arguments)
 
 
@@ -192,6 +199,20 @@ _KINDS = "give `async def agent(task, context)`, an Inspect agent, a SandboxAgen
 def _refuse_made(name: str, arguments: Mapping[str, Any]) -> None:
     if arguments:
         raise ScaffoldNotReady(f"scaffold {name} is made already and takes no {next(iter(arguments))}: name a factory")
+
+
+def _refuse_half_an_agent(name: str, code: Callable[..., Any], arguments: Mapping[str, Any]) -> None:
+    """Refuse an agent without the parameters of one; a factory may have any that arguments or defaults give."""
+    takes = _parameters(code)
+    open_ones = [name for name, given in takes.items() if given.default is given.empty and name not in arguments]
+    if inspect.isclass(code) or not (inspect.iscoroutinefunction(code) or set(open_ones) & set(_OWN_TAKES)):
+        return
+    lacking = " and ".join(word for word in _OWN_TAKES if word not in takes)
+    wrong = f"lacks {lacking}" if lacking else f"takes ({', '.join(takes)})"
+    raise ScaffoldNotReady(
+        f"scaffold {name} {wrong}: the first two parameters of an agent are task and context, "
+        "as in `async def agent(task, context)`"
+    )
 
 
 def _from_factory(name: str, factory: Callable[..., Any], arguments: Mapping[str, Any]) -> Scaffold:
@@ -229,15 +250,10 @@ def _registered(name: str) -> Callable[..., Any]:
 
 def _attribute(name: str) -> Any:
     module_name, _, attribute = name.partition(":")
-    here = str(Path.cwd())
-    if here not in sys.path:  # as `python -m pytest` has it
-        sys.path.append(here)
     try:
-        module = importlib.import_module(module_name)
-    except Exception as error:
-        raise ScaffoldNotReady(
-            f"scaffold {name}: module {module_name!r} cannot be imported: {type(error).__name__}: {error}"
-        ) from error
+        module = import_named(module_name)
+    except NotReady as error:
+        raise ScaffoldNotReady(f"scaffold {name}: {error}") from error
     found: Any = module
     for part in attribute.split("."):
         if not hasattr(found, part):
@@ -280,4 +296,4 @@ def _takes_state(code: Callable[..., Any]) -> bool:
 
 
 def _takes_task(code: Callable[..., Any]) -> bool:
-    return not inspect.isclass(code) and list(_parameters(code))[:2] == ["task", "context"]
+    return not inspect.isclass(code) and list(_parameters(code))[:2] == _OWN_TAKES

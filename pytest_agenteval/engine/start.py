@@ -81,7 +81,7 @@ def start(settings: Settings, items: Sequence[AgentItem], say: Callable[[str], N
         "shard": settings.shard,
         "shard_sizes": items[0].config.stash.get(SHARD_SIZES, ()) if items else (),
         "took": takeover.other_runs,
-        "suites": Counter(item.nodeid.split("::")[0] for item in items),
+        "suites": Counter(item.nodeid.split("::")[0] for item in items if not item.skips),
         "setup": settings.setup,
         "roles": dict(settings.roles),
         "prices": {name: prices.source(name) for name in paid},
@@ -105,7 +105,8 @@ async def prepare(started: Started) -> tuple[str, ...]:
         await evaluation.services.sandboxes.prepare(evaluation.sandboxes.values())
     except SandboxFailed as error:
         raise NotReady(str(error)) from None
-    tasks = await identify(settings, started.items, evaluation.sandboxes)
+    wanted = [item for item in started.items if not item.skips]  # of the others nobody will miss an attempt
+    tasks = await identify(settings, wanted, evaluation.sandboxes)
     reuse = started.takeover.take(settings, tasks)
     evaluation.take_over(tasks, reuse)
     return started.takeover.account(reuse, settings.k * len(tasks))

@@ -174,6 +174,7 @@ def _stored(file: str, log: EvalLog) -> StoredLog | None:
         created=log.eval.created,
         k=int(said["k"]),
         ended=log.status == "success",
+        killed=log.status == "started",
         tasks=tasks,
         early_stop=said.get("early_stop"),
         setup=str(said.get("setup", "")),

@@ -13,7 +13,7 @@ from pytest_agenteval.items import AgentItem
 from pytest_agenteval.options import Settings
 from pytest_agenteval.readiness import NotReady
 from pytest_agenteval.reuse import Reuse, newest_run, resume, top_up
-from pytest_agenteval.stored import StoredLog, StoredTask
+from pytest_agenteval.stored import StoredLog, StoredTask, lent_to
 
 __all__ = ["Takeover"]
 
@@ -47,7 +47,10 @@ class Takeover:
                 "or give that run's directory with --agent-log-dir"
             )
         of_use = [log for log in logs if any(task.key in wanted for task in log.tasks)]
-        chosen = [log for log in of_use if run in (None, log.run)]
+        chosen = of_use
+        if run is not None:
+            own = [log for log in of_use if log.run == run]
+            chosen = [*own, *lent_to(own, of_use)]
         most = max((log.k for log in chosen), default=0)
         if settings.early_stop is not None and most > settings.k:
             raise NotReady(
@@ -67,6 +70,13 @@ class Takeover:
         """The runs that attempts are taken of, and that are not resumed."""
         return sorted({log.run for log in self.logs} - {self.run})
 
+    @property
+    def _just_killed(self) -> bool:
+        """Whether the newest invocation of the run was killed: of an older one it was said when it was resumed."""
+        own = [log for log in self.logs if log.run == self.run]
+        newest = max(own, key=lambda log: log.created, default=None)
+        return newest is not None and any(log.killed for log in own if log.invocation == newest.invocation)
+
     def take(self, settings: Settings, tasks: Sequence[StoredTask]) -> Reuse:
         """The attempts of these tasks that need not run again."""
         oldest = ""
@@ -84,10 +94,15 @@ class Takeover:
         rest = [attempt for taken in reuse.taken.values() for attempt in taken.discarded]
         paid = cost(Cost.of(Cost.of_attempt(attempt) for attempt in (*attempts, *rest)))
         what = "resumed" if self.run is not None else "topped up"
-        lines = [f"{what}: {plural(len(attempts), 'attempt')} of {wanted} are there ({paid} was paid for them)"]
+        there = f"{plural(len(attempts), 'attempt')} of {wanted} are there"
+        if len(attempts) > wanted:
+            there = f"{len(attempts)} attempts are there, more than the {wanted} that were asked for: all count"
+        lines = [f"{what}: {there} ({paid} was paid for them)"]
         if rest:
-            lines.append(f"{plural(len(rest), 'attempt')} that were begun and not finished run again")
-        if self.run is not None and not all(log.ended for log in self.logs):
+            one = len(rest) == 1
+            begun = f"{plural(len(rest), 'attempt')} that {'was' if one else 'were'} begun and not finished"
+            lines.append(f"{begun} {'runs' if one else 'run'} again")
+        if self._just_killed:
             lines.append("what attempts in flight had spent when the run was killed is in no log")
         return (*lines, *reuse.refused, *self.problems)
 

@@ -82,7 +82,7 @@ def _pass_at_1(cell: CellSummary) -> dict[str, Any] | None:
 def _pass_hat(cell: CellSummary) -> list[dict[str, Any] | None]:
     return [
         _estimate(
-            estimate,
+            cell.estimates.pass_hat(k),
             {
                 "evaluation_description": (
                     f"pass^{k}: the chance that all of {k} attempts pass, C(c,k)/C(n,k) averaged over the tasks with "
@@ -97,8 +97,7 @@ def _pass_hat(cell: CellSummary) -> list[dict[str, Any] | None]:
             cell.attempts,
             {},
         )
-        for k, estimate in enumerate(cell.curve, 1)
-        if k > 1
+        for k in range(2, cell.k + 1)
     ]
 
 

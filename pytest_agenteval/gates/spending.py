@@ -84,7 +84,12 @@ def run_cost(run: RunSummary, asked: float) -> GateResult:
     verdict = Verdict.UNDECIDED
     if run.budget_stopped:
         left = plural(run.budget_stopped, "attempt")
-        reason = f"INCOMPLETE: the budget of ${written(asked)} was spent before {left} had run"
+        perhaps = f", {plural(total.lost_calls, 'call')} without an answer aside" if total.lost_calls else ""
+        reason = (
+            f"INCOMPLETE: {value} of the budget of ${written(asked)} was spent{perhaps}, and the next model call of "
+            f"{left} might have cost more than what was left: raise --max-cost, or bound what a call may cost with "
+            "--agent-generate=max_tokens=N"
+        )
     elif total.total is None:
         reason = f"{plural(total.unpriced_calls, 'model call')} {_has(total.unpriced_calls)} no known price"
     elif _without_noise(total.priced) > _without_noise(asked):

@@ -18,6 +18,8 @@ __all__ = ["cell_block", "cell_names", "missing_text"]
 
 _INDENT = "  "
 _HANGING = "    "
+_ALIKE_TOLD = 5
+"""So many tasks of which the same attempts are missing, for the same reasons, are named."""
 _WORTH_TELLING = 1.0  # seconds of an attempt
 
 
@@ -38,17 +40,19 @@ def cell_block(cell: CellSummary, width: int) -> list[Line]:
     lines += plain(_bars(_tool_parts(cell), width))
     waited = cell.sandbox_wait_per_attempt
     if waited is not None and waited > _WORTH_TELLING:
-        text = f"an attempt waited {waited:.1f} s on average for a place to start its sandbox"
+        text = (
+            f"an attempt waited {waited:.1f} s on average for a place to start its sandbox: "
+            "the processors and the memory of Docker's host say how many start at once; "
+            "it counts in no time limit, and nothing need be done"
+        )
         lines += plain(wrap(text, width, _INDENT, _HANGING))
     lines += [Line(text) for sentence in _left_out(cell) for text in wrap(sentence, width, _INDENT, _HANGING)]
     for task in cell.tasks:
         if task.broken:
             text = f"broken: {task.task} attempt{_s(task.broken)} {figures.number_ranges(task.broken)}"
             lines += [Line(part, BAD) for part in wrap(text, width, _INDENT, _HANGING)]
-    for task in cell.tasks:
-        if task.missing:
-            text = f"missing: {task.task} {missing_text(task.missing)}"
-            lines += [Line(part, UNSURE) for part in wrap(text, width, _INDENT, _HANGING)]
+    for text in _missing(cell):
+        lines += [Line(part, UNSURE) for part in wrap(text, width, _INDENT, _HANGING)]
     return lines
 
 
@@ -56,6 +60,19 @@ def cell_names(cells: Sequence[CellSummary]) -> dict[Cell, str]:
     """The cells' names: the model alone where all have the same scaffold."""
     same = len({cell.cell.scaffold for cell in cells}) == 1
     return {cell.cell: cell.cell.model if same else str(cell.cell) for cell in cells}
+
+
+def _missing(cell: CellSummary) -> Iterable[str]:
+    """A line for each task with missing attempts; of many tasks that lack the same, the first ones and a count."""
+    by_text: dict[str, list[str]] = {}
+    for task in cell.tasks:
+        if task.missing:
+            by_text.setdefault(missing_text(task.missing), []).append(task.task)
+    for text, tasks in by_text.items():
+        more = len(tasks) - _ALIKE_TOLD
+        yield from (f"missing: {task} {text}" for task in (tasks if more <= 1 else tasks[:_ALIKE_TOLD]))
+        if more > 1:
+            yield f"missing: {text} of {more} more tasks"
 
 
 def missing_text(attempts: Iterable[MissingAttempt]) -> str:

@@ -19,6 +19,8 @@ __all__ = ["comparison"]
 
 _HANGING = "  "
 _GAP = 2
+_ON_FRONT = "no other cell, nor a mix of two, is both cheaper and better"
+_ON_STAIRCASE = "no other cell is both cheaper and better"
 
 
 def comparison(
@@ -105,9 +107,9 @@ def _fronts(found: CellComparison, names: Mapping[Cell, str], hat_k: str) -> lis
         return [f"front: not known, for what {who} cost is not known", *apart]
     over = f"over {figures.plural(len(found.common), 'common task')}"
     on_front = [names[row.cell] for row in found.rows if row.on_front]
-    texts = [f"front of cost and pass@1, {over}: {', '.join(on_front)}"]
+    texts = [f"front of cost and pass@1 ({_ON_FRONT}), {over}: {', '.join(on_front)}"]
     stairs = [names[row.cell] for row in found.rows if row.on_staircase]
-    return texts + ([f"front of cost and {hat_k}: {', '.join(stairs)}"] if stairs else []) + apart
+    return texts + ([f"front of cost and {hat_k} ({_ON_STAIRCASE}): {', '.join(stairs)}"] if stairs else []) + apart
 
 
 def _alone(found: CellComparison, names: Mapping[Cell, str]) -> str:

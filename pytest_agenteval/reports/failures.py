@@ -9,6 +9,7 @@ from pytest_agenteval import figures
 from pytest_agenteval.outcomes import Cause, Outcome
 from pytest_agenteval.records import AttemptRecord, TaskRecord
 from pytest_agenteval.reports.line import BAD, TITLE, UNSURE, Line, plain
+from pytest_agenteval.reports.log_places import logged
 from pytest_agenteval.task_summary import ToolCallFailures, bug_hint
 
 __all__ = ["failure_lines"]
@@ -74,8 +75,7 @@ def _group(group: list[AttemptRecord]) -> list[Line]:
         if attempt.sandbox_kept is not None:
             which = f" of attempt {attempt.number}" if len(group) > 1 else ""
             texts.append(f"its sandbox{which} is kept; enter it by: {attempt.sandbox_kept}")
-    logs = dict.fromkeys(attempt.log for attempt in group if attempt.log is not None)
-    texts += [f"log: {log}" for log in logs]
+    texts += [f"log: {log}" for log in logged(group)]
     return lines + plain(f"  {text}".rstrip() for text in texts)
 
 

@@ -66,7 +66,7 @@ def write_reports(
         try:
             write(path)
         except Exception as error:  # whatever it is, the verdict stands
-            reason = redact(" ".join(str(error).split()), secrets) or type(error).__name__
+            reason = redact(" ".join(_reason(error, path).split()), secrets) or type(error).__name__
             lines.append(f"warning: {what} could not be written to {path}: {reason}")
         else:
             if say:
@@ -103,6 +103,14 @@ def amend_junit(path: Path, judgement: Judgement) -> list[str]:
     except Exception as error:  # whatever it is, the verdict and pytest's own file stand
         return [f"warning: {path} has no totals of agent tasks: {' '.join(str(error).split())}"]
     return []
+
+
+def _reason(error: Exception, path: Path) -> str:
+    """Without the file's own name, which the sentence has already."""
+    if not isinstance(error, OSError) or not error.strerror:
+        return str(error)
+    above = error.filename is not None and Path(error.filename) in path.parents
+    return f"{error.strerror}: {error.filename}" if above else error.strerror
 
 
 def _as_json(report: Mapping[str, Any]) -> str:

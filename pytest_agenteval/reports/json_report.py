@@ -18,6 +18,7 @@ from pytest_agenteval.gates.regression import Comparison, RegressedTask
 from pytest_agenteval.judgement import Judgement
 from pytest_agenteval.outcomes import Outcome
 from pytest_agenteval.records import AttemptRecord, Cell, TaskRecord
+from pytest_agenteval.reports.log_places import log_place
 from pytest_agenteval.reports.verdicts import run_verdict, task_verdicts
 from pytest_agenteval.stats.estimators import PassHatBounds, SuiteEstimate
 from pytest_agenteval.stats.intervals import Interval
@@ -175,7 +176,8 @@ def _attempt(attempt: AttemptRecord) -> Json:
         "sandbox_wait_seconds": attempt.sandbox_wait_seconds,
         "model_versions": list(attempt.model_versions),
         "image": attempt.image,
-        "log": attempt.log,
+        "log": None if attempt.log is None else log_place(attempt.log),
+        "number_in_log": None if attempt.log is None else attempt.epoch,
         "run": attempt.run,
         "ended": attempt.ended,
         "reused": attempt.reused,

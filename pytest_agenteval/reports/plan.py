@@ -15,6 +15,8 @@ __all__ = ["CellPlan", "plan_lines"]
 
 _INDENT = "  "
 _HANGING = "    "
+_OFTEN = 0.8
+"""Where a gate lets an unchanged agent pass less often than this, the plan advises against it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +118,12 @@ def _detection(found: Detection) -> str:
     elif found.after >= found.before:
         text = f"{found.gate}: at the expected pass@1 of {figures.rate(found.before)} it fails already"
     else:
-        fall = f"from {figures.rate(found.before)} to {figures.rate(found.after)}"
+        fall = f"from the expected {figures.rate(found.before)} to {figures.rate(found.after)}"
         text = f"{found.gate}: the smallest regression found with {sure} power is a fall of pass@1 {fall}"
     if found.unchanged_passes is not None:
         text += f"; an unchanged agent gets PASS {figures.percent(found.unchanged_passes)} of the time"
+        if found.unchanged_passes < _OFTEN and (found.after is None or found.after < found.before):
+            text += ", so a FAIL tells little: lower the threshold"
     return text
 
 

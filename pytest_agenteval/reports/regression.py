@@ -8,6 +8,7 @@ from pytest_agenteval import figures
 from pytest_agenteval.gates.regression import Comparison, RegressedTask
 from pytest_agenteval.reports.line import BAD, TITLE, Line, plain
 from pytest_agenteval.reports.text_table import wrap
+from pytest_agenteval.stats.regression import Count, TaskChange
 
 __all__ = ["regression_lines"]
 
@@ -15,6 +16,8 @@ _INDENT = "  "
 _HANGING = "    "
 _NAMED = 10
 """So many tasks of a list are named."""
+_FALLEN = 3
+"""So many of the tasks that fell no further than by chance."""
 
 
 def regression_lines(found: Comparison, width: int) -> list[Line]:
@@ -22,6 +25,7 @@ def regression_lines(found: Comparison, width: int) -> list[Line]:
     title = f"{found.cell} beside {found.baseline}"
     title += f" of {found.other}" if found.other is not None else ""
     lines = [Line(text, TITLE) for text in wrap(title, width)]
+    lines += plain(wrap(_compared(found), width, _INDENT, _HANGING))
     for task in found.regressed:
         lines += [Line(text, BAD) for text in wrap(f"regressed: {_changes(task)}", width, _INDENT, _HANGING)]
     for task in found.fell_most:
@@ -34,18 +38,43 @@ def regression_lines(found: Comparison, width: int) -> list[Line]:
     ):
         if tasks:
             lines += plain(wrap(f"{what}: {_named(tasks)}", width, _INDENT, _HANGING))
-    if len(lines) == 1:
-        count = figures.plural(len(found.test.tasks), "task")
-        lines += plain(wrap(f"{count} compared, none regressed by itself", width, _INDENT, _HANGING))
     return lines
 
 
+def _compared(found: Comparison) -> str:
+    """How many tasks were compared and what that shows, then what every p of a task says."""
+    tasks = found.test.tasks
+    if not tasks:
+        return "no task can be compared"
+    text = f"{figures.plural(len(tasks), 'task')} compared, "
+    fell = [change for change in tasks if change.drop > 0]
+    told = len(found.regressed) + len(found.fell_most)
+    if found.regressed:
+        text += f"{len(found.regressed)} regressed"
+    elif found.fell_most:
+        text += "no single task fell beyond chance, but all together did"
+    else:
+        text += "no single task fell beyond chance"
+        if fell:
+            told = min(len(fell), _FALLEN)
+            more = f" and {len(fell) - told} more" if len(fell) > told else ""
+            text += f"; fell within chance: {', '.join(map(_change, fell[:told]))}{more}"
+    return text + (f"; each task's p adjusted for {len(tasks)} tasks" if told and len(tasks) > 1 else "")
+
+
+def _change(change: TaskChange) -> str:
+    return f"{change.task} {_passes(change.before, change.after, change.p_holm)}"
+
+
 def _changes(task: RegressedTask) -> str:
-    before, after = (f"{c}/{n}" for n, c in (task.before, task.after))
     cost = f"{_dollars(task.cost_before)} -> {_dollars(task.cost_after)}"
     tools = f"{figures.percent(task.tool_failures_before)} -> {figures.percent(task.tool_failures_after)}"
-    passes = f"{task.task} {before} -> {after} (p = {task.p:.2g})"
+    passes = f"{task.task} {_passes(task.before, task.after, task.p)}"
     return f"{passes}, cost per attempt {cost}, tool-call failures {tools}"
+
+
+def _passes(before: Count, after: Count, p: float) -> str:
+    return f"{before[1]}/{before[0]} -> {after[1]}/{after[0]} (p = {p:.2g})"
 
 
 def _dollars(amount: float | None) -> str:

@@ -20,7 +20,7 @@ from pytest_agenteval.reports.text_table import wrap
 from pytest_agenteval.reports.verdicts import cell_verdict
 from pytest_agenteval.stats.verdict import Verdict
 
-__all__ = ["Line", "failure_lines", "report_lines"]
+__all__ = ["Line", "failure_lines", "report_lines", "verdict_lines"]
 
 _INDENT = "  "
 _TASKS_NAMED = 20
@@ -64,14 +64,15 @@ def report_lines(
     for gate in _listed(gates):
         name = gate.name if gate.task is None else f"{gate.task} ({gate.name})"
         where = f" [{names[gate.cell]}]" if gate.cell in names and len(names) > 1 else ""
-        lines += _verdict_lines(gate.verdict, f"{name}{where}: {gate.reason}", width)
+        lines += verdict_lines(gate.verdict, f"{name}{where}: {gate.reason}", width)
     lines += _judged_tasks(gates, width)
     markup = GOOD if status.code == OK else BAD if status.code == FAILED else UNSURE
     bold = {**markup, **TITLE}
     return lines + [Line(text, bold) for text in wrap(f"exit {status.code}: {status.reason}", width, hanging=_INDENT)]
 
 
-def _verdict_lines(verdict: Verdict, text: str, width: int) -> list[Line]:
+def verdict_lines(verdict: Verdict, text: str, width: int) -> list[Line]:
+    """A verdict with its reason, whose further lines begin below it."""
     lead = f"{verdict.value:<9} "
     first, *others = wrap(f"{lead}{text}", width, hanging=" " * len(lead))
     return [Line(first, _MARKUP[verdict]), *(Line(other, PLAIN) for other in others)]
@@ -93,5 +94,5 @@ def _judged_tasks(gates: Sequence[GateResult], width: int) -> list[Line]:
     if more > 0:
         count += f"; the table shows {more} more that did not"
     if len(passed) == len(judged):
-        return _verdict_lines(Verdict.PASS, f"{judged[0].name}: {count}", width)
+        return verdict_lines(Verdict.PASS, f"{judged[0].name}: {count}", width)
     return plain(wrap(count, width, " " * 10, " " * 10))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 from support.suite_runs import Run
 
@@ -59,3 +61,28 @@ def test_what_cannot_hold_over_processes_is_a_usage_error(run: Run) -> None:
     result = run("async def test_a(agent): ...", "-n2", model="no-such-provider/model", plugins=XDIST)
     assert result.ret == 4
     result.stderr.fnmatch_lines(["*no-such-provider*"])
+
+
+def test_a_run_that_is_stopped_is_judged_over_every_task_once(run: Run, pytester: pytest.Pytester) -> None:
+    """Workers are stopped after a failure; which tasks they had begun by then depends on them."""
+    result = run(
+        """
+        import pytest
+        async def test_fails(attempt): attempt.agent_begins(); assert 0
+        @pytest.mark.parametrize("n", range(20))
+        async def test_a(attempt, n): ...
+        @pytest.mark.skip(reason="not now")
+        async def test_skipped(attempt): ...
+        """,
+        "--k=2",
+        "-n2",
+        "-x",
+        "--agent-json=live.json",
+        plugins=XDIST,
+    )
+    assert result.ret == 2  # xdist's own for -x
+    tasks = json.loads((pytester.path / "live.json").read_text("utf-8"))["tasks"]
+    names = [task["task"].split("::")[1] for task in tasks]
+    assert sorted(names) == sorted(["test_fails", *(f"test_a[{n}]" for n in range(20))])
+    assert all(task["n"] + len(task["missing_attempts"]) == 2 for task in tasks)
+    assert 0 < sum(task["n"] == 0 for task in tasks) < 20

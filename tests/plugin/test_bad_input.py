@@ -180,6 +180,56 @@ def test_a_gate_on_a_run_that_nothing_asks_for(argument: str, tmp_path: Path) ->
     )
 
 
+IDLE = [
+    "--agent-early-stop=exact",
+    "--agent-json=r.json",
+    "--agent-html=r.html",
+    "--agent-comment=c.md",
+    "--agent-scaffold=react",
+    "--agent-role=user=openai/gpt-5-mini",
+    "--agent-inspect-task=evals.py@sums",
+    "--agent-gate-mode=confidence",
+    "--agent-confidence=0.9",
+    "--agent-undecided=fail",
+]
+
+
+@pytest.mark.parametrize("argument", IDLE)
+def test_what_is_about_agent_tasks_where_none_runs(argument: str, tmp_path: Path) -> None:
+    flag, _, value = argument.partition("=")
+    said = sentence(run(tmp_path, [flag, value] if flag == "--agent-json" else [argument]), tmp_path)
+    assert said == (
+        f"{flag} is about agent tasks, but nothing asks for them to run: "
+        "add --agent-model=PROVIDER/MODEL or --agent-run"
+    )
+
+
+@pytest.mark.parametrize(
+    ("ini", "arguments"),
+    [
+        ("agent_html = r.html\nagent_early_stop = exact\nagent_scaffolds = react\n", []),
+        ("addopts = --agent-json=r.json --agent-scaffold=react\n", []),
+        ("", ["--agent-log-dir=x", "--agent-concurrency=2", "--agent-sandbox=local", "--agent-generate=temperature=0"]),
+        ("", ["--agent-scaffold=react", "--collect-only"]),
+    ],
+)
+def test_what_may_wait_for_a_run_of_agent_tasks(ini: str, arguments: list[str], tmp_path: Path) -> None:
+    assert run(tmp_path, arguments, ini=ini).ret == 0
+    nothing_spent(tmp_path)
+
+
+@pytest.mark.parametrize("arguments", [[MODEL, "--max-cost=1"], ["--agent-model=zzzz/gpt-5", "--min-pass-k=0.5"]])
+def test_a_run_that_never_began_lists_no_gates(arguments: list[str], tmp_path: Path) -> None:
+    result = run(tmp_path, arguments)
+    assert sentence(result, tmp_path)
+    assert not [line for line in result.outlines if "--max-cost" in line or "--min-pass-k" in line]
+
+
+def test_an_option_of_an_inspect_task_that_does_not_exist(tmp_path: Path) -> None:
+    asked = "--agent-inspect-task=evals/sums.py@sums,limt=1"
+    assert sentence(run(tmp_path, [MODEL, asked]), tmp_path) == f"{asked} has no option 'limt': did you mean limit?"
+
+
 def test_a_missing_provider_key(tmp_path: Path) -> None:
     text = sentence(run(tmp_path, ["--agent-model=openai/gpt-5-mini"]), tmp_path)
     assert text.startswith("model openai/gpt-5-mini cannot be used: ")

@@ -57,7 +57,7 @@ class Spent:
         assert max(entry.time for entry in self.journal) < min(self.run.exhausted_at)
         assert len(self.recorded) == self.answered
         assert self.run.code == 10
-        assert "INCOMPLETE: the run's budget was spent before" in self.run.status_line
+        assert "INCOMPLETE: the run's budget could not pay for" in self.run.status_line
         assert self.run.gate("--max-cost").startswith("UNDECIDED --max-cost: INCOMPLETE")
 
 
@@ -97,7 +97,7 @@ def test_a_budget_that_runs_out_is_never_overspent_where_calls_cost_less_than_re
 def test_attempts_without_money_are_listed_as_not_run(spent: Spent) -> None:
     left = spent.endings.count("not_run/budget")
     assert (len(spent.endings), set(spent.endings)) == (16, {"passed", "not_run/budget"})
-    assert f"before {left} attempts had run" in spent.run.status_line
+    assert f"could not pay for {left} attempts" in spent.run.status_line
     block = spent.run.block("agent-1")
     listed = [ended for ended in ("test_long attempt", "test_longer attempt") if f"::{ended}" in block]
     assert listed

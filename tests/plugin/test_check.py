@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from textwrap import dedent
 
@@ -172,12 +173,25 @@ def test_no_docker_daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     assert "/nonexistent/docker.sock" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", [[], ["check"], ["chek", "x"], ["check", "x", "--agent-sandbox=podman"]])
+@pytest.mark.parametrize("arguments", [[], ["chek", "x"], ["check", "x", "--agent-sandbox=podman"]])
 def test_usage_errors(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     assert ended.value.code == 2  # argparse's own
     assert "usage: pytest-agenteval" in capsys.readouterr().err
+
+
+def test_without_a_path_it_checks_this_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "test_suite.py").write_text(SOLVED, "utf-8")
+    assert main(["check", "--agent-sandbox=local"]) == 0
+    assert capsys.readouterr().out.startswith("1 task: 1 ok")
+
+
+def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert not ended.value.code
+    assert capsys.readouterr().out == f"pytest-agenteval {version('pytest-agenteval')}\n"
 
 
 def test_importing_the_command_line_loads_nothing_heavy() -> None:

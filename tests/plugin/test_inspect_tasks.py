@@ -195,7 +195,10 @@ def test_every_sample_is_a_task_with_a_readable_name(ran: Ran) -> None:
 def test_its_own_scorer_judges_all_k_attempts(ran: Ran) -> None:
     assert ran.ended("test_sums[1]") == ["passed"] * K
     assert ran.ended("test_sums[2]") == ["failed"] * K
-    assert ran.first("test_sums[2]").message == 'AssertionError: match gave "I", which does not pass; It is 11.'
+    assert (
+        ran.first("test_sums[2]").message
+        == 'AssertionError: match gave "I", which does not pass (its explanation: It is 11.)'
+    )
     assert ran.first("test_sums[2]").where == "test_suite.py:5"
     assert '>   test_sums = inspect_task("evals.py@sums")' in ran.run.lines
     assert ran.run.code == 1
@@ -227,7 +230,7 @@ def test_the_named_scorer_and_key_judge_and_the_others_are_told(ran: Ran) -> Non
     assert ran.ended("test_security[a_1_:b]") == ["passed"] * K
     assert ran.ended("test_utility[a_1_:b]") == ["failed"] * K
     message = ran.first("test_utility[a_1_:b]").message
-    assert message == "AssertionError: both/utility gave 0.6, which does not pass; seen; includes: C"
+    assert message == "AssertionError: both/utility gave 0.6, which does not pass (its explanation: seen); includes: C"
     assert ran.sample("test_security[a_1_:b]").metadata["scores"]["both"]["value"]["utility"] == 0.6
 
 
@@ -348,6 +351,7 @@ WRONG = {
     "inspect_task('evals.py@two_scorers', scorer='both')": "gives utility and security: say which one judges",
     "inspect_task('evals.py@two_scorers', scorer='both', key='safety')": "has no key 'safety'",
     "inspect_task('evals.py@sums', tiem_limit=3)": "did you mean time_limit?",
+    "inspect_task('evals.py@sums', limt=3)": "inspect_task has no option 'limt': did you mean limit?",
     "inspect_task('evals.py@sums', limit=0)": "limit must be a whole number of samples, 1 or more",
     "inspect_task('evals.py@fails')": "cannot be made: ZeroDivisionError",
     "inspect_task('evals.py@k8s')": "asks for the sandbox 'k8s'",
@@ -376,6 +380,8 @@ def test_what_cannot_be_run_is_refused_in_a_sentence_before_anything_is_spent(ru
     [
         ("evals.py@sums,limit", "has 'limit' where NAME=VALUE must be"),
         (",limit=1", "names no task"),
+        ("evals.py@sums,args.level=3,scorr=match", "has no option 'scorr': did you mean scorer?"),
+        ("evals.py@sums,samples=1", "cannot hold a list"),
         ("evals.py@sums,limit=many", "limit must be a whole number"),
     ],
 )

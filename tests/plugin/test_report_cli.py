@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -118,13 +119,33 @@ def test_shards_merge_to_the_figures_of_one_run(ran: Ran, tmp_path: Path, capsys
         assert (status, "shard" in text) == (10, True)
 
 
-def test_a_regression_between_two_runs(ran: Ran, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_regression_between_two_runs(
+    ran: Ran, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     with ScriptedServer(policies(shaky=0.0, seedless=0.0), seed=SEED) as server:
         run_suite(tmp_path, server, SUITE, "--min-pass-k=0", k=4, prices=PRICES)
-    status = main(["compare", ran.logs, str(tmp_path / "logs")])
+    later = str(tmp_path / "logs")
+    monkeypatch.setenv("COLUMNS", "80")
+    capsys.readouterr()
+    status = main(["compare", ran.logs, later])
     text = capsys.readouterr().out
     assert (status, "test_sure" in text, "FAIL" in text) == (1, True, True)
+    told = " ".join(text.split())
+    b, a = re.escape(later), re.escape(ran.logs)
+    assert re.match(rf"B \({b}: the run of [^)]* \(\d logs?\)\) beside A \({a}: the run of ", told)
+    assert "3 tasks compared, no single task fell beyond chance, but all together did; each task's p adjusted" in told
+    assert max(len(line) for line in text.splitlines() if "/" not in line) <= 80
+    assert "FAIL pass@1 of 3 compared tasks went from " in told
     assert main(["compare", ran.logs, ran.logs]) in (0, 10)
+
+
+def test_the_help_is_about_attempts_that_are_there(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(["report", "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "default: as many as its runs asked for" in said
+    for wrong in ("default 1)", "the run stops"):
+        assert wrong not in said
 
 
 REFUSED = {

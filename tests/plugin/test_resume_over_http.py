@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import threading
@@ -12,6 +13,9 @@ import pytest
 from support.http_runs import AGENT, HttpRun, run_suite
 from support.scripted_policy import CommandPolicy, Tokens
 from support.scripted_server import ScriptedServer
+
+from pytest_agenteval.cli import main
+from pytest_agenteval.engine.logbook import read_baseline
 
 SUITE = """
 import os, pathlib
@@ -95,6 +99,7 @@ def test_ctrl_c_and_then_resume(tmp_path: Path) -> None:
     assert (resumed.code, kept + attempts) == (0, 16)
     assert [len(record.attempts) for record in resumed.task_records] == [4] * 4
     # what the interrupted attempts had spent is not forgotten
+    assert "is in no log" not in resumed.text
     assert paid(resumed) == pytest.approx((before + CALLS * attempts) * COST / CALLS)
 
 
@@ -104,6 +109,28 @@ def test_a_top_up_runs_the_difference(tmp_path: Path) -> None:
     assert (more.code, attempts) == (0, 16)
     assert [[a.number for a in record.attempts] for record in more.task_records] == [list(range(1, 9))] * 4
     assert "16 of 32 attempts were run by earlier invocations" in more.text
+
+
+def test_a_top_up_that_was_ended_is_resumed_with_what_it_took(tmp_path: Path) -> None:
+    bounded = ("--agent-generate=max_tokens=100", "--min-pass-k=0", "--agent-concurrency=2")
+    asked(tmp_path, *bounded, k=2)
+    stopped, first = asked(tmp_path, "--agent-top-up", "--max-cost=0.02", *bounded)
+    assert (stopped.code, 0 < first < 8) == (10, True)
+    resumed, second = asked(tmp_path, "--agent-resume", *bounded)
+    assert (resumed.code, [len(record.attempts) for record in resumed.task_records]) == (0, [4] * 4)
+    reused = [a.reused for record in resumed.task_records for a in record.attempts]
+    assert second == len(reused) - sum(reused)
+    assert sum(reused) >= 8 + first - 2  # at most two were in flight
+    again, none = asked(tmp_path, "--agent-resume", *bounded)
+    assert (again.code, none, passes(again)) == (0, 0, passes(resumed))
+    # a report and a baseline see the same attempts
+    everything = read_baseline(str(tmp_path / "logs"))
+    assert {name: seen.n for (name, _), seen in everything.tasks.items()} == {
+        record.task: 4 for record in resumed.task_records
+    }
+    assert main(["report", str(tmp_path / "logs"), "--min-pass-k=0", f"--agent-json={tmp_path / 'report.json'}"]) == 0
+    tasks = json.loads((tmp_path / "report.json").read_text("utf-8"))["tasks"]
+    assert [(each["n"], each["c"]) for each in tasks] == [(4, sum(row)) for row in passes(resumed)]
 
 
 CHANGES: dict[str, tuple[dict[str, str], tuple[str, ...], str | None]] = {

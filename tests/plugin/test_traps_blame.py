@@ -78,11 +78,15 @@ pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 
 async def test_forgot_to_await(agent):
     agent.run("go")
+
+def test_forgot_to_wait(agent):
+    agent.run("go")
 """
     trap = spring(tmp_path, suite, "--min-pass-k=0")
     assert trap.status == 1
-    assert trap.blames("test_forgot_to_await") == ["broken"] * 2
+    assert trap.blames("test_forgot_to_await") == trap.blames("test_forgot_to_wait") == ["broken"] * 2
     assert "is an `await` missing before agent.run" in trap.text
+    assert "is `attempt.wait(...)` missing around agent.run" in trap.text
 
 
 def test_a_broken_attempt_is_never_green(tmp_path: Path) -> None:

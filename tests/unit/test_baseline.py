@@ -47,6 +47,8 @@ def test_a_task_that_breaks_is_named_and_fails_the_run() -> None:
     assert (regressed.task, regressed.before, regressed.after) == ("b", (8, 8), (8, 1))
     assert regressed.p == pytest.approx(2 * comb(8, 8) * comb(8, 1) / comb(16, 9))
     assert "regressed: b 8/8 to 1/8" in result.reason
+    assert text(found).splitlines()[1] == "  2 tasks compared, 1 regressed; each task's p adjusted for 2 tasks"
+    assert text(found).count("adjusted") == 1
     assert exit_status(0, gates=[result]).code == 1
 
 
@@ -54,7 +56,23 @@ def test_no_change_passes() -> None:
     found, result = compared(earlier(a="ppppppff", b="ppff"), now(a="pppppfff", b="pppf"))
     assert (result.verdict, found.regressed, found.fell_most) == (Verdict.PASS, (), ())
     assert result.reason.endswith("that is no regression")
-    assert "2 tasks compared, none regressed by itself" in text(found)
+    assert (
+        "  2 tasks compared, no single task fell beyond chance; "
+        "fell within chance: a 6/8 -> 5/8 (p = 1); each task's p adjusted for 2 tasks"
+    ) in text(found).splitlines()
+
+
+def test_however_it_ends_the_count_of_compared_tasks_is_told_first() -> None:
+    before, none = earlier(a="pppp", b="pppp"), "no single task fell beyond chance"
+    for records, told in (
+        (now(a="pppp", b="pppp"), f"2 tasks compared, {none}"),
+        (now(a="pppp", new="f"), f"1 task compared, {none}"),
+        # 3 of 4 after 4 of 4: half of the ways to place one failure in eight attempts; alone it needs no adjustment
+        (now(a="pppf"), f"1 task compared, {none}; fell within chance: a 4/4 -> 3/4 (p = 0.5)"),
+        (now(new="f"), "no task can be compared"),
+    ):
+        found, _ = compared(before, records)
+        assert text(found).splitlines()[1] == f"  {told}"
 
 
 def test_cost_and_tool_failures_stand_beside_a_regression() -> None:
@@ -75,6 +93,7 @@ def test_a_fall_of_many_that_no_task_shows_by_itself_lists_those_that_fell() -> 
     assert found.regressed == ()
     assert len(found.fell_most) == 5
     assert "fell, though not beyond chance by itself: t0 4/4 -> 2/4" in text(found)
+    assert "12 tasks compared, no single task fell beyond chance, but all together did; each task's p" in text(found)
 
 
 def test_added_removed_changed_and_silent_tasks_are_listed_and_not_compared() -> None:

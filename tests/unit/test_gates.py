@@ -294,7 +294,22 @@ def test_a_budget_that_sufficed() -> None:
 def test_a_spent_budget_is_incomplete_and_never_a_verdict_on_the_agent() -> None:
     result = only(BUDGET, task("ppnn", cost=0.5), max_cost=1.0)
     assert result.verdict is UNDECIDED
-    assert result.reason == "INCOMPLETE: the budget of $1 was spent before 2 attempts had run"
+    assert result.reason == (
+        "INCOMPLETE: $1.00 of the budget of $1 was spent, and the next model call of 2 attempts might have cost more "
+        "than what was left: raise --max-cost, or bound what a call may cost with --agent-generate=max_tokens=N"
+    )
+
+
+def test_a_budget_too_small_for_the_first_call_was_not_spent() -> None:
+    result = only(BUDGET, task("nnn"), max_cost=0.05)
+    assert (result.verdict, result.value) == (UNDECIDED, "$0")
+    assert result.reason.startswith("INCOMPLETE: $0 of the budget of $0.05 was spent, and the next model call of 3 ")
+
+
+def test_what_lost_calls_may_have_cost_is_no_spent_budget_and_is_told() -> None:
+    record = task_of(attempt("p", cost=0.5, lost_calls=2, lost_cost=0.25), attempt("n", 2))
+    reason = only(BUDGET, record, max_cost=1.0).reason
+    assert "≥ $0.500 of the budget of $1 was spent, 2 calls without an answer aside, and the next" in reason
 
 
 def test_a_budget_that_was_overshot_does_not_pass() -> None:

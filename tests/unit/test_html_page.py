@@ -134,6 +134,24 @@ def test_the_intervals_are_those_of_the_terminal(tmp_path: Path) -> None:
         assert row[2:4] == [f"{each.low:.3f} to {each.high:.3f}" for each in intervals]
 
 
+def test_the_page_of_one_cell_names_its_model_and_its_scaffold(tmp_path: Path) -> None:
+    found = page(tmp_path, task("pf"))
+    assert [row[0] for row in found.section("cells").rows()] == ["cell", str(CELL)]
+    assert found.section("reliability").all("h3")[0].text == str(CELL)
+
+
+def test_the_verdict_of_a_cell_comes_before_its_numbers(tmp_path: Path) -> None:
+    rows = page(tmp_path, task("pf"), task("pp", cell=OTHER)).section("cells").rows()
+    assert [row[1] for row in rows] == ["verdict", "FAIL", "PASS"]
+
+
+def test_an_attempt_of_another_run_says_its_number_in_its_log(tmp_path: Path) -> None:
+    reused, fresh = attempt("f", 2, log="logs/a.eval").renumbered(1), attempt("f", 2, log="logs/b.eval")
+    found = page(tmp_path, task_of(reused, fresh))
+    logs = [fact.all("dd")[0].text for fact in found.all("div") if [dt.text for dt in fact.all("dt")] == ["log"]]
+    assert logs == ["logs/a.eval (attempt 2 there)", "logs/b.eval"]
+
+
 def test_an_unknown_price_is_unpriced_and_never_nothing(tmp_path: Path) -> None:
     found = page(
         tmp_path,
@@ -343,7 +361,7 @@ def test_without_the_extra_it_says_what_to_install(tmp_path: Path, monkeypatch: 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(NotReady, match="the HTML report cannot be written to"):
+    with pytest.raises(FileExistsError, match="file"):
         page(tmp_path / "file", task("p"))
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -94,8 +95,9 @@ def test_the_figures_are_those_counted_by_hand() -> None:
     # only test_b has four attempts
     assert (cell["pass_hat_k"]["value"], cell["pass_hat_k"]["tasks_left_out"]) == (1.0, 1)
     assert (cell["pass_hat_k"]["worst"], cell["pass_hat_k"]["best"]) == (0.5, 0.5)
-    # pass^1 = (2/3 + 1) / 2, pass^2 = (1/3 + 1) / 2, pass^3 = (0 + 1) / 2, pass^4 of test_b alone
-    assert [point["value"] for point in cell["pass_hat_curve"]] == pytest.approx([5 / 6, 2 / 3, 0.5, 1.0])
+    # pass^1 = (2/3 + 1) / 2, pass^2 = (1/3 + 1) / 2, pass^3 = (0 + 1) / 2, pass^4 of test_b alone: no point of a curve
+    assert [point["value"] for point in cell["pass_hat_curve"]] == pytest.approx([5 / 6, 2 / 3, 0.5, None])
+    assert [point["tasks_used"] for point in cell["pass_hat_curve"]] == [2, 2, 2, 1]
     assert (cell["attempts"], cell["passes"], cell["missing_attempts"], cell["reliable_tasks"]) == (7, 6, 1, 1)
     assert cell["cost_per_attempt"]["usd"] == pytest.approx(1 / 7)
     assert cell["cost_per_success"]["usd"] == pytest.approx(1 / 6)
@@ -123,6 +125,15 @@ def test_the_figures_are_those_counted_by_hand() -> None:
     gates = {gate["name"]: gate for gate in read["gates"]}
     assert gates["--min-pass-k"]["cell"] == {"model": "openai/gpt-5-mini", "scaffold": "react"}
     assert "error" in gates["--agent-max-env-error-rate"]["reason"]
+
+
+def test_an_attempt_of_another_run_has_its_number_in_its_log() -> None:
+    here = str(Path.cwd() / "logs" / "a.eval")
+    reused, fresh, lost = attempt("p", 2, log=here).renumbered(1), attempt("f", 2, log="logs/b.eval"), attempt("c", 3)
+    (read,) = report(task_of(reused, fresh, lost))["tasks"]
+    assert [(each["number"], each["log"], each["number_in_log"]) for each in read["attempts"]] == [
+        (1, "logs/a.eval", 2), (2, "logs/b.eval", 2), (3, None, None),
+    ]  # fmt: skip
 
 
 def test_an_unknown_price_is_null_and_never_0() -> None:

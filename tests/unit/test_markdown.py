@@ -78,6 +78,15 @@ def test_several_cells_have_a_column_of_their_own() -> None:
     assert "total cost unpriced" in text
 
 
+def test_beside_a_column_of_cells_tasks_are_named_without_theirs_and_the_failure_by_its_node_id() -> None:
+    text = markdown_report(judged(*(task("pf", f"t.py::test_a[{cell.model}-3]", cell=cell) for cell in (CELL, OTHER))))
+    assert [row[:2] for row in rows(page(text)) if row[0] != "task"] == [
+        ["t.py::test_a[3]", str(CELL)], ["t.py::test_a[3]", str(OTHER)],
+    ]  # fmt: skip
+    folds = ["".join(each.itertext()) for each in page(text).iter("summary")]
+    assert f"why: t.py::test_a[{CELL.model}-3] ({CELL})" in folds
+
+
 def test_the_delta_to_the_baseline_is_shown() -> None:
     def before(name: str, passes: str) -> list[EarlierAttempt]:
         return [EarlierAttempt(CELL, name, letter == "p", 0.1, 0, 0, None) for letter in passes]

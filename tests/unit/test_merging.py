@@ -100,7 +100,7 @@ def test_attempts_without_a_trace_after_a_spent_budget_were_not_paid_for() -> No
 
 def test_a_missing_shard_makes_the_verdict_incomplete() -> None:
     merged = merge([log({"t::a": timed("pppp")}, shard=(1, 3))])
-    assert merged.incomplete == ("of 3 shards, 2 and 3 are missing",)
+    assert merged.incomplete == ("shards 2 and 3 of 3 are missing",)
     assert judge_run(merged.records, GateSettings(), incomplete=merged.incomplete).status.code == 10
 
 

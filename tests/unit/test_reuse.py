@@ -12,6 +12,7 @@ from pytest_agenteval.judgement import judge_run
 from pytest_agenteval.outcomes import Cause, Outcome
 from pytest_agenteval.records import AttemptRecord
 from pytest_agenteval.reuse import Reuse, newest_run, resume, reuse_note, top_up, without_outdated
+from pytest_agenteval.stored import lent_to
 
 NOW = [stored("t::a")]
 
@@ -35,6 +36,22 @@ def test_only_the_run_itself_is_resumed() -> None:
     logs = [log({"t::a": timed("pp")}, run="old"), log({"t::a": timed("f", 2)}, run="new", hour=2)]
     assert newest_run(logs, NOW) == "new"
     assert numbers(resume(logs, "new", NOW, 4)) == [1]
+
+
+def test_a_resumed_run_keeps_what_it_took_of_others() -> None:
+    topped_up = log({"t::a": timed("f", 2)}, run="new", hour=2, took=("old", "stopped", "changed"))
+    changed = stored("t::a", identity=IDENTITY | {"the test's body": "b1"})
+    others = [
+        log({"t::a": timed("pe")}, run="old"),
+        log({"t::a": timed("p")}, run="stopped", early_stop="exact"),
+        log({"t::a": timed("p")}, run="changed", stored_tasks=(changed,)),
+        log({"t::a": timed("p")}, run="nobody's"),
+    ]
+    lent = lent_to([topped_up], [*others, topped_up])
+    assert [(each.run, each.lent) for each in lent] == [("old", True)]
+    reuse = resume([topped_up, *lent], "new", NOW, 4)
+    assert [record.outcome.value for record in reuse.taken["t::a"].attempts] == ["passed", "failed"]
+    assert reuse.taken["t::a"].discarded == ()
 
 
 def test_the_newest_run_is_one_that_has_the_tasks_in_their_cell() -> None:

@@ -24,6 +24,22 @@ async def own(task, context, words: int = 1): ...
 
 def own_sync(task, context): ...
 
+async def no_context(task): ...
+
+def no_context_sync(task): ...
+
+async def no_task(context): ...
+
+async def other_names(prompt, ctx): ...
+
+async def turned(context, task): ...
+
+def factory_with_a_task(task, depth=1):
+    return own
+
+def factory_with_a_default(task="sums"):
+    return own
+
 def factory(attempts: int = 1):
     return react(attempts=attempts)
 
@@ -53,6 +69,9 @@ def wrong_program():
 @pytest.fixture(autouse=True)
 def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     (tmp_path / "my_agents.py").write_text(MODULE, "utf-8")
+    (tmp_path / "needs_package.py").write_text("import no_such_package.part\n", "utf-8")
+    (tmp_path / "needs_part.py").write_text("import json.nothing\n", "utf-8")
+    (tmp_path / "raises.py").write_text("raise RuntimeError('no')\n", "utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     yield
     sys.modules.pop("my_agents", None)
@@ -62,12 +81,14 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     ("name", "arguments"),
     [
         ("react", []),
-        ("inspect_ai/react", [("attempts", 2)]),
+        ("inspect_ai/react", [("truncation", "auto")]),
         ("deepagent", [("max_depth", 2)]),
         ("my_agents:registered", [("width", 3)]),
         ("my_agents:made", []),
         ("my_agents:own", [("words", 3)]),
         ("my_agents:own_sync", []),
+        ("my_agents:factory_with_a_task", [("task", "sums")]),
+        ("my_agents:factory_with_a_default", []),
         ("my_agents:factory", [("attempts", 3)]),
         ("my_agents:own_factory", [("depth", 3)]),
         ("my_agents:program", []),
@@ -82,8 +103,30 @@ def test_a_scaffold_by_its_name(name: str, arguments: list[tuple[str, object]]) 
     ("name", "arguments", "message"),
     [
         ("reakt", [], "did you mean react?"),
+        (
+            "react",
+            [("attempts", 2)],
+            "attempts cannot be used with react: between its attempts it would ask whether it is",
+        ),
         ("reakt", [], "There are deepagent, human_cli,"),
-        ("my_agent:own", [], "module 'my_agent' cannot be imported"),
+        (
+            "my_agent:own",
+            [],
+            f"module 'my_agent' cannot be imported: there is no my_agent in {Path.cwd()} or elsewhere",
+        ),
+        ("json.nothing:own", [], "there is no json.nothing in"),
+        (
+            "needs_package:own",
+            [],
+            "it imports no_such_package, which is not installed here: pip install no_such_package",
+        ),
+        ("needs_part:own", [], "it imports json.nothing, which the json that is installed here does not have"),
+        ("raises:own", [], "module 'raises' cannot be imported: RuntimeError: no"),
+        ("my_agents:no_context", [], "lacks context: the first two parameters of an agent are task and"),
+        ("my_agents:no_context_sync", [], "lacks context: "),
+        ("my_agents:no_task", [], "lacks task: "),
+        ("my_agents:other_names", [], "lacks task and context: "),
+        ("my_agents:turned", [], "takes (context, task): the first two parameters of an agent are task and context"),
         ("my_agents:owm", [], "has no 'owm'; did you mean own?"),
         ("my_agents:number", [], "is a int, not an agent: give `async def agent"),
         ("my_agents:wrong_factory", [], "made a int, not an agent"),
@@ -109,6 +152,6 @@ def test_what_cannot_run_is_refused_with_the_way_out(
 
 
 def test_an_argument_for_one_of_several_scaffolds() -> None:
-    open_scaffolds(["react", "my_agents:own"], [("my_agents:own:words", 2), ("react:attempts", 2)])
+    open_scaffolds(["react", "my_agents:own"], [("my_agents:own:words", 2), ("react:truncation", "auto")])
     with pytest.raises(ScaffoldNotReady, match="scaffold react has no such argument"):
         open_scaffolds(["react", "my_agents:own"], [("words", 2)])

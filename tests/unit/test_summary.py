@@ -181,6 +181,8 @@ def test_the_gap_compares_the_same_tasks() -> None:
     assert cell.pass_hat_k == SuiteEstimate(1.0, 1, 1)
     assert cell.gap == 0.0
     assert [point.tasks_used for point in cell.curve] == [2, 2, 2, 1]
+    # test_b fails all its three attempts; pass^4 is of test_a alone, and a curve must not rise
+    assert [point.value for point in cell.curve] == [0.5, 0.5, 0.5, None]
 
 
 def test_worst_and_best_case_over_everything_that_was_not_measured() -> None:
@@ -208,7 +210,7 @@ def test_cells_are_never_mixed() -> None:
 def test_why_a_run_is_incomplete() -> None:
     run = summarize([task("pnn", name="t.py::test_a"), task("pc", name="t.py::test_b"), task("p", k=2), task("e")])
     assert run.incomplete == (
-        "the run's budget was spent before 2 attempts had run",
+        "the run's budget could not pay for 2 attempts",
         "1 attempt was cancelled",
         "1 attempt did not run",
     )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -143,6 +144,25 @@ def test_a_judged_task_that_was_decided_keeps_its_verdict() -> None:
     assert (shown[1:4], shown[-1]) == (["1/2", "of", "4"], "FAIL")
 
 
+def test_the_rows_of_a_cell_do_not_name_it_again_and_what_one_copies_does() -> None:
+    crew = Cell("agenteval/noisy", "crew")
+    records = [
+        task(letters, f"t.py::test_it[{crew.model}-{scaffold}{more}]", cell=Cell(crew.model, scaffold))
+        for scaffold in ("react", "crew")
+        for letters, more in (("pp", ""), ("pe", "-3"))
+    ]
+    lines = report(*records, width=160)
+    assert [line.text.split()[0] for line in lines if line.text.startswith("test_it")] == ["test_it", "test_it[3]"] * 2
+    assert "missing: t.py::test_it[agenteval/noisy-crew-3] attempt 2" in text(lines)
+
+
+def test_no_two_rows_of_a_cell_are_called_alike() -> None:
+    named = f"t.py::test_a[{CELL.model}]"
+    lines = report(task("p", "t.py::test_a"), task("f", named), width=160)
+    assert row(lines, "test_a").text.split()[1] == "1/1"
+    assert row(lines, f"test_a[{CELL.model}]").text.split()[1] == "0/1"
+
+
 def test_what_is_not_measured_is_said_and_never_shown_as_a_number() -> None:
     lines = report(task("pppe", name="t.py::test_a"))
     assert row(lines, "test_a").text.split() == ["test_a", "3/3", "1.000", "-", "0", "1", "$0", "UNDECIDED"]
@@ -160,6 +180,26 @@ def test_missing_and_broken_attempts_are_named_with_their_task() -> None:
         "    attempt 9 (not run)\n"
     ) in shown
     assert "  broken: t.py::test_a attempt 8\n" in shown
+
+
+def test_hundreds_of_tasks_that_never_started_take_one_line() -> None:
+    never = [task("", name=f"t.py::test_{n}", k=4) for n in range(200)]
+    lines = report(task("pn", name="t.py::test_first", k=4), *never, task("pp", name="t.py::test_half", k=4))
+    shown = [line.text.strip() for line in lines if "missing: " in line.text]
+    assert shown == [
+        "missing: t.py::test_first attempt 2 (not run: budget); attempts 3-4 (not run)",
+        *(f"missing: t.py::test_{n} attempts 1-4 (not run)" for n in range(5)),
+        "missing: attempts 1-4 (not run) of 195 more tasks",
+        "missing: t.py::test_half attempts 3-4 (not run)",
+    ]
+    six = report(*never[:6])
+    assert sum("missing: " in line.text for line in six) == 6
+
+
+def test_the_curve_never_rises_because_tasks_lack_attempts() -> None:
+    """All three tasks have two attempts, and only the one that always passes has more."""
+    shown = text(report(task("pppp", name="t.py::a"), task("pp", name="t.py::b", k=4), task("ff", name="t.py::c", k=4)))
+    assert "\n  pass^1 to pass^4: 0.667 0.667 - -\n" in shown
 
 
 def test_worst_and_best_case_stand_beside_the_estimate() -> None:
@@ -181,7 +221,7 @@ def test_cells_stand_side_by_side() -> None:
     lines = report(task("pf", cost=0.1), task("pp", cell=OTHER, cost=0.2))
     texts = [line.text for line in lines]
     start = texts.index("Cells side by side")
-    assert [" ".join(line.split()) for line in texts[start + 1 : start + 18]] == [
+    assert [" ".join(line.split()) for line in texts[start + 1 : start + 20]] == [
         "openai/gpt-5-mini anthropic/claude-haiku-4-5",
         "tasks 1 1",
         "pass@1 0.500 1.000",
@@ -196,8 +236,10 @@ def test_cells_stand_side_by_side() -> None:
         "front pass@1, pass^2 pass@1, pass^2",
         "verdict FAIL PASS",
         "total cost of all cells $0.600",
-        "front of cost and pass@1, over 1 common task: openai/gpt-5-mini, anthropic/claude-haiku-4-5",
-        "front of cost and pass^2: openai/gpt-5-mini, anthropic/claude-haiku-4-5",
+        "front of cost and pass@1 (no other cell, nor a mix of two, is both cheaper and better), over 1",
+        "common task: openai/gpt-5-mini, anthropic/claude-haiku-4-5",
+        "front of cost and pass^2 (no other cell is both cheaper and better): openai/gpt-5-mini,",
+        "anthropic/claude-haiku-4-5",
         "cost spread of a task across cells: 2.0 times in the median, at most 2.0 times (t.py::test_it:",
     ]
 
@@ -338,6 +380,32 @@ attempt 6: failed (sandbox exhausted)
   killed: out of memory
 attempt 7: did not run, no record"""
     )
+
+
+def test_an_attempt_is_found_in_its_log_under_the_number_it_has_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    old, far = str(tmp_path / "logs" / "old.eval"), "/elsewhere/far.eval"
+    told = text(
+        failure_lines(
+            task_of(
+                attempt("l", 2, log=old).renumbered(1),
+                attempt("f", 2, log=old),
+                attempt("f", 3, log="logs/new.eval"),
+                attempt("f", 2, log=far).renumbered(4),
+                attempt("f", 1, log=far).renumbered(5),
+                attempt("f", 3, log="s3://bucket/a.eval").renumbered(6),
+            )
+        )
+    )
+    assert [line.strip() for line in told.splitlines() if "log:" in line] == [
+        "log: logs/old.eval (attempt 2 there)",
+        "log: logs/old.eval",
+        "log: logs/new.eval",
+        "log: /elsewhere/far.eval (attempts 4, 5 are 2, 1 there)",
+        "log: s3://bucket/a.eval (attempt 6 is 3 there)",
+    ]
 
 
 @pytest.mark.parametrize("letters", ["pp", "s"])

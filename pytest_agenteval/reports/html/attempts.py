@@ -12,6 +12,7 @@ from pytest_agenteval.cost import Cost
 from pytest_agenteval.outcomes import Outcome
 from pytest_agenteval.records import AttemptRecord, Cell, TaskRecord, ToolCall
 from pytest_agenteval.reports.html.text import first_line, shown
+from pytest_agenteval.reports.log_places import logged
 from pytest_agenteval.task_summary import ToolCallFailures
 
 __all__ = ["LETTERS", "AttemptView", "RowView", "legend", "rows"]
@@ -221,8 +222,8 @@ def _facts(attempt: AttemptRecord) -> Iterator[tuple[str, str]]:
         yield "image", attempt.image
     if attempt.sandbox_kept:
         yield "enter its sandbox by", attempt.sandbox_kept
-    if attempt.log:
-        yield "log", attempt.log
+    for log in logged([attempt]):
+        yield "log", log
 
 
 def _retries(attempt: AttemptRecord) -> Iterator[str]:

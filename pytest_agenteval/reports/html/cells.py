@@ -120,7 +120,8 @@ def front_of(cells: Sequence[CellView], compared: CellComparison) -> Front:
 def cell_views(judgement: Judgement, compared: CellComparison) -> list[CellView]:
     """The cells of a run, in its order."""
     run = judgement.run
-    names = {cell: shown(name) for cell, name in cell_names(run.cells).items()}  # figures are drawn with them
+    names = cell_names(run.cells) if len(run.cells) > 1 else {cell.cell: str(cell.cell) for cell in run.cells}
+    names = {cell: shown(name) for cell, name in names.items()}  # figures are drawn with them
     dominated = {row.cell: row.dominated.by for row in compared.rows if row.dominated is not None}
     letters = {cell.cell: _letter(i) for i, cell in enumerate(run.cells)}
     views = []
@@ -158,6 +159,7 @@ def _letter(number: int) -> str:
 
 def _columns(cell: CellSummary, beaten: str | None, verdict: str) -> dict[str, str]:
     return {
+        "verdict": verdict,  # before the numbers: a narrow window cuts off the last columns
         "k": str(cell.k),
         "tasks": str(len(cell.tasks) - cell.skipped),
         "attempts": str(cell.attempts),
@@ -168,7 +170,6 @@ def _columns(cell: CellSummary, beaten: str | None, verdict: str) -> dict[str, s
         "tool-call failures": figures.percent(cell.tool_failure_rate),
         "environment errors": figures.percent(cell.environment_errors.rate),
         **({} if beaten is None else {"dominated": beaten}),
-        "verdict": verdict,
     }
 
 

@@ -23,6 +23,7 @@ from pytest_agenteval.reports.html.embedding import Room, embedded
 from pytest_agenteval.reports.html.failures import environment_errors, tool_failures
 from pytest_agenteval.reports.html.plots import cost_plot, curve_plot
 from pytest_agenteval.reports.html.text import shown
+from pytest_agenteval.reports.log_places import log_place
 from pytest_agenteval.reports.notes import task_notes
 from pytest_agenteval.reports.regression import regression_lines
 from pytest_agenteval.summary import RunSummary
@@ -65,7 +66,8 @@ def write_html(
         room: for conversations.
 
     Raises:
-        NotReady: the extra `html` is not installed, or the file cannot be written.
+        NotReady: the extra `html` is not installed.
+        OSError: the file cannot be written.
     """
     check_installed()
     partial = path.with_name(f".{path.name}.part")
@@ -75,10 +77,10 @@ def write_html(
             for piece in _pieces(judgement, conversations, notes, room):
                 file.write(piece)
         partial.replace(path)
-    except OSError as error:
+    except OSError:
         with suppress(OSError):
             partial.unlink()
-        raise NotReady(f"the HTML report cannot be written to {path}: {error.strerror or error}") from None
+        raise
 
 
 def _pieces(judgement: Judgement, conversations: ConversationReader, notes: Sequence[str], room: Room) -> Iterator[str]:
@@ -179,5 +181,5 @@ def _scope(run: RunSummary, tasks: Sequence[RowView]) -> str:
 
 
 def _log_dir(judgement: Judgement) -> str:
-    logs = (attempt.log for record in judgement.records for attempt in record.attempts if attempt.log)
+    logs = (log_place(a.log) for record in judgement.records for a in record.attempts if a.log)
     return next((str(PurePosixPath(log).parent) if "://" not in log else log.rpartition("/")[0] for log in logs), "")
