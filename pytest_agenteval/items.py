@@ -11,14 +11,13 @@ import hashlib
 import inspect
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
 from _pytest.skipping import evaluate_skip_marks, evaluate_xfail_marks
 
-from pytest_agenteval import fixtures
+from pytest_agenteval.fixture_plan import Definition, FixturePlan
 from pytest_agenteval.options import settings
 from pytest_agenteval.records import Cell
 from pytest_agenteval.tasks import MARK, TaskOptions
@@ -26,8 +25,6 @@ from pytest_agenteval.tasks import MARK, TaskOptions
 __all__ = [
     "PROCESS_WIDE",
     "AgentItem",
-    "Definition",
-    "FixturePlan",
     "TaskRunner",
     "is_agent_task",
     "load_conftests",
@@ -49,56 +46,6 @@ _COLLECTORS: Mapping[str, type[pytest.Collector]] = {
 }
 _PACKAGE = f"{Path(__file__).parent}{os.sep}"
 SESSION: pytest.StashKey[TaskRunner] = pytest.StashKey()
-
-
-@dataclass(frozen=True, slots=True)
-class Definition:
-    """One definition of a fixture."""
-
-    name: str
-    func: Callable[..., Any]
-    argnames: tuple[str, ...]
-    scope: str
-
-    @property
-    def ours(self) -> bool:
-        """Whether it is the plugin's own: identity decides, not the name."""
-        return self.func.__module__ == fixtures.__name__
-
-
-@dataclass(frozen=True, slots=True)
-class FixturePlan:
-    """Which fixtures a test uses, and who sets them up: pytest the shared ones, every attempt the local ones."""
-
-    argnames: tuple[str, ...]
-    """Of the test function."""
-    definitions: Mapping[str, tuple[Definition, ...]]
-    """Per name the chain of overrides, nearest last."""
-    reached: frozenset[tuple[str, int]]
-    """(name, level) of every definition that is really used; level -1 is the nearest."""
-    local: tuple[str, ...]
-    """Function-scoped names in pytest's order."""
-    shared: tuple[str, ...]
-    """Names of wider scopes in pytest's order."""
-    params: Mapping[str, Any]
-    """Values of `parametrize` and of fixture params."""
-
-    def uses_ours(self, *names: str) -> bool:
-        """Whether one of the plugin's own definitions (of these names, or of any) is really used."""
-        wanted = names or fixtures.NAMES
-        return any(name in wanted and self.definitions[name][level].ours for name, level in self.reached)
-
-    @property
-    def shared_params(self) -> dict[str, Any]:
-        """Params of shared fixtures: tasks that differ in one cannot overlap."""
-        return {name: self.params[name] for name in self.shared if name in self.params}
-
-    def wanted_by(self, name: str) -> str | None:
-        """The fixture through which the test uses `name`, or None where the test names it itself."""
-        if name in self.argnames:
-            return None
-        wanting = (n for n, level in self.reached if n != name and name in self.definitions[n][level].argnames)
-        return min(wanting, default=None)
 
 
 def plan_of(function: pytest.Function) -> FixturePlan:

@@ -20,7 +20,8 @@ ORDER = (
     # what attempts need
     "money", "sandbox", "threads", "output", "gating", "dispatch",
     # what the user asks for
-    "option_values", "option_table", "option_rules", "options", "tasks", "inspect_tasks", "fixtures", "readiness",
+    "option_values", "option_table", "option_rules", "options", "tasks", "inspect_tasks", "fixtures", "fixture_plan",
+    "readiness",
     # collect, plan, run
     "fingerprint", "items", "whereabouts", "resolver", "attempt", "pump", "engine",
     "inspect_collection",
