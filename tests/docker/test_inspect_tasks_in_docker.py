@@ -98,4 +98,4 @@ def test_every_sample_gets_its_sandbox_with_its_files_and_set_up(run: Run, pytes
         SUITE, "-q", "--agent-model=agenteval/null", "--agent-sandbox-default=default", "-k", "told or built",
         files=files, model=None,
     )  # fmt: skip
-    done.stdout.fnmatch_lines(["*built!,,1 agent", "*told!,,1 agent"])
+    done.stdout.fnmatch_lines(["*(the answer: built!,,1 agent)", "*(the answer: told!,,1 agent)"])
