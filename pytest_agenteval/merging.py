@@ -86,7 +86,7 @@ def merge(logs: Sequence[StoredLog], k: int | None = None) -> Merged:
     pages: dict[tuple[str, Cell], list[_Page]] = {}
     for log in ordered:
         by_task: dict[str, list[AttemptRecord]] = {}
-        for name, record in log.attempts:
+        for name, record in log.given:
             by_task.setdefault(name, []).append(record)
         for task in log.tasks:
             pages.setdefault(task.key, []).append(_Page(log, task, by_task.get(task.task, [])))
@@ -102,8 +102,7 @@ def merge(logs: Sequence[StoredLog], k: int | None = None) -> Merged:
                 now = answering.get(cell, {}).get(page.log.invocation)
                 fit = [each for each in page.attempts if now is None or now.issuperset(each.model_versions)]
                 outdated[cell] += len(page.attempts) - len(fit)
-                mine = [each for each in fit if each.outcome.counts or not page.log.lent]
-                kept += [each.of_task(page.task.task, task.task) for each in mine]
+                kept += [each.of_task(page.task.task, task.task) for each in fit]
             elif page.attempts:
                 stale.setdefault(differing(page.task, task), []).extend([task.task] * len(page.attempts))
         kept += _never_ran(kept, wanted, {page.log.run for page in written}, spent, settled)

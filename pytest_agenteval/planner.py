@@ -48,11 +48,8 @@ def _lines(asked: Settings, items: list[AgentItem], width: int) -> list[tuple[st
     from pytest_agenteval.planning import detections, plan_costs, plan_early_stop
     from pytest_agenteval.reports.plan import CellPlan, plan_lines
 
-    gates, before, plans = (
-        gate_settings(asked),
-        attempts_of_baseline(asked, [item.cell.name_of(item.nodeid) for item in items]),
-        [],
-    )
+    gates, plans = gate_settings(asked), []
+    before = attempts_of_baseline(asked, [item.cell.name_of(item.nodeid) for item in items])
     possible = why_not_early(asked._replace(early_stop=asked.early_stop or "exact"), distributed=False) is None
     for cell, tasks in outlook(asked, items).items():
         own = [(task.task, task.min_pass_rate) for task in tasks]

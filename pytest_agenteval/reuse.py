@@ -129,9 +129,7 @@ def _reuse(logs: Sequence[StoredLog], tasks: Sequence[StoredTask], k: int, not_b
     stored: dict[tuple[str, Cell], list[tuple[StoredTask, AttemptRecord]]] = {}
     for log in logs:
         tasks_then = {task.task: task for task in log.tasks}
-        for name, record in log.attempts:
-            if log.lent and not record.outcome.counts:
-                continue  # what another run began and did not finish is that run's affair
+        for name, record in log.given:
             if (then := tasks_then.get(name)) is not None:
                 stored.setdefault(then.key, []).append((then, record))
     refused: Counter[str] = Counter()

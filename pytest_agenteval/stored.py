@@ -74,6 +74,11 @@ class StoredLog:
     killed: bool = False
     """Whether nobody closed it, as after `kill -9`: attempts in flight then have left nothing in it."""
 
+    @property
+    def given(self) -> tuple[tuple[str, AttemptRecord], ...]:
+        """The attempts that it gives to a set: what a lender began and did not finish is the lender's affair."""
+        return tuple(each for each in self.attempts if not self.lent or each[1].outcome.counts)
+
 
 def lent_to(run: Sequence[StoredLog], store: Iterable[StoredLog]) -> list[StoredLog]:
     """The logs of other runs that a run took attempts of, each with the tasks that are the same in both.

@@ -15,7 +15,7 @@ from pytest_agenteval.reports.failures import failure_lines
 from pytest_agenteval.reports.markdown_text import MORE, code, fitting, html_code, preformatted, prose, size
 from pytest_agenteval.reports.notes import task_notes
 from pytest_agenteval.reports.pass_rates import interval_lines, pass_parts
-from pytest_agenteval.reports.task_table import names_beside_cell, verdict_mark
+from pytest_agenteval.reports.task_table import verdict_mark
 from pytest_agenteval.reports.verdicts import run_verdict, task_verdicts
 from pytest_agenteval.stats.regression import TaskChange
 from pytest_agenteval.stats.verdict import Verdict
@@ -118,10 +118,7 @@ class _Rows:
         }
         self._cells = len(judgement.run.cells) > 1
         self.records = {(record.cell, record.task): record for record in judgement.records}
-        tasks = judgement.run.tasks
-        called = names_beside_cell(tasks) if self._cells else [task.task for task in tasks]
-        self._called = {(task.cell, task.task): name for task, name in zip(tasks, called, strict=True)}
-        self.by_severity = sorted(tasks, key=self.severity)
+        self.by_severity = sorted(judgement.run.tasks, key=self.severity)
         names = ["task", *(["cell"] if self._cells else []), "k", "c/n", "pass@1"]
         names += ["Δ pass@1"] if self._changes else []
         names += ["pass^k", "$/attempt", "tool failures", "env errors", "verdict"]
@@ -149,9 +146,13 @@ class _Rows:
 
     def _row(self, task: TaskSummary) -> str:
         mark = self.mark(task)
-        name = self._called[task.cell, task.task]
-        fields = [code(name), *([prose(str(task.cell))] if self._cells else []), str(task.k)]
-        change = self._changes.get((task.cell, task.cell.name_of(task.task)))
+        name = task.cell.name_of(task.task)
+        fields = [
+            code(name if self._cells else task.task),
+            *([prose(str(task.cell))] if self._cells else []),
+            str(task.k),
+        ]
+        change = self._changes.get((task.cell, name))
         numbers = [
             f"{task.passes}/{task.n}",
             figures.rate(task.pass_at_1),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import posixpath
-from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from pytest_agenteval import figures
@@ -13,7 +12,7 @@ from pytest_agenteval.stats.verdict import Verdict
 from pytest_agenteval.summary import CellSummary
 from pytest_agenteval.task_summary import TaskSummary
 
-__all__ = ["names_beside_cell", "short_names", "task_table", "verdict_mark"]
+__all__ = ["short_names", "task_table", "verdict_mark"]
 
 _LEAST_NAME = 20
 """Narrower than this a column of names says too little: then each name gets a line of its own."""
@@ -27,7 +26,7 @@ def task_table(cell: CellSummary, verdicts: Mapping[str, Verdict], width: int) -
         verdicts: of the judged tasks of this cell, by node id.
         width: of the terminal.
     """
-    names, place = short_names(names_beside_cell(cell.tasks))
+    names, place = short_names([task.cell.name_of(task.task) for task in cell.tasks])
     title = f"{cell.cell}, k = {cell.k}" + (f", {place}" if place else "")
     head = ["task", "c/n", "pass@1", f"pass^{cell.k}", "tool", "env", "$/attempt", "verdict"]
     marks = [verdict_mark(task, verdicts.get(task.task)) for task in cell.tasks]
@@ -49,16 +48,6 @@ def task_table(cell: CellSummary, verdicts: Mapping[str, Verdict], width: int) -
         for name, text, mark in zip(names, texts[1:], marks, strict=True):
             lines += [Line(shorten_middle(name, width), _markup(mark)), Line(text, _markup(mark))]
     return lines + [Line(text) for text in wrap(_legend(cell, marks), width)]
-
-
-def names_beside_cell(tasks: Sequence[TaskSummary]) -> list[str]:
-    """What the tasks are called where their cell is named anyway: without it, but never two tasks of a cell alike."""
-    names = [task.cell.name_of(task.task) for task in tasks]
-    alike = Counter((task.cell, name) for task, name in zip(tasks, names, strict=True))
-    return [
-        name if alike[task.cell, name] == 1 else task.task  # its parameters only look like the cell's name
-        for task, name in zip(tasks, names, strict=True)
-    ]
 
 
 def short_names(node_ids: Sequence[str]) -> tuple[list[str], str | None]:

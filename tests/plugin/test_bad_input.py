@@ -383,3 +383,17 @@ def test_a_number_after_small_k_selects_by_name_where_no_agent_task_is_asked_for
 def test_small_k_still_selects_numbers_when_written_as_an_expression(tmp_path: Path) -> None:
     result = run(tmp_path, [MODEL, "-k", "(8)"], suite="def test_8():\n    pass\n")
     result.assert_outcomes(passed=1)
+
+
+def test_tasks_that_only_the_name_of_their_cell_tells_apart_are_refused(tmp_path: Path) -> None:
+    suite = """
+    import pytest
+
+    @pytest.mark.parametrize("kind", ["a", "a-react"])
+    async def test_it(agent, kind): ...
+    """
+    result = run(tmp_path, [MODEL], suite=suite)
+    assert sentence(result, tmp_path) == (
+        "test_suite.py::test_it[a] and test_suite.py::test_it[a-react] differ only in the name of their model or "
+        "scaffold, by which runs of several cells tell these apart: give the parameter other ids"
+    )

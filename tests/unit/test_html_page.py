@@ -206,12 +206,6 @@ def test_a_task_has_one_row_for_all_cells_and_the_worst_come_first(tmp_path: Pat
     assert rows == [("t.py::test_c", 2), ("t.py::test_a", 4), ("t.py::test_b[3]", 4)]
 
 
-def test_no_task_is_lost_whose_parameter_looks_like_its_cell(tmp_path: Path) -> None:
-    found = page(tmp_path, task("pp", "t.py::test_a"), task("ff", f"t.py::test_a[{CELL.model}]"))
-    rows = [row.all("th")[0].text for row in found.section("grid").all("tr")[1:]]
-    assert sorted(rows) == ["t.py::test_a", f"t.py::test_a[{CELL.model}]"]
-
-
 def test_a_failure_with_a_traceback_is_told_by_its_last_line(tmp_path: Path) -> None:
     message = (
         "AssertionError: Traceback (most recent call last):\n  File 'x'\n  TypeError: no price\nassert False\n + where"

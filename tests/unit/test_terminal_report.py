@@ -156,13 +156,6 @@ def test_the_rows_of_a_cell_do_not_name_it_again_and_what_one_copies_does() -> N
     assert "missing: t.py::test_it[agenteval/noisy-crew-3] attempt 2" in text(lines)
 
 
-def test_no_two_rows_of_a_cell_are_called_alike() -> None:
-    named = f"t.py::test_a[{CELL.model}]"
-    lines = report(task("p", "t.py::test_a"), task("f", named), width=160)
-    assert row(lines, "test_a").text.split()[1] == "1/1"
-    assert row(lines, f"test_a[{CELL.model}]").text.split()[1] == "0/1"
-
-
 def test_what_is_not_measured_is_said_and_never_shown_as_a_number() -> None:
     lines = report(task("pppe", name="t.py::test_a"))
     assert row(lines, "test_a").text.split() == ["test_a", "3/3", "1.000", "-", "0", "1", "$0", "UNDECIDED"]

@@ -82,10 +82,7 @@ def rows(records: Sequence[TaskRecord], cells: Sequence[Cell]) -> list[RowView]:
     """The tasks: those with the smallest share of passes first, else in the order of the run."""
     by_task: dict[str, dict[Cell, TaskRecord]] = {}
     for record in records:
-        name = record.cell.name_of(record.task)
-        if record.cell in by_task.get(name, {}):
-            name = record.task  # its parameters only look like the cell's name
-        by_task.setdefault(name, {})[record.cell] = record
+        by_task.setdefault(record.cell.name_of(record.task), {})[record.cell] = record
     ordered = sorted(by_task.items(), key=lambda item: _share(item[1]))
     return [_row(f"t{i}", task, found, cells) for i, (task, found) in enumerate(ordered)]
 
