@@ -119,12 +119,11 @@ def pure_rooms_are_pure(found: Modules) -> list[str]:
     for name, module in found.items():
         if not below(name, *PURE, *READS_FILES):
             continue
+        rooms = (*PURE, *READS_FILES) if below(name, *READS_FILES) else PURE
         allowed = standard | {"numpy"} | PURE_EXCEPT.get(inner(name), set())
         for made in module.imports:
             target = own(found, made.target)
-            right = (
-                _top(made.target) in allowed if target is None else below(target, *PURE, inner(name).partition(".")[0])
-            )
+            right = _top(made.target) in allowed if target is None else below(target, *rooms)
             if not right:
                 broken.append(str(made))
     return broken
