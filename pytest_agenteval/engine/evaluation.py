@@ -26,6 +26,7 @@ from pytest_agenteval.engine.scorecard import score_of
 from pytest_agenteval.engine.sources import Attempts, Suites
 from pytest_agenteval.engine.store import roster
 from pytest_agenteval.engine.trial import Services, Trial
+from pytest_agenteval.engine.waiting import doing, pulse
 from pytest_agenteval.inspect_tasks import SAMPLE
 from pytest_agenteval.items import AgentItem
 from pytest_agenteval.options import Settings
@@ -142,12 +143,24 @@ class Evaluation:
         budget = self.services.budget
         return None if budget.unpriced else budget.spent
 
+    @property
+    def pulse(self) -> object:
+        """Another value whenever something has moved."""
+        return self.done, list(self._in_flight), list(self._unwritten), pulse()
+
+    def waits_for(self) -> list[str]:
+        """What each attempt in flight is waiting for."""
+        return [
+            f"{task} attempt {number}: {'its log, to be written' if (task, number) in self._unwritten else what}"
+            for (task, number), what in ((key, doing(key)) for key in self._in_flight)
+        ]
+
     # -- feeding -----------------------------------------------------------------------------------
 
     def feed(self) -> None:
         """Start attempts while there are places. Inspect itself does not keep an order, so it never gets a queue."""
         budget = self.services.budget
-        while not self._closing:
+        while not self._closing and self.stopped_by is None:
             decided, places = self._dispatcher.decided(), self.settings.concurrency - len(self._in_flight)
             keys = self._dispatcher.next(places)
             for key in decided:
@@ -287,12 +300,14 @@ class Evaluation:
         """Inspect has ended a suite: none of its attempts is in flight any more, and none can start."""
         said = log.eval.metadata or {}
         suite = str(said.get("suite")), str(said.get("model"))
-        why = f"Inspect had ended the suite{f': {log.error.message}' if log.error else ''}"
-        why = self._over.setdefault(suite, why)
+        if suite not in self._over:
+            self._over[suite] = f"Inspect had ended the suite{f': {log.error.message}' if log.error else ''}"
+            if log.error is not None:
+                self.problems.append(f"Inspect ended {suite[0]} early: {log.error.message}")
         for key, trial in [*self._in_flight.items()]:
             if _suite_of(trial) == suite:
                 del self._in_flight[key]
-                self._lose(key, trial, why)
+                self._lose(key, trial, self._over[suite])
         self.feed()
 
     def _lose(self, key: Key, trial: Trial, why: str) -> None:
@@ -347,7 +362,9 @@ def _never_ran(trial: Trial, cause: Cause, message: str) -> Finished:
 
 def _not_in_log(finished: Finished, why: str) -> Finished:
     """What is left of an attempt that nobody will find again: what it cost, and that it is missing."""
-    ending = Ending(Outcome.ENVIRONMENT_ERROR, Cause.HARNESS, message=f"it is in no log, and so it does not count: {why}")
+    ending = Ending(
+        Outcome.ENVIRONMENT_ERROR, Cause.HARNESS, message=f"it is in no log, and so it does not count: {why}"
+    )
     record = replace(
         finished.record,
         outcome=ending.outcome,

@@ -11,6 +11,7 @@ import os
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 import anyio
@@ -151,10 +152,9 @@ class _TellingRecorder(EvalRecorder):
     def _see_written(self, eval: EvalSpec) -> None:
         """Inspect passes over a write that is not permitted, and says so to nobody."""
         log = self.data[self._log_file_key(eval)]
-        if log._fs.is_local():
-            copy, written = os.fstat(log._temp_file.fileno()).st_size, os.path.getsize(local_path(log._file))
-            if copy != written:
-                raise PermissionError("it may not be replaced")
+        copy = os.fstat(log._temp_file.fileno())
+        if log._fs.is_local() and copy.st_size != Path(local_path(log._file)).stat().st_size:
+            raise PermissionError("it may not be replaced")
 
     def _give_up(self, eval: EvalSpec, error: Exception) -> None:
         log, said = self._logs[eval.eval_id], eval.metadata or {}
