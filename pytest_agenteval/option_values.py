@@ -53,7 +53,7 @@ def attempts(raw: str) -> int:
     """How many attempts at each task: 1 to 10,000. All of them are known to pytest and to every report."""
     k = number_from_1(raw)
     if k > 10_000:
-        raise ValueError("is more than the 10000 attempts at each task that a run can keep count of")
+        raise ValueError("is more than the 10000 attempts at each task that a run can keep count of: give less")
     return k
 
 
