@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -16,9 +15,9 @@ from inspect_ai.model import Model
 from inspect_ai.solver import Generate, Solver, TaskState, solver
 from inspect_ai.util._display import init_display_type
 
-from pytest_agenteval.attempt import Ending
 from pytest_agenteval.dispatch import Dispatcher, Key
 from pytest_agenteval.engine.inspect_attempt import InspectSample
+from pytest_agenteval.engine.missing import never_ran, not_in_log
 from pytest_agenteval.engine.models import max_retries
 from pytest_agenteval.engine.recording import telling
 from pytest_agenteval.engine.sandboxes import SandboxSpec
@@ -164,14 +163,16 @@ class Evaluation:
             decided, places = self._dispatcher.decided(), self.settings.concurrency - len(self._in_flight)
             keys = self._dispatcher.next(places)
             for key in decided:
-                self._tell(key, _never_ran(self._waiting.pop(key), Cause.DECIDED, "every verdict was already fixed"))
+                self._tell(
+                    key, never_ran(self._waiting.pop(key).number, Cause.DECIDED, "every verdict was already fixed")
+                )
             for key in keys:
                 trial = self._waiting.pop(key)
                 if budget.exhausted:
                     why = budget.stopped or "the run's budget could pay for no more calls before it could start"
-                    self._end(trial, _never_ran(trial, Cause.BUDGET, why))
+                    self._end(trial, never_ran(trial.number, Cause.BUDGET, why))
                 elif over := self._why_over(trial):
-                    self._end(trial, _never_ran(trial, Cause.HARNESS, over))
+                    self._end(trial, never_ran(trial.number, Cause.HARNESS, over))
                 else:
                     self._in_flight[key] = trial
                     self._source(trial).feed(_sample(trial.item), trial.number)
@@ -181,7 +182,7 @@ class Evaluation:
     def _why_over(self, trial: Trial) -> str | None:
         """Why an attempt can no longer start, or None."""
         if self._eval is not None and self._eval.done():
-            return "the Inspect eval had ended"
+            return _why_ended(self._eval)
         return self._over.get(_suite_of(trial))
 
     def _source(self, trial: Trial) -> Attempts:
@@ -304,10 +305,14 @@ class Evaluation:
             self._over[suite] = f"Inspect had ended the suite{f': {log.error.message}' if log.error else ''}"
             if log.error is not None:
                 self.problems.append(f"Inspect ended {suite[0]} early: {log.error.message}")
+        self._lose_all(lambda trial: _suite_of(trial) == suite, self._over[suite])
+
+    def _lose_all(self, concerned: Callable[[Trial], bool], why: str) -> None:
+        """Inspect has done with these attempts, whatever became of them; what can no longer start ends as well."""
         for key, trial in [*self._in_flight.items()]:
-            if _suite_of(trial) == suite:
+            if concerned(trial):
                 del self._in_flight[key]
-                self._lose(key, trial, self._over[suite])
+                self._lose(key, trial, self._over.get(_suite_of(trial), why))
         self.feed()
 
     def _lose(self, key: Key, trial: Trial, why: str) -> None:
@@ -317,11 +322,11 @@ class Evaluation:
             return
         if finished is not None:
             stopped = self._cancelling and finished.record.outcome is Outcome.NOT_RUN
-            self._end(trial, finished if stopped else _not_in_log(finished, why))
+            self._end(trial, finished if stopped else not_in_log(finished, why))
         elif self._cancelling:
-            self._end(trial, _never_ran(trial, Cause.CANCELLED, "the run was stopped"))
+            self._end(trial, never_ran(trial.number, Cause.CANCELLED, "the run was stopped"))
         else:
-            self._end(trial, _never_ran(trial, Cause.HARNESS, why))
+            self._end(trial, never_ran(trial.number, Cause.HARNESS, why))
 
     def _end(self, trial: Trial, finished: Finished) -> None:
         """An attempt that the dispatcher named has ended."""
@@ -341,9 +346,10 @@ class Evaluation:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         """Whoever waits for an attempt must not wait for an eval that is over."""
-        error = None if task.cancelled() else task.exception()
-        for key, trial in [*self._in_flight.items(), *self._waiting.items()]:
-            self._lose(key, trial, self._over.get(_suite_of(trial), f"the Inspect eval ended early: {error!r}"))
+        why = _why_ended(task)
+        if not self._closing:
+            self.problems.append(why)
+        self._lose_all(lambda trial: True, why)
 
 
 @solver
@@ -355,26 +361,9 @@ def _pytest_body(evaluation: Evaluation) -> Solver:
     return solve
 
 
-def _never_ran(trial: Trial, cause: Cause, message: str) -> Finished:
-    outcome = Outcome.NOT_RUN
-    return Finished(AttemptRecord(trial.number, outcome, cause, message), Ending(outcome, cause, message=message), None)
-
-
-def _not_in_log(finished: Finished, why: str) -> Finished:
-    """What is left of an attempt that nobody will find again: what it cost, and that it is missing."""
-    ending = Ending(
-        Outcome.ENVIRONMENT_ERROR, Cause.HARNESS, message=f"it is in no log, and so it does not count: {why}"
-    )
-    record = replace(
-        finished.record,
-        outcome=ending.outcome,
-        cause=ending.cause,
-        message=ending.message,
-        exception=None,
-        where=None,
-        log=None,
-    )
-    return Finished(record, ending, finished.capture)
+def _why_ended(task: asyncio.Task[None]) -> str:
+    error = None if task.cancelled() else task.exception()
+    return f"the Inspect eval ended early: {error!r}" if error is not None else "the Inspect eval had ended"
 
 
 def _suite_of(trial: Trial) -> _Suite:
