@@ -80,7 +80,7 @@ def killed(folder: Path, when: str, *arguments: str) -> pytest.RunResult:
         (folder / name).write_text(dedent(text), "utf-8")
     environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "KILL": when}
     prompt = "import os, signal\nopen('killed', 'w').close()\nos.kill(os.getpid(), signal.SIGKILL)\n"
-    return forked_pytest(folder, (*OPTIONS, *arguments), environment, stdin=prompt)
+    return forked_pytest(folder, (*OPTIONS, *arguments), environment, stdin=prompt, timeout=180)
 
 
 def noted(folder: Path, name: str) -> list[list[str]]:
