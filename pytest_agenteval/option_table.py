@@ -45,7 +45,7 @@ OPTIONS: tuple[Option, ...] = (
             "every sample of this Inspect task as an agent task (repeat): inspect_evals/xyz, MODULE@TASK or "
             "FILE.py@TASK; names: limit, scorer, key, passes, sandbox, args.NAME; collected alone where no path is "
             "given", repeat=True, idle=True),
-    Option(("--k", "--agent-k"), "k", values.number_from_1, 1, "N", "attempts at each task (default 1)"),
+    Option(("--k", "--agent-k"), "k", values.attempts, 1, "N", "attempts at each task (default 1)"),
     Option(("--max-cost", "--agent-max-cost"), "max_cost", values.amount, None, "USD",
             "what the whole run may cost, all roles and retries included; the run stops before it costs more",
             gate=True),
@@ -87,6 +87,8 @@ OPTIONS: tuple[Option, ...] = (
     Option(("--agent-html",), "html", values.path, None, "FILE",
             "write the report as one self-contained HTML page (needs pytest-agenteval[html])", path=True,
             idle=True),
+    Option(("--agent-stall-notice",), "stall_notice", values.duration, 300.0, "TIME",
+            "say what is waited for when nothing has moved for so long (default 5m); nothing is ended by it"),
     Option(("--agent-concurrency",), "concurrency", values.number_from_1, 16, "N",
             "attempts in flight at once (default 16)"),
     Option(("--agent-env-retries",), "env_retries", values.count, 2, "N",

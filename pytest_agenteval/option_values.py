@@ -16,6 +16,7 @@ __all__ = [
     "SECONDS",
     "UNDECIDED",
     "amount",
+    "attempts",
     "confidence",
     "count",
     "duration",
@@ -46,6 +47,14 @@ def number_from_1(raw: str) -> int:
     if not re.fullmatch(r"\d{1,9}", raw.strip()) or int(raw) < 1:
         raise ValueError("must be a whole number, 1 or more")
     return int(raw)
+
+
+def attempts(raw: str) -> int:
+    """How many attempts at each task: 1 to 10,000. All of them are known to pytest and to every report."""
+    k = number_from_1(raw)
+    if k > 10_000:
+        raise ValueError("is more than the 10000 attempts at each task that a run can keep count of: give less")
+    return k
 
 
 def count(raw: str) -> int:

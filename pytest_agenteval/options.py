@@ -61,6 +61,8 @@ class Settings(NamedTuple):
     comment: Path | None
     html: Path | None
     plan: bool
+    stall_notice: float
+    """Seconds."""
     concurrency: int
     env_retries: int
     model_args: tuple[tuple[str, Any], ...]

@@ -61,6 +61,10 @@ class Engine(Protocol):
         """End the evaluation: `cancel` stops attempts in flight (their fixtures are torn down), else none is left."""
 
     @property
+    def problems(self) -> Sequence[str]:
+        """What went wrong with the evaluation itself, so that it did less than was asked of it; a sentence each."""
+
+    @property
     def stopped_by(self) -> BaseException | None:
         """What a body raised to stop the whole session (`pytest.exit`), or None."""
 
@@ -228,9 +232,10 @@ class Pump:
             while True:
                 try:
                     return self._runner.run(result())
-                except SystemExit:
-                    # asyncio lets it out of whatever task raised it: that task keeps it for who awaits it, others go on
-                    if main.done():
+                except (SystemExit, RuntimeError):
+                    # asyncio lets SystemExit out of whatever task raised it: that task keeps it for who awaits it; and
+                    # any code may call the loop's stop(). The others go on
+                    if main.done() or self._runner.get_loop().is_closed():
                         raise
 
     def _arm(self, item: AgentItem) -> None:

@@ -43,6 +43,7 @@ class Recorder:
         self._ordinary_failures = 0
         self._deselected = 0
         self._notes: list[str] = []
+        self._incomplete: list[str] = []
         self._selected = 0
         self._judgement: Judgement | None = None
         self._written: list[str] = []
@@ -67,6 +68,7 @@ class Recorder:
             if item.nodeid not in recorded and (item.nodeid not in self._reported or session.pump.has_run(item))
         ]
         self._records += session.unreported(left)
+        self._incomplete += session.pump.engine.problems
         self._expected_failures.update(item.nodeid for item in left if item.expects_failure)
 
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
@@ -166,6 +168,7 @@ class Recorder:
             GateSettings() if sharding is not None and sharding.without_tasks else gate_settings(asked),
             baseline=self.baseline,
             every_first=asked.early_stop == "exact+first",
+            incomplete=self._incomplete,
             said=PytestSaid(
                 int(session.exitstatus), self._ordinary_failures, self._failed_tasks, self._expected_failures
             ),

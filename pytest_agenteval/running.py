@@ -17,6 +17,7 @@ from pytest_agenteval.output import forgive_libraries, quiet_libraries
 from pytest_agenteval.recorder import Recorder
 from pytest_agenteval.redaction import secret_values
 from pytest_agenteval.reports.outgoing import redact_report
+from pytest_agenteval.reports.stalls import StallNotice
 
 if TYPE_CHECKING:
     from pytest_agenteval.session import AgentSession
@@ -107,6 +108,10 @@ class Running:
                     self._say(line)
         except NotReady as error:
             raise pytest.UsageError(str(error)) from None
+        notice = StallNotice.of(started.evaluation, settings(self._config).stall_notice)
+        if notice is not None:
+            self._config.add_cleanup(notice.close)
+            agent_session.pump.watch(notice.show)
         if self._recorder is not None:
             self._recorder.follow(agent_session, len(items))
         return agent_session

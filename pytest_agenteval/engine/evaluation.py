@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -15,15 +15,17 @@ from inspect_ai.model import Model
 from inspect_ai.solver import Generate, Solver, TaskState, solver
 from inspect_ai.util._display import init_display_type
 
-from pytest_agenteval.attempt import Ending
 from pytest_agenteval.dispatch import Dispatcher, Key
 from pytest_agenteval.engine.inspect_attempt import InspectSample
+from pytest_agenteval.engine.missing import never_ran, not_in_log
 from pytest_agenteval.engine.models import max_retries
+from pytest_agenteval.engine.recording import telling
 from pytest_agenteval.engine.sandboxes import SandboxSpec
 from pytest_agenteval.engine.scorecard import score_of
 from pytest_agenteval.engine.sources import Attempts, Suites
 from pytest_agenteval.engine.store import roster
 from pytest_agenteval.engine.trial import Services, Trial
+from pytest_agenteval.engine.waiting import doing, pulse
 from pytest_agenteval.inspect_tasks import SAMPLE
 from pytest_agenteval.items import AgentItem
 from pytest_agenteval.options import Settings
@@ -54,6 +56,7 @@ class Evaluation:
     ) -> None:
         self.settings, self.services = settings, services
         self.stopped_by: BaseException | None = None
+        self.problems: list[str] = []
         self.passed = self.done = 0
         self.logs: list[EvalLog] = []
         self.sandboxes = sandboxes
@@ -61,12 +64,16 @@ class Evaluation:
         self._dispatcher = dispatcher
         self._waiting: dict[Key, Trial] = {}
         self._in_flight: dict[Key, Trial] = {}
+        self._unwritten: dict[Key, Finished] = {}
+        """Attempts in flight that have come to their end, and are not in their log yet: nobody is told of them."""
+        self._over: dict[_Suite, str] = {}
+        """Why Inspect runs no more attempts of these suites."""
         self._futures: dict[Key, asyncio.Future[Finished]] = {}
-        self._suites = Suites(self._take)
+        self._suites = Suites(self._take, self._suite_over)
         self._sources: dict[_Suite, Attempts] = {}
         self._new_tasks: list[Task] = []
         self._eval: asyncio.Task[None] | None = None
-        self._cancelling = False
+        self._closing = self._cancelling = False
         self._tasks: Mapping[str, StoredTask] = {}
         self._reuse = Reuse({})
 
@@ -113,7 +120,7 @@ class Evaluation:
 
     async def close(self, *, cancel: bool) -> None:
         """End the eval: its logs are complete when this returns."""
-        self._cancelling = cancel
+        self._closing, self._cancelling = True, cancel
         self._waiting.clear()
         if self._eval is not None:
             self._suites.close()
@@ -135,31 +142,51 @@ class Evaluation:
         budget = self.services.budget
         return None if budget.unpriced else budget.spent
 
+    @property
+    def pulse(self) -> object:
+        """Another value whenever something has moved."""
+        return self.done, list(self._in_flight), list(self._unwritten), pulse()
+
+    def waits_for(self) -> list[str]:
+        """What each attempt in flight is waiting for."""
+        return [
+            f"{task} attempt {number}: {'its log, to be written' if (task, number) in self._unwritten else what}"
+            for (task, number), what in ((key, doing(key)) for key in self._in_flight)
+        ]
+
     # -- feeding -----------------------------------------------------------------------------------
 
     def feed(self) -> None:
         """Start attempts while there are places. Inspect itself does not keep an order, so it never gets a queue."""
         budget = self.services.budget
-        while not self._cancelling:
+        while not self._closing and self.stopped_by is None:
             decided, places = self._dispatcher.decided(), self.settings.concurrency - len(self._in_flight)
             keys = self._dispatcher.next(places)
             for key in decided:
-                self._tell(key, _never_ran(self._waiting.pop(key), Cause.DECIDED, "every verdict was already fixed"))
+                self._tell(
+                    key, never_ran(self._waiting.pop(key).number, Cause.DECIDED, "every verdict was already fixed")
+                )
             for key in keys:
                 trial = self._waiting.pop(key)
                 if budget.exhausted:
                     why = budget.stopped or "the run's budget could pay for no more calls before it could start"
-                    self._end(trial, _never_ran(trial, Cause.BUDGET, why))
-                elif self._eval is not None and self._eval.done():
-                    self._end(trial, _never_ran(trial, Cause.HARNESS, "the Inspect eval had ended"))
+                    self._end(trial, never_ran(trial.number, Cause.BUDGET, why))
+                elif over := self._why_over(trial):
+                    self._end(trial, never_ran(trial.number, Cause.HARNESS, over))
                 else:
                     self._in_flight[key] = trial
                     self._source(trial).feed(_sample(trial.item), trial.number)
             if not decided and not keys:
                 return
 
+    def _why_over(self, trial: Trial) -> str | None:
+        """Why an attempt can no longer start, or None."""
+        if self._eval is not None and self._eval.done():
+            return _why_ended(self._eval)
+        return self._over.get(_suite_of(trial))
+
     def _source(self, trial: Trial) -> Attempts:
-        key = (_suite(trial.item.nodeid), trial.model)
+        key = _suite_of(trial)
         if key not in self._sources:
             source = self._sources[key] = Attempts(self._suites, self._complete)
             self._new_tasks.append(self._task(key, source))
@@ -206,48 +233,100 @@ class Evaluation:
         init_display_type("none")
         hook = sys.excepthook
         places = self.settings.concurrency
+        suites = {nodeid.split("::")[0] for nodeid in self.sandboxes}
         try:
-            self.logs = await eval_async(
-                self._suites,
-                model=next(iter(self._models.values()), None),
-                model_roles=dict(self._roles),
-                log_dir=self.settings.log_dir,
-                max_tasks=max(2, len({nodeid.split("::")[0] for nodeid in self.sandboxes}) * max(1, len(self._models))),
-                max_samples=places,
-                max_subprocesses=max(8, places),
-                fail_on_error=False,
-                max_retries=max_retries(self.settings),  # of judges too: models that the test itself makes
-                log_level="notset",  # Inspect's records reach the transcript, not the terminal
-                ctl_server=False,
-                log_header_only=True,
-                score_display=False,
-                log_realtime=False,
-                log_buffer=1,  # an attempt is on disk when it has finished
-            )
+            with telling(self):
+                self.logs = await eval_async(
+                    self._suites,
+                    model=next(iter(self._models.values()), None),
+                    model_roles=dict(self._roles),
+                    log_dir=self.settings.log_dir,
+                    log_format="eval",  # whatever the environment says: nothing else is read again
+                    max_tasks=max(2, len(suites) * max(1, len(self._models))),
+                    max_samples=places,
+                    max_subprocesses=max(8, places),
+                    fail_on_error=False,
+                    max_retries=max_retries(self.settings),  # of judges too: models that the test itself makes
+                    log_level="notset",  # Inspect's records reach the transcript, not the terminal
+                    ctl_server=False,
+                    log_header_only=True,
+                    score_display=False,
+                    log_realtime=False,
+                    log_buffer=1,  # each attempt is written when it has finished
+                )
         finally:
             sys.excepthook = hook
 
     async def attempt(self, state: TaskState) -> None:
-        """The solver: run the attempt, and leave its score."""
-        trial = self._in_flight[str(state.sample_id), state.epoch]
+        """The solver: run the attempt, and leave its score. How it ended is told when it is in its log."""
+        key = (str(state.sample_id), state.epoch)
+        trial = self._in_flight[key]
         finished: Finished | None = None
         try:
             finished = await trial.run(state)
         except pytest.exit.Exception as error:
             self.stopped_by = error
-            finished = trial.finished(state)
         finally:
-            finished = finished or trial.finished(state)
+            self._unwritten[key] = finished = finished or trial.finished(state)
             state.scores = {"passed": score_of(finished.record)}
-            self._end(trial, finished)
+
+    # -- what becomes of the logs ------------------------------------------------------------------
+
+    def written(self, attempts: Collection[Key]) -> None:
+        """These attempts are in their log: they have ended as they ended."""
+        for key in attempts:
+            if (finished := self._unwritten.pop(key, None)) is not None:
+                self._end(self._in_flight[key], finished)
+
+    def unrecorded(self, attempt: Key, why: str) -> None:
+        """The attempt will not be in its log, and so it does not count."""
+        if attempt in self._unwritten:
+            self._lose(attempt, self._in_flight[attempt], why)
+
+    def unwritable(self, suite: str, model: str, why: str) -> None:
+        """No attempt of this suite can be recorded any more: none begins, and Inspect ends those in flight."""
+        self.problems.append(why)
+        self._over[suite, model] = why
+        self._sources[suite, model].give_up()
 
     def _complete(self, sample_id: str, epoch: int, sample: EvalSample | None) -> None:
-        """Inspect has written an attempt, or given it up. Only then is its place free, and only errors are news."""
-        trial = self._in_flight.pop((sample_id, epoch))
-        if not self._futures[sample_id, epoch].done():
-            message = sample.error.message if sample is not None and sample.error else "Inspect gave the attempt up"
-            self._end(trial, _never_ran(trial, Cause.HARNESS, message))
+        """Inspect has done with an attempt, so its place is free; news are those that were not written."""
+        key = (sample_id, epoch)
+        trial = self._in_flight.pop(key)
+        message = sample.error.message if sample is not None and sample.error else "Inspect gave the attempt up"
+        self._lose(key, trial, self._over.get(_suite_of(trial), message))
         self.feed()
+
+    def _suite_over(self, log: EvalLog) -> None:
+        """Inspect has ended a suite: none of its attempts is in flight any more, and none can start."""
+        said = log.eval.metadata or {}
+        suite = str(said.get("suite")), str(said.get("model"))
+        if suite not in self._over:
+            self._over[suite] = f"Inspect had ended the suite{f': {log.error.message}' if log.error else ''}"
+            if log.error is not None:
+                self.problems.append(f"Inspect ended {suite[0]} early: {log.error.message}")
+        self._lose_all(lambda trial: _suite_of(trial) == suite, self._over[suite])
+
+    def _lose_all(self, concerned: Callable[[Trial], bool], why: str) -> None:
+        """Inspect has done with these attempts, whatever became of them; what can no longer start ends as well."""
+        for key, trial in [*self._in_flight.items()]:
+            if concerned(trial):
+                del self._in_flight[key]
+                self._lose(key, trial, self._over.get(_suite_of(trial), why))
+        self.feed()
+
+    def _lose(self, key: Key, trial: Trial, why: str) -> None:
+        """An attempt is in no log: it is missing, unless it has been told before."""
+        finished = self._unwritten.pop(key, None)
+        if self._futures[key].done():
+            return
+        if finished is not None:
+            stopped = self._cancelling and finished.record.outcome is Outcome.NOT_RUN
+            self._end(trial, finished if stopped else not_in_log(finished, why))
+        elif self._cancelling:
+            self._end(trial, never_ran(trial.number, Cause.CANCELLED, "the run was stopped"))
+        else:
+            self._end(trial, never_ran(trial.number, Cause.HARNESS, why))
 
     def _end(self, trial: Trial, finished: Finished) -> None:
         """An attempt that the dispatcher named has ended."""
@@ -267,12 +346,10 @@ class Evaluation:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         """Whoever waits for an attempt must not wait for an eval that is over."""
-        error = None if task.cancelled() else task.exception()
-        for key, trial in [*self._in_flight.items(), *self._waiting.items()]:
-            if not self._futures[key].done():
-                cause = Cause.CANCELLED if self._cancelling else Cause.HARNESS
-                text = "the run was stopped" if self._cancelling else f"the Inspect eval ended early: {error!r}"
-                self._tell(key, _never_ran(trial, cause, text))
+        why = _why_ended(task)
+        if not self._closing:
+            self.problems.append(why)
+        self._lose_all(lambda trial: True, why)
 
 
 @solver
@@ -284,9 +361,13 @@ def _pytest_body(evaluation: Evaluation) -> Solver:
     return solve
 
 
-def _never_ran(trial: Trial, cause: Cause, message: str) -> Finished:
-    outcome = Outcome.ENVIRONMENT_ERROR if cause is Cause.HARNESS else Outcome.NOT_RUN
-    return Finished(AttemptRecord(trial.number, outcome, cause, message), Ending(outcome, cause, message=message), None)
+def _why_ended(task: asyncio.Task[None]) -> str:
+    error = None if task.cancelled() else task.exception()
+    return f"the Inspect eval ended early: {error!r}" if error is not None else "the Inspect eval had ended"
+
+
+def _suite_of(trial: Trial) -> _Suite:
+    return _suite(trial.item.nodeid), trial.model
 
 
 def _suite(task: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from inspect_ai import SampleSource, Task, TaskSource, enqueue_sample, enqueue_task
 from inspect_ai.dataset import Sample
-from inspect_ai.log import EvalSample
+from inspect_ai.log import EvalLog, EvalSample
 
 __all__ = ["Attempts", "Suites"]
 
@@ -16,13 +16,14 @@ __all__ = ["Attempts", "Suites"]
 class Suites(TaskSource):
     """Gives Inspect each suite when its first attempt starts, so that no empty log is written for the others."""
 
-    def __init__(self, take: Callable[[], list[Task]]) -> None:
+    def __init__(self, take: Callable[[], list[Task]], over: Callable[[EvalLog], None]) -> None:
         """A source of suites.
 
         Args:
             take: gives the suites that Inspect has not heard of yet, each once.
+            over: told the log of each that Inspect has ended.
         """
-        self._take, self._news, self._closed = take, asyncio.Event(), False
+        self._take, self._over, self._news, self._closed = take, over, asyncio.Event(), False
 
     def initial_tasks(self) -> list[Task]:
         """What is there when the eval starts."""
@@ -36,6 +37,10 @@ class Suites(TaskSource):
             self._news.clear()
             await self._news.wait()
         return tasks
+
+    async def task_complete(self, log: EvalLog) -> None:
+        """Inspect has ended a suite, for whatever reason."""
+        self._over(log)
 
     def wake(self, context: contextvars.Context | None) -> None:
         """A suite is new. Inspect asks for more only when nothing is running; until then it is told, in its context."""
@@ -76,6 +81,11 @@ class Attempts(SampleSource):
         """No more will come."""
         self._closed = True
         self._news.set()
+
+    def give_up(self) -> None:
+        """What has not been enqueued will not be, and no more will come."""
+        self._queue.clear()
+        self.close()
 
     async def next_samples(self) -> list[Sample] | None:
         """Never any: attempts are enqueued, for only that takes their number. None when no more will come."""

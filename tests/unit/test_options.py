@@ -190,6 +190,13 @@ def test_whole_numbers(number: int) -> None:
                 parse(str(number))
 
 
+def test_more_attempts_than_can_be_counted_are_refused() -> None:
+    assert values.attempts("10000") == 10_000
+    for absurd in ("10001", "100000000"):
+        with pytest.raises(ValueError, match="is more than the 10000 attempts"):
+            values.attempts(absurd)
+
+
 @given(st.floats())
 def test_rates_and_amounts(number: float) -> None:
     for parse, right in ((values.rate, 0 <= number <= 1), (values.amount, 0 < number < math.inf)):

@@ -1,0 +1,125 @@
+"""`kill -9` at any moment: every attempt that anybody was told of is in the logs, with the outcome that was told."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+from support.forked_pytest import forked_pytest
+
+from pytest_agenteval.cli import main
+
+SPY = """
+import os, signal
+import pytest
+WHEN = os.environ.get("KILL", "")
+
+def note(name, *words):
+    file = os.open(name, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    os.write(file, (" ".join(map(str, words)) + "\\n").encode())
+    os.close(file)
+
+def kill(when, fits=True):
+    if WHEN == when and fits:
+        note("killed", when)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+@pytest.fixture
+def dies(): return kill
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_logreport(report):
+    data = getattr(report, "agenteval", None)
+    if data is not None:
+        outcomes = [attempt["outcome"] for attempt in data["attempts"]]
+        note("shown", data["task"], outcomes.count("passed"), outcomes.count("failed"))
+        kill("shown")
+
+def pytest_sessionstart(session):
+    if session.config.option.collectonly or session.config.getoption("numprocesses", None): return
+    from inspect_ai.log._recorders import eval as recorders
+    from pytest_agenteval.engine.evaluation import Evaluation
+    tell, copy, writes = Evaluation._tell, recorders._copy_temp_to_local, []
+
+    def telling(self, key, finished):
+        tell(self, key, finished)
+        note("told", *key, finished.record.outcome)
+        kill("told", key[1] == 3)
+
+    def copying(*arguments):
+        writes.append(1)
+        kill("before a write", len(writes) == 4)
+        copy(*arguments)
+        kill("after a write", len(writes) == 4)
+
+    Evaluation._tell, recorders._copy_temp_to_local = telling, copying
+"""
+SUITE = """
+import asyncio
+async def test_first(attempt):
+    attempt.agent_begins()
+    assert attempt.number != 2
+async def test_second(attempt, dies):
+    attempt.agent_begins()
+    if attempt.number == 4:
+        await asyncio.sleep(0.3)
+        dies("body")
+def test_ordinary(dies): dies("ordinary")
+async def test_third(attempt, dies): attempt.agent_begins()
+"""
+OPTIONS = ("-p", "pytest_agenteval.plugin", "-p", "no:cacheprovider", "--agent-model=agenteval/null", "--k=4",
+           "--agent-sandbox=local", "--agent-concurrency=3", "--agent-log-dir=logs")  # fmt: skip
+MOMENTS = ("told", "shown", "before a write", "after a write", "body", "ordinary", "debugger")
+
+
+def killed(folder: Path, when: str, *arguments: str) -> pytest.RunResult:
+    for name, text in {"pytest.ini": "[pytest]\n", "conftest.py": SPY, "test_suite.py": SUITE}.items():
+        (folder / name).write_text(dedent(text), "utf-8")
+    environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "KILL": when}
+    prompt = "import os, signal\nopen('killed', 'w').close()\nos.kill(os.getpid(), signal.SIGKILL)\n"
+    return forked_pytest(folder, (*OPTIONS, *arguments), environment, stdin=prompt, timeout=180)
+
+
+def noted(folder: Path, name: str) -> list[list[str]]:
+    file = folder / name
+    return [line.split() for line in file.read_text("utf-8").splitlines()] if file.exists() else []
+
+
+def found(folder: Path) -> dict[tuple[str, str], str]:
+    """What `pytest-agenteval report` finds: the outcome of each attempt by task and number."""
+    main(["report", str(folder / "logs"), f"--agent-json={folder / 'report.json'}"])
+    tasks = json.loads((folder / "report.json").read_text("utf-8"))["tasks"]
+    attempts = {(task["task"], str(one["number"])): one["outcome"] for task in tasks for one in task["attempts"]}
+    return {key: outcome for key, outcome in attempts.items() if outcome != "not_run"}
+
+
+def check(folder: Path, *, at_most_more: int) -> None:
+    told = {(task, number): outcome for task, number, outcome in noted(folder, "told")}
+    assert told
+    logged = found(folder)
+    assert {key: logged.get(key) for key in told} == told
+    assert len(logged) - len(told) <= at_most_more  # written, and killed before anybody could be told
+    for task, passes, failures in noted(folder, "shown"):
+        outcomes = [outcome for (of, _), outcome in logged.items() if of == task]
+        assert (outcomes.count("passed"), outcomes.count("failed")) == (int(passes), int(failures))
+
+
+@pytest.mark.parametrize("when", MOMENTS)
+def test_what_was_told_is_in_the_logs(tmp_path: Path, when: str) -> None:
+    result = killed(tmp_path, when, *(["--pdb"] if when == "debugger" else []))
+    assert (tmp_path / "killed").exists()
+    assert result.ret == -9
+    check(tmp_path, at_most_more=3 if when in ("after a write", "told") else 0)
+
+
+def test_a_worker_that_is_killed(tmp_path: Path) -> None:
+    result = killed(tmp_path, "ordinary", "-p", "xdist", "-n1")
+    assert (tmp_path / "killed").exists()
+    assert result.ret == 1
+    assert [task.partition("::")[2] for task, *_ in noted(tmp_path, "shown")] == [
+        "test_first", "test_first", "test_second", "test_second", "test_third", "test_third",
+    ]  # fmt: skip
+    check(tmp_path, at_most_more=0)
