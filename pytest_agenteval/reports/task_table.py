@@ -73,6 +73,8 @@ def verdict_mark(task: TaskSummary, verdict: Verdict | None) -> str:
         return "skipped"
     if verdict is not None:
         return verdict.value
+    if task.expected is not None:
+        return task.expected.value
     if task.decided:
         return "decided"
     if task.n == 0:
