@@ -1,4 +1,4 @@
-"""Many small pytest sessions with agent tasks, one after the other in a forked process: a fifth of a second each.
+"""Many small pytest sessions with agent tasks, one after the other in forked processes: a quarter of a second each.
 
 Each is judged twice, live and by `pytest-agenteval report` on its logs.
 """
@@ -11,6 +11,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,10 @@ class Played:
         }
 
 
+_AT_MOST = 12
+"""Sessions of one process: each leaves something behind, and the later ones are slower."""
+_SECONDS = 300.0
+"""How long these may take."""
 _KINDS = ("skipped", "failure", "error")
 
 
@@ -85,22 +90,25 @@ def _marks(output: str) -> dict[str, str]:
     return {row[0]: row[-1] for row in rows if len(row) == 8 and row[0].startswith("test_")}
 
 
-def play(folder: Path, sessions: Sequence[Session], *, timeout: float = 300.0) -> list[Played]:
-    """Play all of them in one process, each in a folder of its own below `folder`.
+def play(folder: Path, sessions: Sequence[Session]) -> list[Played]:
+    """Play all of them, two processes at a time, each session in a folder of its own below `folder`.
 
     Raises:
-        TimeoutError: they did not end in time.
+        TimeoutError: some did not end in time.
     """
-    for number, session in enumerate(sessions):
-        home = folder / f"s{number}"
+    homes = [folder / f"s{number}" for number in range(len(sessions))]
+    for home, session in zip(homes, sessions, strict=True):
         home.mkdir()
-        (home / f"test_{folder.name}_{number}.py").write_text(session.source, "utf-8")
+        (home / f"test_{folder.name}_{home.name}.py").write_text(session.source, "utf-8")
         (home / "pytest.ini").write_text("[pytest]\n", "utf-8")
         if session.conftest:
             (home / "conftest.py").write_text(session.conftest, "utf-8")
     environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "COLUMNS": "160"}
-    forked(_play_all, folder, list(sessions), environment, timeout=timeout)
-    return [_read(folder / f"s{number}") for number in range(len(sessions))]
+    jobs = list(zip(homes, sessions, strict=True))
+    parts = [jobs[first : first + _AT_MOST] for first in range(0, len(jobs), _AT_MOST)]
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda part: forked(_play_all, part, environment, timeout=_SECONDS), parts))
+    return [_read(home) for home in homes]
 
 
 def _read(home: Path) -> Played:
@@ -114,7 +122,7 @@ def _read(home: Path) -> Played:
     return Played(status, report, live, again, texts["live.txt"], texts["report.txt"], junit)
 
 
-def _play_all(folder: Path, sessions: Sequence[Session], environment: dict[str, str]) -> None:
+def _play_all(jobs: Sequence[tuple[Path, Session]], environment: dict[str, str]) -> None:
     import pytest
 
     from pytest_agenteval.cli import main
@@ -122,8 +130,7 @@ def _play_all(folder: Path, sessions: Sequence[Session], environment: dict[str, 
     os.environ.clear()
     os.environ.update(environment)
     path = list(sys.path)
-    for number, session in enumerate(sessions):
-        home = folder / f"s{number}"
+    for home, session in jobs:
         os.chdir(home)
         fixed = (
             "-p",
