@@ -328,8 +328,9 @@ class AgentItem(pytest.Function):
     def _refuse_soft_checks(self) -> None:
         """Refuse libraries that collect failures for the process and fail a test when pytest reports it."""
         fixtures = (self.plan.definitions[name][-1].func for name in self.plan.local)
-        names = inspect.unwrap(self.obj).__code__.co_names if inspect.isfunction(inspect.unwrap(self.obj)) else ()
-        used = [*fixtures, *(self.module.__dict__.get(name) for name in names)]
+        test = inspect.unwrap(getattr(self.obj, "__func__", self.obj))
+        names = test.__code__.co_names if inspect.isfunction(test) else ()
+        used = [*fixtures, *(test.__globals__.get(name) for name in names)]
         found = [_soft_checks(each) for each in used]
         found += ["pytest-assume"] * ("assume" in names and hasattr(pytest, "assume"))
         for library in filter(None, found):

@@ -307,7 +307,8 @@ ROWS: dict[str, Row] = {
     "soft checks (pytest-check, pytest-assume)": Row(
         """
         from pytest_check import check
-        async def test_it(attempt): attempt.agent_begins(); check.equal(1, 2)
+        class TestIt:
+            async def test_it(self, attempt): attempt.agent_begins(); check.equal(1, 2)
         """,
         "ERROR",
         "",

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 from support.made_records import CELL
 
 from pytest_agenteval.engine.scorecard import record_of, score_of
@@ -148,3 +149,15 @@ def test_a_skip_never_helps(tasks: list[Task], gates: GateSettings) -> None:
             if event == "fails" and any(EVENTS[each].agent_started for each in others):
                 skipping = replace(task, events=(*task.events[:place], "skips", *task.events[place + 1 :]))
                 assert live([skipping], gates).status.code != 0
+
+
+def test_logs_of_earlier_versions_are_judged_by_the_mark_alone() -> None:
+    """They know of no `excused` and no `strict`."""
+    roster = TypeAdapter(StoredTask).validate_python(
+        {"task": "t.py::test_it", "cell": {"model": "m", "scaffold": "react"}, "expected_failure": True}
+    )
+    attempt = TypeAdapter(AttemptRecord).validate_python({"number": 1, "outcome": "failed", "exception": "KeyError"})
+    log = StoredLog("a.eval", "r", "i", "2026-01-01", 1, True, (roster,), (("t.py::test_it", attempt),))
+    judgement = judge_run(merge([log]).records, GateSettings())
+    assert (judgement.status.code, judgement.gates[1:]) == (0, ())
+    assert judgement.run.tasks[0].expected == "xfail"
