@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import math
+import unittest
+import warnings
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import Any, Protocol, TypeVar
 
 import anyio
 import pytest
 
 from pytest_agenteval.items import AgentItem
+from pytest_agenteval.outcome_table import Exit, Facts, Part, Raised, rule
 from pytest_agenteval.outcomes import Cause, Outcome
 from pytest_agenteval.resolver import Caller, Resolver
 from pytest_agenteval.threads import AttemptThread
 from pytest_agenteval.whereabouts import short_message, where_in_suite
 
-__all__ = ["TEARDOWN_SECONDS", "Attempt", "Ending", "Faults", "run_attempt"]
+__all__ = ["TEARDOWN_SECONDS", "Attempt", "Course", "Ending", "Faults", "run_attempt"]
 
 TEARDOWN_SECONDS = 30.0
 """How long the teardown of one attempt may take before it counts as broken."""
@@ -140,14 +143,6 @@ class _SyncCode:
         self._thread.close()
 
 
-class Phase(IntEnum):
-    """Where an exception came from."""
-
-    SETUP = 1
-    BODY = 2
-    TEARDOWN = 3
-
-
 @dataclass(frozen=True, slots=True)
 class Ending:
     """How one try ended."""
@@ -158,11 +153,32 @@ class Ending:
     """The live exception, for pytest's own report of it."""
     message: str = ""
     where: str | None = None
+    excused: bool | None = None
+    """As :attr:`pytest_agenteval.records.AttemptRecord.excused`."""
 
     @property
     def exception(self) -> str | None:
         """The name of the exception's type."""
         return type(self.error).__name__ if self.error is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """What happened in one try: its facts, and the live exceptions behind them."""
+
+    item: AgentItem
+    facts: Facts
+    errors: Mapping[Part, BaseException]
+
+    def ending(self) -> Ending:
+        """What it comes to by the table of outcomes."""
+        ruling = rule(self.facts)
+        error = None if ruling.blames is None else self.errors[ruling.blames]
+        where = None if error is None else where_in_suite(error, self.item)
+        excused = True if ruling.excused else None
+        if excused is None and ruling.outcome in (Outcome.FAILED, Outcome.LIMIT) and not self.item.forgives(error):
+            excused = False
+        return Ending(ruling.outcome, ruling.cause, error, ruling.message, where, excused)
 
 
 class Faults(Protocol):
@@ -179,8 +195,8 @@ async def run_attempt(
     provided: Mapping[str, Callable[[], Any]],
     faults: Faults,
     limits: Callable[[], AbstractAsyncContextManager[object]] = nullcontext,
-) -> Ending:
-    """Run fixtures, body and teardown once and classify the ending.
+) -> Course:
+    """Run fixtures, body and teardown once, and collect what happened.
 
     Args:
         item: the task.
@@ -197,21 +213,25 @@ async def run_attempt(
     exits = AsyncExitStack()
     # outside the fixtures: those may hold scopes of their own (task groups) open until their teardown
     scope = exits.enter_context(anyio.CancelScope())
-    phase = Phase.SETUP
+    in_setup = True
     error: BaseException | None = None
     sync = None if item.asynchronous else _SyncCode(f"attempt {attempt.number} of {item.name}")
     attempt._sync = sync
     call: Caller = sync or _call_here
+    cancelled_before = _cancellations()
     try:
         async with asyncio.timeout(item.options.grading_time_limit) as deadline:
             attempt._deadline = deadline
             resolver = Resolver(item, shared, {**provided, "attempt": lambda: attempt}, call, exits)
             arguments = await resolver.set_up()
-            phase = Phase.BODY
+            in_setup = False
             async with limits():
                 result = await call(resolver.function, **arguments)
                 if inspect.isawaitable(result):
-                    await result
+                    result = await result
+                if _cancellations() > cancelled_before:
+                    await asyncio.sleep(0)  # the body's own cancellation strikes here, and not in the teardown
+                _refuse_value(item, result)
     except BaseException as raised:
         error = raised
     timed_out = error is not None and deadline.expired()
@@ -220,25 +240,80 @@ async def run_attempt(
         sync.close()
         if sync.stuck:  # what its fixtures say, torn down under a running body, means nothing
             teardown_error = None
-    for ended_by in (error, teardown_error):
-        if isinstance(ended_by, pytest.exit.Exception) or (_is_cancellation(ended_by) and _is_being_cancelled()):
-            assert ended_by is not None
-            raise ended_by
-    return _classified(item, attempt, phase, error, teardown_error, timed_out, faults)
+    errors = {Part.BODY: error, Part.TEARDOWN: teardown_error}
+    raised_by = {part: each for part, each in errors.items() if each is not None}
+    for each in raised_by.values():
+        if isinstance(each, pytest.exit.Exception) or (_is_cancellation(each) and _is_being_stopped()):
+            raise each
+    _forget_cancellations(cancelled_before)
+    facts = Facts(
+        body=None if error is None else _exit(error, faults),
+        teardown=None if teardown_error is None else _exit(teardown_error, faults),
+        in_setup=in_setup,
+        agent_started=attempt.agent_started,
+        wants_agent=item.plan.uses_ours("agent"),
+        asynchronous=item.asynchronous,
+        stopped=attempt.stopped,
+        miswired=attempt.miswired,
+        limit=attempt.limit,
+        timed_out=timed_out,
+        timed_out_by=attempt.timed_out_by,
+        time_limit=item.options.time_limit,
+        grading_time_limit=item.options.grading_time_limit,
+    )
+    return Course(item, facts, raised_by)
 
 
 async def _call_here(func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     return func(*args, **kwargs)
 
 
+def _refuse_value(item: AgentItem, result: object) -> None:
+    """A test that returns a value has most likely forgotten `assert`: pytest warns, or fails it where filters say so.
+
+    The warning itself comes once per task, when pytest reports it.
+    """
+    if result is None:
+        return
+    item.returned = type(result)
+    with warnings.catch_warnings(record=True):
+        warnings.warn(item.return_warning, stacklevel=1)
+
+
 def _is_cancellation(error: BaseException | None) -> bool:
     return isinstance(error, asyncio.CancelledError)
 
 
-def _is_being_cancelled() -> bool:
-    """Whether somebody asked for it: else a `CancelledError` is the body's own, which awaited what it had cancelled."""
+def _cancellations() -> int:
+    """How often somebody has asked the running task to end."""
     task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
+    return 0 if task is None else task.cancelling()
+
+
+def _is_being_stopped() -> bool:
+    """Whether the run is at its end: Inspect cancels the scope around an attempt, a body only its own task."""
+    return anyio.current_effective_deadline() == -math.inf
+
+
+def _forget_cancellations(before: int) -> None:
+    """Nobody but the body asked for them, and it has ended."""
+    task = asyncio.current_task()
+    while task is not None and task.cancelling() > before:
+        task.uncancel()
+
+
+def _exit(error: BaseException, faults: Faults) -> Exit:
+    kind = Raised.ERROR
+    if isinstance(error, pytest.skip.Exception | unittest.SkipTest):
+        kind = Raised.SKIP
+    elif isinstance(error, pytest.xfail.Exception):
+        kind = Raised.XFAIL
+    elif isinstance(error, pytest.PytestReturnNotNoneWarning):
+        kind = Raised.RETURNED
+    text = short_message(error)
+    if _is_cancellation(error):
+        text = f"{text}: the test cancelled its own task, or awaited one that was cancelled; nobody stopped the run"
+    return Exit(kind, faults.cause_of(error), text)
 
 
 async def _tear_down(
@@ -256,61 +331,3 @@ async def _tear_down(
     except BaseException as raised:
         return raised
     return None
-
-
-def _classified(
-    item: AgentItem,
-    attempt: Attempt,
-    phase: Phase,
-    error: BaseException | None,
-    teardown_error: BaseException | None,
-    timed_out: bool,
-    faults: Faults,
-) -> Ending:
-    """The first row of the table of outcomes that applies.
-
-    `timed_out`: the body was cut off, so its exception says nothing. The deadline was its own agent's or grading's.
-    """
-
-    def ending(outcome: Outcome, cause: Cause | None, of: BaseException | None, message: str | None = None) -> Ending:
-        if of is None:
-            return Ending(outcome, cause)
-        return Ending(outcome, cause, of, message or short_message(of), where_in_suite(of, item))
-
-    if attempt.stopped is not None:
-        return ending(Outcome.NOT_RUN, attempt.stopped, error)
-    if attempt.miswired is not None:
-        where = where_in_suite(error, item) if error is not None else None
-        return Ending(Outcome.BROKEN, None, error, attempt.miswired, where)
-    times_up = f"the agent's {item.options.time_limit} s were up"
-    if timed_out and attempt.timed_out_by is Cause.PROVIDER:
-        return ending(Outcome.ENVIRONMENT_ERROR, Cause.PROVIDER, error, times_up)
-    for raised in (None if timed_out else error, teardown_error):
-        if raised is not None and (cause := faults.cause_of(raised)) in (Cause.SANDBOX, Cause.PROVIDER):
-            return ending(Outcome.ENVIRONMENT_ERROR, cause, raised)
-    seconds = f"{item.options.grading_time_limit:g} s"
-    if error is not None and (phase is Phase.SETUP or not attempt.agent_started):
-        if timed_out:
-            return ending(Outcome.BROKEN, Cause.SETUP, error, f"no agent had started after {seconds}")
-        if isinstance(error, pytest.skip.Exception):
-            return ending(Outcome.SKIPPED, None, error)
-        return ending(Outcome.BROKEN, Cause.SETUP if phase is Phase.SETUP else None, error)
-    if teardown_error is not None:
-        return ending(Outcome.BROKEN, Cause.TEARDOWN, teardown_error)
-    if error is None:
-        if item.plan.uses_ours("agent") and not attempt.agent_started:
-            # it would be a pass of an agent that nobody asked, and green
-            call = "an `await` missing before" if item.asynchronous else "`attempt.wait(...)` missing around"
-            return Ending(Outcome.BROKEN, message=f"the agent never ran: is {call} agent.run(...)?")
-        return Ending(Outcome.PASSED)
-    if isinstance(error, pytest.skip.Exception):
-        return ending(Outcome.BROKEN, None, error)
-    if timed_out and attempt.timed_out_by is not None:
-        return ending(Outcome.LIMIT, attempt.timed_out_by, error, times_up)
-    checks_hang = f"the checks after the agent took longer than {seconds}" if timed_out else None
-    if attempt.limit is not None:
-        return ending(Outcome.LIMIT, attempt.limit, error, checks_hang)
-    if timed_out:
-        return ending(Outcome.FAILED, Cause.GRADING_TIME, error, checks_hang)
-    limit = faults.cause_of(error)
-    return ending(Outcome.FAILED if limit is None else Outcome.LIMIT, limit, error)

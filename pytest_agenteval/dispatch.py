@@ -38,8 +38,14 @@ class Dispatcher(Protocol):
         It was started here, or it is none of those that are armed: an earlier invocation ran it.
         """
 
+    def skipped(self, key: Key) -> None:
+        """An attempt that was started here skipped itself. Only its task's other attempts show whether the task does.
+
+        So all of them run: where they skip, too, no verdict is about the task, else the attempt says nothing.
+        """
+
     def withdraw(self, task: str) -> None:
-        """The task is skipped as a whole, or will never be armed: no verdict is about it."""
+        """The task will never be armed: no verdict is about it."""
 
     def decided(self) -> list[Key]:
         """Attempts of armed tasks that need not run, because every verdict is fixed without them; each told once."""
@@ -86,8 +92,11 @@ class AsTheyCome:
     def record(self, key: Key, passed: bool | None) -> None:
         """Nothing depends on it."""
 
+    def skipped(self, key: Key) -> None:
+        """Nothing depends on it."""
+
     def withdraw(self, task: str) -> None:
-        """Each attempt of a skipped task finds that out for itself."""
+        """Nothing waits for the task."""
 
     def decided(self) -> list[Key]:
         """None ever."""
@@ -105,16 +114,23 @@ class StopWhenDecided:
             policy.hold(task)
         self._left: dict[str, set[int]] = {}
         """Per armed task the attempts that are neither started nor decided."""
+        self._armed: dict[str, set[int]] = {}
+        """Per armed task the attempts that have not ended, whatever was decided of them."""
+        self._skips: dict[str, set[int]] = {}
+        """Per task the attempts that skipped themselves, while it is open whether all do."""
+        self._ran: set[str] = set()
+        """Tasks of which an attempt has ended otherwise."""
         self._withdrawn: set[str] = set()
         self._late = AsTheyCome()
-        """Tasks that were withdrawn and can run after all: no policy knows them any more, so all their attempts run."""
+        """Attempts that run whatever the policies say: of tasks that were withdrawn and can run after all, and of those
+        of which one has skipped itself."""
 
     def arm(self, task: str, numbers: Collection[int]) -> None:
         """The task can run."""
         if task in self._withdrawn:
             self._late.arm(task, numbers)
         else:
-            self._left[task] = set(numbers)
+            self._left[task], self._armed[task] = set(numbers), set(numbers)
             self._policy_of[task].release(task)
 
     def next(self, places: int) -> list[Key]:
@@ -129,8 +145,35 @@ class StopWhenDecided:
     def record(self, key: Key, passed: bool | None) -> None:
         """Tell the policy."""
         task, number = key
-        if task not in self._withdrawn:
-            self._policy_of[task].record(task, number, passed)
+        if task in self._withdrawn:
+            return
+        self._ran.add(task)
+        self._policy_of[task].record(task, number, passed)
+        self._ended(key)
+
+    def skipped(self, key: Key) -> None:
+        """Hold the task back from the policy, and run what is left of it."""
+        task, number = key
+        if task in self._withdrawn:
+            return
+        if not self._skips.setdefault(task, set()):
+            self._policy_of[task].hold(task)
+            self._late.arm(task, sorted(self._left.pop(task, ())))
+        self._skips[task].add(number)
+        self._ended(key)
+
+    def _ended(self, key: Key) -> None:
+        task, number = key
+        left = self._armed.get(task, set())
+        left.discard(number)
+        if left:
+            return
+        skips = self._skips.pop(task, set())
+        if skips and task not in self._ran:
+            self.withdraw(task)
+        else:
+            for skip in sorted(skips):
+                self._policy_of[task].record(task, skip, None)
 
     def withdraw(self, task: str) -> None:
         """Tell the policy, once."""
@@ -140,5 +183,9 @@ class StopWhenDecided:
 
     def decided(self) -> list[Key]:
         """What is left of the tasks that nothing can come of any more."""
-        settled = [task for task in self._left if not self._policy_of[task].needs(task)]
-        return [(task, number) for task in settled for number in sorted(self._left.pop(task))]
+        settled = {task: self._left[task] for task in self._left if not self._policy_of[task].needs(task)}
+        for task, numbers in settled.items():
+            del self._left[task]
+            self._armed[task] -= numbers
+            self._ran.update([task] if numbers else [])  # in part decided, it is no skipped task any more
+        return [(task, number) for task, numbers in settled.items() for number in sorted(numbers)]

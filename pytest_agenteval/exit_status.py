@@ -84,5 +84,5 @@ def _named(gates: Sequence[GateResult]) -> list[str]:
     if len(tasks) == 1:
         names.append(f"{tasks[0].task} ({tasks[0].name})")
     elif tasks:
-        names.append(f"{plural(len(tasks), 'task')} ({tasks[0].name})")
+        names.append(f"{plural(len(tasks), 'task')} ({', '.join(dict.fromkeys(task.name for task in tasks))})")
     return names

@@ -11,11 +11,12 @@ import hashlib
 import inspect
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
-from _pytest.skipping import evaluate_skip_marks, evaluate_xfail_marks
+from _pytest.skipping import evaluate_skip_marks, evaluate_xfail_marks, xfailed_key
 
 from pytest_agenteval.fixture_plan import Definition, FixturePlan
 from pytest_agenteval.options import settings
@@ -38,6 +39,9 @@ PROCESS_WIDE = frozenset({
     "pytester", "testdir", "subtests", "benchmark", "freezer", "httpx_mock", "requests_mock", "respx_mock",
 })  # fmt: skip
 """Fixtures that change the process; attempts of all tasks run in one, at the same time."""
+
+_SOFT_CHECKS = {"pytest_check": "pytest-check", "pytest_assume": "pytest-assume"}
+"""By package."""
 
 _COLLECTORS: Mapping[str, type[pytest.Collector]] = {
     "class": pytest.Class,
@@ -132,6 +136,10 @@ class AgentItem(pytest.Function):
         """What a reader of its record should know, a sentence each; the engine writes them."""
         self.reported: Any = None
         """What makereport attaches to the call report: a TaskRecord as JSON types."""
+        self.wasxfail: str | None = None
+        """Why it was expected to fail, where its attempts have settled that: it did, or it passed after all."""
+        self.returned: type | None = None
+        """The type of a value that its function returned in an attempt."""
 
     @classmethod
     def of(cls, function: pytest.Function) -> AgentItem:
@@ -180,14 +188,72 @@ class AgentItem(pytest.Function):
             return None
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
+    @cached_property
+    def _xfail(self) -> Any:
+        """The mark `xfail` that applies, or None. It is settled when the run begins: the log says so, too."""
+        try:
+            return None if self.config.option.runxfail else evaluate_xfail_marks(self)
+        except pytest.fail.Exception:  # a condition that cannot be evaluated: pytest says so when it gets there
+            return None
+
     @property
     def expects_failure(self) -> bool:
         """Whether a mark `xfail` applies."""
-        return evaluate_xfail_marks(self) is not None
+        return self._xfail is not None
+
+    @property
+    def strict(self) -> bool:
+        """Whether it must not pass where it is expected to fail."""
+        return self._xfail is not None and bool(self._xfail.strict)
+
+    @property
+    def xfail_reason(self) -> str:
+        """The reason that the mark `xfail` gives; empty without one."""
+        return "" if self._xfail is None else str(self._xfail.reason)
+
+    def forgives(self, error: BaseException | None) -> bool:
+        """Whether the mark `xfail` has nothing against this exception; None is a failure without one."""
+        raises = None if self._xfail is None else self._xfail.raises
+        if raises is None:
+            return True
+        if isinstance(raises, type | tuple):
+            return isinstance(error, raises)
+        return error is not None and bool(raises.matches(error))
+
+    def settle_xfail(self) -> None:
+        """Keep pytest's own verdict about `xfail` away from the report: the attempts have settled it."""
+        self.stash[xfailed_key] = None
+
+    def add_marker(self, marker: str | pytest.MarkDecorator, append: bool = True) -> None:
+        """As pytest has it, but `xfail` must be there when the run begins.
+
+        Raises:
+            pytest.fail.Exception: it comes later, for example from a fixture: it would hold for all attempts, those
+                that have ended among them, and the log would not know of it.
+        """
+        name = marker if isinstance(marker, str) else marker.name
+        if name == "xfail" and "_xfail" in self.__dict__:
+            pytest.fail(
+                f"the mark xfail came to {self.name} after the run had begun: put it on the test, add it in "
+                "pytest_collection_modifyitems, or call pytest.xfail() in the body for one attempt",
+                pytrace=False,
+            )
+        super().add_marker(marker, append)
+
+    @property
+    def return_warning(self) -> pytest.PytestReturnNotNoneWarning:
+        """pytest's own words for a test that returns a value."""
+        return pytest.PytestReturnNotNoneWarning(
+            f"Test functions should return None, but {self.nodeid} returned {self.returned!r}.\n"
+            "Did you mean to use `assert` instead of `return`?\n"
+            "See https://docs.pytest.org/en/stable/how-to/assert.html#return-not-none for more information."
+        )
 
     @property
     def skips(self) -> bool:
-        """Whether it is known before any set-up that the task is skipped: by its marks, or as a variant for trio."""
+        """Whether it is known before any set-up that nothing runs: by marks, or as a variant for trio."""
+        if self._xfail is not None and not self._xfail.run:
+            return True
         try:
             return self._for_trio or evaluate_skip_marks(self) is not None
         except pytest.fail.Exception:  # a condition that cannot be evaluated: pytest says so when it gets there
@@ -229,6 +295,7 @@ class AgentItem(pytest.Function):
         if self._for_trio:
             pytest.skip("agent task: runs on asyncio, not on trio")
         self._refuse_process_wide(asked.unsafe_fixtures)
+        self._refuse_soft_checks()
         if self.get_closest_marker("flaky") and hasattr(self.config.option, "reruns"):
             pytest.fail(
                 f"the mark flaky would run {self.name} until it passes, which biases every estimate: leave it out "
@@ -240,6 +307,13 @@ class AgentItem(pytest.Function):
 
     def _refuse_process_wide(self, named: Sequence[str]) -> None:
         """Refuse function-scoped fixtures that change the process, and whatever the user has named."""
+        if "subtests" in self.plan.local:
+            pytest.fail(
+                "fixture 'subtests' reports each subtest to pytest while the test runs, apart from its outcome: an "
+                "attempt would pass whatever its subtests say. Do without it here: assert, or make the cases tasks of "
+                "their own with pytest.mark.parametrize",
+                pytrace=False,
+            )
         refused = PROCESS_WIDE.union(named)
         for name in [n for n in self.plan.local if n in refused] + [n for n in self.plan.shared if n in named]:
             through = self.plan.wanted_by(name)
@@ -248,6 +322,22 @@ class AgentItem(pytest.Function):
                 f"fixture {name!r} changes process-wide state{asked_by}, and attempts of agent tasks run at the same "
                 "time in one process: do without it here, for example by values in the prompt, by files in the sandbox "
                 "or by `sandbox.exec(..., env={...})`",
+                pytrace=False,
+            )
+
+    def _refuse_soft_checks(self) -> None:
+        """Refuse libraries that collect failures for the process and fail a test when pytest reports it."""
+        fixtures = (self.plan.definitions[name][-1].func for name in self.plan.local)
+        test = inspect.unwrap(getattr(self.obj, "__func__", self.obj))
+        names = test.__code__.co_names if inspect.isfunction(test) else ()
+        used = [*fixtures, *(test.__globals__.get(name) for name in names)]
+        found = [_soft_checks(each) for each in used]
+        found += ["pytest-assume"] * ("assume" in names and hasattr(pytest, "assume"))
+        for library in filter(None, found):
+            pytest.fail(
+                f"{library} keeps failed checks in one list for the whole process and fails the test when pytest "
+                "reports it, and attempts of agent tasks run at the same time: use assert here, or collect what is "
+                "wrong in a list of the test's own and assert that it is empty",
                 pytrace=False,
             )
 
@@ -271,6 +361,13 @@ class AgentItem(pytest.Function):
     def asynchronous(self) -> bool:
         """Whether the body is a coroutine function."""
         return inspect.iscoroutinefunction(self.obj)
+
+
+def _soft_checks(value: object) -> str | None:
+    """The library of soft checks that a function, a module or an object comes from; None where it is none."""
+    home = getattr(value, "__module__", None) or getattr(type(value), "__module__", "")
+    home = getattr(value, "__name__", "") if inspect.ismodule(value) else home
+    return _SOFT_CHECKS.get(str(home).partition(".")[0])
 
 
 def _is_machinery(path: str) -> bool:

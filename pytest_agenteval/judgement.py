@@ -22,7 +22,7 @@ class Judgement:
     records: tuple[TaskRecord, ...]
     run: RunSummary
     gates: tuple[GateResult, ...]
-    """The verdicts, of judged tasks too, without tasks that were expected to fail."""
+    """The verdicts, of judged tasks too."""
     comparisons: tuple[Comparison, ...]
     """Of each cell with the baseline, where there is one."""
     status: ExitStatus
@@ -38,8 +38,6 @@ class PytestSaid:
     """Of tests that are no agent tasks, and of collection."""
     failed_tasks: Collection[str] = ()
     """The agent tasks that it reports as failed."""
-    expected_failures: Collection[str] = ()
-    """The agent tasks that were expected to fail (`xfail`), and did or did not."""
 
 
 def judge_run(
@@ -64,12 +62,11 @@ def judge_run(
     said = said or PytestSaid()
     run = summarize(records, every_first=every_first)
     comparisons = () if baseline is None else tuple(compare(run, baseline))
-    results = (*judge(run, thresholds), *(judge_comparison(found) for found in comparisons))
+    gates = (*judge(run, thresholds), *(judge_comparison(found) for found in comparisons))
     if said.status == USAGE_ERROR and not records:
-        results = ()  # nothing began: the sentence that says why is all there is to say
-    gates = tuple(result for result in results if result.task not in said.expected_failures)
+        gates = ()  # nothing began: the sentence that says why is all there is to say
     broken = [record.task for record in records for attempt in record.attempts if attempt.outcome == "broken"]
-    # a failed task is counted by its verdict or its broken attempts, and else as a test (xfail(strict=True) passed)
+    # a failed task is counted by its verdict or its broken attempts, and else as a test that a plugin's hook has failed
     judged = {gate.task for gate in gates if gate.verdict is Verdict.FAIL and gate.task is not None}
     unexplained = set(said.failed_tasks).difference(broken, judged)
     status = exit_status(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from pytest_agenteval.figures import plural
 from pytest_agenteval.outcomes import Cause, Outcome
-from pytest_agenteval.records import AttemptRecord, Cell, TaskRecord
+from pytest_agenteval.records import AttemptRecord, Cell, TaskRecord, settle_skips
 from pytest_agenteval.stored import StoredLog, StoredTask, differences
 
 __all__ = ["Merged", "differing", "fold", "merge"]
@@ -27,8 +27,6 @@ class Merged:
     """What is missing from the set, a phrase each: shards, suites that never began."""
     notes: tuple[str, ...] = ()
     """What a reader should know, a sentence each."""
-    expected_failures: frozenset[str] = frozenset()
-    """Tasks that pytest expects to fail."""
     every_first: bool = False
     """Whether every task was certain to get its first attempt, though runs stopped early."""
 
@@ -108,9 +106,19 @@ def merge(logs: Sequence[StoredLog], k: int | None = None) -> Merged:
         kept += _never_ran(kept, wanted, {page.log.run for page in written}, spent, settled)
         folded, discarded = fold(kept, wanted)
         records.append(
-            TaskRecord(task.task, cell, wanted, folded, task.min_pass_rate, task.notes, task.source, discarded)
+            TaskRecord(
+                task.task,
+                cell,
+                wanted,
+                settle_skips(folded),
+                task.min_pass_rate,
+                task.notes,
+                task.source,
+                discarded,
+                task.expected_failure,
+                task.strict,
+            )
         )
-    tasks = [written[-1].task for written in pages.values()]
     return Merged(
         records=tuple(records),
         incomplete=tuple(_gaps(ordered)),
@@ -122,7 +130,6 @@ def merge(logs: Sequence[StoredLog], k: int | None = None) -> Merged:
                 if count
             ),
         ),
-        expected_failures=frozenset(task.task for task in tasks if task.expected_failure),
         every_first=all(log.early_stop in (None, "exact+first") for log in ordered),
     )
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 __all__ = ["RULES", "Cause", "Outcome"]
 
-RULES = "1"
+RULES = "2"
 """Counted up when the same attempt would get another outcome: stored attempts are then not reused."""
 
 
@@ -21,9 +21,10 @@ class Outcome(StrEnum):
     ENVIRONMENT_ERROR = "environment_error"
     """Something outside the agent broke: its sandbox, the daemon, the provider after its own retries, a judge."""
     BROKEN = "broken"
-    """The test is wrong: a fixture raised, or the body did before the agent started, or a teardown did."""
+    """The test is wrong: a fixture raised, or the body did before the agent started, or a teardown did; or the attempt
+    skipped itself while others ran."""
     SKIPPED = "skipped"
-    """`pytest.skip` before the agent started."""
+    """`pytest.skip`, `unittest.SkipTest` or `pytest.xfail` before the agent started, in every attempt of the task."""
     PASSED = "passed"
     """The body ended without an exception."""
     LIMIT = "limit"

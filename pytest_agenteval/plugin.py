@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import sys
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
@@ -90,6 +92,37 @@ def pytest_pycollect_makeitem(collector: pytest.Collector, name: str, obj: objec
     return [_as_agent_item(item) if isinstance(item, pytest.Function) else item for item in made]
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Generator[None, Any, Any]:
+    """Refuse agent tasks in `unittest.TestCase` classes: unittest runs those itself, once, without fixtures."""
+    report: pytest.CollectReport = yield
+    if report.passed and isinstance(collector, pytest.Class) and _is_test_case(collector.obj):
+        for item in report.result:
+            if isinstance(item, pytest.Function) and _asks_for_attempts(item):
+                report.outcome, report.result = "failed", []
+                report.longrepr = (
+                    f"{item.nodeid} is an agent task in a unittest.TestCase, which runs its tests itself, once: "
+                    "make it a function, or a method of a class that does not derive from TestCase"
+                )
+                break
+    return report
+
+
+def _is_test_case(cls: object) -> bool:
+    unittest = sys.modules.get("unittest")
+    return unittest is not None and isinstance(cls, type) and issubclass(cls, unittest.TestCase)
+
+
+def _asks_for_attempts(function: pytest.Function) -> bool:
+    if function.get_closest_marker(MARK) is not None:
+        return True
+    if not any(name in function.fixturenames for name in NAMES):
+        return False
+    from pytest_agenteval.items import plan_of
+
+    return plan_of(function).uses_ours()
+
+
 def _as_agent_item(function: pytest.Function) -> pytest.Function | AgentItem:
     marked = function.get_closest_marker(MARK) is not None
     if not marked:
@@ -100,6 +133,11 @@ def _as_agent_item(function: pytest.Function) -> pytest.Function | AgentItem:
 
     plan = plan_of(function)
     if is_agent_task(function, plan):
+        if inspect.isgeneratorfunction(function.obj) or inspect.isasyncgenfunction(function.obj):
+            # pytest says so of generators alone, and leaves async ones to plugins: one would pass without being run
+            raise pytest.Collector.CollectError(
+                f"'yield' keyword is allowed in fixtures, but not in tests ({function.nodeid})"
+            )
         try:
             return AgentItem.of(function)
         except ValueError as error:

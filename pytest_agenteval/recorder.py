@@ -34,12 +34,11 @@ class Recorder:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._records: list[TaskRecord] = []
-        self._expected_failures: set[str] = set()
         self._failed_tasks: set[str] = set()
         self._untold: list[TaskRecord] = []
         self._reported: set[str] = set()
-        self._announced: dict[str, tuple[TaskRecord, bool]] = {}
-        """By node id what workers have to run, and whether it is expected to fail."""
+        self._announced: dict[str, TaskRecord] = {}
+        """By node id what workers have to run."""
         self._ordinary_failures = 0
         self._deselected = 0
         self._notes: list[str] = []
@@ -69,7 +68,6 @@ class Recorder:
         ]
         self._records += session.unreported(left)
         self._incomplete += session.pump.engine.problems
-        self._expected_failures.update(item.nodeid for item in left if item.expects_failure)
 
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
         """Count agent tasks that were collected and left out."""
@@ -95,8 +93,6 @@ class Recorder:
 
             record = from_json(data)
             self._records.append(record)
-            if hasattr(report, "wasxfail"):
-                self._expected_failures.add(record.task)
             if report.failed:
                 self._failed_tasks.add(record.task)
             elif not hasattr(report, "wasxfail"):
@@ -104,13 +100,11 @@ class Recorder:
         elif report.failed:
             self._ordinary_failures += 1
 
-    def _announce(self, selected: dict[str, Any]) -> None:
+    def _announce(self, selected: Sequence[Any]) -> None:
         """A worker says which tasks there are to run; all workers say the same."""
         from pytest_agenteval.records import from_json
 
-        for data in selected["records"]:
-            record = from_json(data)
-            self._announced[record.task] = record, record.task in selected["expected_failures"]
+        self._announced.update((record.task, record) for record in map(from_json, selected))
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """A suite that cannot be collected is a failure."""
@@ -169,17 +163,12 @@ class Recorder:
             baseline=self.baseline,
             every_first=asked.early_stop == "exact+first",
             incomplete=self._incomplete,
-            said=PytestSaid(
-                int(session.exitstatus), self._ordinary_failures, self._failed_tasks, self._expected_failures
-            ),
+            said=PytestSaid(int(session.exitstatus), self._ordinary_failures, self._failed_tasks),
         )
         session.exitstatus = self._judgement.status.code
 
     def _take_announced(self) -> None:
-        for task, (record, fails) in self._announced.items():
-            if task not in self._reported:
-                self._records.append(record)
-                self._expected_failures.update([task] if fails else [])
+        self._records += [record for task, record in self._announced.items() if task not in self._reported]
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """The report."""

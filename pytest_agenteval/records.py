@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from pytest_agenteval.outcomes import Cause, Outcome
 
-__all__ = ["AttemptRecord", "Cell", "ModelCall", "Retry", "TaskRecord", "ToolCall", "add_costs"]
+__all__ = ["AttemptRecord", "Cell", "ModelCall", "Retry", "TaskRecord", "ToolCall", "add_costs", "settle_skips"]
 
 
 def add_costs(costs: Iterable[float | None]) -> float | None:
@@ -172,6 +172,9 @@ class AttemptRecord:
     """Its number in its log, where that is another."""
     logged_task: str | None = None
     """The node id of its task in its log, where that is another."""
+    excused: bool | None = None
+    """Whether its failure was expected: True by `pytest.xfail`, False where the task's mark `xfail` expects another
+    exception (`raises`), None as the mark says, if there is one."""
 
     @property
     def cost(self) -> float | None:
@@ -220,6 +223,10 @@ class TaskRecord:
     """A digest of the test function's source; None where that is not known."""
     discarded: tuple[AttemptRecord, ...] = ()
     """What earlier invocations began and did not bring to an end that counts: only what it cost still matters."""
+    expected_failure: bool = False
+    """Whether a mark `xfail` expects it to fail."""
+    strict: bool = False
+    """Whether it must not pass where it is expected to fail."""
 
     @property
     def n(self) -> int:
@@ -239,13 +246,35 @@ class TaskRecord:
 
     @property
     def skipped(self) -> bool:
-        """Whether the task as a whole is skipped."""
-        return any(attempt.outcome is Outcome.SKIPPED for attempt in self.attempts)
+        """Whether the task as a whole is skipped: all its attempts skipped themselves."""
+        skips = sum(attempt.outcome is Outcome.SKIPPED for attempt in self.attempts)
+        return skips == max(self.k, len(self.attempts))
+
+    def excuses(self, attempt: AttemptRecord) -> bool:
+        """Whether an attempt that did not pass was expected not to."""
+        return self.expected_failure if attempt.excused is None else attempt.excused
 
     @property
     def cost(self) -> float | None:
         """What the task cost, retries included, or None where a call has no known price."""
         return add_costs(attempt.cost for attempt in (*self.attempts, *self.discarded))
+
+
+def settle_skips(attempts: Iterable[AttemptRecord]) -> tuple[AttemptRecord, ...]:
+    """The attempts of one task, those that skipped themselves as broken where another one ran.
+
+    A task is skipped in every attempt or in none: else an attempt that fails could take its task out of every gate.
+    While all others are missing nobody knows, and the skip says no more than they do.
+    """
+    known = tuple(attempts)
+    if not any(each.outcome.counts or each.outcome is Outcome.BROKEN for each in known):
+        return known
+    return tuple(_half_skipped(each) if each.outcome is Outcome.SKIPPED else each for each in known)
+
+
+def _half_skipped(attempt: AttemptRecord) -> AttemptRecord:
+    message = f"skipped, while other attempts of the task ran: {attempt.message}"
+    return replace(attempt, outcome=Outcome.BROKEN, message=message)
 
 
 def to_json(record: TaskRecord) -> Any:

@@ -110,7 +110,7 @@ def _report(asked: argparse.Namespace) -> int:
     from pytest_agenteval.engine.choice_of_runs import NoRun, choose_runs
     from pytest_agenteval.engine.logbook import read_baseline
     from pytest_agenteval.gating import gate_settings
-    from pytest_agenteval.judgement import PytestSaid, judge_run
+    from pytest_agenteval.judgement import judge_run
     from pytest_agenteval.merging import merge
     from pytest_agenteval.readiness import NotReady
     from pytest_agenteval.redaction import secret_values
@@ -132,7 +132,6 @@ def _report(asked: argparse.Namespace) -> int:
         baseline=baseline,
         every_first=merged.every_first,
         incomplete=merged.incomplete,
-        said=PytestSaid(expected_failures=merged.expected_failures),
     )
     notes = [*chosen.notes, *merged.notes]
     secrets = secret_values(os.environ)

@@ -161,7 +161,12 @@ class Running:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
         """Give the report its record (plain JSON types: it crosses processes) and the attempts' own duration."""
+        settled = isinstance(item, AgentItem) and call.when == "call" and item.reported is not None
+        if isinstance(item, AgentItem) and settled:
+            item.settle_xfail()
         report = yield
+        if isinstance(item, AgentItem) and settled and item.wasxfail is not None:
+            _tell_xfail(report, item.wasxfail, call)
         if isinstance(item, AgentItem):
             redact_report(report, secret_values(os.environ))
         if isinstance(item, AgentItem) and call.when == "call" and item.reported is not None:
@@ -185,6 +190,17 @@ class Running:
         if self._session is not None:
             self._session.pump.close()
             self._session = None
+
+
+def _tell_xfail(report: pytest.TestReport, reason: str, call: pytest.CallInfo[None]) -> None:
+    """Have the report say what the attempts of a task that was expected to fail have settled.
+
+    A pass that some other plugin's hook has made a failure stays one.
+    """
+    if call.excinfo is not None:
+        report.outcome, report.wasxfail = "skipped", reason
+    elif report.passed:
+        report.wasxfail = reason
 
 
 def _reruns(config: pytest.Config) -> bool:

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+import unittest
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NoReturn
 
 import pytest
 
-from pytest_agenteval.gates import Verdict, judge_task
+from pytest_agenteval.gates import GateResult, Verdict, judge_task
 from pytest_agenteval.gating import gate_settings
 from pytest_agenteval.items import SESSION, AgentItem
 from pytest_agenteval.options import settings
 from pytest_agenteval.outcomes import Outcome
 from pytest_agenteval.pump import Engine, Finished, Pump
-from pytest_agenteval.records import AttemptRecord, TaskRecord, to_json
+from pytest_agenteval.records import AttemptRecord, TaskRecord, settle_skips, to_json
 from pytest_agenteval.reports.failures import failure_lines
 from pytest_agenteval.reports.junit import TASK_PROPERTY
 from pytest_agenteval.reports.task_table import verdict_mark
-from pytest_agenteval.task_summary import summarize_task
+from pytest_agenteval.task_summary import Expectation, TaskSummary, summarize_task
 
 __all__ = ["AgentSession", "NotNeeded", "Undecided"]
 
 
 _Skipped: type[BaseException] = pytest.skip.Exception
+_NOT_RAISED = (KeyboardInterrupt, SystemExit, pytest.skip.Exception, unittest.SkipTest, pytest.xfail.Exception)
+"""Exceptions of attempts by which pytest would end, or call a task that fails something else."""
 
 
 class Undecided(_Skipped):  # type: ignore[misc, valid-type]
@@ -75,17 +79,10 @@ class AgentSession:
                 item.add_report_section("call", f"{name} (attempt {one.record.number})", text)
         if lines := failure_lines(record):
             item.add_report_section("call", "agent evaluation", "\n".join(line.text for line in lines))
-        _raise_first(finished, Outcome.SKIPPED)
-        _raise_first(finished, Outcome.BROKEN)
-        if result is not None and result.verdict is Verdict.FAIL:
-            _raise_first(finished, Outcome.FAILED, Outcome.LIMIT)
-            pytest.fail(result.reason, pytrace=False)
-        if result is not None and result.verdict is Verdict.UNDECIDED:
-            raise Undecided(f"undecided: {result.reason}")
-        if summary.decided == record.k:
-            raise NotNeeded("not run: every verdict was fixed without it")
-        if record.n == 0:
-            raise Undecided("undecided: no attempt could be evaluated")
+        if item.returned is not None:
+            warnings.warn(item.return_warning, stacklevel=1)
+        errors = {one.record.number: one.ending.error for one in finished if one.ending is not None}
+        _end(item, record, summary, result, errors)
 
     def record(self, item: AgentItem, finished: Sequence[Finished]) -> TaskRecord:
         """All that is known of a task; attempts that never started are recorded as not run."""
@@ -98,11 +95,13 @@ class AgentSession:
             task=item.nodeid,
             cell=item.cell,
             k=k,
-            attempts=attempts,
+            attempts=settle_skips(attempts),
             min_pass_rate=item.options.min_pass_rate,
             notes=item.notes,
             source=item.source,
             discarded=tuple(self.pump.engine.discarded(item)),
+            expected_failure=item.expects_failure,
+            strict=item.strict,
         )
 
     def unreported(self, items: Iterable[AgentItem]) -> list[TaskRecord]:
@@ -113,23 +112,60 @@ class AgentSession:
         left = [item for item in items if not item.skips and item not in self.pump.skipped]
         return [self.record(item, self.pump.so_far(item)) for item in left]
 
-    def announcement(self) -> dict[str, Any]:
+    def announcement(self) -> list[Any]:
         """The tasks there are to run, as JSON types: what a worker tells the process that judges."""
-        return {
-            "records": [to_json(record) for record in self.unreported(self._items)],
-            "expected_failures": [item.nodeid for item in self._items if item.expects_failure],
-        }
+        return [to_json(record) for record in self.unreported(self._items)]
 
 
-def _raise_first(finished: Sequence[Finished], *outcomes: Outcome) -> None:
-    for one in finished:
-        if one.record.outcome in outcomes:
-            error = one.ending.error if one.ending is not None else None
-            if error is None:
-                pytest.fail(f"attempt {one.record.number}: {one.record.message}", pytrace=False)
-            if isinstance(error, KeyboardInterrupt | SystemExit):  # a body's own must not end pytest
-                pytest.fail(f"attempt {one.record.number} raised {error!r}", pytrace=False)
-            if isinstance(error, pytest.skip.Exception) and Outcome.SKIPPED not in outcomes:
-                text = f"attempt {one.record.number} skipped after its agent had started: {error.msg}"
-                pytest.fail(text, pytrace=False)
-            raise error
+def _end(
+    item: AgentItem,
+    record: TaskRecord,
+    summary: TaskSummary,
+    result: GateResult | None,
+    errors: Mapping[int, BaseException | None],
+) -> None:
+    """End a task in pytest's eyes as its verdict says, by raising or not."""
+    attempts = record.attempts
+    failures = [each for each in attempts if each.outcome in (Outcome.FAILED, Outcome.LIMIT)]
+    if summary.skipped:
+        _skip(attempts[0], errors)
+    if summary.broken:
+        _fail(next(each for each in attempts if each.outcome is Outcome.BROKEN), errors)
+    if summary.expected is Expectation.XPASSED and summary.strict:
+        pytest.fail(f"[XPASS(strict)] {item.xfail_reason}", pytrace=False)
+    if summary.expected is not None:
+        item.wasxfail = item.xfail_reason or _reason(failures, errors)
+    if summary.expected is Expectation.XFAILED:
+        _fail(failures[0], errors)
+    if result is not None and result.verdict is Verdict.FAIL:
+        for each in failures:
+            if not record.excuses(each):
+                _fail(each, errors)
+        pytest.fail(result.reason, pytrace=False)
+    if result is not None and result.verdict is Verdict.UNDECIDED:
+        raise Undecided(f"undecided: {result.reason}")
+    if summary.decided == record.k:
+        raise NotNeeded("not run: every verdict was fixed without it")
+    if record.n == 0:
+        raise Undecided("undecided: no attempt could be evaluated")
+
+
+def _skip(attempt: AttemptRecord, errors: Mapping[int, BaseException | None]) -> NoReturn:
+    error = errors.get(attempt.number)
+    if isinstance(error, pytest.skip.Exception):
+        raise error
+    raise pytest.skip.Exception(attempt.message or "skipped") from error
+
+
+def _fail(attempt: AttemptRecord, errors: Mapping[int, BaseException | None]) -> NoReturn:
+    """Raise an attempt's own exception, unless pytest would make something else of it."""
+    error = errors.get(attempt.number)
+    if error is None or isinstance(error, _NOT_RAISED):
+        pytest.fail(f"attempt {attempt.number}: {attempt.message}", pytrace=False)
+    raise error
+
+
+def _reason(failures: Sequence[AttemptRecord], errors: Mapping[int, BaseException | None]) -> str:
+    """What `pytest.xfail` said."""
+    raised = (errors.get(each.number) for each in failures)
+    return next((error.msg or "" for error in raised if isinstance(error, pytest.xfail.Exception)), "")

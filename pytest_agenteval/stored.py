@@ -34,6 +34,8 @@ class StoredTask:
     """The agent's limits per attempt, by the names of the mark's options; None is no limit."""
     expected_failure: bool = False
     """Whether pytest expects it to fail (`xfail`)."""
+    strict: bool = False
+    """Whether it must not pass where it is expected to fail."""
 
     @property
     def key(self) -> tuple[str, Cell]:

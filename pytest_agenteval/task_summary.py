@@ -6,15 +6,19 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from itertools import chain
 
 from pytest_agenteval.cost import Cost
 from pytest_agenteval.outcomes import Cause, Outcome
 from pytest_agenteval.records import AttemptRecord, Cell, Retry, TaskRecord
 from pytest_agenteval.stats.estimators import pass_hat_k
+from pytest_agenteval.stats.missing import pass_at_1_range
+from pytest_agenteval.stats.verdict import Verdict
 
 __all__ = [
     "EnvironmentErrors",
+    "Expectation",
     "MissingAttempt",
     "RoleCost",
     "TaskSummary",
@@ -112,6 +116,15 @@ class MissingAttempt:
     """None where it is not recorded, too."""
 
 
+class Expectation(StrEnum):
+    """What became of a task that was expected to fail."""
+
+    XFAILED = "xfail"
+    """It failed, and every attempt that did not pass was expected not to."""
+    XPASSED = "xpass"
+    """It passed all the same."""
+
+
 @dataclass(frozen=True, slots=True)
 class TaskSummary:
     """One task in one cell."""
@@ -165,6 +178,10 @@ class TaskSummary:
     """Whether attempt 1 passed; None where it does not count."""
     unknown_tool_calls: int = 0
     """Of the tool calls those of which nobody knows whether they failed: they are no successes."""
+    expected: Expectation | None = None
+    """None where no failure was expected, and where the attempts do not settle it."""
+    strict: bool = False
+    """Whether it must not pass where it is expected to fail."""
     identical: bool = False
     """Whether the model did exactly the same in all attempts that count, two at least: k is then effectively 1."""
 
@@ -228,6 +245,8 @@ def summarize_task(record: TaskRecord) -> TaskSummary:
         source=record.source,
         first_passed=next((a.outcome is Outcome.PASSED for a in counted if a.number == 1), None),
         identical=_identical(record, counted),
+        expected=_expected(record, counted),
+        strict=record.strict,
     )
 
 
@@ -259,6 +278,21 @@ def _identical(record: TaskRecord, counted: Sequence[AttemptRecord]) -> bool:
     """The built-in models are meant to repeat themselves."""
     prints = {attempt.fingerprint for attempt in counted}
     return len(counted) > 1 and len(prints) == 1 and None not in prints and not record.cell.rehearsed
+
+
+def _expected(record: TaskRecord, counted: Sequence[AttemptRecord]) -> Expectation | None:
+    """By the task's own pass rate (all attempts where it asks for none), also where a gate judges in its place."""
+    failures = [attempt for attempt in counted if attempt.outcome is not Outcome.PASSED]
+    if not record.expected_failure and not any(attempt.excused for attempt in failures):
+        return None
+    if any(attempt.outcome is Outcome.BROKEN for attempt in record.attempts):
+        return None
+    n = len(counted)
+    counts = (n, n - len(failures), max(record.k, len(record.attempts)) - n)
+    verdict = pass_at_1_range([counts]).verdict(1.0 if record.min_pass_rate is None else record.min_pass_rate)
+    if verdict is Verdict.FAIL and all(record.excuses(attempt) for attempt in failures):
+        return Expectation.XFAILED
+    return Expectation.XPASSED if verdict is Verdict.PASS and record.expected_failure else None
 
 
 def _decided(attempt: AttemptRecord) -> bool:

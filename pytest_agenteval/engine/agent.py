@@ -66,7 +66,8 @@ class Agent:
         state = AgentState(messages=messages)
         start = len(transcript().events)
         async with agent_limits(self._meter), span(name="agent", type="agent"):
-            state = await self._program.run(state, request, self._meter)
+            with self._meter.agent_speaks():
+                state = await self._program.run(state, request, self._meter)
         # after a limit the program never returned, but it extended the conversation in place
         self._state.messages, self._state.output = state.messages, state.output
         return agent_result(state, transcript().events[start:], self._meter)

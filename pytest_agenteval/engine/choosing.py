@@ -45,7 +45,7 @@ def choose_dispatcher(
     policy = ExactStop if settings.early_stop == "exact" else ExactStopAfterFirst
     policies = []
     for cell, tasks in _cells(items).items():
-        own = {item.nodeid: item.options.min_pass_rate for item in tasks}
+        own = {item.nodeid: _asked_by(item) for item in tasks}
         keys = {task: (cell.name_of(task), cell) for task in own}
         earlier = {task: known[key] for task, key in keys.items() if key in known}
         counts = {task: (seen.n, seen.c) for task, seen in earlier.items()}
@@ -53,6 +53,12 @@ def choose_dispatcher(
         curtailment = Curtailment(list(own), settings.k, cell_gates(own.items(), gate_settings(settings)))
         policies.append(policy(curtailment, counts, costs))
     return StopWhenDecided(policies)
+
+
+def _asked_by(item: AgentItem) -> float | None:
+    """The pass rate that a task is held to in any case: a strict mark `xfail` judges it whatever the gates are."""
+    rate = item.options.min_pass_rate
+    return 1.0 if rate is None and item.strict else rate
 
 
 def _cells(items: Sequence[AgentItem]) -> dict[Cell, list[AgentItem]]:

@@ -332,7 +332,7 @@ class Evaluation:
         """An attempt that the dispatcher named has ended."""
         key, outcome = (trial.item.nodeid, trial.number), finished.record.outcome
         if outcome is Outcome.SKIPPED:
-            self._dispatcher.withdraw(trial.item.nodeid)
+            self._dispatcher.skipped(key)
         else:
             self._dispatcher.record(key, outcome is Outcome.PASSED if outcome.counts else None)
         self._tell(key, finished)

@@ -65,6 +65,10 @@ class CallMeter:
     used: Usage = field(default_factory=Usage)
     agent_running: bool = False
     """Whether calls count against the agent's limits (not a judge's, which are made while the test grades)."""
+    called: bool = False
+    """Whether the agent began a model call in this try."""
+    unheard: bool = False
+    """Whether the agent raised before its first model call: what went wrong is not the model's doing."""
     sandbox_lost: bool = False
     """A tool found the sandbox gone: the agent must not go on spending."""
     stopped_by: LimitExceededError | None = None
@@ -77,6 +81,15 @@ class CallMeter:
     _events_seen: int = field(default_factory=lambda: transcript().history.event_count)
     """The transcript goes over all tries of an attempt: what an earlier one met is not this one's."""
 
+    @contextmanager
+    def agent_speaks(self) -> Iterator[None]:
+        """Around the agent's own program: note where it raises before it has called a model."""
+        try:
+            yield
+        except Exception:
+            self.unheard = not self.called
+            raise
+
     async def before_call(self, call: BeforeModelGenerate) -> None:
         """Reserve the call's worst case, or stop the agent before it spends.
 
@@ -84,6 +97,8 @@ class CallMeter:
             LimitExceededError: of type `custom`, where the run (not the agent) is at its end; of type `cost`,
                 `token` or `turn`, where the agent has used up its own limit.
         """
+        if self.agent_running:
+            self.called, self.unheard = True, False
         self._look_for_lost_sandbox()
         if self.sandbox_lost:
             raise self._stopping("custom", 1, 0, "the agent's sandbox is gone")

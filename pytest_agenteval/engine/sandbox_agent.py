@@ -108,7 +108,8 @@ class SandboxAgent:
         messages: list[ChatMessage] = [ChatMessageUser(content=prompt)] if isinstance(prompt, str) else list(prompt)
         start = len(transcript().events)
         meter.attempt.agent_begins()
-        state = await run_program(self, AgentState(messages=messages), instructions, meter)
+        with meter.agent_speaks():
+            state = await run_program(self, AgentState(messages=messages), instructions, meter)
         return agent_result(state, transcript().events[start:], meter)
 
     def filled(self, values: Mapping[str, str]) -> tuple[list[str], dict[str, str], str | None]:

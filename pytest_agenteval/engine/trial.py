@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,6 +26,7 @@ from pytest_agenteval.engine.scaffolds import REACT, Scaffold
 from pytest_agenteval.items import AgentItem
 from pytest_agenteval.money.budget import RunBudget
 from pytest_agenteval.money.prices import PriceBook
+from pytest_agenteval.outcome_table import Loss
 from pytest_agenteval.outcomes import Cause, Outcome
 from pytest_agenteval.output import Capture, captured
 from pytest_agenteval.pump import Finished
@@ -124,6 +125,7 @@ class Trial:
             message=ending.message,
             exception=ending.exception,
             where=ending.where,
+            excused=ending.excused,
             model_calls=last.model_calls,
             tool_calls=last.tool_calls,
             retries=tuple(earlier.as_retry() for earlier in self._tries[:-1]),
@@ -201,10 +203,14 @@ class Trial:
                 except SandboxFailed as error:
                     return Ending(Outcome.ENVIRONMENT_ERROR, Cause.SANDBOX, error, str(error))
                 places.append(place)
-            ending = await run_attempt(
+            course = await run_attempt(
                 self.item, attempt, self.shared, self._provided(meter, state), InspectFaults(), self._limits(meter)
             )
-            ending = await self._after_death(ending, meter, place)
+            course = replace(course, facts=replace(course.facts, agent_unheard=meter.unheard))
+            ending = course.ending()
+            meter.close(ending.error)
+            if (loss := await self._loss(ending, meter, place)) is not None:
+                ending = replace(course, facts=replace(course.facts, loss=loss)).ending()
             if self.services.keep_sandbox and place is not None and ending.outcome in _WORTH_A_LOOK:
                 await place.keep()
             return ending
@@ -223,34 +229,25 @@ class Trial:
         """The limits around the body of an own agent; the built-in agent opens them itself, around its run alone."""
         return (lambda: own_agent_limits(meter)) if meter.own_agent else nullcontext
 
-    async def _after_death(self, ending: Ending, meter: CallMeter, place: OpenSandbox | None) -> Ending:
-        """Whose deed was it that the container is gone? An agent cannot choose to be an environment error.
+    async def _loss(self, ending: Ending, meter: CallMeter, place: OpenSandbox | None) -> Loss | None:
+        """What became of the sandbox, where it is gone. An agent cannot choose to be an environment error.
 
         Every failure is looked at: a sandbox that is lost while the test grades shows in many ways, a command that
-        fails among them. A pass stands, unless the sandbox was taken away: it may have passed for what it did not see.
+        fails among them. So is a pass, for it may have passed for what it did not see.
         """
-        meter.close(ending.error)
         if place is None or ending.outcome in (Outcome.NOT_RUN, Outcome.SKIPPED) or ending.cause is Cause.PROVIDER:
-            return ending
+            return None
         lost = meter.sandbox_lost or ending.cause is Cause.SANDBOX
         passed = ending.outcome is Outcome.PASSED
         if not lost and not await (place.died_unseen() if passed else place.is_gone()):
-            return ending
+            return None
         death = await place.examine()
-        if passed:
-            if death.by not in (EndedBy.OUTSIDE, EndedBy.UNKNOWN):
-                return ending
-            return Ending(Outcome.ENVIRONMENT_ERROR, Cause.SANDBOX, ending.error, death.reason, ending.where)
-        self._unexplained_deaths += place.container is not None and death.by in (EndedBy.UNKNOWN, EndedBy.RUNNING)
-        own_doing = death.by in (EndedBy.EXHAUSTED, EndedBy.INSIDE) or (
+        if not passed:
+            self._unexplained_deaths += place.container is not None and death.by in (EndedBy.UNKNOWN, EndedBy.RUNNING)
+        own = death.by in (EndedBy.EXHAUSTED, EndedBy.INSIDE) or (
             self._unexplained_deaths > 1 and death.by is not EndedBy.OUTSIDE
         )
-        message = death.reason + (f"; {ending.message}" if ending.message else "")
-        if own_doing and meter.attempt.agent_started:
-            if ending.outcome is Outcome.LIMIT:
-                return ending
-            return Ending(Outcome.FAILED, Cause.SANDBOX_EXHAUSTED, ending.error, message, ending.where)
-        return Ending(Outcome.ENVIRONMENT_ERROR, Cause.SANDBOX, ending.error, message, ending.where)
+        return Loss(own, death.by in (EndedBy.OUTSIDE, EndedBy.UNKNOWN), death.reason)
 
 
 def _last(state: RetryCallState) -> Any:

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 
 from pytest_agenteval.figures import percent, plural, rate_beside, written
 from pytest_agenteval.gates.result import GateResult, nothing_to_judge
-from pytest_agenteval.gates.settings import MIN_PASS_AT_1, MIN_PASS_K, MIN_PASS_RATE, GateSettings
+from pytest_agenteval.gates.settings import MIN_PASS_AT_1, MIN_PASS_K, MIN_PASS_RATE, XFAIL_STRICT, GateSettings
 from pytest_agenteval.stats.estimators import Counts
 from pytest_agenteval.stats.intervals import clopper_pearson, this_suite_pass_at_1
 from pytest_agenteval.stats.missing import MissingRange, pass_at_1_range
 from pytest_agenteval.stats.posterior import suite_pass_hat_k_draws
 from pytest_agenteval.stats.verdict import Verdict
 from pytest_agenteval.summary import CellSummary
-from pytest_agenteval.task_summary import TaskSummary
+from pytest_agenteval.task_summary import Expectation, TaskSummary
 
 __all__ = ["Shown", "judge_pass_at_1", "judge_pass_hat_k", "judge_task", "show_pass_at_1", "show_pass_hat_k"]
 
@@ -70,11 +70,20 @@ def judge_pass_hat_k(cell: CellSummary, asked: float, gates: GateSettings) -> Ga
 
 
 def judge_task(task: TaskSummary, gates: GateSettings) -> GateResult | None:
-    """The verdict on a task by its `min_pass_rate`, or None where it is skipped, or measured and not judged."""
+    """The verdict on a task by its `min_pass_rate`, or None where it is skipped, or measured and not judged.
+
+    None, too, where it failed as it was expected to, and where it passed though it was not. A strict mark `xfail`
+    judges it also where the suite's gates decide.
+    """
     asked = gates.asked_of_task(task.min_pass_rate)
-    if task.skipped or asked is None:
+    asked = 1.0 if asked is None and task.strict else asked
+    if task.skipped or asked is None or task.expected is Expectation.XFAILED:
         return None
     threshold, value = f"at least {written(asked)}", f"{task.passes}/{task.n}"
+    if task.expected is Expectation.XPASSED:
+        reason = f"{_passed(task)}, and xfail(strict=True) expects it to fail"
+        unexpected = GateResult(XFAIL_STRICT, task.cell, Verdict.FAIL, value, "to fail", reason, task.task)
+        return unexpected if task.strict else None
     if not task.n:
         reason = f"none of {plural(task.unmeasured, 'attempt')} could be evaluated"
         return GateResult(MIN_PASS_RATE, task.cell, Verdict.UNDECIDED, value, threshold, reason, task.task)

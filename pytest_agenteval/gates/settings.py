@@ -15,6 +15,7 @@ __all__ = [
     "MIN_PASS_AT_1",
     "MIN_PASS_K",
     "MIN_PASS_RATE",
+    "XFAIL_STRICT",
     "GateSettings",
 ]
 
@@ -26,6 +27,7 @@ MAX_COST_PER_ATTEMPT = "--agent-max-cost-per-attempt"
 MAX_ENV_ERROR_RATE = "--agent-max-env-error-rate"
 MAX_TOOL_FAILURE_RATE = "--agent-max-tool-failure-rate"
 MIN_PASS_RATE = "min_pass_rate"
+XFAIL_STRICT = "xfail(strict=True)"
 
 
 @dataclass(frozen=True, slots=True)

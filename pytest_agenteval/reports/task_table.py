@@ -73,6 +73,8 @@ def verdict_mark(task: TaskSummary, verdict: Verdict | None) -> str:
         return "skipped"
     if verdict is not None:
         return verdict.value
+    if task.expected is not None:
+        return task.expected.value
     if task.decided:
         return "decided"
     if task.n == 0:
@@ -106,6 +108,8 @@ def _legend(cell: CellSummary, marks: Sequence[str]) -> str:
         parts.append(f"pass^{cell.k} is - where it is not measured (n < k).")
     if any(task.decided for task in cell.tasks):
         parts.append("c/n of k, decided: the other attempts could change no verdict, so they did not run.")
+    if {"xfail", "xpass"} & set(marks):
+        parts.append("Expected to fail: it did (xfail), or passed all the same (xpass).")
     if {"~", "all", "none"} & set(marks):
         parts.append("Measured, not judged: all, some (~) or none of the attempts passed.")
     return " ".join(parts)

@@ -184,3 +184,27 @@ def test_checks_and_setup_have_a_time_limit(run: Run) -> None:
     result.stdout.fnmatch_lines(
         ["*no agent had started after 0.2 s*", "*the checks after the agent took longer than 0.2 s*"]
     )
+
+
+def test_an_agent_that_raises_before_its_first_model_call_is_no_failure_of_the_model(run: Run) -> None:
+    result = run(
+        """
+        async def test_at_once(agent): await agent.run("x")
+        """,
+        "--k=2",
+        "--agent-scaffold=my_agents:lost",
+        "--agent-scaffold=my_agents:called",
+        files={
+            "my_agents.py": """
+            from inspect_ai.model import get_model
+            async def lost(task, context): raise RuntimeError("no key")
+            async def called(task, context):
+                await get_model().generate(task)
+                raise RuntimeError("no plan")
+            """
+        },
+    )
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(["attempts 1-2: broken", "*RuntimeError at test_suite.py:2"])
+    result.stdout.fnmatch_lines(["*the agent raised before its first model call: RuntimeError: no key"])
+    result.stdout.fnmatch_lines(["attempts 1-2: failed*", "*RuntimeError: no plan*"])

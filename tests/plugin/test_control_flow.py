@@ -207,7 +207,7 @@ def test_an_unexpected_pass_of_a_strict_xfail_fails(run: Run) -> None:
         """
     )
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*XPASS(strict)*", "exit 1: FAILED: 1 test failed"])
+    result.stdout.fnmatch_lines(["*XPASS(strict)*", "exit 1: FAILED: test_suite.py::test_a (xfail(strict=True))"])
     assert result.ret == 1
 
 

@@ -8,12 +8,13 @@ import multiprocessing.forkserver
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-__all__ = ["forked_pytest"]
+__all__ = ["forked", "forked_pytest"]
 
 _context = multiprocessing.get_context("forkserver")
 
@@ -25,6 +26,25 @@ def _start_server() -> None:
         patch.setenv("PYTHONPATH", str(Path(__file__).parents[1]), prepend=os.pathsep)
         _context.set_forkserver_preload(["support.warm_imports"])
         multiprocessing.forkserver.ensure_running()
+
+
+def forked(target: Callable[..., None], *arguments: Any, timeout: float) -> None:
+    """Call `target` in such a process.
+
+    Raises:
+        TimeoutError: it did not end in time; it is killed.
+        RuntimeError: it ended otherwise than by returning.
+    """
+    _start_server()
+    process = _context.Process(target=target, args=arguments)
+    process.start()
+    process.join(timeout)
+    if process.exitcode is None:
+        process.kill()
+        process.join()
+        raise TimeoutError(f"{target.__name__} did not end in {timeout} s")
+    if process.exitcode:
+        raise RuntimeError(f"{target.__name__} ended with {process.exitcode}")
 
 
 def forked_pytest(

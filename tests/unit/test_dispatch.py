@@ -14,7 +14,7 @@ from pytest_agenteval.dispatch import AsTheyCome, Dispatcher, Key, StopWhenDecid
 from pytest_agenteval.gates import GateSettings, judge
 from pytest_agenteval.gating import cell_gates
 from pytest_agenteval.outcomes import Cause, Outcome
-from pytest_agenteval.records import AttemptRecord, Cell, TaskRecord
+from pytest_agenteval.records import AttemptRecord, Cell, TaskRecord, settle_skips
 from pytest_agenteval.stats.curtailment import Curtailment
 from pytest_agenteval.stats.exact_stop import ExactStop, ExactStopAfterFirst
 from pytest_agenteval.stats.grid_gates import PassAt1, PassHatK
@@ -59,6 +59,8 @@ def worlds(draw: st.DrawFn) -> World:
     outcomes = {task: tuple(draw(st.lists(st.sampled_from(letters), min_size=k, max_size=k))) for task in tasks}
     for task in draw(st.lists(st.sampled_from(tasks), max_size=2)):
         outcomes[task] = (Outcome.SKIPPED,) * k
+    for task in draw(st.lists(st.sampled_from(tasks), max_size=2)):  # skips in some attempts only
+        outcomes[task] = (Outcome.SKIPPED, *outcomes[task][1:])
     ends = sorted(draw(st.sets(st.integers(1, size), max_size=3)) | {size})
     batches = tuple(tuple(tasks[a:b]) for a, b in zip([0, *ends], ends, strict=False))
     return World(
@@ -98,7 +100,7 @@ class Run:
             for task in set(batch).difference(armed):
                 self.dispatcher.withdraw(task)
         return [
-            TaskRecord(task, self.world.cells[task], self.world.k, attempts, self.world.own[task])
+            TaskRecord(task, self.world.cells[task], self.world.k, settle_skips(attempts), self.world.own[task])
             for task in self.world.outcomes
             if (attempts := tuple(self.ended[task, n] for n in range(1, self.world.k + 1) if (task, n) in self.ended))
         ]
@@ -122,7 +124,7 @@ class Run:
         outcome = self.world.outcomes[task][number - 1]
         self._tell(key, AttemptRecord(number, outcome))
         if outcome is Outcome.SKIPPED:
-            self.dispatcher.withdraw(task)
+            self.dispatcher.skipped(key)
         else:
             self.dispatcher.record(key, outcome is Outcome.PASSED if outcome.counts else None)
 

@@ -184,7 +184,7 @@ def test_without_an_attempt_that_counts_there_is_no_pass_rate_at_all() -> None:
 
 
 def test_a_skipped_task_has_no_row_and_a_cell_of_skipped_tasks_no_file() -> None:
-    files = export(task("s", "t.py::test_a", k=2), task("pp", "t.py::test_b"))
+    files = export(task("ss", "t.py::test_a"), task("pp", "t.py::test_b"))
     assert {row["sample_id"] for row in files.rows} == {"t.py::test_b"}
     assert files.score("counted_rate") == 1.0
     assert cell_exports([task("s")], ABOUT) == []

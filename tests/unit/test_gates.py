@@ -190,7 +190,7 @@ def test_without_any_gate_asked_for_an_empty_run_has_none() -> None:
 
 
 def test_a_skipped_task_is_in_no_gate() -> None:
-    found = results(task("s", name="a", k=2), task("pp", name="b"), min_pass_k=1.0)
+    found = results(task("ss", name="a"), task("pp", name="b"), min_pass_k=1.0)
     assert [(r.name, r.verdict) for r in found] == [("--min-pass-k", PASS), ("--agent-max-env-error-rate", PASS)]
 
 

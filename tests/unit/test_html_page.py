@@ -329,7 +329,7 @@ def test_a_run_without_a_task_has_a_page(tmp_path: Path) -> None:
 
 
 def test_a_skipped_task_has_its_square(tmp_path: Path) -> None:
-    assert square(page(tmp_path, task("s", k=4))) == [("S", "1 · skipped")]
+    assert square(page(tmp_path, task("ss"))) == [("S", "1 · skipped"), ("S", "2 · skipped")]
 
 
 def test_the_same_run_gives_the_same_page(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ RECORDS = (
     task("pppp", "t.py::test_good", cost=0.25),
     task("pfpp", "t.py::test_bad", cost=0.5),
     task("ppee", "t.py::test_lost", cost=0.0),
-    task("s", "t.py::test_skipped", k=4),
+    task("ssss", "t.py::test_skipped"),
 )
 
 

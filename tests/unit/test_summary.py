@@ -70,10 +70,10 @@ def test_attempts_left_out_because_all_is_decided_are_not_missing_and_not_measur
 
 
 def test_a_skipped_task_is_counted_and_in_no_estimate() -> None:
-    cell = cell_of(task("s", name="t.py::test_skipped", k=4), task("ppff"))
+    cell = cell_of(task("ssss", name="t.py::test_skipped"), task("ppff"))
     assert (cell.skipped, cell.attempts, cell.missing, cell.unmeasured) == (1, 4, 0, 0)
     assert cell.pass_at_1 == SuiteEstimate(0.5, 1, 0)
-    assert summarize([task("s", k=4)]).evaluated == 0
+    assert summarize([task("ssss")]).evaluated == 0
 
 
 def test_tool_call_failures_by_tool_and_type_with_non_zero_exits_apart() -> None:
@@ -215,7 +215,7 @@ def test_why_a_run_is_incomplete() -> None:
         "1 attempt did not run",
     )
     assert run.budget_stopped == 2
-    assert summarize([task("pe"), task("s", k=4)]).incomplete == ()
+    assert summarize([task("pe"), task("ssss")]).incomplete == ()
 
 
 def failed(
