@@ -7,18 +7,20 @@ import os
 from collections.abc import Generator
 from contextlib import redirect_stdout
 from io import StringIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
+from pytest_agenteval.exit_status import UNDECIDED
 from pytest_agenteval.items import AgentItem
 from pytest_agenteval.options import settings
 from pytest_agenteval.output import forgive_libraries, quiet_libraries
-from pytest_agenteval.recorder import Recorder
+from pytest_agenteval.recorder import REFUSED, Recorder
 from pytest_agenteval.redaction import secret_values
 from pytest_agenteval.reports.outgoing import redact_report
 
 if TYPE_CHECKING:
+    from pytest_agenteval.readiness import NotReady
     from pytest_agenteval.session import AgentSession
 
 __all__ = ["Running"]
@@ -106,10 +108,24 @@ class Running:
                 for line in agent_session.pump.run(prepare(started)):
                     self._say(line)
         except NotReady as error:
-            raise pytest.UsageError(str(error)) from None
+            self._refuse(error, session)
         if self._recorder is not None:
             self._recorder.follow(agent_session, len(items))
         return agent_session
+
+    def _refuse(self, error: NotReady, session: pytest.Session) -> NoReturn:
+        """End a session that cannot begin: a usage error, or nobody's fault. A worker leaves that to the controller."""
+        from pytest_agenteval.readiness import NotAvailable
+
+        unavailable = isinstance(error, NotAvailable)
+        if self._recorder is None:
+            session.shouldstop = str(error)  # xdist then stops the other workers, and says this
+            self._config.workeroutput[REFUSED] = str(error), unavailable  # type: ignore[attr-defined]
+            pytest.exit(str(error), returncode=UNDECIDED)
+        if not unavailable:
+            raise pytest.UsageError(str(error)) from None
+        self._recorder.refused = error
+        pytest.exit(str(error))  # the recorder sets the status: pytest shows a summary after one of its own only
 
     def _choose_baseline(self, items: list[AgentItem]) -> None:
         asked = settings(self._config)

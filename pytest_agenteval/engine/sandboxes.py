@@ -117,8 +117,9 @@ class Sandboxes:
         """Do once what a provider does before its first sandbox: check, build, pull.
 
         Raises:
-            SandboxFailed: an image cannot be built or is missing.
+            SandboxFailed: an image cannot be built or is missing; all of them are named.
         """
+        lacking: list[str] = []
         for spec in specs:
             if spec is None or any(_same(spec, other) for other in self._prepared):
                 continue
@@ -130,10 +131,13 @@ class Sandboxes:
                 with _environment(asked):
                     await provider.task_init(spec.name, _config(spec))
             except SandboxSetupError as error:
-                raise SandboxFailed(str(error)) from error
+                lacking.append(str(error))
             except (PrerequisiteError, RuntimeError) as error:
-                raise SandboxFailed(f"sandbox {spec.provider} ({spec.config}): {error}") from error
-            self._prepared.append(spec)
+                lacking.append(f"sandbox {spec.provider} ({spec.config}): {error}")
+            else:
+                self._prepared.append(spec)
+        if lacking:
+            raise SandboxFailed(" ".join(dict.fromkeys(lacking)))
 
     @asynccontextmanager
     async def open(self, spec: SandboxSpec) -> AsyncIterator[OpenSandbox]:
