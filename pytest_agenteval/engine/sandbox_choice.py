@@ -121,6 +121,11 @@ def _local(item: AgentItem) -> SandboxSpec:
             f"{item.nodeid} asks for {' and '.join(asked)}, which --agent-sandbox=local cannot give: "
             "run it in Docker, or leave the option out"
         )
+    if item.options.leftovers == "stop":
+        raise NotReady(
+            f"{item.nodeid} asks for leftovers='stop', and --agent-sandbox=local cannot tell an agent's processes from "
+            "this host's: run it in Docker, or leave the option out"
+        )
     return SandboxSpec("local", None, _name(item), ("not isolated",))
 
 

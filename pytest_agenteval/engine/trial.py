@@ -20,6 +20,7 @@ from pytest_agenteval.attempt import Attempt, Ending, run_attempt
 from pytest_agenteval.engine.agent import Agent, own_agent_limits
 from pytest_agenteval.engine.evidence import fingerprint, last_steps, model_calls, tool_calls
 from pytest_agenteval.engine.faults import InspectFaults
+from pytest_agenteval.engine.leftovers import Leftovers
 from pytest_agenteval.engine.meter import CallMeter, metered
 from pytest_agenteval.engine.sandboxes import OpenSandbox, Sandboxes, SandboxFailed, SandboxSpec
 from pytest_agenteval.engine.scaffolds import REACT, Scaffold
@@ -201,10 +202,12 @@ class Trial:
                 except SandboxFailed as error:
                     return Ending(Outcome.ENVIRONMENT_ERROR, Cause.SANDBOX, error, str(error))
                 places.append(place)
+                meter.leftovers = Leftovers(place.environment, stop=self.item.options.leftovers == "stop")
+                attempt.on_agent_done = meter.leftovers.agent_ends
             ending = await run_attempt(
                 self.item, attempt, self.shared, self._provided(meter, state), InspectFaults(), self._limits(meter)
             )
-            ending = await self._after_death(ending, meter, place)
+            ending = _honest(await self._after_death(ending, meter, place), meter)
             if self.services.keep_sandbox and place is not None and ending.outcome in _WORTH_A_LOOK:
                 await place.keep()
             return ending
@@ -251,6 +254,17 @@ class Trial:
                 return ending
             return Ending(Outcome.FAILED, Cause.SANDBOX_EXHAUSTED, ending.error, message, ending.where)
         return Ending(Outcome.ENVIRONMENT_ERROR, Cause.SANDBOX, ending.error, message, ending.where)
+
+
+def _honest(ending: Ending, meter: CallMeter) -> Ending:
+    """A pass while what the agent left running was to be stopped, and was not, is a test that is wrong."""
+    left = meter.leftovers
+    if ending.outcome is not Outcome.PASSED or not left.stop or left.stopped or not meter.attempt.agent_started:
+        return ending
+    why = (
+        "leftovers='stop' did not hold: call `await attempt.agent_done()` where the agent is done and the checks begin"
+    )
+    return Ending(Outcome.BROKEN, message=why)
 
 
 def _last(state: RetryCallState) -> Any:
