@@ -132,9 +132,9 @@ def _report(asked: argparse.Namespace) -> int:
         baseline=baseline,
         every_first=merged.every_first,
         incomplete=merged.incomplete,
-        said=PytestSaid(expected_failures=merged.expected_failures),
+        said=PytestSaid(ordinary_failures=len(merged.errors), expected_failures=merged.expected_failures),
     )
-    notes = [*chosen.notes, *merged.notes]
+    notes = [*chosen.notes, *merged.notes, *merged.errors]
     secrets = secret_values(os.environ)
     clean, told = without_secrets(judgement, secrets), without_secrets(notes, secrets)
     _print(report_lines(clean, width=_width(), notes=told))

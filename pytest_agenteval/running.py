@@ -18,6 +18,7 @@ from pytest_agenteval.output import forgive_libraries, quiet_libraries
 from pytest_agenteval.recorder import REFUSED, Recorder
 from pytest_agenteval.redaction import secret_values
 from pytest_agenteval.reports.outgoing import redact_report
+from pytest_agenteval.whereabouts import short_message
 
 if TYPE_CHECKING:
     from pytest_agenteval.readiness import NotReady
@@ -174,6 +175,9 @@ class Running:
         """Give the report its record (plain JSON types: it crosses processes) and the attempts' own duration."""
         report = yield
         if isinstance(item, AgentItem):
+            if report.failed and call.when != "call" and call.excinfo is not None and self._session is not None:
+                text = f"{call.when} of {item.nodeid}: {short_message(call.excinfo.value)}"
+                self._session.pump.engine.note_error(item, text)
             redact_report(report, secret_values(os.environ))
         if isinstance(item, AgentItem) and call.when == "call" and item.reported is not None:
             report.agenteval = item.reported
