@@ -92,6 +92,13 @@ def test_a_local_sandbox_is_not_changed_by_a_mark(tmp_path: Path, mark: str, wha
     )
 
 
+def test_a_local_sandbox_cannot_tell_an_agents_processes_from_the_hosts(tmp_path: Path) -> None:
+    said = refusal(tmp_path, "leftovers='stop'", "--agent-sandbox=local")
+    assert said.startswith(
+        "suite/test_it.py::test_it asks for leftovers='stop', and --agent-sandbox=local cannot tell "
+    )
+
+
 def test_no_docker_is_needed_for_tasks_without_a_sandbox(tmp_path: Path) -> None:
     done = without_docker(tmp_path, "", fixture="attempt")
     assert done.ret == 0, done.outlines
