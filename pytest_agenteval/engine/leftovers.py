@@ -16,6 +16,7 @@ __all__ = ["Leftovers", "LeftoversRemain", "Processes", "since"]
 
 _ROUNDS = 50
 _PAUSE = 0.02  # seconds that the kernel has to end what was killed, and a fork to be seen
+_INIT = "1"
 _TELL = """
 echo "self $$"
 for each in /proc/[0-9]*; do
@@ -48,7 +49,10 @@ class Processes:
         asking = {word[1] for word in words if word[:1] == ["self"]}
         dead = frozenset(word[1] for word in words if word[:1] == ["dead"])
         found = {word[0]: word[1] for word in words if len(word) == 2 and word[0] not in ("self", "dead")}
-        return cls({one: parent for one, parent in found.items() if not asking & {_pid(one), parent}}, dead)
+        asking.add(_INIT)  # orphans become its children, whoever started them
+        return cls(
+            {one: at for one, at in found.items() if _pid(one) not in asking and at not in asking - {_INIT}}, dead
+        )
 
 
 def since(now: Processes, before: Processes) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 from support.traps import spring
 
 from pytest_agenteval.sandbox.compose import default_compose
@@ -95,7 +96,9 @@ def test_leftovers_of_a_program_in_the_image(tmp_path: Path) -> None:
 @pytest.mark.parametrize("python", [True, False], ids=["compose", "no exec server"])
 def test_leftovers_without_an_exec_server(tmp_path: Path, python: bool) -> None:
     image = ensure_default_image(print).name
-    files = {"compose_yaml": default_compose(image)}
+    services = yaml.safe_load(default_compose(image))
+    services["services"]["other"] = {"image": image, "command": "sleep infinity", "network_mode": "none"}  # not plain
+    files = {"compose_yaml": yaml.safe_dump(services)}
     if not python:
         files = {"Dockerfile": f"FROM {image}\nUSER root\nRUN rm -f /usr/bin/python3*\nUSER agent\n"}
     suite = SUITE[: SUITE.index("@agent_task(solution=[LEAVES")]

@@ -15,6 +15,10 @@ def test_everything_else_is_left_over_however_it_was_started() -> None:
     assert since(now, BEFORE) == ["30", "31", "32", "33"]
 
 
+def test_an_orphan_does_not_belong_to_the_containers_first_process() -> None:
+    assert since(Processes.read("1:1 0\n7:100 1\n30:500 1"), Processes.read("1:1 0\n7:100 1")) == ["30"]
+
+
 def test_an_id_that_was_used_again_is_another_process() -> None:
     assert since(Processes.read("7:999 1"), BEFORE) == ["7"]
 
