@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -26,7 +26,21 @@ for each in /proc/[0-9]*; do
 done
 """
 """The same as `sandbox/inside/processes.py` tells, for sandboxes without an exec server."""
-_KILL = "kill -STOP $*; kill -KILL $*; true"
+_KILL = """
+keep=" $* $$ 1 "
+for round in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+    for each in /proc/[0-9]*; do
+        pid=${each#/proc/}
+        case "$keep" in *" $pid "*) continue ;; esac
+        { read -r line < "$each/stat"; } 2> /dev/null || continue
+        set -- ${line##*) }
+        [ "$2" = 1 ] || case "$keep" in *" $2 "*) continue ;; esac
+        kill -KILL "$pid" 2> /dev/null
+    done
+done
+true
+"""
+"""All but those named and their children, round after round: an exec takes longer than a process takes to fork."""
 
 
 class LeftoversRemain(Exception):
@@ -124,7 +138,7 @@ class Leftovers:
             if not left and dead <= known:  # else a process may have forked and ended meanwhile
                 self.stopped = True
                 return
-            await self._kill(left, as_root=as_root)
+            await self._kill(left, now, as_root=as_root)
             await anyio.sleep(_PAUSE)
         raise LeftoversRemain(
             f"{len(left)} of the processes that the agent left running could not be stopped (leftovers='stop')"
@@ -138,8 +152,9 @@ class Leftovers:
             raise LeftoversRemain(f"what the agent left running cannot be told ({done.stderr.strip()[-200:]})")
         return Processes.read(done.stdout)
 
-    async def _kill(self, pids: Iterable[str], *, as_root: bool) -> None:
+    async def _kill(self, pids: list[str], now: Processes, *, as_root: bool) -> None:
         if isinstance(self._environment, AgentevalSandbox) and self._environment.has_exec_server:
             await self._environment.kill_processes(pids, as_root=as_root)
         else:
-            await self._environment.exec(["sh", "-c", _KILL, "sh", *pids], user="root")
+            stay = {_pid(one) for one in (*now.parents, *self._before.parents)}.difference(pids)
+            await self._environment.exec(["sh", "-c", _KILL, "sh", *stay], user="root")
