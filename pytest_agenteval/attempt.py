@@ -49,6 +49,8 @@ class Attempt:
         """Whose doing it was that the time of an own agent was up."""
         self.on_agent_start: Callable[[], None] = lambda: None
         """Called once, when the agent begins."""
+        self.on_agent_done: Callable[[], Awaitable[None]] = _nothing
+        """Awaited when an own agent says that it is done."""
         self._grading_time_limit = grading_time_limit
         self._deadline: asyncio.Timeout | None = None
         self._sync: _SyncCode | None = None
@@ -64,6 +66,13 @@ class Attempt:
                 awaitable.close()
             raise RuntimeError("attempt.wait() is for sync tests; in an async test use await")
         return self._sync.wait(awaitable)
+
+    async def agent_done(self) -> None:
+        """From the body of a task with an agent of its own and `leftovers="stop"`: the agent is done, checks follow.
+
+        What the agent left running is stopped. The built-in agent and `SandboxAgent` say so themselves.
+        """
+        await self.on_agent_done()
 
     def agent_begins(self) -> None:
         """The agent takes over: its own limits hold now, not the grading time-out."""
@@ -98,6 +107,10 @@ class Attempt:
             self._sync.wait(run())
         else:
             func()
+
+
+async def _nothing() -> None:
+    pass
 
 
 class _SyncCode:

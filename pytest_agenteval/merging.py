@@ -27,6 +27,8 @@ class Merged:
     """What is missing from the set, a phrase each: shards, suites that never began."""
     notes: tuple[str, ...] = ()
     """What a reader should know, a sentence each."""
+    errors: tuple[str, ...] = ()
+    """What pytest met around attempts in the last invocation of each run, and counted as failed tests."""
     every_first: bool = False
     """Whether every task was certain to get its first attempt, though runs stopped early."""
 
@@ -130,6 +132,7 @@ def merge(logs: Sequence[StoredLog], k: int | None = None) -> Merged:
                 if count
             ),
         ),
+        errors=tuple(error for log in ordered if log.invocation in _last(ordered) for error in log.errors),
         every_first=all(log.early_stop in (None, "exact+first") for log in ordered),
     )
 
@@ -141,6 +144,11 @@ class _Page:
     log: StoredLog
     task: StoredTask
     attempts: list[AttemptRecord]
+
+
+def _last(logs: Sequence[StoredLog]) -> set[str]:
+    """The last invocation of each run."""
+    return set({log.run: log.invocation for log in logs if not log.lent}.values())
 
 
 def _spent(logs: Sequence[StoredLog]) -> set[str]:

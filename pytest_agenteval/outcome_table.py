@@ -86,6 +86,8 @@ class Facts:
     """Seconds, of the agent."""
     grading_time_limit: float = 0.0
     """Seconds, of set-up and checks."""
+    left_running: bool = False
+    """Whether what the agent left running was to be stopped before the checks, and was not."""
     loss: Loss | None = None
     """None where the sandbox is there, or nobody has looked."""
 
@@ -226,6 +228,16 @@ TABLE: tuple[Row, ...] = (
         Outcome.ENVIRONMENT_ERROR,
         Cause.SANDBOX,
         lambda f: f.loss.reason if f.loss is not None else None,
+    ),
+    Row(
+        "it passed while what the agent left running went on",
+        lambda f: f.passes and f.left_running and f.agent_started,
+        Outcome.BROKEN,
+        None,
+        lambda f: (
+            "leftovers='stop' did not hold: call `await attempt.agent_done()` where the agent is done "
+            "and the checks begin"
+        ),
     ),
     Row("passed", lambda f: f.passes, Outcome.PASSED),
     Row(

@@ -57,6 +57,9 @@ class Engine(Protocol):
     def withdraw(self, item: AgentItem) -> None:
         """The task will not be taken in: pytest did not set it up."""
 
+    def note_error(self, item: AgentItem, text: str) -> None:
+        """What pytest met around the attempts at a task, such as an error in the teardown of a shared fixture."""
+
     async def close(self, *, cancel: bool) -> None:
         """End the evaluation: `cancel` stops attempts in flight (their fixtures are torn down), else none is left."""
 

@@ -16,11 +16,15 @@ if TYPE_CHECKING:
     from pytest_agenteval.earlier import EarlierRun
     from pytest_agenteval.items import AgentItem
     from pytest_agenteval.judgement import Judgement
+    from pytest_agenteval.readiness import NotReady
     from pytest_agenteval.records import TaskRecord
     from pytest_agenteval.session import AgentSession
     from pytest_agenteval.sharding import Sharding
 
-__all__ = ["Recorder"]
+__all__ = ["REFUSED", "Recorder"]
+
+REFUSED = "agenteval_refused"
+"""Under this name an xdist worker tells why it did not begin, and whether something was not there."""
 
 _ANNOTATES_FAILURES = ("pytest_github_actions_annotate_failures", "pytest_github_actions_annotate_failures.plugin")
 """The plugin that tells GitHub of each failed test, by its entry point and by `-p`."""
@@ -49,6 +53,8 @@ class Recorder:
         self._junit = _junit_file(config)
         self.baseline: EarlierRun | None = None
         """What `--agent-baseline` names."""
+        self.refused: NotReady | None = None
+        """Why no task began."""
 
     def follow(self, session: AgentSession, tasks: int) -> None:
         """Show the live line of a session."""
@@ -106,6 +112,14 @@ class Recorder:
 
         self._announced.update((record.task, record) for record in map(from_json, selected))
 
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """An xdist worker has ended, perhaps before it began."""
+        from pytest_agenteval.readiness import NotAvailable, NotReady
+
+        if (told := getattr(node, "workeroutput", {}).get(REFUSED)) is not None:
+            self.refused = (NotAvailable if told[1] else NotReady)(told[0])
+
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """A suite that cannot be collected is a failure."""
         self._ordinary_failures += report.failed
@@ -142,6 +156,7 @@ class Recorder:
         from pytest_agenteval.gates import GateSettings
         from pytest_agenteval.gating import gate_settings
         from pytest_agenteval.judgement import PytestSaid, judge_run
+        from pytest_agenteval.readiness import NotAvailable
         from pytest_agenteval.reuse import reuse_note, without_outdated
 
         asked = settings(self._config)
@@ -162,10 +177,22 @@ class Recorder:
             GateSettings() if sharding is not None and sharding.without_tasks else gate_settings(asked),
             baseline=self.baseline,
             every_first=asked.early_stop == "exact+first",
-            incomplete=self._incomplete,
-            said=PytestSaid(int(session.exitstatus), self._ordinary_failures, self._failed_tasks),
+            incomplete=(
+                *self._incomplete,
+                *([str(self.refused).rstrip(".")] if isinstance(self.refused, NotAvailable) else []),
+            ),
+            said=PytestSaid(self._status(session), self._ordinary_failures, self._failed_tasks),
         )
         session.exitstatus = self._judgement.status.code
+
+    def _status(self, session: pytest.Session) -> int:
+        """With what pytest would end; how it was stopped where nothing began says nothing."""
+        from pytest_agenteval.exit_status import OK, USAGE_ERROR
+        from pytest_agenteval.readiness import NotAvailable
+
+        if self.refused is None:
+            return int(session.exitstatus)
+        return OK if isinstance(self.refused, NotAvailable) else USAGE_ERROR
 
     def _take_announced(self) -> None:
         self._records += [record for task, record in self._announced.items() if task not in self._reported]

@@ -110,7 +110,7 @@ def _report(asked: argparse.Namespace) -> int:
     from pytest_agenteval.engine.choice_of_runs import NoRun, choose_runs
     from pytest_agenteval.engine.logbook import read_baseline
     from pytest_agenteval.gating import gate_settings
-    from pytest_agenteval.judgement import judge_run
+    from pytest_agenteval.judgement import PytestSaid, judge_run
     from pytest_agenteval.merging import merge
     from pytest_agenteval.readiness import NotReady
     from pytest_agenteval.redaction import secret_values
@@ -132,8 +132,9 @@ def _report(asked: argparse.Namespace) -> int:
         baseline=baseline,
         every_first=merged.every_first,
         incomplete=merged.incomplete,
+        said=PytestSaid(ordinary_failures=len(merged.errors)),
     )
-    notes = [*chosen.notes, *merged.notes]
+    notes = [*chosen.notes, *merged.notes, *merged.errors]
     secrets = secret_values(os.environ)
     clean, told = without_secrets(judgement, secrets), without_secrets(notes, secrets)
     _print(report_lines(clean, width=_width(), notes=told))

@@ -7,19 +7,22 @@ import os
 from collections.abc import Generator
 from contextlib import redirect_stdout
 from io import StringIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
+from pytest_agenteval.exit_status import UNDECIDED
 from pytest_agenteval.items import AgentItem
 from pytest_agenteval.options import settings
 from pytest_agenteval.output import forgive_libraries, quiet_libraries
-from pytest_agenteval.recorder import Recorder
+from pytest_agenteval.recorder import REFUSED, Recorder
 from pytest_agenteval.redaction import secret_values
 from pytest_agenteval.reports.outgoing import redact_report
 from pytest_agenteval.reports.stalls import StallNotice
+from pytest_agenteval.whereabouts import short_message
 
 if TYPE_CHECKING:
+    from pytest_agenteval.readiness import NotReady
     from pytest_agenteval.session import AgentSession
 
 __all__ = ["Running"]
@@ -107,7 +110,7 @@ class Running:
                 for line in agent_session.pump.run(prepare(started)):
                     self._say(line)
         except NotReady as error:
-            raise pytest.UsageError(str(error)) from None
+            self._refuse(error, session)
         notice = StallNotice.of(started.evaluation, settings(self._config).stall_notice)
         if notice is not None:
             self._config.add_cleanup(notice.close)
@@ -115,6 +118,20 @@ class Running:
         if self._recorder is not None:
             self._recorder.follow(agent_session, len(items))
         return agent_session
+
+    def _refuse(self, error: NotReady, session: pytest.Session) -> NoReturn:
+        """End a session that cannot begin: a usage error, or nobody's fault. A worker leaves that to the controller."""
+        from pytest_agenteval.readiness import NotAvailable
+
+        unavailable = isinstance(error, NotAvailable)
+        if self._recorder is None:
+            session.shouldstop = str(error)  # xdist then stops the other workers, and says this
+            self._config.workeroutput[REFUSED] = str(error), unavailable  # type: ignore[attr-defined]
+            pytest.exit(str(error), returncode=UNDECIDED)
+        if not unavailable:
+            raise pytest.UsageError(str(error)) from None
+        self._recorder.refused = error
+        pytest.exit(str(error))  # the recorder sets the status: pytest shows a summary after one of its own only
 
     def _choose_baseline(self, items: list[AgentItem]) -> None:
         asked = settings(self._config)
@@ -168,6 +185,9 @@ class Running:
         if isinstance(item, AgentItem) and settled and item.wasxfail is not None:
             _tell_xfail(report, item.wasxfail, call)
         if isinstance(item, AgentItem):
+            if report.failed and call.when != "call" and call.excinfo is not None and self._session is not None:
+                text = f"{call.when} of {item.nodeid}: {short_message(call.excinfo.value)}"
+                self._session.pump.engine.note_error(item, text)
             redact_report(report, secret_values(os.environ))
         if isinstance(item, AgentItem) and call.when == "call" and item.reported is not None:
             report.agenteval = item.reported

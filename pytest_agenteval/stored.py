@@ -73,6 +73,8 @@ class StoredLog:
     """Whether it belongs to another run, which lends the attempts that count."""
     took: tuple[str, ...] = ()
     """The other runs of which it took attempts (`--agent-top-up`)."""
+    errors: tuple[str, ...] = ()
+    """What pytest met around attempts, such as an error in the teardown of a shared fixture: failed tests, to it."""
     killed: bool = False
     """Whether nobody closed it, as after `kill -9`: attempts in flight then have left nothing in it."""
 

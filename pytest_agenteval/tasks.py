@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         memory: str | int | None
         user: str | None
         runtime: str | None
+        leftovers: Literal["keep", "stop"]
 
 
 __all__ = ["MARK", "Solution", "TaskOptions", "ToolUse", "agent_task", "why_no_option"]
@@ -86,6 +87,9 @@ class TaskOptions:
     """The user of the agent's commands, a name or a number."""
     runtime: str | None = None
     """The container runtime, for example `runsc`."""
+    leftovers: str = "keep"
+    """What becomes of the processes that the agent leaves running when it ends: `keep`, for a service may be its work,
+    or `stop`, so that nothing changes while the test grades."""
 
     @classmethod
     def from_marks(cls, marks: Iterable[pytest.Mark]) -> TaskOptions:
@@ -207,5 +211,6 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "cpus": (_or_none(_amount), "a number of processors above 0"),
     "memory": (_or_none(_memory), "an amount of memory, for example '512m' or '4g'"),
     "user": (_or_none(_some_text), "the name or number of a user, as text"),
+    "leftovers": (lambda value: value in ("keep", "stop"), "'keep' or 'stop'"),
     "runtime": (_or_none(_some_text), "the name of a container runtime, for example 'runsc'"),
 }

@@ -65,7 +65,7 @@ class Agent:
         self._program.refuse(request)
         state = AgentState(messages=messages)
         start = len(transcript().events)
-        async with agent_limits(self._meter), span(name="agent", type="agent"):
+        async with self._meter.leftovers.of_a_run(), agent_limits(self._meter), span(name="agent", type="agent"):
             with self._meter.agent_speaks():
                 state = await self._program.run(state, request, self._meter)
         # after a limit the program never returned, but it extended the conversation in place

@@ -71,6 +71,8 @@ class Evaluation:
         self._futures: dict[Key, asyncio.Future[Finished]] = {}
         self._suites = Suites(self._take, self._suite_over)
         self._sources: dict[_Suite, Attempts] = {}
+        self._errors: dict[_Suite, list[str]] = {}
+        """What is added to these lists before the end is in the logs: Inspect writes their metadata again then."""
         self._new_tasks: list[Task] = []
         self._eval: asyncio.Task[None] | None = None
         self._closing = self._cancelling = False
@@ -117,6 +119,10 @@ class Evaluation:
     def withdraw(self, item: AgentItem) -> None:
         """pytest will not run the task: no verdict waits for it."""
         self._dispatcher.withdraw(item.nodeid)
+
+    def note_error(self, item: AgentItem, text: str) -> None:
+        """Keep an error that pytest met around the attempts at a task in the log of its suite."""
+        self._errors.setdefault((_suite(item.nodeid), item.model or "none"), []).append(text)
 
     async def close(self, *, cancel: bool) -> None:
         """End the eval: its logs are complete when this returns."""
@@ -210,6 +216,7 @@ class Evaluation:
                 **self._metadata,
                 "suite": suite,
                 "model": model,
+                "errors": self._errors.setdefault(key, []),
                 "sandbox": self._providers(suite),
                 "tasks": roster(
                     task for task in self._tasks.values() if (_suite(task.task), task.cell.model) == (suite, model)

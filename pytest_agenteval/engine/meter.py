@@ -18,6 +18,7 @@ from inspect_ai.model import ModelUsage
 from inspect_ai.util import LimitExceededError, suspend_working_limit
 
 from pytest_agenteval.attempt import Attempt
+from pytest_agenteval.engine.leftovers import Leftovers
 from pytest_agenteval.money.budget import BudgetClosed, Reservation, RunBudget
 from pytest_agenteval.money.estimate import estimate_tokens, max_output, worst_case
 from pytest_agenteval.money.prices import PriceBook, TokenUsage
@@ -62,6 +63,8 @@ class CallMeter:
     prices: PriceBook
     own_agent: bool
     """Whether the agent is the user's: it has started with its first model call."""
+    leftovers: Leftovers = field(default_factory=lambda: Leftovers(None, stop=False))
+    """What the agent leaves running."""
     used: Usage = field(default_factory=Usage)
     agent_running: bool = False
     """Whether calls count against the agent's limits (not a judge's, which are made while the test grades)."""
@@ -103,6 +106,7 @@ class CallMeter:
         if self.sandbox_lost:
             raise self._stopping("custom", 1, 0, "the agent's sandbox is gone")
         if self.own_agent and not self.attempt.agent_started:
+            await self.leftovers.agent_begins()
             self.attempt.agent_begins()
         self._hold_to_limits()
         worst = self._worst_case(call)

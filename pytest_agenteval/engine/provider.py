@@ -14,6 +14,7 @@ import errno
 import os
 import posixpath
 import shlex
+from collections.abc import Iterable
 from typing import Any, Literal, overload
 
 import anyio
@@ -87,6 +88,20 @@ class AgentevalSandbox(SandboxEnvironment):
     async def is_running(self) -> bool:
         """Whether the daemon says that the container runs."""
         return await self._container.is_running()
+
+    async def processes(self, *, as_root: bool = False) -> str:
+        """What runs in the container; see `RunningContainer.processes`. Raises `SandboxUnavailableError`."""
+        try:
+            return await self._container.processes(as_root=as_root)
+        except SandboxLost as error:
+            raise _unavailable(error) from error
+
+    async def kill_processes(self, pids: Iterable[str], *, as_root: bool) -> None:
+        """Kill some of it, as the container's own user or as root. Raises `SandboxUnavailableError`."""
+        try:
+            await self._container.kill_processes(pids, as_root=as_root)
+        except SandboxLost as error:
+            raise _unavailable(error) from error
 
     async def keep(self) -> str:
         """Leave the container running when the sample ends, and return the shell command that enters it.

@@ -107,9 +107,10 @@ class SandboxAgent:
             raise RuntimeError("SandboxAgent.run was called outside of an attempt: call it in the body of a test")
         messages: list[ChatMessage] = [ChatMessageUser(content=prompt)] if isinstance(prompt, str) else list(prompt)
         start = len(transcript().events)
-        meter.attempt.agent_begins()
-        with meter.agent_speaks():
-            state = await run_program(self, AgentState(messages=messages), instructions, meter)
+        async with meter.leftovers.of_a_run():
+            meter.attempt.agent_begins()
+            with meter.agent_speaks():
+                state = await run_program(self, AgentState(messages=messages), instructions, meter)
         return agent_result(state, transcript().events[start:], meter)
 
     def filled(self, values: Mapping[str, str]) -> tuple[list[str], dict[str, str], str | None]:

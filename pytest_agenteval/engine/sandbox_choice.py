@@ -7,8 +7,9 @@ import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from inspect_ai.util._sandbox.docker.internal import is_internal_image
 from pydantic import ValidationError
 
 from pytest_agenteval.engine.inspect_attempt import InspectSample
@@ -16,7 +17,7 @@ from pytest_agenteval.engine.sandboxes import SandboxSpec
 from pytest_agenteval.inspect_tasks import SAMPLE
 from pytest_agenteval.items import AgentItem
 from pytest_agenteval.options import Settings
-from pytest_agenteval.readiness import NotReady
+from pytest_agenteval.readiness import NotAvailable, NotReady
 from pytest_agenteval.sandbox.address import address
 from pytest_agenteval.sandbox.choice import (
     BuiltInImage,
@@ -28,15 +29,25 @@ from pytest_agenteval.sandbox.choice import (
     is_dockerfile,
 )
 from pytest_agenteval.sandbox.compose import default_compose, host_access
-from pytest_agenteval.sandbox.compose_plan import ComposeFileError, Plan, own_program, plan_compose, read_compose
+from pytest_agenteval.sandbox.compose_plan import (
+    ComposeFileError,
+    Plan,
+    images_to_pull,
+    own_program,
+    plan_compose,
+    read_compose,
+)
 from pytest_agenteval.sandbox.containers import ContainerConfig
-from pytest_agenteval.sandbox.daemon import SandboxSetupError, connect
+from pytest_agenteval.sandbox.daemon import DaemonGone, DaemonSilent, SandboxSetupError, connect
 from pytest_agenteval.sandbox.engine_api import Endpoint
 from pytest_agenteval.sandbox.images import ensure_image
-from pytest_agenteval.sandbox.preflight import Needs, preflight
+from pytest_agenteval.sandbox.preflight import Needs, preflight, refuse_bad_compose
 from pytest_agenteval.sandbox.task_image import built_image, present_image
 
 __all__ = ["RELAXATIONS", "choose_sandboxes"]
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 RELAXATIONS = ("network", "cpus", "memory", "user", "runtime")
 """Options of a task that change its container."""
@@ -79,26 +90,27 @@ def choose_sandboxes(
     What the daemon lacks is built or pulled; `say` gets a line about what takes a while.
 
     Raises:
-        NotReady: one cannot be had, gives access to this host without leave, or cannot be changed as its task asks.
+        NotReady: one is not described well, gives access to this host without leave, or cannot be changed as its task
+            asks.
+        NotAvailable: Docker cannot be asked, or an image cannot be had; all that are missing are named.
     """
     if settings.sandbox == "local":
         return {item.nodeid: None if item.options.sandbox == NONE else _local(item) for item in items}
     needing = [item for item in items if item.plan.uses_ours("agent", "sandbox") and item.options.sandbox != NONE]
     wishes = {item.nodeid: _wish(item, settings) for item in needing}
-    ready: dict[Choice, _Ready] = {}
     found: dict[str, SandboxSpec | None] = dict.fromkeys((item.nodeid for item in items), None)
     try:
         ours = Endpoint.current() is not None
         if wishes:
-            _check_docker(wishes.values(), ours, say)
-        for wish in wishes.values():
-            if wish.choice not in ready:
-                ready[wish.choice] = _make_ready(wish, say)
+            preflight(Needs(compose=not ours or any(wish.compose for wish in wishes.values())))
+        ready = _make_all_ready(wishes.values(), say)
         for item in needing:
             wish = wishes[item.nodeid]
             found[item.nodeid] = _told(_spec(item, wish, ready[wish.choice], ours), item)
         _check_runtimes(found)
     except SandboxSetupError as error:
+        raise NotAvailable(str(error)) from None
+    except ComposeFileError as error:
         raise NotReady(str(error)) from None
     return found
 
@@ -108,6 +120,11 @@ def _local(item: AgentItem) -> SandboxSpec:
         raise NotReady(
             f"{item.nodeid} asks for {' and '.join(asked)}, which --agent-sandbox=local cannot give: "
             "run it in Docker, or leave the option out"
+        )
+    if item.options.leftovers == "stop":
+        raise NotReady(
+            f"{item.nodeid} asks for leftovers='stop', and --agent-sandbox=local cannot tell an agent's processes from "
+            "this host's: run it in Docker, or leave the option out"
         )
     return SandboxSpec("local", None, _name(item), ("not isolated",))
 
@@ -145,13 +162,25 @@ def _refuse_changes(item: AgentItem, path: Path, because: str) -> None:
         )
 
 
-def _check_docker(wishes: Iterable[_Wish], ours: bool, say: Callable[[str], None]) -> None:
-    wishes = list(wishes)
-    needs = Needs(
-        compose=not ours or any(wish.compose for wish in wishes),
-        default_image=any(wish.choice == BuiltInImage("default") for wish in wishes),
-    )
-    preflight(needs, say)
+def _make_all_ready(wishes: Iterable[_Wish], say: Callable[[str], None]) -> dict[Choice, _Ready]:
+    """Each sandbox once. Raises `SandboxSetupError` with what every one of those lacks that cannot be had."""
+    different = {wish.choice: wish for wish in wishes}
+    return dict(zip(different, _each(lambda wish: _make_ready(wish, say), different.values()), strict=True))
+
+
+def _each(make: Callable[[T], R], things: Iterable[T]) -> list[R]:
+    """What is made of each. Raises `SandboxSetupError`: the sentences of all that cannot be made."""
+    made, lacking = [], []
+    for thing in things:
+        try:
+            made.append(make(thing))
+        except (DaemonGone, DaemonSilent):  # nor will it give the others
+            raise
+        except SandboxSetupError as error:
+            lacking.append(str(error))
+    if lacking:
+        raise SandboxSetupError(" ".join(dict.fromkeys(lacking)))
+    return made
 
 
 def _make_ready(wish: _Wish, say: Callable[[str], None]) -> _Ready:
@@ -162,6 +191,10 @@ def _make_ready(wish: _Wish, say: Callable[[str], None]) -> _Ready:
     if isinstance(choice, NamedImage):
         return _Ready(ContainerConfig(image=choice.image), present_image(choice.image, say))
     if plan.config is None:
+        if "SAMPLE_METADATA_" not in choice.path.read_text("utf-8"):  # with these it may be whole only for a sample
+            refuse_bad_compose(choice.path)
+        pulled = (name for name in images_to_pull(read_compose(choice.path)) if not is_internal_image(name))
+        _each(lambda name: present_image(name, say), pulled)
         return _Ready(None, because=plan.because)
     if is_dockerfile(choice.path.name):
         image = built_image(choice.path, say)
@@ -172,7 +205,7 @@ def _make_ready(wish: _Wish, say: Callable[[str], None]) -> _Ready:
         image = present_image(plan.config.image, say)
     because = own_program(image, command=plan.own_command)
     if because is not None:
-        preflight(Needs(compose=True, default_image=False), say)
+        preflight(Needs(compose=True))
         return _Ready(None, because=because)
     return _Ready(plan.config.model_copy(update={"image": str(image["Id"])}), image)
 

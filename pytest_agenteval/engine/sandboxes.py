@@ -7,7 +7,6 @@ import os
 import shlex
 import shutil
 import tempfile
-import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -60,8 +59,6 @@ class OpenSandbox:
 
     container: str | None
     """Name or id of the default container, or None where it runs in none."""
-    since: float
-    """When it was asked for (seconds since the epoch)."""
     ends_with_connection: bool
     """Whether the container ends by itself, with status 0, when its connection to this process does."""
     image: str | None = None
@@ -103,7 +100,7 @@ class OpenSandbox:
         """Find out who ended the container, if anybody did."""
         if self.container is None:
             return Death(EndedBy.RUNNING, "it is no container")
-        death = await asyncio.to_thread(examine, self.container, self.since)
+        death = await asyncio.to_thread(examine, self.container)
         if self.ends_with_connection and death.by is EndedBy.INSIDE and death.exit_code == 0:
             return Death(EndedBy.UNKNOWN, "the connection to the container ended, and the container with it")
         return death
@@ -120,8 +117,9 @@ class Sandboxes:
         """Do once what a provider does before its first sandbox: check, build, pull.
 
         Raises:
-            SandboxFailed: an image cannot be built or is missing.
+            SandboxFailed: an image cannot be built or is missing; all of them are named.
         """
+        lacking: list[str] = []
         for spec in specs:
             if spec is None or any(_same(spec, other) for other in self._prepared):
                 continue
@@ -133,10 +131,13 @@ class Sandboxes:
                 with _environment(asked):
                     await provider.task_init(spec.name, _config(spec))
             except SandboxSetupError as error:
-                raise SandboxFailed(str(error)) from error
+                lacking.append(str(error))
             except (PrerequisiteError, RuntimeError) as error:
-                raise SandboxFailed(f"sandbox {spec.provider} ({spec.config}): {error}") from error
-            self._prepared.append(spec)
+                lacking.append(f"sandbox {spec.provider} ({spec.config}): {error}")
+            else:
+                self._prepared.append(spec)
+        if lacking:
+            raise SandboxFailed(" ".join(dict.fromkeys(lacking)))
 
     @asynccontextmanager
     async def open(self, spec: SandboxSpec) -> AsyncIterator[OpenSandbox]:
@@ -147,7 +148,6 @@ class Sandboxes:
         """
         if spec.provider == "docker":
             await _widen_docker_cli()
-        since = time.time()
         try:
             environments = await init_sandbox_environments_sample(
                 sandboxenv_type=registry_find_sandboxenv(spec.provider),
@@ -162,7 +162,7 @@ class Sandboxes:
         self.up += 1
         opened: OpenSandbox | None = None
         try:
-            opened = await _opened(spec, next(iter(environments.values())), since)
+            opened = await _opened(spec, next(iter(environments.values())))
             yield opened
         finally:
             self.up -= 1
@@ -225,16 +225,16 @@ def _config(spec: SandboxSpec) -> str | ContainerConfig | None:
     return str(spec.config) if isinstance(spec.config, Path) else spec.config
 
 
-async def _opened(spec: SandboxSpec, first: SandboxEnvironment, since: float) -> OpenSandbox:
+async def _opened(spec: SandboxSpec, first: SandboxEnvironment) -> OpenSandbox:
     if spec.provider == "agenteval":
         ours = first.as_type(AgentevalSandbox)
-        return OpenSandbox(first, ours.container_id, since, True, ours.image_digest, ours.waited)
+        return OpenSandbox(first, ours.container_id, True, ours.image_digest, ours.waited)
     if spec.provider != "docker":
-        return OpenSandbox(first, None, since, False)
+        return OpenSandbox(first, None, False)
     inner: Any = getattr(first, "_sandbox", first)
     # Compose names a container after project, service and number
     container = f"{inner._project.name}-{inner._service}-1"
-    return OpenSandbox(first, container, since, False, await asyncio.to_thread(_image_of, container))
+    return OpenSandbox(first, container, False, await asyncio.to_thread(_image_of, container))
 
 
 def _image_of(container: str) -> str | None:

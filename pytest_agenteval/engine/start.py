@@ -24,7 +24,7 @@ from pytest_agenteval.items import AgentItem
 from pytest_agenteval.money.budget import RunBudget
 from pytest_agenteval.money.prices import PriceBook, PriceFileError, open_prices
 from pytest_agenteval.options import SHARD_SIZES, Settings
-from pytest_agenteval.readiness import NotReady
+from pytest_agenteval.readiness import NotAvailable, NotReady
 from pytest_agenteval.records import Cell
 
 __all__ = ["Started", "prepare", "start"]
@@ -100,13 +100,13 @@ async def prepare(started: Started) -> tuple[str, ...]:
     Returns what the user should know of that, a sentence each.
 
     Raises:
-        NotReady: a sandbox cannot be had.
+        NotAvailable: a sandbox cannot be had.
     """
     evaluation, settings = started.evaluation, started.evaluation.settings
     try:
         await evaluation.services.sandboxes.prepare(evaluation.sandboxes.values())
     except SandboxFailed as error:
-        raise NotReady(str(error)) from None
+        raise NotAvailable(str(error)) from None
     wanted = [item for item in started.items if not item.skips]  # of the others nobody will miss an attempt
     tasks = await identify(settings, wanted, evaluation.sandboxes)
     reuse = started.takeover.take(settings, tasks)

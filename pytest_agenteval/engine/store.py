@@ -183,6 +183,7 @@ def _stored(file: str, log: EvalLog) -> StoredLog | None:
         suites=dict(said.get("suites", {})),
         suite=str(said.get("suite", "")),
         took=tuple(said.get("took", ())),
+        errors=tuple(map(str, said.get("errors", ()))),
     )
 
 

@@ -20,6 +20,7 @@ from pytest_agenteval.attempt import Attempt, Ending, run_attempt
 from pytest_agenteval.engine.agent import Agent, own_agent_limits
 from pytest_agenteval.engine.evidence import fingerprint, last_steps, model_calls, tool_calls
 from pytest_agenteval.engine.faults import InspectFaults
+from pytest_agenteval.engine.leftovers import Leftovers
 from pytest_agenteval.engine.meter import CallMeter, metered
 from pytest_agenteval.engine.sandboxes import OpenSandbox, Sandboxes, SandboxFailed, SandboxSpec
 from pytest_agenteval.engine.scaffolds import REACT, Scaffold
@@ -203,10 +204,16 @@ class Trial:
                 except SandboxFailed as error:
                     return Ending(Outcome.ENVIRONMENT_ERROR, Cause.SANDBOX, error, str(error))
                 places.append(place)
+                meter.leftovers = Leftovers(place.environment, stop=self.item.options.leftovers == "stop")
+                attempt.on_agent_done = meter.leftovers.agent_ends
             course = await run_attempt(
                 self.item, attempt, self.shared, self._provided(meter, state), InspectFaults(), self._limits(meter)
             )
-            course = replace(course, facts=replace(course.facts, agent_unheard=meter.unheard))
+            left = meter.leftovers
+            course = replace(
+                course,
+                facts=replace(course.facts, agent_unheard=meter.unheard, left_running=left.stop and not left.stopped),
+            )
             ending = course.ending()
             meter.close(ending.error)
             if (loss := await self._loss(ending, meter, place)) is not None:

@@ -21,7 +21,6 @@ _REMEMBERED = 256  # events a daemon keeps (moby, daemon/events: eventsLimit)
 _SIGKILL = 137
 _READS = 3  # death and its events are logged some milliseconds after a caller has noticed them
 _PAUSE = 0.4
-_CLOCKS = 1.0  # seconds by which the daemon's clock may be behind
 
 
 class EndedBy(StrEnum):
@@ -102,8 +101,11 @@ def cause_of_death(events: Sequence[Event], state: State | None, *, daemon_resta
     return Death(EndedBy.INSIDE, f"a process in the container ended it, with exit status {exit_code}", exit_code)
 
 
-def examine(container: str, since: float) -> Death:
-    """Who ended the container of that name or id, by what happened since that time (seconds since the epoch).
+def examine(container: str, since: float = 0.0) -> Death:
+    """Who ended the container of that name or id.
+
+    `since` leaves out what happened earlier, in seconds since the epoch by this machine's clock; what it says of the
+    daemon's clock does not matter, for only the time that has passed is taken from it.
 
     Ask before the container is cleaned up, and soon: the daemon remembers its last 256 events only. A daemon that is
     gone is OUTSIDE; one that is silent or refuses is UNKNOWN. Takes about a second for an answer of RUNNING or UNKNOWN;
@@ -116,10 +118,11 @@ def examine(container: str, since: float) -> Death:
                     time.sleep(_PAUSE)
                 found = daemon.container(container)
                 log = daemon.events()
+                begin = daemon.now() - (time.time() - since) if since else 0.0
                 identity = str(found["Id"]) if found else container
                 mine = [event for event in log if _is_about(event, identity)]
                 death = cause_of_death(
-                    [each for each in map(_event, mine) if each.at >= since - _CLOCKS],
+                    [each for each in map(_event, mine) if each.at >= begin],
                     _state(found["State"]) if found else None,
                     daemon_restarted=len(log) < _REMEMBERED and not any(event["Action"] == "start" for event in mine),
                 )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import anyio
 
@@ -24,6 +24,7 @@ __all__ = ["Channel", "ChannelClosed"]
 _PIECE = 256 << 10
 _WINDOW = 1 << 20
 """How many bytes of a call's input may be on the way, taken by nobody yet."""
+_LONGEST_SURVEY = 4 << 20
 _SEND_SECONDS = 30.0
 """How long a server may leave a frame unread."""
 _SILENCE_SECONDS = 30.0
@@ -116,6 +117,20 @@ class Channel:
         """Read a regular file of at most `limit` bytes. Raises `ChannelClosed` and `ServerError`."""
         output = await self._run(Call(frames.READ, limit), frames.read_payload(path, limit), None)
         return output.stdout
+
+    async def processes(self) -> str:
+        """All processes but the server and the container's first; see `inside/processes.py`. Raises `ChannelClosed`."""
+        output = await self._run(Call(frames.SURVEY, _LONGEST_SURVEY), b"", None)
+        return output.text(frames.STDOUT)
+
+    async def kill_processes(self, pids: Iterable[str]) -> None:
+        """Kill processes, as far as the server's user may. Raises `ChannelClosed`."""
+        await self._run(Call(frames.QUELL, 0), " ".join(pids).encode(), None)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a call is on its way."""
+        return bool(self._calls)
 
     async def linger(self) -> None:
         """Tell the server to live on when the host has gone. Raises `ChannelClosed`."""

@@ -17,7 +17,7 @@ import yaml
 from pytest_agenteval.sandbox.containers import ContainerConfig
 from pytest_agenteval.sandbox.plain_service import NotPlain, plain_service
 
-__all__ = ["ComposeFileError", "Plan", "own_program", "plan_compose", "read_compose"]
+__all__ = ["ComposeFileError", "Plan", "images_to_pull", "own_program", "plan_compose", "read_compose"]
 
 _KEEPALIVE = {("tail", "-f", "/dev/null"), ("sleep", "infinity"), ("sleep", "inf")}
 _SHELLS = ("bash", "sh", "dash", "python", "python3", "node")
@@ -97,6 +97,24 @@ def plan_compose(content: Mapping[str, Any]) -> Plan:
         return Plan(None, because=f"`{error.key}`")
     config = config.model_copy(update={"image": image})
     return Plan(config, str(name), build is not None, own_command="command" not in kept)
+
+
+def images_to_pull(content: Mapping[str, Any]) -> tuple[str, ...]:
+    """The images that the services of a compose file take from a registry, as far as it names them outright.
+
+    Left out are those that Docker Compose builds or does not pull, and that variables name.
+    """
+    services = content.get("services")
+    every = services.values() if isinstance(services, Mapping) else ()
+    named = [
+        str(service["image"])
+        for service in every
+        if isinstance(service, Mapping)
+        and service.get("image")
+        and not (service.get("build") or service.get("x-local") or service.get("profiles"))
+        and service.get("pull_policy") not in ("build", "never")
+    ]
+    return tuple(dict.fromkeys(name for name in named if "$" not in name))
 
 
 def own_program(image: Mapping[str, Any], *, command: bool) -> str | None:

@@ -9,9 +9,10 @@ import json
 import re
 import socket
 import ssl
-import time
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -188,9 +189,21 @@ class Daemon:
             return None
         return container
 
+    def now(self) -> float:
+        """The daemon's own clock, in seconds since the epoch: it need not agree with this machine's."""
+        return datetime.fromisoformat(self.info()["SystemTime"]).timestamp()
+
     def events(self) -> tuple[Mapping[str, Any], ...]:
         """The events that the daemon remembers (its last 256, none from before it started), oldest first."""
-        return tuple(self._client.events(since=1, until=time.time(), decode=True))
+        # The daemon ends the list when its own clock has passed `until`: at once, unless that has been put back. The
+        # `docker` package sets no limit here.
+        with closing(self._client.events(since=1, until=self.now(), decode=True)) as log:
+            limit = threading.Timer(CALL_SECONDS, log.close)
+            limit.start()
+            try:
+                return tuple(log)
+            finally:
+                limit.cancel()
 
     def ask_registry(self, name: str) -> None:
         """Return if the image's registry knows it; raises `DaemonRefused` or `DaemonSilent` otherwise."""

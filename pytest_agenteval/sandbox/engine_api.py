@@ -11,6 +11,7 @@ import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import anyio
@@ -154,6 +155,10 @@ class Engine:
             response = await self._connection().request(method, url, json=body, params=params or None)
             _check(response.status_code, response.content)
             return json.loads(response.content) if response.content.strip() else None
+
+    async def now(self) -> float:
+        """The daemon's own clock, in seconds since the epoch. Raises `EngineError`."""
+        return datetime.fromisoformat((await self.get("/info"))["SystemTime"]).timestamp()
 
     async def hijack(self, path: str, body: Mapping[str, Any] | None = None, **params: str) -> Stream:
         """Make a call whose connection becomes a stream. Raises `EngineError`."""

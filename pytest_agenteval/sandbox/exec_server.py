@@ -12,7 +12,7 @@ from importlib import resources
 __all__ = ["command", "program"]
 
 _PACKAGE = "pytest_agenteval.sandbox.inside"
-_MODULES = ("wire", "commands", "files", "serve")
+_MODULES = ("wire", "commands", "files", "processes", "serve")
 
 _LOADER = """\
 import sys

@@ -1,4 +1,5 @@
-"""Commands and files without an exec server, by the engine's own exec: for images without Python 3.8.
+"""Commands and files without an exec server, by the engine's own exec: for images without Python 3.8, and for users
+whose server cannot be started in what an agent has made of its machine.
 
 Slower, and with one thing less: a command that is cancelled runs on until its container is removed, for the engine has
 no call that ends an exec.
@@ -7,17 +8,21 @@ no call that ends an exec.
 from __future__ import annotations
 
 import errno
+import math
+import signal
 from collections.abc import Mapping, Sequence
 
 import anyio
 
 from pytest_agenteval.sandbox.calls import Output, ServerError
-from pytest_agenteval.sandbox.engine_api import Engine, EngineError, EngineGone, Stream
+from pytest_agenteval.sandbox.engine_api import Engine, EngineGone, Stream
 from pytest_agenteval.sandbox.frames import STAGE_FILE, STDERR, STDOUT, Demultiplexer, Done, Failure, ProtocolError
 
 __all__ = ["execute", "open_exec", "read", "write"]
 
 _TIMEOUT = ("/usr/bin/timeout", "-k", "5s")
+_GRACE_SECONDS = 5.0 + 30.0
+"""How long after its time-out a command may end: the grace of `timeout` before SIGKILL, and some more."""
 _FAILED = 100
 """The scripts below exit with this and the number of the operating system error."""
 _CHECK = f"""\
@@ -78,6 +83,25 @@ async def execute(
     Raises:
         EngineError: the container is not running, the user is unknown, or the daemon does not answer.
     """
+    # What limits the time is a program of the container, and so the agent's to replace.
+    with anyio.move_on_after(math.inf if timeout is None else timeout + _GRACE_SECONDS):
+        return await _executed(engine, container, cmd, stdin, cwd, env, user, timeout, limit)
+    output = Output(limit)
+    output.done = Done(-signal.SIGKILL, timed_out=True)
+    return output
+
+
+async def _executed(
+    engine: Engine,
+    container: str,
+    cmd: Sequence[str],
+    stdin: bytes | None,
+    cwd: str,
+    env: Mapping[str, str],
+    user: str | None,
+    timeout: float | None,
+    limit: int,
+) -> Output:
     wrapped = [*_TIMEOUT, f"{timeout:g}s", *cmd] if timeout is not None else cmd
     started = anyio.current_time()
     number, stream = await open_exec(engine, container, wrapped, user=user, cwd=cwd, env=env, stdin=stdin is not None)
@@ -145,13 +169,12 @@ async def _collect(stream: Stream, output: Output) -> None:
 
 
 async def _exit_code(engine: Engine, number: str) -> int:
-    """The exit status of an exec whose output has ended; the daemon notes it a moment later."""
-    for _ in range(100):
-        state = await engine.get(f"/exec/{number}/json")
-        if not state["Running"]:
-            return int(state["ExitCode"] or 0)
-        await anyio.sleep(0.02)
-    raise EngineError(0, "the daemon does not say how a command ended")
+    """The exit status of an exec whose output has ended: it ends a moment later, unless it closed its output."""
+    pause = 0.02
+    while (state := await engine.get(f"/exec/{number}/json"))["Running"]:
+        await anyio.sleep(pause)
+        pause = min(1.0, 1.2 * pause)
+    return int(state["ExitCode"] or 0)
 
 
 def _failure(number: int) -> ServerError:

@@ -25,6 +25,7 @@ __all__ = [
     "MAX_PAYLOAD",
     "MAX_REQUEST",
     "PING",
+    "QUELL",
     "READ",
     "STAGE_CWD",
     "STAGE_FILE",
@@ -32,6 +33,7 @@ __all__ = [
     "STAGE_SPAWN",
     "STDERR",
     "STDOUT",
+    "SURVEY",
     "WRITE",
     "Demultiplexer",
     "Done",
@@ -50,7 +52,7 @@ __all__ = [
 ]
 
 # Host to server.
-EXEC, INPUT, EOF, KILL, WRITE, READ, LINGER = b"XIEKWRL"
+EXEC, INPUT, EOF, KILL, WRITE, READ, LINGER, SURVEY, QUELL = b"XIEKWRLSQ"
 # Server to host.
 HELLO, STDOUT, STDERR, ACK, DONE, FAILURE = b"H12ADF"
 # Both ways: the question whether the server is alive, and its answer.

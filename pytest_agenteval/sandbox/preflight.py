@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 import subprocess
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Network, ip_network
 from pathlib import Path
 
 from pytest_agenteval.sandbox.address import address
+from pytest_agenteval.sandbox.compose_plan import ComposeFileError
 from pytest_agenteval.sandbox.daemon import SandboxSetupError, connect
-from pytest_agenteval.sandbox.images import ImageReady, ensure_default_image
 
-__all__ = ["COMPOSE_FLOOR", "DEFAULT_POOLS", "ENGINE_FLOOR", "Needs", "Pool", "Ready", "free_networks", "preflight"]
+__all__ = [
+    "COMPOSE_FLOOR",
+    "DEFAULT_POOLS",
+    "ENGINE_FLOOR",
+    "Needs",
+    "Pool",
+    "Ready",
+    "free_networks",
+    "preflight",
+    "refuse_bad_compose",
+]
 
 ENGINE_FLOOR = (24, 0, 6)
 """The oldest Docker Engine that Inspect's sandboxes work with."""
@@ -42,8 +53,6 @@ class Needs:
     """Whether sandboxes are started by Docker Compose."""
     networks: int = 0
     """How many networks are to exist at once: none for sandboxes without network or on the default bridge."""
-    default_image: bool = True
-    """Whether any sandbox is started from the default image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +61,10 @@ class Ready:
 
     address: str
     engine: str
-    image: ImageReady | None
-    """The default image, where it is needed."""
 
 
-def preflight(needs: Needs, say: Callable[[str], None]) -> Ready:
-    """Check all that sandboxes need; builds the default image if it is missing.
+def preflight(needs: Needs) -> Ready:
+    """Check all that sandboxes need, but for their images.
 
     Raises `SandboxSetupError`: one sentence with what is wrong and what to do next.
     """
@@ -76,8 +83,7 @@ def preflight(needs: Needs, say: Callable[[str], None]) -> Ready:
                 )
     if needs.compose:
         _check_compose()
-    image = ensure_default_image(say) if needs.default_image else None
-    return Ready(where, engine, image)
+    return Ready(where, engine)
 
 
 def free_networks(pools: Iterable[Pool], taken: Iterable[str]) -> int:
@@ -130,6 +136,20 @@ def _check_compose() -> None:
             "Docker Compose plugin, version 2.21 or later."
         ) from error
     _at_least(COMPOSE_FLOOR, version, f"Docker Compose {version}", "upgrade the Docker Compose plugin")
+
+
+def refuse_bad_compose(file: Path) -> None:
+    """Let Docker Compose read a file; without a daemon. Raises `ComposeFileError` with its last words."""
+    command = ("docker", "compose", "--file", str(file), "config", "--quiet")
+    try:
+        done = subprocess.run(
+            command, check=False, capture_output=True, text=True, timeout=_COMMAND_SECONDS, stdin=subprocess.DEVNULL
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise SandboxSetupError(f"`{shlex.join(command)}` did not work ({error}): see Docker Compose.") from error
+    if done.returncode != 0:
+        words = (done.stderr.strip().splitlines() or ["no reason given"])[-1].rstrip(".")
+        raise ComposeFileError(f"{file} is refused by Docker Compose ({words}): see `{shlex.join(command)}`")
 
 
 def _at_least(floor: tuple[int, int, int], version: str, what: str, todo: str) -> None:

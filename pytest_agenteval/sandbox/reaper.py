@@ -8,9 +8,9 @@ same process ids; only a process of the same kernel and the same PID namespace c
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
-import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -137,8 +137,10 @@ async def _remove_those(
     engine: Engine, chosen: Callable[[Mapping[str, Any]], bool], older_than: float
 ) -> tuple[str, ...]:
     removed = []
+    # ages are by the daemon's clock, whose times of creation they are
+    latest = await engine.now() - older_than if older_than > 0 else math.inf
     for container in await list_sandboxes(engine):
-        if time.time() - container["Created"] >= older_than and chosen(container):
+        if container["Created"] <= latest and chosen(container):
             await remove(engine, container["Id"])
             removed.append(str(container["Id"]))
     return tuple(removed)

@@ -7,7 +7,7 @@ import errno
 import shlex
 import signal
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import anyio
@@ -17,12 +17,18 @@ from pytest_agenteval.sandbox.calls import Output, ServerError
 from pytest_agenteval.sandbox.channel import Channel, ChannelClosed
 from pytest_agenteval.sandbox.containers import FALLBACK_COMMAND, ContainerConfig, creation
 from pytest_agenteval.sandbox.engine_api import Engine, EngineError, Stream
-from pytest_agenteval.sandbox.frames import STAGE_CWD, Done
+from pytest_agenteval.sandbox.frames import STAGE_CWD, STDERR, Done
 from pytest_agenteval.sandbox.reaper import KEPT_PREFIX, NAME_PREFIX, remove
 
 __all__ = ["Image", "NoExecServer", "RunningContainer", "SandboxLost", "UnknownUser", "start"]
 
 _HELLO_SECONDS = 60.0
+_ANSWER_SECONDS = 10.0
+_NOT_STARTED = 126
+"""The exit status of a command that the engine could not start."""
+_PIDS_OF_A_START = 16
+"""How many processes and threads the engine's runtime takes to start a command."""
+_FULL = 0.95
 _ROOT = ("", "0", "root", "0:0", "root:root")
 
 
@@ -69,7 +75,8 @@ class RunningContainer:
         self._engine = engine
         self._held = held
         self._main = held if isinstance(held, Channel) else None
-        self._others: dict[str, Channel] = {}
+        self._others: dict[str, Channel | None] = {}
+        """Of other users; None where none could be started in what the agent has made of the container."""
         self._opening = anyio.Lock()
 
     @property
@@ -96,7 +103,8 @@ class RunningContainer:
         """Run a command; see `Channel.exec`.
 
         A command whose exec server was killed, where the container lives on, counts as killed: servers of other users
-        than the container's own can be killed by that user, and this one's next command gets a new server.
+        than the container's own can be killed by that user, and this one's next command gets a new server. Where the
+        agent has left nothing that a server can be started with, a command is an exec of the engine.
 
         Raises:
             SandboxLost: whether the command ran is not known.
@@ -106,6 +114,8 @@ class RunningContainer:
         if self._main is None:
             return await self._engine_exec(cmd, stdin, cwd, env, user, timeout, limit)
         channel = await self._channel(user)
+        if channel is None:
+            return await self._engine_exec(cmd, stdin, cwd, env, user, timeout, limit)
         try:
             return await channel.exec(cmd, stdin=stdin, cwd=cwd, env=env, timeout=timeout, limit=limit)
         except ServerError as error:
@@ -114,7 +124,7 @@ class RunningContainer:
                 return await self._engine_exec(cmd, stdin, cwd, env, user, timeout, limit)
             raise
         except ChannelClosed as error:
-            if channel is self._main or error.lied or not await self.is_running():
+            if channel is self._main or not await self._is_sound():
                 raise SandboxLost(str(error)) from error
             output = Output(limit)
             output.done = Done(-signal.SIGKILL, False)
@@ -139,13 +149,44 @@ class RunningContainer:
         except (ChannelClosed, EngineError) as error:
             raise SandboxLost(str(error)) from error
 
+    async def processes(self, *, as_root: bool = False) -> str:
+        """All processes but those of this package, as `inside/processes.py` tells them. Raises `SandboxLost`.
+
+        Servers of other users end, unless one is at work; they are started again when needed. `as_root` asks root's.
+        """
+        for user, channel in list(self._others.items()):
+            if not (as_root and user == "root") and (channel is None or not channel.busy):
+                del self._others[user]
+                if channel is not None:
+                    await channel.close()
+        try:
+            return await (await self._killer(as_root)).processes()
+        except ChannelClosed as error:
+            raise SandboxLost(str(error)) from error
+
+    async def kill_processes(self, pids: Iterable[str], *, as_root: bool) -> None:
+        """Kill processes, as far as the container's own user or root may. Raises `SandboxLost`."""
+        try:
+            await (await self._killer(as_root)).kill_processes(pids)
+        except ChannelClosed as error:
+            raise SandboxLost(str(error)) from error
+
+    async def _killer(self, as_root: bool) -> Channel:
+        assert self._main is not None
+        root = await self._channel("root") if as_root else None
+        return root or self._main  # without a server of root's, what is left stays and is found
+
     async def is_running(self) -> bool:
-        """Whether the daemon says that the container runs; False when it does not answer."""
+        """Whether the daemon says that the container runs and is not paused; False when it does not answer."""
         try:
             state = await self._engine.get(f"/containers/{self.id}/json")
         except EngineError:
             return False
-        return bool(state["State"]["Running"])
+        return bool(state["State"]["Running"]) and not state["State"]["Paused"]
+
+    async def _is_sound(self) -> bool:
+        """Whether the container runs and its first exec server answers: then the agent has ended another."""
+        return self._main is not None and await _answers(self._main) and await self.is_running()
 
     def enter_command(self, user: str | None = None) -> str:
         """The shell command that opens a shell in the container."""
@@ -183,40 +224,70 @@ class RunningContainer:
                 if not self.kept:
                     await remove(self._engine, self.id)
             finally:
-                for channel in self._others.values():
+                for channel in filter(None, self._others.values()):
                     await channel.close()
                 await self._held.close()
 
-    async def _channel(self, user: str | None) -> Channel:
-        """The exec server of a user, started when it is first needed."""
+    async def _channel(self, user: str | None) -> Channel | None:
+        """The exec server of a user, started when it is first needed; None where it cannot be."""
         assert self._main is not None
         if user in (None, "", self.user) or (user in _ROOT and self.user in _ROOT):
             return self._main
         async with self._opening:
-            channel = self._others.get(user)
-            if channel is None or channel.closed is not None:
-                if channel is not None:
-                    await channel.close()
-                channel = self._others[user] = await self._open(user, self._main)
-            return channel
+            if user in self._others:
+                channel = self._others[user]
+                if channel is None or await _answers(channel):  # the agent may have killed it
+                    return channel
+                await channel.close()
+            opened = self._others[user] = await self._open(user, self._main)
+            return opened
 
-    async def _open(self, user: str, main: Channel) -> Channel:
+    async def _open(self, user: str, main: Channel) -> Channel | None:
         # The interpreter of the first server, for by now the agent may have put another `python3` on the path.
         python = main.hello.python if main.hello is not None else "python3"
         try:
             _, stream = await fallback.open_exec(self._engine, self.id, exec_server.command(python), user=user)
         except EngineError as error:
-            raise _user_error(error) from error
+            await self._blame_container(error)
+            return None
         channel = Channel(stream)
         try:
             await channel.start(exec_server.program(), _HELLO_SECONDS)
         except ChannelClosed as error:
             await channel.close()
-            raise _user_error(error) from error
+            await self._blame_container(error)
+            return None
         except BaseException:
             await channel.close()
             raise
         return channel
+
+    async def _blame_container(self, error: EngineError | ChannelClosed) -> None:
+        """Return where a program could not be started because of the state that the agent has brought its machine into.
+
+        Raises:
+            UnknownUser: there is no such user.
+            SandboxLost: the container does not run, or the daemon is to blame.
+        """
+        text = str(error)
+        if "unable to find user" in text:
+            raise UnknownUser(text[text.index("unable to find user") :]) from error
+        # 400 is the engine's word for a program that is not there or cannot be executed
+        at_fault = isinstance(error, ChannelClosed) or error.status == 400 or await self._is_exhausted()
+        if not at_fault or not await self.is_running():
+            raise SandboxLost(text) from error
+
+    async def _is_exhausted(self) -> bool:
+        """Whether the container has no processes or no memory left to start a program with."""
+        params = {"stream": "false", "one-shot": "true"}
+        try:
+            stats = await self._engine.get(f"/containers/{self.id}/stats", **params)
+        except EngineError:
+            return False
+        pids, memory = stats.get("pids_stats") or {}, stats.get("memory_stats") or {}
+        if 0 < pids.get("limit", 0) <= pids.get("current", 0) + _PIDS_OF_A_START:
+            return True
+        return bool(0 < memory.get("limit", 0) * _FULL <= memory.get("usage", 0))
 
     async def _engine_exec(
         self,
@@ -233,13 +304,23 @@ class RunningContainer:
                 self._engine, self.id, cmd, stdin=stdin, cwd=cwd, env=env, user=user, timeout=timeout, limit=limit
             )
         except EngineError as error:
-            raise _user_error(error) from error
+            await self._blame_container(error)
+            output = Output(limit)
+            output.add(STDERR, str(error).encode())
+            output.done = Done(_NOT_STARTED, False)
+            return output
 
 
-def _user_error(error: Exception) -> SandboxLost | UnknownUser:
-    text = str(error)
-    unknown = "unable to find user" in text
-    return UnknownUser(text[text.index("unable to find user") :]) if unknown else SandboxLost(text)
+async def _answers(channel: Channel) -> bool:
+    """Whether an exec server is alive."""
+    with anyio.move_on_after(_ANSWER_SECONDS):
+        try:
+            await channel.read("/", 0)
+        except ServerError:  # it is a directory
+            return True
+        except ChannelClosed:
+            pass
+    return False
 
 
 async def start(

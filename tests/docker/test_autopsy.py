@@ -14,6 +14,7 @@ import pytest
 from support.private_daemon import PrivateDaemon
 
 from pytest_agenteval.sandbox.autopsy import Death, EndedBy, examine
+from pytest_agenteval.sandbox.daemon import Daemon
 from pytest_agenteval.sandbox.images import DEFAULT_IMAGE, ensure_default_image
 
 HOG = "python3 -c 'bytearray(200_000_000)'"
@@ -64,7 +65,7 @@ def dead(container: Any) -> Death:
     """The verdict once the daemon knows the container is no longer running."""
     with suppress(docker.errors.NotFound):  # it removed itself
         container.wait(timeout=30)
-    return examine(container.id, since=0.0)
+    return examine(container.id)
 
 
 def test_killed_from_outside(start: Start) -> None:
@@ -82,13 +83,13 @@ def test_stopped_from_outside(start: Start) -> None:
 def test_removed_from_outside(start: Start) -> None:
     container = start()
     container.remove(force=True)
-    assert examine(container.id, since=0.0).by is EndedBy.OUTSIDE
+    assert examine(container.id).by is EndedBy.OUTSIDE
 
 
 def test_removed_from_outside_and_asked_for_by_name(start: Start) -> None:
     container = start()
     container.remove(force=True)
-    assert examine(container.name, since=0.0).by is EndedBy.OUTSIDE
+    assert examine(container.name).by is EndedBy.OUTSIDE
 
 
 def test_self_removing_container_killed_from_outside(start: Start) -> None:
@@ -100,7 +101,7 @@ def test_self_removing_container_killed_from_outside(start: Start) -> None:
 def test_paused_from_outside(start: Start) -> None:
     container = start()
     container.pause()
-    assert examine(container.id, since=0.0).by is EndedBy.OUTSIDE
+    assert examine(container.id).by is EndedBy.OUTSIDE
 
 
 @pytest.mark.parametrize("user", ["root", "agent"])
@@ -119,7 +120,7 @@ def test_self_removing_container_ended_from_inside(start: Start) -> None:
 def test_first_process_cannot_be_killed_from_inside(start: Start) -> None:
     container = start(user="root")
     inside(container, "kill -9 1", "root")
-    assert examine(container.id, since=0.0).by is EndedBy.RUNNING
+    assert examine(container.id).by is EndedBy.RUNNING
 
 
 def test_everything_killed_from_inside_looks_like_a_kill_by_the_host(start: Start) -> None:
@@ -138,7 +139,7 @@ def test_killed_by_a_process_of_the_host(start: Start) -> None:
 def test_a_child_out_of_memory_is_no_death(start: Start) -> None:
     container = start()
     inside(container, HOG)
-    death = examine(container.id, since=0.0)
+    death = examine(container.id)
     assert death.by is EndedBy.RUNNING
     assert "memory" in death.reason
 
@@ -160,23 +161,48 @@ def test_a_killed_container_that_had_been_out_of_memory(start: Start) -> None:
 def test_no_more_processes_is_no_death(start: Start) -> None:
     container = start()
     inside(container, FORKS)
-    assert examine(container.id, since=0.0).by is EndedBy.RUNNING
+    assert examine(container.id).by is EndedBy.RUNNING
 
 
 def test_what_happened_before_is_left_out(start: Start) -> None:
     container = start()
     container.restart(timeout=0)
-    assert examine(container.id, since=0.0).by is EndedBy.OUTSIDE
+    assert examine(container.id).by is EndedBy.OUTSIDE
     assert examine(container.id, since=time.time() + 60).by is EndedBy.RUNNING
 
 
+@pytest.mark.parametrize("offset", [-3600, -20, 8, 3600])
+def test_this_machines_clock_is_not_the_daemons(start: Start, monkeypatch: pytest.MonkeyPatch, offset: int) -> None:
+    machines = time.time
+    monkeypatch.setattr("time.time", lambda: machines() + offset)
+    began, container = time.time(), start()
+    container.kill()
+    container.wait(timeout=30)
+    asked = time.monotonic()
+    assert examine(container.id).by is EndedBy.OUTSIDE
+    assert examine(container.id, since=began - 1).by is EndedBy.OUTSIDE
+    assert time.monotonic() - asked < 4
+
+
+def test_a_daemons_clock_that_is_put_back(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    daemons = Daemon.now
+    monkeypatch.setattr(Daemon, "now", lambda self: daemons(self) + 3600)  # what it said before
+    monkeypatch.setattr("pytest_agenteval.sandbox.daemon.CALL_SECONDS", 0.5)
+    container = start()
+    container.kill()
+    container.wait(timeout=30)
+    asked = time.monotonic()
+    assert examine(container.id).by is EndedBy.OUTSIDE
+    assert time.monotonic() - asked < 4
+
+
 def test_a_container_that_never_was() -> None:
-    assert examine("agenteval-no-such-container", since=0.0).by in (EndedBy.UNKNOWN, EndedBy.OUTSIDE)
+    assert examine("agenteval-no-such-container").by in (EndedBy.UNKNOWN, EndedBy.OUTSIDE)
 
 
 def test_a_daemon_that_is_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
-    death = examine("any", since=0.0)
+    death = examine("any")
     assert death.by is EndedBy.OUTSIDE
     assert "none.sock" in death.reason
 
@@ -187,7 +213,7 @@ def test_a_daemon_that_never_answers(monkeypatch: pytest.MonkeyPatch) -> None:
         silent.bind(f"{folder}/s")
         silent.listen()
         monkeypatch.setenv("DOCKER_HOST", f"unix://{folder}/s")
-        death = examine("any", since=0.0)
+        death = examine("any")
     assert death.by is EndedBy.UNKNOWN
     assert "did not answer within 0.2 s" in death.reason
 
@@ -207,9 +233,9 @@ def test_daemon_stopped_and_restarted(client: docker.DockerClient, monkeypatch: 
                 ]
             private.stop()
             monkeypatch.setenv("DOCKER_HOST", private.address)
-            stopped = [examine(container.id, since=0.0) for container in containers]
+            stopped = [examine(container.id) for container in containers]
             private.start()
-            restarted = [examine(container.id, since=0.0) for container in containers]
+            restarted = [examine(container.id) for container in containers]
         finally:
             private.stop()
     assert [death.by for death in (*stopped, *restarted)] == [EndedBy.OUTSIDE] * 4

@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import pytest
 from support.traps import Trap, left_behind, spring
 
 from pytest_agenteval.sandbox.images import DEFAULT_IMAGE, IMAGES, ensure_default_image, ensure_image
@@ -208,15 +209,47 @@ services:
     assert "sandbox: docker compose, because `volumes`" in trap.text
 
 
-def test_a_runtime_that_the_daemon_lacks_and_an_image_that_cannot_be_had(tmp_path: Path) -> None:
+def test_a_runtime_that_the_daemon_lacks_and_a_compose_file_that_compose_refuses(tmp_path: Path) -> None:
     for name, mark, words in (
         ("runtime", "runtime='nonesuch'", "asks for the runtime 'nonesuch', and Docker's daemon has .*runc"),
-        ("image", "sandbox='image:localhost:1/none:1'", "The image localhost:1/none:1 is not on Docker's daemon and"),
+        ("file", "sandbox='bad.yaml'", r"bad\.yaml is refused by Docker Compose \(.*undefined service \"?nonesuch"),
     ):
         suite = f"@agent_task({mark})\nasync def test_it(sandbox): pass\n"
-        trap = spring(tmp_path / name, suite, model="agenteval/null", sandbox="docker", k=1)
+        bad = "services: {default: {image: i, depends_on: [nonesuch]}}"
+        trap = spring(tmp_path / name, suite, model="agenteval/null", sandbox="docker", k=1, bad_yaml=bad)
         assert trap.status == 4
         assert re.search(words, trap.text), trap.text
+
+
+@pytest.mark.parametrize("workers", [(), ("-p", "xdist.plugin", "-n1")], ids=["here", "xdist"])
+def test_every_image_that_cannot_be_had_is_named_at_once_and_it_is_no_usage_error(
+    tmp_path: Path, workers: tuple[str, ...]
+) -> None:
+    marks = ("image:localhost:1/one:1", "image:localhost:1/two:1", "Dockerfile.broken", "several.yaml")
+    suite = "".join(
+        f"@agent_task(sandbox={mark!r})\nasync def test_{number}(sandbox): pass\n" for number, mark in enumerate(marks)
+    )
+    trap = spring(
+        tmp_path,
+        suite + "def test_ordinary(): pass\n",
+        "--min-pass-k=0.5",
+        *workers,
+        model="agenteval/null",
+        sandbox="docker",
+        k=1,
+        Dockerfile_broken="FROM localhost:1/three:1",
+        several_yaml="services: {default: {image: 'localhost:1/four:1'}, other: {image: 'localhost:1/five:1'}}",
+    )
+    assert (trap.status, trap.attempts) == (10, {})
+    said = " ".join(trap.text[trap.text.index("exit 10: INCOMPLETE: ") :].split())
+    for image in (
+        "one:1 is not on",
+        "two:1 is not on",
+        "broken cannot be built",
+        "four:1 is not on",
+        "five:1 is not on",
+    ):
+        assert image in said
 
 
 KEPT = """

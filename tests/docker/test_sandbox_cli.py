@@ -4,6 +4,7 @@ import dataclasses
 import os
 import subprocess
 import tempfile
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -72,22 +73,27 @@ def sandboxes(client: docker.DockerClient, image: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "left"),
+    ("arguments", "left", "ahead"),
     [
-        ([], {"ours", "elsewhere", "kept", "stranger"}),
-        (["--kept"], {"ours", "elsewhere", "stranger"}),
-        (["--all"], {"stranger"}),
-        (["--older-than=1h"], {"orphan", "ours", "elsewhere", "kept", "stranger"}),
-        (["--all", "--older-than=1d"], {"orphan", "ours", "elsewhere", "kept", "stranger"}),
+        ([], {"ours", "elsewhere", "kept", "stranger"}, 0),
+        (["--kept"], {"ours", "elsewhere", "stranger"}, 0),
+        (["--all"], {"stranger"}, -3600),
+        (["--older-than=1h"], {"orphan", "ours", "elsewhere", "kept", "stranger"}, 0),
+        (["--all", "--older-than=1h"], {"orphan", "ours", "elsewhere", "kept", "stranger"}, 7200),
     ],
 )
 def test_cleanup_removes_what_is_asked_for_and_nothing_else(
     client: docker.DockerClient,
     make: Callable[..., str],
     capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
     arguments: list[str],
     left: set[str],
+    ahead: int,
 ) -> None:
+    """`ahead` is by how many seconds this machine's clock is ahead of the daemon's."""
+    machines = time.time
+    monkeypatch.setattr("time.time", lambda: machines() + ahead)
     made = sandboxes(client, make("thing:1"))
     assert main(["cleanup", *arguments]) == 0
     there = {container.id for container in client.containers.list(all=True)}

@@ -92,6 +92,13 @@ def test_a_local_sandbox_is_not_changed_by_a_mark(tmp_path: Path, mark: str, wha
     )
 
 
+def test_a_local_sandbox_cannot_tell_an_agents_processes_from_the_hosts(tmp_path: Path) -> None:
+    said = refusal(tmp_path, "leftovers='stop'", "--agent-sandbox=local")
+    assert said.startswith(
+        "suite/test_it.py::test_it asks for leftovers='stop', and --agent-sandbox=local cannot tell "
+    )
+
+
 def test_no_docker_is_needed_for_tasks_without_a_sandbox(tmp_path: Path) -> None:
     done = without_docker(tmp_path, "", fixture="attempt")
     assert done.ret == 0, done.outlines
@@ -99,5 +106,15 @@ def test_no_docker_is_needed_for_tasks_without_a_sandbox(tmp_path: Path) -> None
 
 
 def test_what_can_be_had_only_lacks_docker(tmp_path: Path) -> None:
-    said = refusal(tmp_path, "sandbox='image:x:1', memory='512m', cpus=0.5")
-    assert said.startswith("No Docker daemon answers at unix:///nonexistent/docker.sock: ")
+    done = without_docker(tmp_path, "sandbox='image:x:1', memory='512m', cpus=0.5")
+    assert done.ret == 10
+    said = " ".join(" ".join(done.outlines).split()).partition("exit 10: ")[2]
+    assert said.startswith("INCOMPLETE: No Docker daemon answers at unix:///nonexistent/docker.sock: "), done.outlines
+
+
+def test_what_cannot_be_had_in_a_worker_of_xdist(tmp_path: Path) -> None:
+    workers = ("-p", "xdist.plugin", "-n1")
+    assert without_docker(tmp_path / "no daemon", "", *workers).ret == 10
+    wrong = without_docker(tmp_path / "wrong", "sandbox='gpu'", *workers)
+    assert wrong.ret == 4
+    assert any("names the sandbox 'gpu'" in line for line in [*wrong.outlines, *wrong.errlines])

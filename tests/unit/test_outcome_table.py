@@ -57,6 +57,13 @@ ROWS: list[tuple[str, Facts, Outcome, Cause | None, str]] = [
         Cause.SANDBOX,
         "removed",
     ),
+    (
+        "it passed while what the agent left running went on",
+        replace(STARTED, left_running=True),
+        Outcome.BROKEN,
+        None,
+        "leftovers='stop' did not hold: call `await attempt.agent_done()` where the agent is done and the checks begin",
+    ),
     ("passed", STARTED, Outcome.PASSED, None, ""),
     ("passed", replace(STARTED, limit=Cause.TURNS), Outcome.PASSED, None, ""),
     ("passed", replace(STARTED, loss=OWN), Outcome.PASSED, None, ""),

@@ -18,6 +18,7 @@ import time
 
 from pytest_agenteval.sandbox.inside.commands import Commands, set_nonblocking
 from pytest_agenteval.sandbox.inside.files import Files
+from pytest_agenteval.sandbox.inside.processes import kill_processes, processes
 from pytest_agenteval.sandbox.inside.wire import FRAME, Wire
 
 __all__ = ["serve"]
@@ -126,6 +127,12 @@ class Server:
             files.open_write(call, payload)
         elif kind == "R":
             files.open_read(call, payload)
+        elif kind == "S":
+            self._wire.send("1", call, processes())
+            self._wire.done(call)
+        elif kind == "Q":
+            kill_processes(payload)
+            self._wire.done(call)
         elif kind == "L":
             self._wire.linger = True
         elif kind == "P":
