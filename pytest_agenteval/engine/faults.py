@@ -8,7 +8,7 @@ from inspect_ai.util import LimitExceededError, SandboxUnavailableError
 
 from pytest_agenteval.outcomes import Cause
 
-__all__ = ["InspectFaults", "ProviderFailed", "ProviderSilent", "limit_cause", "provider_to_blame"]
+__all__ = ["InspectFaults", "ProviderFailed", "ProviderSilent", "limit_cause", "limit_in", "provider_to_blame"]
 
 _LIMITS = {
     "cost": Cause.COST,
@@ -46,12 +46,16 @@ class InspectFaults:
         chain = list(_chain(error))
         if any(isinstance(link, SandboxUnavailableError) for link in chain):
             return Cause.SANDBOX
-        for link in chain:
-            if isinstance(link, LimitExceededError):
-                return limit_cause(link)
+        if (limit := limit_in(error)) is not None:
+            return limit_cause(limit)
         if any(isinstance(link, ProviderFailed | ProviderSilent) or _came_through_model(link) for link in chain):
             return Cause.PROVIDER
         return None
+
+
+def limit_in(error: BaseException) -> LimitExceededError | None:
+    """The limit that an exception comes from: itself, what it was raised for, or a member of a task group's."""
+    return next((link for link in _chain(error) if isinstance(link, LimitExceededError)), None)
 
 
 def limit_cause(error: LimitExceededError) -> Cause | None:
