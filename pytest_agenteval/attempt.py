@@ -171,6 +171,9 @@ class Faults(Protocol):
     def cause_of(self, error: BaseException) -> Cause | None:
         """SANDBOX or PROVIDER where the exception comes from there, a limit's cause where a limit does, else None."""
 
+    def lacking(self, error: BaseException) -> BaseException | None:
+        """An error that says in a sentence what this machine lacks (a package, a key), where it comes from that."""
+
 
 async def run_attempt(
     item: AgentItem,
@@ -282,6 +285,9 @@ def _classified(
     if attempt.miswired is not None:
         where = where_in_suite(error, item) if error is not None else None
         return Ending(Outcome.BROKEN, None, error, attempt.miswired, where)
+    for raised in (error, teardown_error):
+        if raised is not None and (lack := faults.lacking(raised)) is not None:
+            return ending(Outcome.BROKEN, None, lack, str(lack))
     times_up = f"the agent's {item.options.time_limit} s were up"
     if timed_out and attempt.timed_out_by is Cause.PROVIDER:
         return ending(Outcome.ENVIRONMENT_ERROR, Cause.PROVIDER, error, times_up)

@@ -20,6 +20,7 @@ from pytest_agenteval.engine.agent_result import AgentResult, agent_result
 from pytest_agenteval.engine.bridge_service import sample_limits_end, watch_bridges
 from pytest_agenteval.engine.bridged import bridged_body
 from pytest_agenteval.engine.faults import ProviderSilent, limit_cause, limit_in, provider_to_blame
+from pytest_agenteval.engine.lacking import needing
 from pytest_agenteval.engine.meter import CallMeter
 from pytest_agenteval.engine.recorded import record_tool
 from pytest_agenteval.engine.scaffolds import AgentRequest, Scaffold
@@ -68,7 +69,8 @@ class Agent:
         start = len(transcript().events)
         try:
             async with agent_limits(self._meter), span(name="agent", type="agent"):
-                state = await self._program.run(state, request, self._meter)
+                with needing(f"scaffold {self.scaffold}"):
+                    state = await self._program.run(state, request, self._meter)
         finally:  # after a limit the program never returned, but it extended the conversation in place
             self._state.messages, self._state.output = state.messages, state.output
         return agent_result(state, transcript().events[start:], self._meter)

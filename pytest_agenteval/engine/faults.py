@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from inspect_ai.util import LimitExceededError, SandboxUnavailableError
 
+from pytest_agenteval.engine.lacking import Lacking, what_is_lacking
 from pytest_agenteval.outcomes import Cause
 
 __all__ = ["InspectFaults", "ProviderFailed", "ProviderSilent", "limit_cause", "limit_in", "provider_to_blame"]
@@ -50,6 +51,15 @@ class InspectFaults:
             return limit_cause(limit)
         if any(isinstance(link, ProviderFailed | ProviderSilent) or _came_through_model(link) for link in chain):
             return Cause.PROVIDER
+        return None
+
+    def lacking(self, error: BaseException) -> BaseException | None:
+        """The same error in one sentence where it says that this machine lacks something, else None."""
+        for link in _chain(error):
+            if (said := what_is_lacking(link)) is not None:
+                plain = Lacking(said)
+                plain.__suppress_context__ = True  # Inspect's own text is written for a terminal
+                return plain.with_traceback(error.__traceback__)
         return None
 
 

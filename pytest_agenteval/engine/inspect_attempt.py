@@ -34,7 +34,8 @@ from pydantic_core import to_jsonable_python
 
 from pytest_agenteval.engine.agent import Agent, agent_limits
 from pytest_agenteval.engine.faults import limit_cause, limit_in
-from pytest_agenteval.engine.inspect_scores import NotJudged, NotNamed, scorer_names
+from pytest_agenteval.engine.inspect_scores import NotJudged, NotNamed, grader_models, scorer_names
+from pytest_agenteval.engine.lacking import needing
 from pytest_agenteval.engine.meter import CallMeter
 from pytest_agenteval.inspect_tasks import TASK_SOLVER
 
@@ -59,6 +60,11 @@ class InspectSample:
     def __repr__(self) -> str:
         """Equal for what is the same task: stored attempts are compared by it."""
         return f"InspectSample({self._identity})"
+
+    @property
+    def graders(self) -> tuple[str, ...]:
+        """The models that its scorers name."""
+        return tuple(grader_models(self._loaded.task))
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -234,7 +240,8 @@ async def _scored(task: Task, state: TaskState) -> dict[str, Score]:
     async with span(name="scorers"):
         for name, scorer in zip(scorer_names(task), task.scorer or (), strict=True):
             async with span(name=name, type="scorer"):
-                score = await scorer(state, state.target)
+                with needing(f"the scorer {name}"):
+                    score = await scorer(state, state.target)
                 if score is not None:
                     scores[name] = score
                     transcript()._event(ScoreEvent(score=score, target=state.target.target, scorer=name))
