@@ -165,6 +165,8 @@ class TaskSummary:
     """Whether attempt 1 passed; None where it does not count."""
     unknown_tool_calls: int = 0
     """Of the tool calls those of which nobody knows whether they failed: they are no successes."""
+    unknown_exits: int = 0
+    """Tool calls of which nobody knows how their command ended, or whether they ran one."""
     identical: bool = False
     """Whether the model did exactly the same in all attempts that count, two at least: k is then effectively 1."""
 
@@ -213,6 +215,7 @@ def summarize_task(record: TaskRecord) -> TaskSummary:
         unmeasured=0 if skipped else max(record.k, len(attempts)) - n,
         tool_calls=len(calls),
         unknown_tool_calls=sum(not call.failure_known for call in calls),
+        unknown_exits=sum(not call.exit_known for call in calls),
         tool_failures=ToolCallFailures.of(Counter((call.tool, call.error) for call in calls if call.error is not None)),
         nonzero_exits=sum(call.error is None and call.exit_code not in (None, 0) for call in calls),
         environment_errors=_environment_errors(attempts),

@@ -82,9 +82,10 @@ class Agent:
         *,
         error: str | BaseException | None = None,
         seconds: float | None = None,
+        exit_code: int | None = None,
     ) -> None:
         """Record one call of a tool that Inspect did not run; see :func:`pytest_agenteval.record_tool`."""
-        record_tool(name, arguments, error=error, seconds=seconds)
+        record_tool(name, arguments, error=error, seconds=seconds, exit_code=exit_code)
 
 
 @asynccontextmanager

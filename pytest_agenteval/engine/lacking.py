@@ -1,4 +1,4 @@
-"""What this machine lacks for a grader, a role or an agent's program: a package, a key. No agent can cause that."""
+"""What this machine lacks for a grader, a role or an agent's program: a package, a key, a bridge."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from types import FrameType
 
 from inspect_ai._util.error import PrerequisiteError
 
+from pytest_agenteval.engine.clients import Unbridged
 from pytest_agenteval.engine.importing import why_not_imported
 
 __all__ = ["Lacking", "needing", "one_sentence", "what_is_lacking"]
@@ -46,7 +47,7 @@ def what_is_lacking(error: BaseException) -> str | None:
     """
     if isinstance(error, PrerequisiteError):
         return one_sentence(str(error.message))
-    if isinstance(error, Lacking):
+    if isinstance(error, Lacking | Unbridged):
         return str(error)
     if isinstance(error, ImportError):
         frame = _raised_in(error)
