@@ -123,7 +123,7 @@ class BridgedCalls:
         if timed_out:
             call = replace(call, error="timeout", message=text[:400], failure_known=True, exit_known=True)
         elif told is not None or is_its_command:  # it could be run to its end, and that is all a tool call can do
-            call = replace(_no_failure(call, told if told is not None else code), failure_known=True)
+            call = replace(_no_failure(call, code if is_its_command else told), failure_known=True)
         elif code is not None:
             call = _no_failure(call, code)
         self.calls[at] = call

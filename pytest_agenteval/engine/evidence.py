@@ -129,7 +129,8 @@ def last_steps(events: Iterable[Event], most: int = 5) -> tuple[str, ...]:
     events = list(events)
     for call in tool_calls(events):
         if call.known_by != "inspect":
-            outcome = f"{call.error}: {_line(call.message or '')}" if call.error else "?" * (not call.failure_known)
+            outcome = f"exit {call.exit_code}" if call.exit_code else "?" * (not call.failure_known)
+            outcome = f"{call.error}: {_line(call.message or '')}" if call.error else outcome
             steps.append(_cut(f"{call.tool}({_cut(call.arguments, 200)}) -> {outcome or 'done'}"))
     ended: str | None = None
     for event in events:
