@@ -145,9 +145,9 @@ async def test_outage(agent, sandbox):
 """
 OWN = """
 import pytest
-from inspect_ai.agent import AgentState
+from inspect_ai.agent import AgentState, sandbox_agent_bridge
 from inspect_ai.model import ChatMessageUser
-from agents import coder
+from agents import PROGRAM, coder
 from pytest_agenteval import agent_task
 
 @pytest.fixture
@@ -156,6 +156,18 @@ def agent(): ...
 @agent_task(turn_limit=3)
 async def test_own(agent, sandbox):
     await coder(AgentState(messages=[ChatMessageUser(content="Do endless things.")]))
+
+@pytest.fixture
+async def program(sandbox):
+    async with sandbox_agent_bridge(AgentState(messages=[]), port=16999):
+        async def work(task):
+            url = {"URL": "http://127.0.0.1:16999/v1/chat/completions"}
+            return await sandbox.exec(["python3", "-c", PROGRAM, task], env=url)
+        yield work
+
+@agent_task(turn_limit=3)
+async def test_bridge_of_a_fixture(agent, program):
+    await program("Do endless things.")
 """
 
 
@@ -169,7 +181,7 @@ def bridges(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpRun]:
             {"test_suite.py": SUITE, "test_own.py": OWN, "agents.py": AGENTS},
             *(f"--agent-scaffold=agents:{kind}" for kind in kinds),
             "-k",
-            "bridged or test_turns or test_own",
+            "bridged or test_turns or test_own.py",
             "--agent-generate=max_retries=0",
             "--agent-env-retries=0",
             prices=PRICES,
@@ -193,8 +205,9 @@ def test_a_limit_ends_the_agent_and_the_test_grades(bridges: HttpRun, task: str)
 
 def test_an_attempt_that_did_not_pass_counts_as_one_at_its_limit(bridges: HttpRun) -> None:
     assert (one(bridges, "test_no_success").outcome.value, one(bridges, "test_no_success").cause) == ("limit", "turns")
-    own = one(bridges, "test_own", "own agent")  # in the body of a test it ends the body
-    assert (own.outcome.value, own.cause, len(own.model_calls)) == ("limit", "turns", 3)
+    for task in ("test_own", "test_bridge_of_a_fixture"):  # in the body of a test it ends the body
+        own = one(bridges, task, "own agent")
+        assert (own.outcome.value, own.cause, len(own.model_calls)) == ("limit", "turns", 3), own.message
 
 
 def test_a_limit_of_a_subagent_ends_the_subagent_alone(bridges: HttpRun) -> None:
