@@ -200,6 +200,9 @@ class Faults(Protocol):
     def cause_of(self, error: BaseException) -> Cause | None:
         """SANDBOX or PROVIDER where the exception comes from there, a limit's cause where a limit does, else None."""
 
+    def lacking(self, error: BaseException) -> BaseException | None:
+        """An error that says in a sentence what this machine lacks (a package, a key), where it comes from that."""
+
 
 async def run_attempt(
     item: AgentItem,
@@ -259,6 +262,7 @@ async def run_attempt(
         if isinstance(each, pytest.exit.Exception) or (_is_cancellation(each) and _is_being_stopped()):
             raise each
     _forget_cancellations(cancelled_before)
+    lacks = {part: lack for part, each in raised_by.items() if (lack := faults.lacking(each)) is not None}
     facts = Facts(
         body=None if error is None else _exit(error, faults),
         teardown=None if teardown_error is None else _exit(teardown_error, faults),
@@ -268,13 +272,14 @@ async def run_attempt(
         asynchronous=item.asynchronous,
         stopped=attempt.stopped,
         miswired=attempt.miswired,
+        lacking=next(((part, str(lack)) for part, lack in lacks.items()), None),
         limit=attempt.limit,
         timed_out=timed_out,
         timed_out_by=attempt.timed_out_by,
         time_limit=item.options.time_limit,
         grading_time_limit=item.options.grading_time_limit,
     )
-    return Course(item, facts, raised_by)
+    return Course(item, facts, raised_by | lacks)
 
 
 async def _call_here(func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:

@@ -10,6 +10,7 @@ __all__ = [
     "cost",
     "dollars",
     "dollars_beside",
+    "exits",
     "joined",
     "number_ranges",
     "percent",
@@ -74,6 +75,13 @@ def plural(count: int, noun: str) -> str:
     if count == 1:
         return f"1 {noun}"
     return f"{count} {noun[:-1]}ies" if noun.endswith("ry") else f"{count} {noun}s"
+
+
+def exits(nonzero: int, unknown: int) -> str:
+    """How many commands ended with a non-zero status: `2`, `2, unknown for 5 calls`; never 0 where some are unknown."""
+    if not unknown:
+        return str(nonzero)
+    return f"{f'{nonzero}, ' if nonzero else ''}unknown for {plural(unknown, 'call')}"
 
 
 def joined(words: Iterable[str]) -> str:

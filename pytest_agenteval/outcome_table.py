@@ -76,6 +76,8 @@ class Facts:
     """Why the run did not let it go on."""
     miswired: str | None = None
     """Why a call of the agent could not be counted and was refused."""
+    lacking: tuple[Part, str] | None = None
+    """Where the try met something that this machine lacks (a package, a key), and the sentence that says so."""
     limit: Cause | None = None
     """The agent's own limit that it ran into."""
     timed_out: bool = False
@@ -202,6 +204,14 @@ _NOT_FOR_THE_TEST = (Raised.SKIP, Raised.RETURNED)
 TABLE: tuple[Row, ...] = (
     Row("the run stopped it", lambda f: f.stopped, Outcome.NOT_RUN, lambda f: f.stopped),
     Row("a call could not be counted", lambda f: f.miswired, Outcome.BROKEN, None, lambda f: f.miswired),
+    Row(
+        "this machine lacks something that no agent can bring",
+        lambda f: f.lacking,
+        Outcome.BROKEN,
+        None,
+        lambda f: f.lacking[1] if f.lacking is not None else None,
+        lambda f: f.lacking[0] if f.lacking is not None else None,
+    ),
     Row(
         "the provider was silent until the time was up",
         lambda f: f.timed_out and f.timed_out_by is Cause.PROVIDER,

@@ -69,11 +69,13 @@ class ToolCall:
     message: str | None = None
     """What the failure said, cut to a few hundred characters."""
     exit_code: int | None = None
-    """The exit status where the tool ran a command; a non-zero one is counted apart from failures."""
+    """The exit status where the tool ran a command; a non-zero one is counted apart from failures, and is none."""
     known_by: Literal["inspect", "messages", "recorded"] = "inspect"
     """Inspect ran the tool; or the messages of an own agent show the call; or the own agent recorded it."""
     failure_known: bool = True
     """Whether it is known if the call failed. Where not, `error` is None and says nothing."""
+    exit_known: bool = True
+    """Whether it is known how its command ended, or that it ran none. Where not, `exit_code` is None."""
 
 
 @dataclass(frozen=True, slots=True)

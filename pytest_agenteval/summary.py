@@ -78,6 +78,8 @@ class CellSummary:
     """How long attempts waited for places to start their sandboxes, in sum; None where there is no such queue."""
     unknown_tool_calls: int = 0
     """Of the tool calls those of which nobody knows whether they failed: they are no successes."""
+    unknown_exits: int = 0
+    """Tool calls of which nobody knows how their command ended, or whether they ran one."""
     sandbox_waits: int = 0
     """How many attempts that sum is over."""
 
@@ -247,6 +249,7 @@ def _summarize_cell(cell: Cell, tasks: tuple[TaskSummary, ...], every_first: boo
         unmeasured=sum(task.unmeasured for task in kept),
         tool_calls=sum(task.tool_calls for task in kept),
         unknown_tool_calls=sum(task.unknown_tool_calls for task in kept),
+        unknown_exits=sum(task.unknown_exits for task in kept),
         tool_failures=ToolCallFailures.of(failures),
         nonzero_exits=sum(task.nonzero_exits for task in kept),
         environment_errors=EnvironmentErrors.of(task.environment_errors for task in tasks),

@@ -182,6 +182,8 @@ class TaskSummary:
     """None where no failure was expected, and where the attempts do not settle it."""
     strict: bool = False
     """Whether it must not pass where it is expected to fail."""
+    unknown_exits: int = 0
+    """Tool calls of which nobody knows how their command ended, or whether they ran one."""
     identical: bool = False
     """Whether the model did exactly the same in all attempts that count, two at least: k is then effectively 1."""
 
@@ -230,6 +232,7 @@ def summarize_task(record: TaskRecord) -> TaskSummary:
         unmeasured=0 if skipped else max(record.k, len(attempts)) - n,
         tool_calls=len(calls),
         unknown_tool_calls=sum(not call.failure_known for call in calls),
+        unknown_exits=sum(not call.exit_known for call in calls),
         tool_failures=ToolCallFailures.of(Counter((call.tool, call.error) for call in calls if call.error is not None)),
         nonzero_exits=sum(call.error is None and call.exit_code not in (None, 0) for call in calls),
         environment_errors=_environment_errors(attempts),

@@ -27,7 +27,7 @@ class AttemptThread:
         self._loop = asyncio.get_running_loop()
         self._context = contextvars.copy_context()
         self._seen = self._context.copy()
-        self._waiting: concurrent.futures.Future[Any] | None = None
+        self._waiting: set[concurrent.futures.Future[Any]] = set()
         self._cancelled = False
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
         self._thread.start()
@@ -56,8 +56,8 @@ class AttemptThread:
             return await done
         except asyncio.CancelledError:
             self._cancelled = True
-            if self._waiting is not None:
-                self._waiting.cancel()
+            for waiting in list(self._waiting):
+                waiting.cancel()
             raise
 
     def is_current(self) -> bool:
@@ -65,7 +65,9 @@ class AttemptThread:
         return threading.current_thread() is self._thread
 
     def wait(self, awaitable: Awaitable[T]) -> T:
-        """Called in the thread: run `awaitable` on the event loop, in this thread's context, and wait for its value.
+        """Run `awaitable` on the event loop, in this thread's context, and wait for its value.
+
+        Called in the thread, or in another that the code in here has started: one that carries no context, perhaps.
 
         Raises:
             asyncio.CancelledError: the attempt is being stopped.
@@ -76,14 +78,15 @@ class AttemptThread:
                 raise asyncio.CancelledError
             return await awaitable
 
-        waiting = asyncio.run_coroutine_threadsafe(run(), self._loop)
-        self._waiting = waiting
+        context = contextvars.copy_context() if self.is_current() else self._context.copy()
+        waiting = context.run(asyncio.run_coroutine_threadsafe, run(), self._loop)
+        self._waiting.add(waiting)
         try:
             return waiting.result()
         except concurrent.futures.CancelledError:  # an ordinary Exception, which a body might swallow
             raise asyncio.CancelledError from None
         finally:
-            self._waiting = None
+            self._waiting.discard(waiting)
 
     def close(self) -> None:
         """Let the thread end after the calls already given to it."""

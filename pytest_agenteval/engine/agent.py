@@ -14,11 +14,13 @@ from inspect_ai.log import transcript
 from inspect_ai.model import ChatMessage, ChatMessageUser
 from inspect_ai.solver import TaskState
 from inspect_ai.tool import Tool, ToolDef, ToolSource
-from inspect_ai.util import Limit, LimitExceededError, apply_limits, span, turn_limit, working_limit
+from inspect_ai.util import Limit, apply_limits, span, turn_limit, working_limit
 
 from pytest_agenteval.engine.agent_result import AgentResult, agent_result
+from pytest_agenteval.engine.bridge_service import sample_limits_end, watch_bridges
 from pytest_agenteval.engine.bridged import bridged_body
-from pytest_agenteval.engine.faults import ProviderSilent, limit_cause, provider_to_blame
+from pytest_agenteval.engine.faults import ProviderSilent, limit_cause, limit_in, provider_to_blame
+from pytest_agenteval.engine.lacking import needing
 from pytest_agenteval.engine.meter import CallMeter
 from pytest_agenteval.engine.recorded import record_tool
 from pytest_agenteval.engine.scaffolds import AgentRequest, Scaffold
@@ -65,11 +67,12 @@ class Agent:
         self._program.refuse(request)
         state = AgentState(messages=messages)
         start = len(transcript().events)
-        async with self._meter.leftovers.of_a_run(), agent_limits(self._meter), span(name="agent", type="agent"):
-            with self._meter.agent_speaks():
-                state = await self._program.run(state, request, self._meter)
-        # after a limit the program never returned, but it extended the conversation in place
-        self._state.messages, self._state.output = state.messages, state.output
+        try:
+            async with self._meter.leftovers.of_a_run(), agent_limits(self._meter), span(name="agent", type="agent"):
+                with self._meter.agent_speaks(), needing(f"scaffold {self.scaffold}"):
+                    state = await self._program.run(state, request, self._meter)
+        finally:  # after a limit the program never returned, but it extended the conversation in place
+            self._state.messages, self._state.output = state.messages, state.output
         return agent_result(state, transcript().events[start:], self._meter)
 
     def record_tool(
@@ -79,29 +82,33 @@ class Agent:
         *,
         error: str | BaseException | None = None,
         seconds: float | None = None,
+        exit_code: int | None = None,
     ) -> None:
         """Record one call of a tool that Inspect did not run; see :func:`pytest_agenteval.record_tool`."""
-        record_tool(name, arguments, error=error, seconds=seconds)
+        record_tool(name, arguments, error=error, seconds=seconds, exit_code=exit_code)
 
 
 @asynccontextmanager
 async def agent_limits(meter: CallMeter) -> AsyncIterator[None]:
     """Hold what runs in here to what the task still leaves its agent; running into it ends the block, without an error.
 
-    `meter.attempt.limit` then says which limit it was. The limits count over all runs of the agent in one try.
+    That is so whatever the agent's code makes of it (an error of its own, a group of a task group's), and where Inspect
+    would end the whole sample. `meter.attempt.limit` then says which limit it was. The limits count over all runs of
+    the agent in one try.
 
     Raises:
         ProviderSilent: the time was up while the provider had left a call unanswered for most of it.
     """
     attempt, options, used = meter.attempt, meter.options, meter.used
+    watch_bridges()
     attempt.agent_begins()
     clock = working_limit(None)
     limits = [clock, turn_limit(None if options.turn_limit is None else max(0, options.turn_limit - used.turns))]
     seconds = None if options.time_limit is None else max(0.0, options.time_limit - used.seconds)
     silent_for = 0.0
-    meter.agent_running = True
+    meter.agent_running, meter.stopped_by = True, None
     try:
-        with apply_limits(limits), anyio.CancelScope() as scope:
+        with apply_limits(limits), anyio.CancelScope() as scope, sample_limits_end(scope) as reached:
 
             def time_is_up() -> None:
                 nonlocal silent_for
@@ -114,16 +121,19 @@ async def agent_limits(meter: CallMeter) -> AsyncIterator[None]:
             finally:
                 if watch is not None:
                     watch.cancel()
+        if reached:
+            raise reached[0]
         if scope.cancelled_caught:
             if provider_to_blame(silent_for, options.time_limit):
                 raise ProviderSilent(silent_for, options.time_limit)
             attempt.limit = Cause.TIME
-    except LimitExceededError as error:
-        if error.source is not None and error.source not in limits:
+    except Exception as error:
+        limit = meter.stopped_by or limit_in(error)
+        if limit is None or (limit.source is not None and limit.source not in limits):
             raise
-        attempt.limit = limit_cause(error)
+        attempt.limit = limit_cause(limit)
         if attempt.limit is None:  # the run stopped it, not a limit of its own
-            raise
+            raise limit from None
     finally:
         used.seconds += clock.usage
         meter.agent_running = False
@@ -141,6 +151,7 @@ async def own_agent_limits(meter: CallMeter) -> AsyncIterator[None]:
     Raises:
         LimitExceededError: a limit of cost, tokens or turns is exceeded. Time ends the body through the attempt itself.
     """
+    watch_bridges()
     attempt, options = meter.attempt, meter.options
     clock, turns = working_limit(None), turn_limit(options.turn_limit)
     watch: asyncio.Task[None] | None = None
@@ -156,9 +167,11 @@ async def own_agent_limits(meter: CallMeter) -> AsyncIterator[None]:
     attempt.on_agent_start = started
     meter.agent_running = True
     try:
-        with apply_limits([clock, turns]):
+        with apply_limits([clock, turns]), anyio.CancelScope() as scope, sample_limits_end(scope) as reached:
             async with bridged_body(meter):
                 yield
+        if reached:
+            raise reached[0]
     finally:
         meter.agent_running = False
         if options.turn_limit is not None and turns.usage > options.turn_limit:

@@ -7,7 +7,7 @@ import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import anyio
 from inspect_ai.agent import AgentState, agent_bridge
@@ -26,6 +26,8 @@ GRACE_SECONDS = 5.0
 """How long an agent that was told to stop may take to come back by itself; after that it is cancelled."""
 
 T = TypeVar("T")
+P = ParamSpec("P")
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +52,16 @@ class AgentContext:
 
     @property
     def sandbox(self) -> SandboxEnvironment:
-        """The attempt's sandbox: Inspect's own (exec, read_file, write_file)."""
-        return sandbox()
+        """The attempt's sandbox: Inspect's own (exec, read_file, write_file), from any thread."""
+        return self._run(sandbox)
 
     def wait(self, awaitable: Awaitable[T]) -> T:
-        """From a sync agent: run a coroutine, for example `context.wait(context.sandbox.exec([...]))`.
+        """From sync code in any thread: run a coroutine, for example `context.wait(context.sandbox.exec([...]))`.
+
+        It runs on the attempt's event loop, also where the caller has a loop of its own, which then stands still.
 
         Raises:
-            RuntimeError: the caller is async: use `await`.
+            RuntimeError: the caller is async: use `await`. Or it is code of another attempt.
         """
 
         async def run() -> T:
@@ -70,10 +74,24 @@ class AgentContext:
             raise RuntimeError("context.wait() is for sync agents; in an async one use await")
         return self._gate.wait(run())
 
-    record_tool = staticmethod(record_tool)
-    """Record a call of one of the agent's tools: `context.record_tool("bash", {"command": "ls"}, error=None)`."""
-    recorded_tool = staticmethod(recorded_tool)
-    """A decorator that records every call of a tool function."""
+    def record_tool(
+        self,
+        name: str,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        error: str | BaseException | None = None,
+        seconds: float | None = None,
+        exit_code: int | None = None,
+    ) -> None:
+        """Record a call of one of the agent's tools, from any thread; see :func:`pytest_agenteval.record_tool`."""
+        self._run(record_tool, name, arguments, error=error, seconds=seconds, exit_code=exit_code)
+
+    def recorded_tool(self, function: F) -> F:
+        """A decorator that records every call of a tool function, in any thread."""
+        return recorded_tool(function, self._run)
+
+    def _run(self, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+        return function(*arguments, **named) if self._gate is None else self._gate.run(function, *arguments, **named)
 
 
 @asynccontextmanager

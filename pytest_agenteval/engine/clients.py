@@ -14,11 +14,11 @@ import functools
 import re
 import sys
 import weakref
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from pytest_agenteval.engine.meter import CallMeter
 
@@ -35,6 +35,7 @@ _OLD_CALLS = re.compile(r"^(?:/completions|/v1/complete)$")
 _GOOGLE_CALL = re.compile(r"models/(?P<model>.+?):(?P<verb>generateContent|streamGenerateContent)")
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 
 class Unbridged(RuntimeError):
@@ -50,22 +51,41 @@ class ClientGate:
         self._closed = False
         self._open: set[concurrent.futures.Future[Any]] = set()
         self._coroutines: weakref.WeakSet[Coroutine[Any, Any, Any]] = weakref.WeakSet()
+        self._context = contextvars.copy_context()
+        self._context.run(_gate.set, self)
+
+    def run(self, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+        """Call `function` as code of the attempt, also in a thread that carries no context.
+
+        Raises:
+            RuntimeError: the caller is code of another attempt.
+        """
+        if (current := _gate.get()) is self:
+            return function(*arguments, **named)
+        if current is not None:
+            raise RuntimeError("this context belongs to another attempt: use the one that the agent is given each time")
+        return self._context.copy().run(function, *arguments, **named)
 
     def here(self) -> bool:
         """Whether the caller runs on the attempt's event loop."""
         return _running_loop() is self.loop
 
     def start(self, coroutine: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
-        """Run `coroutine` on the attempt's event loop, in the caller's context.
+        """Run `coroutine` on the attempt's event loop, in the caller's context where that is the attempt's.
 
         Raises:
+            RuntimeError: the caller is code of another attempt.
             asyncio.CancelledError: the attempt is over; it is what remains of an agent that asks.
         """
         if self._closed:
             coroutine.close()
             raise asyncio.CancelledError("the attempt is over")
         self._coroutines.add(coroutine)
-        future = asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+        try:
+            future = self.run(asyncio.run_coroutine_threadsafe, coroutine, self.loop)
+        except RuntimeError:
+            coroutine.close()
+            raise
         self._open.add(future)
         future.add_done_callback(self._open.discard)
         return future
@@ -229,8 +249,8 @@ def _judged(model: str, *, stream: bool) -> ClientGate | None:
         if ours:
             raise Unbridged(
                 f"the model {model!r} is there only inside an attempt, and this code runs outside of it: start threads "
-                "with asyncio.to_thread(...) or contextvars.copy_context().run(...), and call models neither in "
-                "set-up nor in teardown"
+                "with asyncio.to_thread(...) or contextvars.copy_context().run(...), or ask an async client there in "
+                "context.wait(...); call models neither in set-up nor in teardown"
             )
         return None
     if not ours and gate.here() and gate.meter.calling:

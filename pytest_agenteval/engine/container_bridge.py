@@ -1,53 +1,27 @@
 """Inspect's bridge into a sandbox, without network: a program in there asks its model at a port of its own machine.
 
-`sandbox_agent_bridge` runs a proxy in the sandbox, and a service out here that looks for the proxy's requests. Added
-are the wait for the proxy's port, and what Inspect's service would do otherwise than this package promises: a limit
-that is reached there ends the whole sample, and nobody grades; it looks for requests every two seconds only; and a
-provider that failed is a mere HTTP error to the program.
+`sandbox_agent_bridge` runs a proxy in the sandbox, and a service out here that looks for the proxy's requests
+(:mod:`pytest_agenteval.engine.bridge_service`). Added is the wait for the proxy's port, and what cannot have a bridge.
 """
 
 from __future__ import annotations
 
-import contextvars
-import functools
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from importlib.util import find_spec
-from typing import Any
 
-import anyio
 from inspect_ai.agent import AgentState, sandbox_agent_bridge
-from inspect_ai.agent._bridge._errors import PROVIDER_ERROR_KEY
-from inspect_ai.agent._bridge.sandbox import service
 from inspect_ai.tool._sandbox_tools_utils.sandbox import SandboxInjectionError, sandbox_with_injected_tools
-from inspect_ai.util import (
-    LimitExceededError,
-    SandboxEnvironment,
-    SandboxUnavailableError,
-    sandbox,
-    suspend_working_limit,
-)
+from inspect_ai.util import SandboxEnvironment, SandboxUnavailableError, sandbox, suspend_working_limit
 from inspect_ai.util._sandbox.local import LocalSandboxEnvironment
-
-from pytest_agenteval.engine.meter import CallMeter
 
 __all__ = ["ContainerBridge", "NoBridge", "check_program"]
 
-LOOK_SECONDS = 0.2
-"""Between two looks for a request of the program."""
 LISTEN_SECONDS = 60
 """How long the proxy may take until it listens."""
 
 _ports = itertools.cycle(range(13131, 14131))  # a second run in the same sandbox does not wait for the first one's port
-_LIBRARIES = {
-    "generate_completions": "openai",
-    "generate_responses": "openai",
-    "generate_anthropic": "anthropic",
-    "generate_google": "google.genai",
-}
-"""Which package Inspect needs out here to understand a request."""
 _LISTENS = """
 until cat /proc/net/tcp /proc/net/tcp6 2> /dev/null | grep -q ":$1 [0-9A-F]*:0000 0A "; do sleep 0.05; done
 """
@@ -58,16 +32,11 @@ class NoBridge(Exception):
     """The sandbox cannot have such an agent, in one sentence: this says nothing about the agent."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class ContainerBridge:
     """A bridge into the attempt's sandbox, for one run of a program."""
 
-    meter: CallMeter
     port: int = field(default_factory=lambda: next(_ports))
-    stopped_by: LimitExceededError | None = None
-    """The limit that the program has run into: the call gets no answer."""
-    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
-    """Around the program: cancelled when it must stop."""
 
     @property
     def address(self) -> str:
@@ -84,19 +53,15 @@ class ContainerBridge:
         Raises:
             NoBridge: Inspect's tools cannot be put into the sandbox.
             SandboxUnavailableError: the sandbox is gone, or the bridge does not come up.
+            LimitExceededError: the program has run into a limit: the call gets no answer, and what is in here ends.
         """
-        _stand_between()
-        token = _bridge.set(self)
-        try:
-            async with AsyncExitStack() as opened:
-                with suspend_working_limit():
-                    await _put_tools()
-                    bridge = sandbox_agent_bridge(state, port=self.port, forward_generation_config=True)
-                    await opened.enter_async_context(bridge)
-                    await self._listening()
-                yield
-        finally:
-            _bridge.reset(token)
+        async with AsyncExitStack() as opened:
+            with suspend_working_limit():
+                await _put_tools()
+                bridge = sandbox_agent_bridge(state, port=self.port, forward_generation_config=True)
+                await opened.enter_async_context(bridge)
+                await self._listening()
+            yield
 
     async def _listening(self) -> None:
         """Wait for the proxy: Inspect does not."""
@@ -107,36 +72,6 @@ class ContainerBridge:
             raise SandboxUnavailableError(f"{silent} within {LISTEN_SECONDS} s") from None
         if not done.success:
             raise SandboxUnavailableError(f"{silent}: {done.stderr.strip() or done.returncode}")
-
-    def watched(self, name: str, method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-        """One method of the service, for the program's calls of its model."""
-
-        async def call(**request: Any) -> Any:
-            library = _LIBRARIES.get(name)
-            if library is not None and not _is_there(library):
-                self.meter.attempt.miswired = (
-                    f"the agent asks its model as {library}'s clients do, and to understand that Inspect needs the "
-                    f"package here: pip install {library.replace('.', '-')}"
-                )
-                return await self._stop()
-            try:
-                answer = await method(**request)
-            except LimitExceededError as error:
-                self.stopped_by = error
-                return await self._stop()
-            if isinstance(answer, dict) and PROVIDER_ERROR_KEY in answer:
-                self.meter.gave_up((answer[PROVIDER_ERROR_KEY] or {}).get("status"))
-            return answer
-
-        return call
-
-    async def _stop(self) -> None:
-        self.scope.cancel()
-        await anyio.sleep_forever()  # until the bridge is closed: the program is to meet no error before its end
-
-
-_bridge: contextvars.ContextVar[ContainerBridge | None] = contextvars.ContextVar("agenteval_bridge", default=None)
-"""The one whose service is about to start."""
 
 
 async def _put_tools() -> None:
@@ -179,26 +114,3 @@ def _is_this_host(box: SandboxEnvironment) -> bool:
     except TypeError:
         return False
     return True
-
-
-@functools.cache
-def _stand_between() -> None:
-    """Let the calls of our bridges pass :meth:`ContainerBridge.watched`, once per process."""
-    module: Any = service
-    inspects = module.sandbox_service
-
-    @functools.wraps(inspects)
-    async def sandbox_service(name: str, methods: Any, *arguments: Any, **named: Any) -> Any:
-        if (bridge := _bridge.get()) is not None:
-            methods = {method: bridge.watched(method, code) for method, code in methods.items()}
-            named["polling_interval"] = LOOK_SECONDS
-        return await inspects(name, methods, *arguments, **named)
-
-    module.sandbox_service = sandbox_service
-
-
-def _is_there(library: str) -> bool:
-    try:
-        return find_spec(library) is not None
-    except ModuleNotFoundError:  # not even the namespace
-        return False

@@ -11,6 +11,7 @@ from inspect_ai.event import Event, InfoEvent, ModelEvent, SandboxEvent, SpanBeg
 from inspect_ai.model import ContentReasoning
 
 from pytest_agenteval.engine.bridged_calls import BridgedCalls
+from pytest_agenteval.engine.exits import of_inspects_tools
 from pytest_agenteval.engine.meter import tokens_of
 from pytest_agenteval.engine.program_exit import program_exit
 from pytest_agenteval.engine.recorded import recorded_call
@@ -20,6 +21,8 @@ from pytest_agenteval.records import ModelCall, ToolCall
 __all__ = ["fingerprint", "last_steps", "model_calls", "tool_calls"]
 
 _LONGEST = 400
+_SESSIONS = ("bash_session",)
+"""Tools of Inspect's that run commands whose exit status nobody is told."""
 
 
 def model_calls(events: Iterable[Event], prices: PriceBook) -> tuple[ModelCall, ...]:
@@ -61,8 +64,11 @@ def tool_calls(events: Sequence[Event]) -> tuple[ToolCall, ...]:
     """
     bridged = BridgedCalls({event.id for event in events if isinstance(event, ToolEvent)})
     exit_codes = {
-        event.span_id: event.result for event in events if isinstance(event, SandboxEvent) and event.action == "exec"
+        event.span_id: event.result
+        for event in events
+        if isinstance(event, SandboxEvent) and event.action == "exec" and not of_inspects_tools(event)
     }
+    of_tools = {event.id for event in events if isinstance(event, SpanBeginEvent) and event.type == "tool"}
     spans: list[SpanBeginEvent] = []
     calls = []
     for event in events:
@@ -70,6 +76,8 @@ def tool_calls(events: Sequence[Event]) -> tuple[ToolCall, ...]:
             spans.append(event)
         elif isinstance(event, ModelEvent) and event.requested_model is not None and _answered(event):
             bridged.model_answered(event)
+        elif isinstance(event, SandboxEvent) and event.span_id not in of_tools:
+            bridged.command_ended(event)
         elif isinstance(event, InfoEvent) and (recorded := recorded_call(event)) is not None:
             bridged.agent_recorded(recorded)
         elif isinstance(event, ToolEvent) and not event.pending:
@@ -82,6 +90,7 @@ def tool_calls(events: Sequence[Event]) -> tuple[ToolCall, ...]:
                     error=event.error.type if event.error else ("unknown" if event.failed else None),
                     message=_cut(event.error.message) if event.error else None,
                     exit_code=exit_codes.get(span.id) if span is not None else None,
+                    exit_known=event.function not in _SESSIONS or event.error is not None,
                 )
             )
     return (*calls, *bridged.calls)
@@ -120,7 +129,8 @@ def last_steps(events: Iterable[Event], most: int = 5) -> tuple[str, ...]:
     events = list(events)
     for call in tool_calls(events):
         if call.known_by != "inspect":
-            outcome = f"{call.error}: {_line(call.message or '')}" if call.error else "?" * (not call.failure_known)
+            outcome = f"exit {call.exit_code}" if call.exit_code else "?" * (not call.failure_known)
+            outcome = f"{call.error}: {_line(call.message or '')}" if call.error else outcome
             steps.append(_cut(f"{call.tool}({_cut(call.arguments, 200)}) -> {outcome or 'done'}"))
     ended: str | None = None
     for event in events:

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from inspect_ai.util import LimitExceededError, SandboxUnavailableError
 
+from pytest_agenteval.engine.lacking import Lacking, what_is_lacking
 from pytest_agenteval.outcomes import Cause
 
-__all__ = ["InspectFaults", "ProviderFailed", "ProviderSilent", "limit_cause", "provider_to_blame"]
+__all__ = ["InspectFaults", "ProviderFailed", "ProviderSilent", "limit_cause", "limit_in", "provider_to_blame"]
 
 _LIMITS = {
     "cost": Cause.COST,
@@ -46,12 +47,25 @@ class InspectFaults:
         chain = list(_chain(error))
         if any(isinstance(link, SandboxUnavailableError) for link in chain):
             return Cause.SANDBOX
-        for link in chain:
-            if isinstance(link, LimitExceededError):
-                return limit_cause(link)
+        if (limit := limit_in(error)) is not None:
+            return limit_cause(limit)
         if any(isinstance(link, ProviderFailed | ProviderSilent) or _came_through_model(link) for link in chain):
             return Cause.PROVIDER
         return None
+
+    def lacking(self, error: BaseException) -> BaseException | None:
+        """The same error in one sentence where it says that this machine lacks something, else None."""
+        for link in _chain(error):
+            if (said := what_is_lacking(link)) is not None:
+                plain = Lacking(said)
+                plain.__suppress_context__ = True  # Inspect's own text is written for a terminal
+                return plain.with_traceback(error.__traceback__)
+        return None
+
+
+def limit_in(error: BaseException) -> LimitExceededError | None:
+    """The limit that an exception comes from: itself, what it was raised for, or a member of a task group's."""
+    return next((link for link in _chain(error) if isinstance(link, LimitExceededError)), None)
 
 
 def limit_cause(error: LimitExceededError) -> Cause | None:

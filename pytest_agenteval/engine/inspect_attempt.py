@@ -23,7 +23,7 @@ from inspect_ai.scorer import Score, Target
 from inspect_ai.scorer._score import init_scoring_context
 from inspect_ai.solver import Generate, Solver, TaskState, chain
 from inspect_ai.solver._task_state import sample_state, set_sample_state
-from inspect_ai.util import LimitExceededError, span
+from inspect_ai.util import span
 from inspect_ai.util._sandbox.context import (
     copy_sandbox_environment_files,
     sandbox_environments_context_var,
@@ -33,8 +33,9 @@ from inspect_ai.util._store import init_subtask_store
 from pydantic_core import to_jsonable_python
 
 from pytest_agenteval.engine.agent import Agent, agent_limits
-from pytest_agenteval.engine.faults import limit_cause
-from pytest_agenteval.engine.inspect_scores import NotJudged, NotNamed, scorer_names
+from pytest_agenteval.engine.faults import limit_cause, limit_in
+from pytest_agenteval.engine.inspect_scores import NotJudged, NotNamed, grader_models, scorer_names
+from pytest_agenteval.engine.lacking import needing
 from pytest_agenteval.engine.meter import CallMeter
 from pytest_agenteval.inspect_tasks import TASK_SOLVER
 
@@ -59,6 +60,11 @@ class InspectSample:
     def __repr__(self) -> str:
         """Equal for what is the same task: stored attempts are compared by it."""
         return f"InspectSample({self._identity})"
+
+    @property
+    def graders(self) -> tuple[str, ...]:
+        """The models that its scorers name."""
+        return tuple(grader_models(self._loaded.task))
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -201,8 +207,10 @@ async def _solved(task: Task, state: TaskState, generate: Generate, agent: Agent
             async with agent_limits(agent._meter), span(name="solver", type="agent"):
                 state = await _step(task.solver, state, generate)
         else:
-            result = await agent.run(state.messages, tools=state.tools or None)
-            state.messages, state.output = list(result.messages), agent._state.output
+            try:
+                await agent.run(state.messages, tools=state.tools or None)
+            finally:  # the scorers see how far it came where a limit of the state ended it
+                state.messages, state.output = agent._state.messages, agent._state.output
     return state
 
 
@@ -219,10 +227,11 @@ def _state_limits(state: TaskState, meter: CallMeter) -> Iterator[None]:
     try:
         with limits[0], limits[1], limits[2]:
             yield
-    except LimitExceededError as error:
-        if not any(error.source is limit for limit in limits):
+    except Exception as error:
+        limit = limit_in(error)
+        if limit is None or not any(limit.source is each for each in limits):
             raise
-        meter.attempt.limit = meter.attempt.limit or limit_cause(error)
+        meter.attempt.limit = meter.attempt.limit or limit_cause(limit)
 
 
 async def _scored(task: Task, state: TaskState) -> dict[str, Score]:
@@ -231,7 +240,8 @@ async def _scored(task: Task, state: TaskState) -> dict[str, Score]:
     async with span(name="scorers"):
         for name, scorer in zip(scorer_names(task), task.scorer or (), strict=True):
             async with span(name=name, type="scorer"):
-                score = await scorer(state, state.target)
+                with needing(f"the scorer {name}"):
+                    score = await scorer(state, state.target)
                 if score is not None:
                     scores[name] = score
                     transcript()._event(ScoreEvent(score=score, target=state.target.target, scorer=name))

@@ -5,18 +5,20 @@ from __future__ import annotations
 import difflib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from inspect_ai import Task
+from inspect_ai._util.registry import has_registry_params, registry_params
 from inspect_ai.scorer import Score
 from inspect_ai.scorer._scorer import scorer_metrics, unique_scorer_name
 
+from pytest_agenteval.engine.models import names_a_model
 from pytest_agenteval.inspect_tasks import Passes
 from pytest_agenteval.readiness import NotReady
 
-__all__ = ["Judge", "NotJudged", "NotNamed", "choose_judge", "scorer_names"]
+__all__ = ["Judge", "NotJudged", "NotNamed", "choose_judge", "grader_models", "scorer_names"]
 
 _TEXTS: Mapping[str, bool] = {
     "C": True, "I": False, "P": False, "N": False, "yes": True, "true": True, "no": False, "false": False,
@@ -110,6 +112,15 @@ def choose_judge(name: str, task: Task, scorer: str | None, key: str | None, pas
         hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(keys)}"
         raise NotReady(f"the scorer {judging} of {name} has no key {key!r}; {hint}")
     return Judge(judging, key, passes)
+
+
+def grader_models(task: Task) -> Iterator[str]:
+    """The models that the scorers of a task were made with, as in `model_graded_qa(model="openai/gpt-5")`."""
+    for scorer in task.scorer or ():
+        for value in registry_params(scorer).values() if has_registry_params(scorer) else ():
+            for text in value if isinstance(value, list | tuple) else (value,):
+                if isinstance(text, str) and "/" in text and names_a_model(text):
+                    yield text
 
 
 def scorer_names(task: Task) -> list[str]:

@@ -27,6 +27,7 @@ from pydantic import BaseModel
 from pytest_agenteval.engine.inspect_attempt import ALL_TOKENS, InspectSample
 from pytest_agenteval.engine.inspect_names import find_function, hint, refuse_arguments
 from pytest_agenteval.engine.inspect_scores import Judge, choose_judge
+from pytest_agenteval.engine.lacking import one_sentence
 from pytest_agenteval.engine.models import REFUSED
 from pytest_agenteval.inspect_tasks import Asked
 from pytest_agenteval.readiness import NotReady
@@ -153,7 +154,7 @@ def _make(asked: Asked, make: Callable[[], Task]) -> tuple[Task, bool]:
     except NotReady:
         raise
     except PrerequisiteError as error:
-        raise NotReady(f"{asked.name} cannot be made: {' '.join(str(error.message).split())}") from None
+        raise NotReady(f"{asked.name} cannot be made: {one_sentence(str(error.message))}") from None
     except Exception as error:
         raise NotReady(f"{asked.name} cannot be made: {type(error).__name__}: {error}") from error
     finally:

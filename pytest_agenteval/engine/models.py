@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -13,10 +12,13 @@ from inspect_ai._util.registry import registry_find, registry_unqualified_name
 from inspect_ai.model import GenerateConfig, Model, ModelCost, ModelInfo, get_model, get_model_info, set_model_info
 from pydantic import ValidationError
 
+from pytest_agenteval.engine.lacking import one_sentence
 from pytest_agenteval.money.prices import PriceBook
 from pytest_agenteval.options import Settings, why_not_on_host
 
-__all__ = ["ModelNotReady", "max_retries", "open_models", "open_roles", "tell_prices"]
+__all__ = [
+    "ModelNotReady", "max_retries", "names_a_model", "open_grader", "open_models", "open_roles", "tell_prices",
+]  # fmt: skip
 
 MAX_RETRIES = 6
 """How often the provider is asked again before it counts as down: about three minutes with Inspect's waits. Inspect's
@@ -88,8 +90,22 @@ def _generate_config(asked: dict[str, Any]) -> GenerateConfig:
         first = error.errors()[0]
         name = str(first["loc"][0])
         raise ModelNotReady(
-            f"--agent-generate={name}={asked[name]} cannot be used: {_one_sentence(first['msg'])}"
+            f"--agent-generate={name}={asked[name]} cannot be used: {one_sentence(first['msg'])}"
         ) from None
+
+
+def open_grader(name: str) -> None:
+    """See whether a model that a grader names can be used.
+
+    Raises:
+        ModelNotReady: missing provider package or key.
+    """
+    _open(name, GenerateConfig())
+
+
+def names_a_model(text: str) -> bool:
+    """Whether it is PROVIDER/MODEL with a provider that Inspect knows."""
+    return _unknown_provider(text) is None
 
 
 def _open(
@@ -98,9 +114,9 @@ def _open(
     try:
         model = get_model(name, config=config, base_url=base_url, memoize=False, **arguments)
     except PrerequisiteError as error:
-        raise ModelNotReady(f"model {name} cannot be used: {_one_sentence(str(error.message))}") from None
+        raise ModelNotReady(f"model {name} cannot be used: {one_sentence(str(error.message))}") from None
     except (ValueError, LookupError, TypeError, ImportError) as error:
-        raise ModelNotReady(f"model {name} cannot be used: {_one_sentence(str(error))}") from None
+        raise ModelNotReady(f"model {name} cannot be used: {one_sentence(str(error))}") from None
     if "max_retries" not in arguments:
         _retry_in_sight(model)
     return model
@@ -148,13 +164,3 @@ def tell_prices(models: Iterable[str], prices: PriceBook) -> None:
         )
         known = get_model_info(name)
         set_model_info(name, known.model_copy(update={"cost": cost}) if known else ModelInfo(cost=cost))
-
-
-def _one_sentence(text: str) -> str:
-    """Inspect's messages are written for a terminal: markup goes, their lines become one, a key gets its next step."""
-    plain = re.sub(r"\[/?[a-z_ ]+\]", "", text)
-    plain = plain.replace(". Install", "; install")
-    lines = [line.strip() for line in plain.splitlines() if line.strip()]
-    sentence = re.sub(r"[.:]?\0", ": ", "\0".join(lines)).removeprefix("ERROR: ").rstrip(".")
-    key = re.search(r"\b[A-Z][A-Z0-9_]*_(?:API_KEY|KEY|TOKEN)\b", sentence)
-    return f"{sentence}; set {key[0]}" if key else sentence

@@ -30,6 +30,7 @@ def record_tool(
     *,
     error: str | BaseException | None = None,
     seconds: float | None = None,
+    exit_code: int | None = None,
 ) -> None:
     """Record one call of a tool by an own agent in the attempt that this code runs for.
 
@@ -40,6 +41,8 @@ def record_tool(
         arguments: of the call.
         error: the exception that the tool raised, or what it said, where the call failed; None where it did not.
         seconds: how long it took.
+        exit_code: the exit status of the command that it ran. A non-zero one is counted as such, and not as a failure
+            of the call. None where it ran none, or one in the sandbox, which is found there.
 
     Raises:
         RuntimeError: this code runs for no attempt.
@@ -50,6 +53,7 @@ def record_tool(
     text = json.dumps(dict(arguments or {}), ensure_ascii=False, default=str)
     data: dict[str, JsonValue] = {"tool": name, "arguments": text, "seconds": seconds, "error": kind}
     data["message"] = None if error is None else str(error)[:400]
+    data |= {"exit_code": exit_code, "exit_known": exit_code is not None}
 
     async def write() -> None:
         transcript().info(data, source=_SOURCE)
@@ -61,13 +65,24 @@ def record_tool(
         transcript().info(data, source=_SOURCE)
 
 
-def recorded_tool(function: F) -> F:
-    """A decorator: record every call of a tool, sync or async, with its arguments, its time and what it raised."""
+def recorded_tool(function: F, run: Callable[..., Any] | None = None) -> F:
+    """A decorator: record every call of a tool, sync or async, with its arguments, its time and what it raised.
+
+    The exit status, too, where what it returns or raises has a `returncode`.
+
+    Args:
+        function: the tool.
+        run: calls what records in the attempt, where the tool may be called in a thread that carries no context.
+    """
     parameters = inspect.signature(function)
 
-    def record(start: float, given: tuple[Any, ...], named: dict[str, Any], error: BaseException | None) -> None:
+    def record(start: float, given: tuple[Any, ...], named: dict[str, Any], ended: Any) -> None:
         arguments = parameters.bind_partial(*given, **named).arguments
-        record_tool(function.__name__, arguments, error=error, seconds=time.monotonic() - start)
+        error = ended if isinstance(ended, BaseException) else None
+        seconds, code = time.monotonic() - start, getattr(ended, "returncode", None)
+        exit_code = code if isinstance(code, int) else None
+        write = record_tool if run is None else functools.partial(run, record_tool)
+        write(function.__name__, arguments, error=error, seconds=seconds, exit_code=exit_code)
 
     @functools.wraps(function)
     async def asynchronous(*given: Any, **named: Any) -> Any:
@@ -77,7 +92,7 @@ def recorded_tool(function: F) -> F:
         except Exception as error:
             record(start, given, named, error)
             raise
-        record(start, given, named, None)
+        record(start, given, named, value)
         return value
 
     @functools.wraps(function)
@@ -88,7 +103,7 @@ def recorded_tool(function: F) -> F:
         except Exception as error:
             record(start, given, named, error)
             raise
-        record(start, given, named, None)
+        record(start, given, named, value)
         return value
 
     return cast(F, asynchronous if inspect.iscoroutinefunction(function) else synchronous)

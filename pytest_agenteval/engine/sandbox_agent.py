@@ -24,7 +24,7 @@ from pytest_agenteval.engine.faults import ProviderFailed
 from pytest_agenteval.engine.meter import CallMeter, current_meter
 from pytest_agenteval.engine.program_exit import note_exit
 
-__all__ = ["SandboxAgent", "run_program"]
+__all__ = ["SandboxAgent", "run_program", "unanswered"]
 
 _KEY = "unused"
 _PLACES = ("task", "instructions", "model", "base_url", "api_key")
@@ -132,7 +132,7 @@ async def run_program(agent: SandboxAgent, state: AgentState, instructions: str 
         ProviderFailed: it gave up after a call that the provider did not answer.
     """
     first_event = len(transcript().events)
-    bridge = ContainerBridge(meter)
+    bridge = ContainerBridge()
     values = {"model": CLIENT_MODEL, "base_url": bridge.address, "api_key": _KEY, "instructions": instructions or ""}
     values["task"] = "\n\n".join(message.text for message in state.messages)
     command, env, stdin = agent.filled(values)
@@ -141,14 +141,11 @@ async def run_program(agent: SandboxAgent, state: AgentState, instructions: str 
     try:
         await check_program(command[0], env=env, **place)
         async with bridge.open(state):
-            with bridge.scope:
-                status, answer = await _run(command, env, stdin, place)
+            status, answer = await _run(command, env, stdin, place)
     except NoBridge as error:
         meter.attempt.miswired = str(error)
         raise RuntimeError(str(error)) from error
-    if bridge.stopped_by is not None:
-        raise bridge.stopped_by
-    if status and (problem := _unanswered(first_event)) is not None:
+    if status and (problem := unanswered(first_event)) is not None:
         raise ProviderFailed(problem)
     if answer:
         state.output = ModelOutput.from_content(meter.attempt.model, answer)
@@ -173,7 +170,7 @@ async def _run(command: list[str], env: dict[str, str], stdin: str | None, place
     return done.returncode, done.stdout.strip()[-_LONGEST_ANSWER:]
 
 
-def _unanswered(first_event: int) -> str | None:
-    """Why the last model call failed, where it did."""
+def unanswered(first_event: int) -> str | None:
+    """Why the last model call since that event failed, where it did."""
     calls = [event for event in transcript().events[first_event:] if isinstance(event, ModelEvent)]
     return calls[-1].error if calls else None

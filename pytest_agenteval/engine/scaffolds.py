@@ -8,14 +8,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from inspect_ai._util.error import PrerequisiteError
 from inspect_ai._util.registry import is_registry_object, registry_find, registry_info, registry_unqualified_name
 from inspect_ai.agent import AgentState
+from inspect_ai.log import transcript
 from inspect_ai.tool import Tool, ToolDef, ToolSource, bash
 
 from pytest_agenteval.engine.bridged import AgentContext, run_own_code
-from pytest_agenteval.engine.importing import import_named
+from pytest_agenteval.engine.faults import ProviderFailed, limit_in
+from pytest_agenteval.engine.importing import import_named, why_not_imported
+from pytest_agenteval.engine.lacking import what_is_lacking
 from pytest_agenteval.engine.meter import CallMeter
-from pytest_agenteval.engine.sandbox_agent import SandboxAgent, run_program
+from pytest_agenteval.engine.sandbox_agent import SandboxAgent, run_program, unanswered
 from pytest_agenteval.engine.task_solver import TaskSolver
 from pytest_agenteval.inspect_tasks import TASK_SOLVER
 from pytest_agenteval.readiness import NotReady
@@ -80,10 +84,26 @@ class InspectScaffold:
             raise TypeError(f"scaffold {self.name} takes no instructions: leave out agent.run(instructions=...)")
 
     async def run(self, state: AgentState, request: AgentRequest, meter: CallMeter) -> AgentState:
-        """Make the agent and let it work."""
-        program = self.made if self.factory is None else self.factory(**self._given(self.factory, request))
-        done: AgentState = await program(state)
+        """Make the agent and let it work.
+
+        Raises:
+            ProviderFailed: it gave up after a call that the provider did not answer, which a program in the sandbox
+                meets as a mere HTTP error.
+        """
+        program = self.make(request)
+        first_event = len(transcript().events)
+        try:
+            done: AgentState = await program(state)
+        except Exception as error:
+            limited = meter.stopped_by is not None or limit_in(error) is not None
+            if not limited and (problem := unanswered(first_event)) is not None:
+                raise ProviderFailed(problem) from error
+            raise
         return done
+
+    def make(self, request: AgentRequest) -> Any:
+        """The agent, made anew where there is a factory."""
+        return self.made if self.factory is None else self.factory(**self._given(self.factory, request))
 
     def _given(self, factory: Callable[..., Any], request: AgentRequest) -> dict[str, Any]:
         takes, given = _parameters(factory), dict(self.arguments)
@@ -173,11 +193,11 @@ def _open(name: str, arguments: Mapping[str, Any]) -> Scaffold:
                 f"--agent-scaffold-arg=attempts cannot be used with {name}: between its attempts it would ask whether "
                 "it is right, and a test is graded once, when the agent has ended"
             )
-        return InspectScaffold(name, factory, arguments, own_tools=name.rpartition("/")[2] != REACT)
+        return _tried(InspectScaffold(name, factory, arguments, own_tools=name.rpartition("/")[2] != REACT))
     found = _attribute(name)
     if is_registry_object(found) and registry_info(found).type == "agent" and not _takes_state(found):
         _refuse_arguments(name, found, arguments, 0)
-        return InspectScaffold(name, found, arguments)
+        return _tried(InspectScaffold(name, found, arguments))
     if isinstance(found, SandboxAgent):
         _refuse_made(name, arguments)
         return ProgramScaffold(name, found)
@@ -191,6 +211,18 @@ def _open(name: str, arguments: Mapping[str, Any]) -> Scaffold:
         return OwnScaffold(name, found, arguments)
     _refuse_half_an_agent(name, found, arguments)
     return _from_factory(name, found, arguments)
+
+
+def _tried(scaffold: InspectScaffold) -> InspectScaffold:
+    """See whether it can be made: what it lacks here would break every attempt. Other errors may be for the place."""
+    try:
+        scaffold.make(AgentRequest("", None, None, True))
+    except (PrerequisiteError, ImportError) as error:
+        why = what_is_lacking(error) or why_not_imported(error)
+        raise ScaffoldNotReady(f"scaffold {scaffold.name} cannot be made: {why}") from error
+    except Exception:
+        return scaffold
+    return scaffold
 
 
 _KINDS = "give `async def agent(task, context)`, an Inspect agent, a SandboxAgent, or what returns one of them"
@@ -220,7 +252,8 @@ def _from_factory(name: str, factory: Callable[..., Any], arguments: Mapping[str
     try:
         made = factory(**arguments)  # what it makes says what it is; nothing runs yet
     except Exception as error:
-        raise ScaffoldNotReady(f"scaffold {name} cannot be made: {type(error).__name__}: {error}") from error
+        why = what_is_lacking(error) or f"{type(error).__name__}: {error}"
+        raise ScaffoldNotReady(f"scaffold {name} cannot be made: {why}") from error
     if inspect.iscoroutine(made):
         made.close()
     elif isinstance(made, SandboxAgent):

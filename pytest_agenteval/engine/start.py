@@ -12,14 +12,16 @@ from uuid import uuid4
 from pytest_agenteval.engine.choosing import choose_dispatcher, refuse_gates_that_never_pass
 from pytest_agenteval.engine.evaluation import Evaluation
 from pytest_agenteval.engine.identity import identify
+from pytest_agenteval.engine.inspect_attempt import InspectSample
 from pytest_agenteval.engine.logbook import history
-from pytest_agenteval.engine.models import ModelNotReady, open_models, open_roles, tell_prices
+from pytest_agenteval.engine.models import ModelNotReady, open_grader, open_models, open_roles, tell_prices
 from pytest_agenteval.engine.sandbox_choice import choose_sandboxes
 from pytest_agenteval.engine.sandboxes import Sandboxes, SandboxFailed
 from pytest_agenteval.engine.scaffolds import REACT, ProgramScaffold, Scaffold, ScaffoldNotReady, open_scaffolds
 from pytest_agenteval.engine.store import require_writable
 from pytest_agenteval.engine.takeover import Takeover
 from pytest_agenteval.engine.trial import Services
+from pytest_agenteval.inspect_tasks import SAMPLE
 from pytest_agenteval.items import AgentItem
 from pytest_agenteval.money.budget import RunBudget
 from pytest_agenteval.money.prices import PriceBook, PriceFileError, open_prices
@@ -60,6 +62,7 @@ def start(settings: Settings, items: Sequence[AgentItem], say: Callable[[str], N
         scaffolds = open_scaffolds(wanted, settings.scaffold_args)
     except (PriceFileError, ModelNotReady, ScaffoldNotReady) as error:
         raise NotReady(str(error)) from None
+    _refuse_without_grader(items)
     paid = list(dict.fromkeys([*names, *(model for _, model in settings.roles)]))
     _refuse_unpriced(settings, items, paid, prices)
     tell_prices(paid, prices)
@@ -124,6 +127,20 @@ def _refuse_alike(items: Sequence[AgentItem]) -> None:
                 f"{other} and {item.nodeid} differ only in the name of their model or scaffold, by which runs of "
                 "several cells tell these apart: give the parameter other ids"
             )
+
+
+def _refuse_without_grader(items: Sequence[AgentItem]) -> None:
+    """Refuse Inspect tasks whose scorers name a model that cannot be used: every attempt would be paid for nothing."""
+    asked: dict[str, str] = {}
+    for item in items:
+        given = item.plan.params.get(SAMPLE)
+        for grader in given.graders if isinstance(given, InspectSample) and not item.skips else ():
+            asked.setdefault(grader, item.nodeid)
+    for grader, task in asked.items():
+        try:
+            open_grader(grader)
+        except ModelNotReady as error:
+            raise NotReady(f"a scorer of {task} cannot judge: {error}") from None
 
 
 def _refuse_without_container(

@@ -143,6 +143,7 @@ def _tool_failures(cell: CellSummary) -> dict[str, Any] | None:
             "tool_call_failures": str(cell.tool_failure_count),
             "by_tool_and_type": json.dumps(by_type),
             "nonzero_exits": str(cell.nonzero_exits),
+            "unknown_exits": str(cell.unknown_exits),
         },
         lower_is_better=True,
     )

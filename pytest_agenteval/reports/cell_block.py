@@ -130,7 +130,7 @@ def _tool_parts(cell: CellSummary) -> list[str]:
     environment = f"environment errors {errors.count} of {figures.plural(errors.tries, 'try')}"
     if errors.count:
         environment += f" ({figures.percent(errors.rate)})"
-    return [tools, f"non-zero exits {cell.nonzero_exits}", environment]
+    return [tools, f"non-zero exits {figures.exits(cell.nonzero_exits, cell.unknown_exits)}", environment]
 
 
 def _left_out(cell: CellSummary) -> list[str]:

@@ -106,6 +106,7 @@ def _cell(cell: CellSummary, records: Iterable[TaskRecord]) -> Json:
         "tool_call_failures": _failures(cell.tool_failures),
         "tool_call_failure_rate": cell.tool_failure_rate,
         "nonzero_exits": cell.nonzero_exits,
+        "unknown_exits": cell.unknown_exits,
         "environment_errors": _environment(cell.environment_errors)
         | {"by_cause": _causes(record for record in records if record.cell == cell.cell)},
         "sandbox_wait_seconds": cell.sandbox_wait_seconds,
@@ -134,6 +135,7 @@ def _task(record: TaskRecord, verdict: str | None) -> Json:
         "tool_calls": task.tool_calls,
         "tool_call_failures": _failures(task.tool_failures),
         "nonzero_exits": task.nonzero_exits,
+        "unknown_exits": task.unknown_exits,
         "environment_errors": _environment(task.environment_errors) | {"by_cause": _causes([record])},
         "identical_attempts": task.identical,
         "source": task.source,
@@ -166,6 +168,7 @@ def _attempt(attempt: AttemptRecord) -> Json:
             for (tool, error), count in sorted(calls.items(), key=lambda item: (-item[1], item[0][0], item[0][1] or ""))
         ],
         "nonzero_exits": sum(call.error is None and call.exit_code not in (None, 0) for call in attempt.tool_calls),
+        "unknown_exits": sum(not call.exit_known for call in attempt.tool_calls),
         "retries": [
             {"cause": retry.cause.value, "message": retry.message, "cost": _cost(Cost.of_try(retry)),
              "wall_seconds": retry.wall_seconds}

@@ -147,11 +147,15 @@ def test_every_kind_is_counted_and_paid_alike(four: Kinds) -> None:
         for kind in KINDS
     }
     assert failures == {
-        "plain_async": [("messages", None, False)] * 2,
-        "agents_sdk": [("messages", "unknown", True), ("messages", None, False)],
-        "plain_sync": [("recorded", "RuntimeError", True), ("recorded", None, True)],
-        "cli": [("messages", None, False)] * 2,
+        "plain_async": [("messages", None, True)] * 2,
+        "agents_sdk": [("messages", None, True)] * 2,
+        "plain_sync": [("recorded", None, True)] * 2,
+        "cli": [("messages", None, False)] * 2,  # what it runs in there nobody sees
     }
+    exits = {kind: [(c.exit_code, c.exit_known) for c in one(four, "test_work", kind).tool_calls] for kind in KINDS}
+    assert exits == {**{kind: [(3, True), (0, True)] for kind in KINDS[:3]}, "cli": [(None, False)] * 2}
+    assert "non-zero exits 1 " in four.run.block("agent-1", "kinds:agents_sdk")
+    assert "non-zero exits unknown for " in four.run.block("agent-1", "kinds:cli")
 
 
 @pytest.mark.parametrize("kind", KINDS)

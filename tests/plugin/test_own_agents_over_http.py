@@ -13,28 +13,27 @@ from support.own_agents import CLIENTS, POLICIES, PRICES, SUITE, C, Kinds, run_k
 from support.scripted_server import ScriptedServer
 
 K = 1
-KNOWN = {
-    # a failing command, then one that works: how each is known, and what of it
-    "react": [("inspect", None, True), ("inspect", None, True), ("inspect", None, True)],
-    "plain_async": [("messages", None, False)] * 2,
-    "plain_sync": [("recorded", "RuntimeError", True), ("recorded", None, True)],
-    "anthropic_async": [("messages", "unknown", True), ("messages", None, False)],
-    "anthropic_sync": [("messages", "unknown", True), ("messages", None, False)],
-    "agents_sdk": [("messages", "unknown", True), ("messages", None, False)],
-    "langgraph": [("messages", "unknown", True), ("messages", None, False)],
-    "langgraph_sync": [("messages", "unknown", True), ("messages", None, False)],
-    "pydantic_async": [("messages", "unknown", True), ("messages", None, False)],
+KNOWN_BY = {
+    "react": "inspect",
+    "plain_async": "messages",
+    "plain_sync": "recorded",
+    "anthropic_async": "messages",
+    "anthropic_sync": "messages",
+    "agents_sdk": "messages",
+    "langgraph": "messages",
+    "langgraph_sync": "messages",
+    "pydantic_async": "messages",
 }
-"""(known_by, error, failure_known) of every tool call of test_work, kind by kind."""
+"""Kind by kind, how the tool calls are known of test_work: a command that exits with 3, then one that works."""
 
 
 @pytest.fixture(scope="module")
 def kinds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kinds]:
     with ScriptedServer(POLICIES) as server:
-        yield run_kinds(tmp_path_factory.mktemp("kinds"), server, kinds=tuple(KNOWN), k=K)
+        yield run_kinds(tmp_path_factory.mktemp("kinds"), server, kinds=tuple(KNOWN_BY), k=K)
 
 
-@pytest.mark.parametrize("kind", KNOWN)
+@pytest.mark.parametrize("kind", KNOWN_BY)
 def test_a_kind_of_agent_is_counted_and_paid_like_any_other(kinds: Kinds, kind: str) -> None:
     attempts = kinds.attempts("test_work", kind)
     assert [(a.outcome.value, a.message) for a in attempts] == [("passed", "")] * K
@@ -51,15 +50,17 @@ def test_a_kind_of_agent_is_counted_and_paid_like_any_other(kinds: Kinds, kind: 
     assert [s["cost"] for s in mine] == [pytest.approx(3 * C)] * K
 
 
-@pytest.mark.parametrize("kind", KNOWN)
-def test_tool_calls_are_recorded_with_how_their_failures_are_known(kinds: Kinds, kind: str) -> None:
+@pytest.mark.parametrize("kind", KNOWN_BY)
+def test_a_nonzero_exit_is_one_in_every_kind_and_no_failure_of_the_call(kinds: Kinds, kind: str) -> None:
     for attempt in kinds.attempts("test_work", kind):
-        assert [(c.known_by, c.error, c.failure_known) for c in attempt.tool_calls] == KNOWN[kind]
+        calls = attempt.tool_calls[:2]
+        assert [(c.known_by, c.error, c.failure_known) for c in calls] == [(KNOWN_BY[kind], None, True)] * 2
+        assert [(c.exit_code, c.exit_known) for c in calls] == [(3, True), (0, True)]
         commands = [json.loads(call.arguments)["command"] for call in attempt.tool_calls[:2]]
         assert commands == ["exit 3", "touch out.txt"]
 
 
-@pytest.mark.parametrize("kind", KNOWN)
+@pytest.mark.parametrize("kind", KNOWN_BY)
 def test_limits_end_every_kind_of_agent_at_the_call_that_exceeds_them(kinds: Kinds, kind: str) -> None:
     for task, cause, calls in (("test_cost", "cost", 3), ("test_tokens", "tokens", 3), ("test_turns", "turns", 3)):
         for attempt in kinds.attempts(task, kind):
@@ -74,7 +75,7 @@ def test_nothing_was_asked_of_the_provider_that_is_not_recorded(kinds: Kinds) ->
     answered = sum(entry.answered == 200 for entry in kinds.journal)
     recorded = sum(len(attempt.model_calls) for record in kinds.records.values() for attempt in record.attempts)
     # the answer to an agent whose time is up may be on its way when it is stopped
-    assert answered - len(KNOWN) * K <= recorded <= answered
+    assert answered - len(KNOWN_BY) * K <= recorded <= answered
     assert [entry for entry in kinds.journal if entry.model != "agent-1" and entry.answered != "abandoned"] == []
 
 

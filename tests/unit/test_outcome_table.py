@@ -34,6 +34,13 @@ ROWS: list[tuple[str, Facts, Outcome, Cause | None, str]] = [
         "a client went past the bridge",
     ),
     (
+        "this machine lacks something that no agent can bring",
+        replace(STARTED, body=ERROR, lacking=(Part.BODY, "the grader cannot run here: nltk is not installed")),
+        Outcome.BROKEN,
+        None,
+        "the grader cannot run here: nltk is not installed",
+    ),
+    (
         "the provider was silent until the time was up",
         replace(STARTED, body=ERROR, timed_out=True, timed_out_by=Cause.PROVIDER),
         Outcome.ENVIRONMENT_ERROR,

@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 from support.made_records import task
 
+from pytest_agenteval import figures
 from pytest_agenteval.gates import GateSettings, Verdict, judge
-from pytest_agenteval.records import TaskRecord, ToolCall
+from pytest_agenteval.records import TaskRecord, ToolCall, from_json
 from pytest_agenteval.summary import summarize
 
 
@@ -30,6 +31,25 @@ def test_without_them_the_rate_is_over_all_calls() -> None:
     (cell,) = summarize([record(1, 3, 0)]).cells
     assert cell.tool_failure_rate == 0.25
     assert cell.tool_failure_range == (0.25, 0.25)
+
+
+@pytest.mark.parametrize(
+    ("nonzero", "unknown", "text"),
+    [(0, 0, "0"), (2, 0, "2"), (0, 1, "unknown for 1 call"), (2, 5, "2, unknown for 5 calls")],
+)
+def test_no_nonzero_exit_is_told_only_where_all_are_known(nonzero: int, unknown: int, text: str) -> None:
+    calls = [ToolCall("bash", "{}", exit_code=1)] * nonzero + [ToolCall("bash", "{}", exit_known=False)] * unknown
+    made = task("p")
+    (cell,) = summarize([replace(made, attempts=(replace(made.attempts[0], tool_calls=tuple(calls)),))]).cells
+    assert figures.exits(cell.nonzero_exits, cell.unknown_exits) == text
+
+
+def test_calls_of_old_records_are_counted_as_they_were() -> None:
+    old = {"tool": "bash", "arguments": "{}", "known_by": "messages", "failure_known": False}
+    stored = {"task": "t.py::test_it", "cell": {"model": "m", "scaffold": "s"}, "k": 1}
+    read = from_json({**stored, "attempts": [{"number": 1, "outcome": "passed", "tool_calls": [old]}]})
+    (cell,) = summarize([read]).cells
+    assert (cell.nonzero_exits, cell.unknown_exits, cell.unknown_tool_calls) == (0, 0, 1)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pytest_agenteval import figures
 from pytest_agenteval.outcomes import Outcome
 from pytest_agenteval.records import Cell, TaskRecord
 from pytest_agenteval.reports.html.text import first_line
@@ -47,7 +48,8 @@ def tool_failures(cells: Sequence[CellSummary]) -> list[CountRow]:
         for kind in sorted(total, key=lambda kind: (-total[kind], kind))
     ]
     rows.append(CountRow(("all tools", "all failures"), tuple(str(cell.tool_failure_count) for cell in cells)))
-    rows.append(CountRow(("commands", "non-zero exits, often no failure"), tuple(str(c.nonzero_exits) for c in cells)))
+    exits = tuple(figures.exits(cell.nonzero_exits, cell.unknown_exits) for cell in cells)
+    rows.append(CountRow(("commands", "non-zero exits, often no failure"), exits))
     rows.append(CountRow(("all tools", "calls"), tuple(str(cell.tool_calls) for cell in cells)))
     return rows
 

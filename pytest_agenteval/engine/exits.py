@@ -1,0 +1,91 @@
+"""How commands ended of tools that Inspect did not run: what the sandbox saw, what harnesses tell their model."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from typing import Any
+
+from inspect_ai.event import SandboxEvent
+
+__all__ = ["Commands", "of_inspects_tools", "told_exit"]
+
+_TOLD = re.compile(
+    r"^Exit code (-?\d+)(?:\n|$)"  # Claude Code's Bash, beside the flag that says that it failed
+    r"|^Exit code: (-?\d+)\nWall time: "  # Codex CLI
+    r"|^(?:Chunk ID: \S+\n)?Wall time: [\d.]+ seconds\nProcess exited with code (-?\d+)\n"  # its unified exec
+    r'|"metadata":\{"exit_code":(-?\d+),"duration_seconds":[\d.]+\}\}$'  # its older JSON
+    r"|^<returncode>(-?\d+)</returncode>"  # mini-swe-agent
+)
+"""The fixed words in which harnesses tell the exit status of a command, and nothing else."""
+_CODEX_TIMEOUT = re.compile(r"(?:\nOutput:\n|^\{\"output\":\")command timed out after \d+ milliseconds")
+_TOOLS_OF_INSPECT = re.compile(r"^\S*inspect-(?:sandbox-tools|tool-support)\b")
+
+
+def told_exit(text: str) -> tuple[int | None, bool]:
+    """The exit status that a tool's result tells, None where it tells none; and whether it tells of a time-out."""
+    if (found := _TOLD.search(text)) is None:
+        return None, False
+    if _CODEX_TIMEOUT.search(text):
+        return None, True
+    return int(next(group for group in found.groups() if group is not None)), False
+
+
+class Commands:
+    """The commands that an agent's own code ran in the sandbox, oldest first; each is of one tool call at most."""
+
+    def __init__(self) -> None:
+        self._ran: list[SandboxEvent] = []
+        self._taken: set[int] = set()
+
+    def add(self, event: SandboxEvent) -> None:
+        """A command has ended."""
+        if event.action == "exec" and event.result is not None and not of_inspects_tools(event):
+            self._ran.append(event)
+
+    @property
+    def now(self) -> int:
+        """A point in time, for :meth:`of`."""
+        return len(self._ran)
+
+    def of(self, arguments: str, since: int, *, alone: bool) -> tuple[int | None, bool]:
+        """How the command of a tool call ended, None where nobody knows; and whether its arguments are the command.
+
+        Args:
+            arguments: of the call, as JSON.
+            since: when it was made.
+            alone: no other call was open: whatever ran since then is of this one.
+        """
+        free = [at for at in range(since, len(self._ran)) if at not in self._taken]
+        values = json.loads(arguments)
+        texts = [_words(value) for value in (values.values() if isinstance(values, dict) else [values])]
+        for at in free:
+            if any(_is_of(self._ran[at], words) for words in texts if words):
+                self._taken.add(at)
+                return self._ran[at].result, True
+        if not alone or not free:
+            return None, False
+        self._taken.update(free)
+        return self._ran[free[-1]].result, False
+
+
+def of_inspects_tools(event: SandboxEvent) -> bool:
+    """Whether the command only carried a request to the tools that Inspect puts into a sandbox."""
+    return _TOOLS_OF_INSPECT.match(event.cmd or "") is not None
+
+
+def _words(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return [value] if value.strip() else []
+    return value if isinstance(value, list) and all(isinstance(word, str) for word in value) else []
+
+
+def _is_of(event: SandboxEvent, words: list[str]) -> bool:
+    if [event.input] == words:
+        return True
+    try:
+        ran = shlex.split(event.cmd or "")
+    except ValueError:  # cut somewhere
+        return False
+    return ran[-len(words) :] == words or (len(words) == 1 and event.cmd == words[0])
