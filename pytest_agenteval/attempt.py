@@ -17,9 +17,9 @@ from pytest_agenteval.items import AgentItem
 from pytest_agenteval.outcomes import Cause, Outcome
 from pytest_agenteval.resolver import Caller, Resolver
 from pytest_agenteval.threads import AttemptThread
-from pytest_agenteval.whereabouts import short_message, where_in_suite
+from pytest_agenteval.whereabouts import where_in_suite
 
-__all__ = ["TEARDOWN_SECONDS", "Attempt", "Ending", "Faults", "run_attempt"]
+__all__ = ["TEARDOWN_SECONDS", "Attempt", "Ending", "Faults", "Unanswered", "run_attempt"]
 
 TEARDOWN_SECONDS = 30.0
 """How long the teardown of one attempt may take before it counts as broken."""
@@ -27,6 +27,16 @@ _FREE_SECONDS = 1.0
 """How long a sync body that was stopped while it waited may take to come back."""
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """How the agent's last model call ended, where it had no answer."""
+
+    cause: Cause
+    """PROVIDER; CONTEXT where the conversation has outgrown the model; REFUSED where the provider does not take it."""
+    message: str
+    """What the provider said."""
 
 
 class Attempt:
@@ -44,6 +54,8 @@ class Attempt:
         """Why a call of the agent could not be counted and was refused: the attempt says nothing about the agent."""
         self.timed_out_by: Cause | None = None
         """Whose doing it was that the time of an own agent was up."""
+        self.unanswered: Unanswered | None = None
+        """How the agent's last model call ended, where it had no answer, whatever its code made of that."""
         self.on_agent_start: Callable[[], None] = lambda: None
         """Called once, when the agent begins."""
         self._grading_time_limit = grading_time_limit
@@ -171,6 +183,9 @@ class Faults(Protocol):
     def cause_of(self, error: BaseException) -> Cause | None:
         """SANDBOX or PROVIDER where the exception comes from there, a limit's cause where a limit does, else None."""
 
+    def message_of(self, error: BaseException) -> str:
+        """What it says, in one or a few lines."""
+
 
 async def run_attempt(
     item: AgentItem,
@@ -275,7 +290,12 @@ def _classified(
     def ending(outcome: Outcome, cause: Cause | None, of: BaseException | None, message: str | None = None) -> Ending:
         if of is None:
             return Ending(outcome, cause)
-        return Ending(outcome, cause, of, message or short_message(of), where_in_suite(of, item))
+        message = message or faults.message_of(of)
+        if unanswered is not None and outcome is not Outcome.BROKEN and unanswered.message not in message:
+            message = f"{unanswered.message}\n{message}"
+        return Ending(outcome, cause, of, message, where_in_suite(of, item))
+
+    unanswered = None if error is None else attempt.unanswered
 
     if attempt.stopped is not None:
         return ending(Outcome.NOT_RUN, attempt.stopped, error)
@@ -288,6 +308,8 @@ def _classified(
     for raised in (None if timed_out else error, teardown_error):
         if raised is not None and (cause := faults.cause_of(raised)) in (Cause.SANDBOX, Cause.PROVIDER):
             return ending(Outcome.ENVIRONMENT_ERROR, cause, raised)
+    if unanswered is not None and unanswered.cause is Cause.PROVIDER:
+        return ending(Outcome.ENVIRONMENT_ERROR, Cause.PROVIDER, error)  # its code has swallowed what the call raised
     seconds = f"{item.options.grading_time_limit:g} s"
     if error is not None and (phase is Phase.SETUP or not attempt.agent_started):
         if timed_out:
@@ -310,6 +332,10 @@ def _classified(
     checks_hang = f"the checks after the agent took longer than {seconds}" if timed_out else None
     if attempt.limit is not None:
         return ending(Outcome.LIMIT, attempt.limit, error, checks_hang)
+    if unanswered is not None and unanswered.cause is Cause.CONTEXT:
+        return ending(Outcome.LIMIT, Cause.CONTEXT, error, checks_hang)
+    if unanswered is not None:
+        return ending(Outcome.FAILED, unanswered.cause, error, checks_hang)
     if timed_out:
         return ending(Outcome.FAILED, Cause.GRADING_TIME, error, checks_hang)
     limit = faults.cause_of(error)

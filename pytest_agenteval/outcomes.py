@@ -9,7 +9,7 @@ from enum import StrEnum
 
 __all__ = ["RULES", "Cause", "Outcome"]
 
-RULES = "1"
+RULES = "2"
 """Counted up when the same attempt would get another outcome: stored attempts are then not reused."""
 
 
@@ -27,7 +27,7 @@ class Outcome(StrEnum):
     PASSED = "passed"
     """The body ended without an exception."""
     LIMIT = "limit"
-    """Did not pass, and the agent had run into its own limit of cost, tokens, time or turns."""
+    """Did not pass, and the agent had run into its own limit: cost, tokens, time, turns, or the context window."""
     FAILED = "failed"
     """Everything else that did not pass."""
 
@@ -61,10 +61,14 @@ class Cause(StrEnum):
     """The evaluation itself failed around the attempt."""
     SANDBOX_EXHAUSTED = "sandbox_exhausted"
     """The agent's own doing ended the container: out of memory, or a command killed it."""
+    REFUSED = "refused"
+    """The provider did not answer to the agent's conversation: for its content, or because it is not in order."""
     COST = "cost"
     TOKENS = "tokens"
     TIME = "time"
     TURNS = "turns"
+    CONTEXT = "context"
+    """The agent's conversation outgrew the model's context window."""
     GRADING_TIME = "grading_time"
     """The checks after the agent took longer than the grading time-out."""
     SETUP = "setup"

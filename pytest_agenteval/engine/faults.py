@@ -6,9 +6,11 @@ from collections.abc import Iterator
 
 from inspect_ai.util import LimitExceededError, SandboxUnavailableError
 
+from pytest_agenteval.engine.provider_errors import ConversationRefused, ProviderFailed
 from pytest_agenteval.outcomes import Cause
+from pytest_agenteval.whereabouts import short_message
 
-__all__ = ["InspectFaults", "ProviderFailed", "ProviderSilent", "limit_cause", "provider_to_blame"]
+__all__ = ["InspectFaults", "ProviderSilent", "limit_cause", "provider_to_blame"]
 
 _LIMITS = {
     "cost": Cause.COST,
@@ -17,7 +19,7 @@ _LIMITS = {
     "working": Cause.TIME,
     "turn": Cause.TURNS,
     "message": Cause.TURNS,
-    "context": Cause.TOKENS,
+    "context": Cause.CONTEXT,
 }
 _MODEL_CODE = "inspect_ai.model."
 
@@ -27,10 +29,6 @@ class ProviderSilent(Exception):
 
     def __init__(self, silent_for: float, time_limit: float | None) -> None:
         super().__init__(f"a model call had no answer for {silent_for:.0f} s of the agent's {time_limit:g} s")
-
-
-class ProviderFailed(Exception):
-    """A program in the sandbox gave up after a model call that the provider did not answer: to it an HTTP error."""
 
 
 def provider_to_blame(silent_for: float, time_limit: float | None) -> bool:
@@ -49,9 +47,19 @@ class InspectFaults:
         for link in chain:
             if isinstance(link, LimitExceededError):
                 return limit_cause(link)
+        if any(isinstance(link, ConversationRefused) for link in chain):
+            return None
         if any(isinstance(link, ProviderFailed | ProviderSilent) or _came_through_model(link) for link in chain):
             return Cause.PROVIDER
         return None
+
+    def message_of(self, error: BaseException) -> str:
+        """In one or a few lines; what a provider said comes first, whatever was made of it on the way."""
+        for link in _chain(error):
+            if isinstance(link, ProviderFailed | ConversationRefused):
+                bare = link is error or type(error).__name__ == "RetryError"
+                return str(link) if bare else f"{link}\n{short_message(error)}"
+        return short_message(error)
 
 
 def limit_cause(error: LimitExceededError) -> Cause | None:

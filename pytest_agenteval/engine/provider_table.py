@@ -39,7 +39,7 @@ def blame(status: int | None, code: str, message: str, *, answered: bool) -> Bla
     """Whose fault it is, by the first row that applies.
 
     Args:
-        status: the HTTP status, also one that stands in the body of an answer with status 200; None where there is none.
+        status: the HTTP status, also one that an answer with status 200 has in its body; None where there is none.
         code: the error's own code and type, for example `context_length_exceeded`; empty where there is none.
         message: what the provider says.
         answered: whether the model has answered in the same conversation before.
