@@ -116,8 +116,8 @@ SAID: tuple[tuple[str, int | None, str, str, Blame], ...] = (
      "Request too large for gpt-4o in organization org-1 on tokens per min (TPM): Limit 30000, Requested 40000. The "
      "input or output tokens must be reduced in order to run successfully.", Blame.PROVIDER),
     ("Groq, rate", 413, "rate_limit_exceeded tokens",
-     "Request too large for model `llama-3.3-70b` on tokens per minute (TPM): Limit 6000, Requested 7000, please reduce "
-     "your message size and try again.", Blame.PROVIDER),
+     "Request too large for model `llama-3.3-70b` on tokens per minute (TPM): Limit 6000, Requested 7000, please "
+     "reduce your message size and try again.", Blame.PROVIDER),
     ("Bedrock, rate", 429, "ThrottlingException", "Too many tokens, please wait before trying again.", Blame.PROVIDER),
     ("Bedrock, access", 403, "AccessDeniedException", "You don't have access to the model with the specified model ID.",
      Blame.PROVIDER),
