@@ -11,7 +11,7 @@ from pytest_agenteval.gates import Verdict, judge_task
 from pytest_agenteval.gating import gate_settings
 from pytest_agenteval.items import SESSION, AgentItem
 from pytest_agenteval.options import settings
-from pytest_agenteval.outcomes import Outcome
+from pytest_agenteval.outcomes import Cause, Outcome
 from pytest_agenteval.pump import Engine, Finished, Pump
 from pytest_agenteval.records import AttemptRecord, TaskRecord, to_json
 from pytest_agenteval.reports.failures import failure_lines
@@ -126,6 +126,8 @@ def _raise_first(finished: Sequence[Finished], *outcomes: Outcome) -> None:
         if one.record.outcome in outcomes:
             error = one.ending.error if one.ending is not None else None
             if error is None:
+                pytest.fail(f"attempt {one.record.number}: {one.record.message}", pytrace=False)
+            if one.record.cause in (Cause.CONTEXT, Cause.REFUSED):  # what the provider said comes first
                 pytest.fail(f"attempt {one.record.number}: {one.record.message}", pytrace=False)
             if isinstance(error, KeyboardInterrupt | SystemExit):  # a body's own must not end pytest
                 pytest.fail(f"attempt {one.record.number} raised {error!r}", pytrace=False)
