@@ -56,7 +56,7 @@ class InspectFaults:
     def message_of(self, error: BaseException) -> str:
         """In one or a few lines; what a provider said comes first, whatever was made of it on the way."""
         for link in _chain(error):
-            if isinstance(link, ProviderFailed | ConversationRefused):
+            if isinstance(link, ProviderFailed | ProviderSilent | ConversationRefused):
                 bare = link is error or type(error).__name__ == "RetryError"
                 return str(link) if bare else f"{link}\n{short_message(error)}"
         return short_message(error)

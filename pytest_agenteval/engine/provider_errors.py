@@ -56,10 +56,10 @@ class _Unanswered(Exception):
 class ProviderFailed(_Unanswered):
     """A call had no answer, and that says nothing about the agent."""
 
-    def __init__(self, said: Said, body: object = None, *, misshapen: bool = False) -> None:
+    def __init__(self, said: Said, body: object = None, *, again: bool = False) -> None:
         super().__init__(said, body)
-        self.misshapen = misshapen
-        """An answer came that is none: asked again, the provider may do better."""
+        self.again = again
+        """An answer came that is none, and the provider may do better when it is asked again."""
 
 
 class ConversationRefused(_Unanswered):

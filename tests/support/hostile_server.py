@@ -1,4 +1,4 @@
-"""A server of chat completions that answers in any way a server can: each reply is raw, chosen by a word in the prompt."""
+"""A server of chat completions that answers in any way a server can, as a word in the prompt asks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-__all__ = ["SUBMIT", "WRITE", "HostileServer", "Wire", "call", "completion", "error", "page", "raw"]
+__all__ = [
+    "SUBMIT", "WRITE", "HostileServer", "Wire", "call", "completion", "error", "page", "raw", "reset", "silent",
+    "trickle",
+]  # fmt: skip
 
 Wire = Callable[["_Handler"], None]
 """Puts one reply on the wire."""
