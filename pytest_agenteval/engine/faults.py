@@ -22,6 +22,8 @@ _LIMITS = {
     "context": Cause.CONTEXT,
 }
 _MODEL_CODE = "inspect_ai.model."
+_ASKS = ("_generate", "count_tokens", "compact")
+"""Methods of Inspect's `Model` that ask the provider."""
 
 
 class ProviderSilent(Exception):
@@ -86,11 +88,11 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _came_through_model(error: BaseException) -> bool:
-    """Whether Inspect's `Model.generate` let it through: what a provider raises has no type of its own."""
+    """Whether Inspect's `Model` let it through: what a provider raises has no type of its own."""
     traceback = error.__traceback__
     while traceback is not None:
         code = traceback.tb_frame
-        if str(code.f_globals.get("__name__", "")).startswith(_MODEL_CODE) and code.f_code.co_name == "_generate":
+        if str(code.f_globals.get("__name__", "")).startswith(_MODEL_CODE) and code.f_code.co_name in _ASKS:
             return True
         traceback = traceback.tb_next
     return False

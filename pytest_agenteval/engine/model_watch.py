@@ -18,12 +18,20 @@ from inspect_ai._util.error import PrerequisiteError
 from inspect_ai._util.exception import TerminateSampleError
 from inspect_ai._util.http import is_retryable_http_status
 from inspect_ai._util.retry import report_http_retry
+from inspect_ai.log._samples import _active_model_event
 from inspect_ai.model import ChatMessage, Model, ModelAPI, ModelCall, ModelOutput, StopReason
 from inspect_ai.util import LimitExceededError
 
 from pytest_agenteval.attempt import Unanswered
 from pytest_agenteval.engine.meter import CallMeter, current_meter
-from pytest_agenteval.engine.provider_errors import ConversationRefused, ProviderFailed, Said, said_by, said_in
+from pytest_agenteval.engine.provider_errors import (
+    ConversationRefused,
+    ProviderFailed,
+    Said,
+    one_line,
+    said_by,
+    said_in,
+)
 from pytest_agenteval.engine.provider_table import Blame, blame
 from pytest_agenteval.outcomes import Cause
 
@@ -148,15 +156,18 @@ class _Call:
 
 def _came(call: _Call, output: ModelOutput) -> None:
     """An output: an answer, or what Inspect made of a refusal."""
+    said = ""
     if output.usage is None and call.heard and call.heard[-1].refuses:
         call.meter.gave_up(400)  # refused, and so not billed
+        event = _active_model_event.get()
+        ids = event.request_ids if event is not None else None
+        said = str(Said(ids[-1].status if ids else None, "", one_line(output.error or output.completion)))
     elif call.agents:
         call.meter.answered_by.add(call.model)
-    words = output.error or output.completion if output.usage is None else ""
     reason = output.stop_reason
     if reason in _WITHHELD:
         cause = Cause.CONTEXT if reason == "model_length" else Cause.REFUSED
-        call.ended(Unanswered(cause, " ".join(words.split())[:600] or _WITHHELD[reason]))
+        call.ended(Unanswered(cause, said or _WITHHELD[reason]))
     else:
         call.ended(None)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-__all__ = ["ConversationRefused", "ProviderFailed", "Said", "said_by", "said_in"]
+__all__ = ["ConversationRefused", "ProviderFailed", "Said", "one_line", "said_by", "said_in"]
 
 _LONGEST = 600
 _CODES = ("code", "Code", "type", "error_type", "status", "reason")
@@ -72,7 +72,7 @@ def said_by(error: BaseException) -> Said:
     message = message or _own_words(error)
     grpc = _grpc(error)
     codes = [*codes, *([grpc] if grpc else []), *(str(c) for c in (getattr(error, "code", None),) if _is_name(c))]
-    return Said(_status(error) or (_GRPC[grpc] if grpc else None), " ".join(codes), _line(message))
+    return Said(_status(error) or (_GRPC[grpc] if grpc else None), " ".join(codes), one_line(message))
 
 
 def said_in(answer: object) -> Said | None:
@@ -82,7 +82,7 @@ def said_in(answer: object) -> Said | None:
         return None
     codes, message = _read(answer)
     status = next((int(code) for code in codes if re.fullmatch(r"[45]\d\d", code)), None)
-    return Said(status, " ".join(codes), _line(message or json.dumps(error, default=str)))
+    return Said(status, " ".join(codes), one_line(message or json.dumps(error, default=str)))
 
 
 def _body(error: BaseException) -> object:
@@ -178,6 +178,7 @@ def _own_words(error: BaseException) -> str:
     return said if inner is None or str(inner) in said else f"{said} {type(inner).__name__}: {inner}"
 
 
-def _line(text: str) -> str:
+def one_line(text: str) -> str:
+    """A message as reports show it: one line of bounded length, and text."""
     line = " ".join(text.encode("utf-8", "replace").decode().split())
     return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 4]} ..."

@@ -1,4 +1,4 @@
-"""The same table for programs in the container: to them a provider's refusal is an HTTP error, whatever they make of it."""
+"""The same table for programs in the container, to which a provider's refusal is an HTTP error."""
 
 from __future__ import annotations
 

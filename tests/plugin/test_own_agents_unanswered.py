@@ -1,4 +1,4 @@
-"""The same table for own agents behind clients: what a provider says to their calls, and what their code makes of it."""
+"""The same table for own agents behind clients, whatever their code makes of what a provider says."""
 
 from __future__ import annotations
 

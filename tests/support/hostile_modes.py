@@ -86,7 +86,9 @@ MODES: Mapping[str, Mode] = {
     "page_502": _once(page(502, "502 Bad Gateway"), DOWN, "HTTP 502: 502 Bad Gateway", again=True),
     "redirect": Mode((raw(b"", 307, location="/v1/chat/completions"),), DOWN),
     # refusals of a conversation that is under way
-    "context_openai": _later(error(400, WINDOW, "context_length_exceeded"), CONTEXT, WINDOW),
+    "context_openai": _later(error(400, WINDOW, "context_length_exceeded", x_request_id="1"), CONTEXT,
+                             f"HTTP 400: {WINDOW}"),
+    "context_openai_without_id": _later(error(400, WINDOW, "context_length_exceeded"), CONTEXT, WINDOW),
     "context_vllm": _later(raw(json.dumps({"object": "error", "message": WINDOW, "code": 400}).encode(), 400), CONTEXT,
                            f"HTTP 400: {WINDOW}"),
     "context_vllm_newer": _later(error(400, WINDOW, 400), CONTEXT, f"HTTP 400: {WINDOW}"),

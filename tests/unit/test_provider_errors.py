@@ -54,11 +54,16 @@ def test_codes_and_message_are_found_in_the_shapes_of_all_servers(body: object, 
 def test_clients_of_other_kinds_say_the_same() -> None:
     body = {"type": "error", "error": {"type": "invalid_request_error", "message": "too long"}}
     reply = httpx.Response(400, json=body, request=httpx.Request("POST", "http://x"))
-    assert str(said_by(anthropic.Anthropic(api_key="x")._make_status_error_from_response(reply))) == "HTTP 400: too long"
+    assert (
+        str(said_by(anthropic.Anthropic(api_key="x")._make_status_error_from_response(reply))) == "HTTP 400: too long"
+    )
     google = {"error": {"code": 400, "message": "no", "status": "X", "details": [{"reason": "API_KEY_INVALID"}]}}
     said = said_by(errors.ClientError(400, google))
     assert (str(said), "API_KEY_INVALID" in said.code) == ("HTTP 400: no", True)
-    response = {"Error": {"Code": "ThrottlingException", "Message": "slow"}, "ResponseMetadata": {"HTTPStatusCode": 429}}
+    response = {
+        "Error": {"Code": "ThrottlingException", "Message": "slow"},
+        "ResponseMetadata": {"HTTPStatusCode": 429},
+    }
     said = said_by(ClientError(response, "Converse"))  # type: ignore[arg-type]
     assert said == Said(429, "ThrottlingException", "slow")
 
