@@ -62,6 +62,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> HttpRun:
             "--agent-env-retries=0",
             *(f"--agent-scaffold=kinds:{kind}" for kind in KINDS),
             sandbox="docker",
+            timeout=300,
         )
 
 

@@ -54,7 +54,7 @@ def _run(folder: Path, server: HostileServer, suite: str, *arguments: str) -> Ht
         suite,
         f"--agent-generate=max_retries={RETRIES}",
         f"--agent-env-retries={TRIES - 1}",
-        "--agent-model-arg=client_timeout=3",
+        "--agent-model-arg=client_timeout=6",
         "--agent-concurrency=24",
         f"--junitxml={folder}/junit.xml",
         f"--agent-json={folder}/report.json",
@@ -63,6 +63,7 @@ def _run(folder: Path, server: HostileServer, suite: str, *arguments: str) -> Ht
         *arguments,
         prices=PRICES,
         k=1,
+        timeout=300,
     )
 
 
