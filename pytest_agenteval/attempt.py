@@ -16,11 +16,11 @@ import anyio
 import pytest
 
 from pytest_agenteval.items import AgentItem
-from pytest_agenteval.outcome_table import Exit, Facts, Part, Raised, rule
+from pytest_agenteval.outcome_table import Exit, Facts, Part, Raised, Unanswered, rule
 from pytest_agenteval.outcomes import Cause, Outcome
 from pytest_agenteval.resolver import Caller, Resolver
 from pytest_agenteval.threads import AttemptThread
-from pytest_agenteval.whereabouts import short_message, where_in_suite
+from pytest_agenteval.whereabouts import where_in_suite
 
 __all__ = ["TEARDOWN_SECONDS", "Attempt", "Course", "Ending", "Faults", "run_attempt"]
 
@@ -47,6 +47,8 @@ class Attempt:
         """Why a call of the agent could not be counted and was refused: the attempt says nothing about the agent."""
         self.timed_out_by: Cause | None = None
         """Whose doing it was that the time of an own agent was up."""
+        self.unanswered: Unanswered | None = None
+        """How the agent's last model call ended, where it had no answer, whatever its code made of that."""
         self.on_agent_start: Callable[[], None] = lambda: None
         """Called once, when the agent begins."""
         self.on_agent_done: Callable[[], Awaitable[None]] = _nothing
@@ -203,6 +205,9 @@ class Faults(Protocol):
     def lacking(self, error: BaseException) -> BaseException | None:
         """An error that says in a sentence what this machine lacks (a package, a key), where it comes from that."""
 
+    def message_of(self, error: BaseException) -> str:
+        """What it says, in one or a few lines."""
+
 
 async def run_attempt(
     item: AgentItem,
@@ -273,6 +278,7 @@ async def run_attempt(
         stopped=attempt.stopped,
         miswired=attempt.miswired,
         lacking=next(((part, str(lack)) for part, lack in lacks.items()), None),
+        unanswered=attempt.unanswered,
         limit=attempt.limit,
         timed_out=timed_out,
         timed_out_by=attempt.timed_out_by,
@@ -328,7 +334,7 @@ def _exit(error: BaseException, faults: Faults) -> Exit:
         kind = Raised.XFAIL
     elif isinstance(error, pytest.PytestReturnNotNoneWarning):
         kind = Raised.RETURNED
-    text = short_message(error)
+    text = faults.message_of(error)
     if _is_cancellation(error):
         text = f"{text}: the test cancelled its own task, or awaited one that was cancelled; nobody stopped the run"
     return Exit(kind, faults.cause_of(error), text)

@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from pytest_agenteval.outcomes import Cause, Outcome
 
-__all__ = ["TABLE", "Exit", "Facts", "Loss", "Part", "Raised", "Row", "Ruling", "rule"]
+__all__ = ["TABLE", "Exit", "Facts", "Loss", "Part", "Raised", "Row", "Ruling", "Unanswered", "rule"]
 
 
 class Raised(StrEnum):
@@ -58,6 +58,16 @@ class Loss:
 
 
 @dataclass(frozen=True, slots=True)
+class Unanswered:
+    """How the agent's last model call ended, where it had no answer."""
+
+    cause: Cause
+    """PROVIDER; CONTEXT where the conversation has outgrown the model; REFUSED where the provider does not take it."""
+    message: str
+    """What the provider said."""
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """All that is known of one try when it has ended."""
 
@@ -78,6 +88,8 @@ class Facts:
     """Why a call of the agent could not be counted and was refused."""
     lacking: tuple[Part, str] | None = None
     """Where the try met something that this machine lacks (a package, a key), and the sentence that says so."""
+    unanswered: Unanswered | None = None
+    """How the agent's last model call ended, where it had no answer, whatever its code made of that."""
     limit: Cause | None = None
     """The agent's own limit that it ran into."""
     timed_out: bool = False
@@ -123,6 +135,11 @@ class Facts:
     def raised(self, *kinds: Raised) -> bool:
         """Whether the body itself ended in one of these ways."""
         return self.body is not None and not self.timed_out and self.body.kind in kinds
+
+    @property
+    def silence(self) -> Cause | None:
+        """Why the agent's last model call had no answer, where the body did not pass."""
+        return self.unanswered.cause if self.unanswered is not None and self.body is not None else None
 
     def ended(self, part: Part | None) -> Exit | None:
         """The exception of a part."""
@@ -171,6 +188,9 @@ def rule(facts: Facts) -> Ruling:
     blames = row.blames(facts)
     ended = facts.ended(blames)
     message = row.message(facts) or (ended.text if ended is not None else "")
+    said = "" if facts.silence is None or facts.unanswered is None else facts.unanswered.message
+    if row.outcome is not Outcome.BROKEN and said not in message:
+        message = f"{said}\n{message}"
     excused = row.outcome in (Outcome.FAILED, Outcome.LIMIT) and facts.raised(Raised.XFAIL)
     return Ruling(row.name, row.outcome, cause, blames, message, excused)
 
@@ -225,6 +245,12 @@ TABLE: tuple[Row, ...] = (
         Outcome.ENVIRONMENT_ERROR,
         Cause.PROVIDER,
         blames=lambda f: f.failing,
+    ),
+    Row(
+        "the provider failed, and the agent's code made something else of it",
+        lambda f: f.silence is Cause.PROVIDER,
+        Outcome.ENVIRONMENT_ERROR,
+        Cause.PROVIDER,
     ),
     Row(
         "it skipped itself before the agent started",
@@ -328,6 +354,20 @@ TABLE: tuple[Row, ...] = (
         _agent_time_up,
     ),
     Row("the agent reached a limit", lambda f: f.limit, Outcome.LIMIT, lambda f: f.limit, _checks_hang),
+    Row(
+        "the conversation has outgrown the model",
+        lambda f: f.silence is Cause.CONTEXT,
+        Outcome.LIMIT,
+        Cause.CONTEXT,
+        _checks_hang,
+    ),
+    Row(
+        "the provider does not take the conversation",
+        lambda f: f.silence,
+        Outcome.FAILED,
+        lambda f: f.silence,
+        _checks_hang,
+    ),
     Row("the checks took too long", lambda f: f.timed_out, Outcome.FAILED, Cause.GRADING_TIME, _checks_hang),
     Row(
         "a limit was exceeded", lambda f: f.reached_limit, Outcome.LIMIT, lambda f: f.reached_limit

@@ -13,7 +13,7 @@ from pytest_agenteval.gates import GateResult, Verdict, judge_task
 from pytest_agenteval.gating import gate_settings
 from pytest_agenteval.items import SESSION, AgentItem
 from pytest_agenteval.options import settings
-from pytest_agenteval.outcomes import Outcome
+from pytest_agenteval.outcomes import Cause, Outcome
 from pytest_agenteval.pump import Engine, Finished, Pump
 from pytest_agenteval.records import AttemptRecord, TaskRecord, settle_skips, to_json
 from pytest_agenteval.reports.failures import failure_lines
@@ -160,7 +160,9 @@ def _skip(attempt: AttemptRecord, errors: Mapping[int, BaseException | None]) ->
 def _fail(attempt: AttemptRecord, errors: Mapping[int, BaseException | None]) -> NoReturn:
     """Raise an attempt's own exception, unless pytest would make something else of it."""
     error = errors.get(attempt.number)
-    if error is None or isinstance(error, _NOT_RAISED):
+    # of these the provider's own sentence is all there is to say
+    told = attempt.cause in (Cause.CONTEXT, Cause.REFUSED)
+    if error is None or told or isinstance(error, _NOT_RAISED):
         pytest.fail(f"attempt {attempt.number}: {attempt.message}", pytrace=False)
     raise error
 

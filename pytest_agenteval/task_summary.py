@@ -263,7 +263,9 @@ def bug_hint(record: TaskRecord) -> str | None:
     """A sentence where all attempts, two at least, failed with the same non-assertion exception on the same line."""
     counted = [attempt for attempt in record.attempts if attempt.outcome.counts]
     signs = {(attempt.exception, attempt.where) for attempt in counted}
-    blameless = all(a.outcome is Outcome.FAILED and a.cause is not Cause.SANDBOX_EXHAUSTED for a in counted)
+    blameless = all(
+        a.outcome is Outcome.FAILED and a.cause not in (Cause.SANDBOX_EXHAUSTED, Cause.REFUSED) for a in counted
+    )
     if len(counted) < 2 or len(signs) > 1 or not blameless:
         return None
     exception, where = signs.pop()

@@ -94,7 +94,7 @@ async def agent_limits(meter: CallMeter) -> AsyncIterator[None]:
 
     That is so whatever the agent's code makes of it (an error of its own, a group of a task group's), and where Inspect
     would end the whole sample. `meter.attempt.limit` then says which limit it was. The limits count over all runs of
-    the agent in one try.
+    the agent in one try; the model's context window holds for each of them.
 
     Raises:
         ProviderSilent: the time was up while the provider had left a call unanswered for most of it.
@@ -102,6 +102,8 @@ async def agent_limits(meter: CallMeter) -> AsyncIterator[None]:
     attempt, options, used = meter.attempt, meter.options, meter.used
     watch_bridges()
     attempt.agent_begins()
+    if attempt.limit is Cause.CONTEXT:
+        attempt.limit = None  # each run has a conversation of its own
     clock = working_limit(None)
     limits = [clock, turn_limit(None if options.turn_limit is None else max(0, options.turn_limit - used.turns))]
     seconds = None if options.time_limit is None else max(0.0, options.time_limit - used.seconds)
@@ -135,6 +137,8 @@ async def agent_limits(meter: CallMeter) -> AsyncIterator[None]:
         if attempt.limit is None:  # the run stopped it, not a limit of its own
             raise limit from None
     finally:
+        if attempt.limit is None and attempt.unanswered is not None and attempt.unanswered.cause is Cause.CONTEXT:
+            attempt.limit = Cause.CONTEXT
         used.seconds += clock.usage
         meter.agent_running = False
         attempt.agent_ends()

@@ -33,7 +33,7 @@ class AgentResult:
     turns: int
     """Model calls."""
     limit: str | None
-    """`cost`, `tokens`, `time` or `turns` where the agent ran into that limit of its own, else None."""
+    """`cost`, `tokens`, `time`, `turns` or `context` where the agent ran into that limit of its own, else None."""
     program: ProgramExit | None = None
     """How the program ended, where the agent is one in the sandbox (:class:`pytest_agenteval.SandboxAgent`)."""
 

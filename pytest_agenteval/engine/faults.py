@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from inspect_ai.util import LimitExceededError, SandboxUnavailableError
 
 from pytest_agenteval.engine.lacking import Lacking, what_is_lacking
+from pytest_agenteval.engine.provider_errors import ConversationRefused, ProviderFailed
 from pytest_agenteval.outcomes import Cause
+from pytest_agenteval.whereabouts import short_message
 
-__all__ = ["InspectFaults", "ProviderFailed", "ProviderSilent", "limit_cause", "limit_in", "provider_to_blame"]
+__all__ = ["InspectFaults", "ProviderSilent", "limit_cause", "limit_in", "provider_to_blame"]
 
 _LIMITS = {
     "cost": Cause.COST,
@@ -18,9 +20,11 @@ _LIMITS = {
     "working": Cause.TIME,
     "turn": Cause.TURNS,
     "message": Cause.TURNS,
-    "context": Cause.TOKENS,
+    "context": Cause.CONTEXT,
 }
 _MODEL_CODE = "inspect_ai.model."
+_ASKS = ("_generate", "count_tokens", "compact")
+"""Methods of Inspect's `Model` that ask the provider."""
 
 
 class ProviderSilent(Exception):
@@ -28,10 +32,6 @@ class ProviderSilent(Exception):
 
     def __init__(self, silent_for: float, time_limit: float | None) -> None:
         super().__init__(f"a model call had no answer for {silent_for:.0f} s of the agent's {time_limit:g} s")
-
-
-class ProviderFailed(Exception):
-    """A program in the sandbox gave up after a model call that the provider did not answer: to it an HTTP error."""
 
 
 def provider_to_blame(silent_for: float, time_limit: float | None) -> bool:
@@ -49,9 +49,19 @@ class InspectFaults:
             return Cause.SANDBOX
         if (limit := limit_in(error)) is not None:
             return limit_cause(limit)
+        if any(isinstance(link, ConversationRefused) for link in chain):
+            return None
         if any(isinstance(link, ProviderFailed | ProviderSilent) or _came_through_model(link) for link in chain):
             return Cause.PROVIDER
         return None
+
+    def message_of(self, error: BaseException) -> str:
+        """In one or a few lines; what a provider said comes first, whatever was made of it on the way."""
+        for link in _chain(error):
+            if isinstance(link, ProviderFailed | ProviderSilent | ConversationRefused):
+                bare = link is error or type(error).__name__ == "RetryError"
+                return str(link) if bare else f"{link}\n{short_message(error)}"
+        return short_message(error)
 
     def lacking(self, error: BaseException) -> BaseException | None:
         """The same error in one sentence where it says that this machine lacks something, else None."""
@@ -92,11 +102,11 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _came_through_model(error: BaseException) -> bool:
-    """Whether Inspect's `Model.generate` let it through: what a provider raises has no type of its own."""
+    """Whether Inspect's `Model` let it through: what a provider raises has no type of its own."""
     traceback = error.__traceback__
     while traceback is not None:
         code = traceback.tb_frame
-        if str(code.f_globals.get("__name__", "")).startswith(_MODEL_CODE) and code.f_code.co_name == "_generate":
+        if str(code.f_globals.get("__name__", "")).startswith(_MODEL_CODE) and code.f_code.co_name in _ASKS:
             return True
         traceback = traceback.tb_next
     return False

@@ -80,6 +80,8 @@ class CallMeter:
     """Called whenever the agent is told to stop."""
     lost_calls: int = 0
     lost_cost: float = 0.0
+    answered_by: set[str] = field(default_factory=set)
+    """The models that have answered the agent in this try."""
     _open: dict[asyncio.Task[object], _OpenCall] = field(default_factory=dict)
     _events_seen: int = field(default_factory=lambda: transcript().history.event_count)
     """The transcript goes over all tries of an attempt: what an earlier one met is not this one's."""
@@ -205,6 +207,7 @@ class CallMeter:
 
     def _stopping(self, kind: _LimitKind, value: float, limit: float, message: str) -> LimitExceededError:
         self.stopped_by = LimitExceededError(kind, value=value, limit=limit, message=message)
+        self.attempt.unanswered = None  # it is not for that call that the agent ends
         self.on_stop()
         return self.stopped_by
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import anyio
 from inspect_ai.agent import AgentState
-from inspect_ai.event import ModelEvent
 from inspect_ai.log import transcript
 from inspect_ai.model import ChatMessage, ChatMessageUser, ModelOutput
 from inspect_ai.util import sandbox
@@ -20,11 +19,12 @@ from inspect_ai.util import sandbox
 from pytest_agenteval.engine.agent_result import AgentResult, agent_result
 from pytest_agenteval.engine.clients import CLIENT_MODEL
 from pytest_agenteval.engine.container_bridge import ContainerBridge, NoBridge, check_program
-from pytest_agenteval.engine.faults import ProviderFailed
 from pytest_agenteval.engine.meter import CallMeter, current_meter
 from pytest_agenteval.engine.program_exit import note_exit
+from pytest_agenteval.engine.provider_errors import ProviderFailed, Said
+from pytest_agenteval.outcomes import Cause
 
-__all__ = ["SandboxAgent", "run_program", "unanswered"]
+__all__ = ["SandboxAgent", "run_program"]
 
 _KEY = "unused"
 _PLACES = ("task", "instructions", "model", "base_url", "api_key")
@@ -131,7 +131,6 @@ async def run_program(agent: SandboxAgent, state: AgentState, instructions: str 
         LimitExceededError: it was stopped for that.
         ProviderFailed: it gave up after a call that the provider did not answer.
     """
-    first_event = len(transcript().events)
     bridge = ContainerBridge()
     values = {"model": CLIENT_MODEL, "base_url": bridge.address, "api_key": _KEY, "instructions": instructions or ""}
     values["task"] = "\n\n".join(message.text for message in state.messages)
@@ -145,8 +144,9 @@ async def run_program(agent: SandboxAgent, state: AgentState, instructions: str 
     except NoBridge as error:
         meter.attempt.miswired = str(error)
         raise RuntimeError(str(error)) from error
-    if status and (problem := unanswered(first_event)) is not None:
-        raise ProviderFailed(problem)
+    unanswered = meter.attempt.unanswered
+    if status and unanswered is not None and unanswered.cause is Cause.PROVIDER:
+        raise ProviderFailed(Said(None, "", unanswered.message))
     if answer:
         state.output = ModelOutput.from_content(meter.attempt.model, answer)
     return state
@@ -168,9 +168,3 @@ async def _run(command: list[str], env: dict[str, str], stdin: str | None, place
         raise
     note_exit(command, done.returncode, time.monotonic() - start, done.stdout, done.stderr)
     return done.returncode, done.stdout.strip()[-_LONGEST_ANSWER:]
-
-
-def unanswered(first_event: int) -> str | None:
-    """Why the last model call since that event failed, where it did."""
-    calls = [event for event in transcript().events[first_event:] if isinstance(event, ModelEvent)]
-    return calls[-1].error if calls else None

@@ -11,15 +11,13 @@ from typing import Any, Protocol
 from inspect_ai._util.error import PrerequisiteError
 from inspect_ai._util.registry import is_registry_object, registry_find, registry_info, registry_unqualified_name
 from inspect_ai.agent import AgentState
-from inspect_ai.log import transcript
 from inspect_ai.tool import Tool, ToolDef, ToolSource, bash
 
 from pytest_agenteval.engine.bridged import AgentContext, run_own_code
-from pytest_agenteval.engine.faults import ProviderFailed, limit_in
 from pytest_agenteval.engine.importing import import_named, why_not_imported
 from pytest_agenteval.engine.lacking import what_is_lacking
 from pytest_agenteval.engine.meter import CallMeter
-from pytest_agenteval.engine.sandbox_agent import SandboxAgent, run_program, unanswered
+from pytest_agenteval.engine.sandbox_agent import SandboxAgent, run_program
 from pytest_agenteval.engine.task_solver import TaskSolver
 from pytest_agenteval.inspect_tasks import TASK_SOLVER
 from pytest_agenteval.readiness import NotReady
@@ -84,21 +82,9 @@ class InspectScaffold:
             raise TypeError(f"scaffold {self.name} takes no instructions: leave out agent.run(instructions=...)")
 
     async def run(self, state: AgentState, request: AgentRequest, meter: CallMeter) -> AgentState:
-        """Make the agent and let it work.
-
-        Raises:
-            ProviderFailed: it gave up after a call that the provider did not answer, which a program in the sandbox
-                meets as a mere HTTP error.
-        """
+        """Make the agent and let it work."""
         program = self.make(request)
-        first_event = len(transcript().events)
-        try:
-            done: AgentState = await program(state)
-        except Exception as error:
-            limited = meter.stopped_by is not None or limit_in(error) is not None
-            if not limited and (problem := unanswered(first_event)) is not None:
-                raise ProviderFailed(problem) from error
-            raise
+        done: AgentState = await program(state)
         return done
 
     def make(self, request: AgentRequest) -> Any:

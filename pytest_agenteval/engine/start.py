@@ -14,6 +14,7 @@ from pytest_agenteval.engine.evaluation import Evaluation
 from pytest_agenteval.engine.identity import identify
 from pytest_agenteval.engine.inspect_attempt import InspectSample
 from pytest_agenteval.engine.logbook import history
+from pytest_agenteval.engine.model_watch import watch_models
 from pytest_agenteval.engine.models import ModelNotReady, open_grader, open_models, open_roles, tell_prices
 from pytest_agenteval.engine.sandbox_choice import choose_sandboxes
 from pytest_agenteval.engine.sandboxes import Sandboxes, SandboxFailed
@@ -66,6 +67,7 @@ def start(settings: Settings, items: Sequence[AgentItem], say: Callable[[str], N
     paid = list(dict.fromkeys([*names, *(model for _, model in settings.roles)]))
     _refuse_unpriced(settings, items, paid, prices)
     tell_prices(paid, prices)
+    watch_models()
     _refuse_without_container(settings, items, scaffolds)
     require_writable(settings.log_dir)
     sandboxes = choose_sandboxes(settings, items, say)

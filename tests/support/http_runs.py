@@ -9,15 +9,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from inspect_ai.log import EvalLog, list_eval_logs, read_eval_log
 
 from pytest_agenteval.records import AttemptRecord, ModelCall, TaskRecord, from_json
 from support.forked_pytest import forked_pytest
-from support.scripted_server import ScriptedServer
 
-__all__ = ["AGENT", "JUDGE", "HttpRun", "all_calls", "run_suite"]
+__all__ = ["AGENT", "JUDGE", "HttpRun", "Serves", "all_calls", "run_suite"]
 
 AGENT = "openai-api/scripted/agent-1"
 JUDGE = "openai-api/scripted/judge"
@@ -52,6 +51,14 @@ def pytest_runtest_logreport(report):
             print(json.dumps(report.agenteval), file=file)
 """
 """Retries without waits; and what the terminal does not show is written down: every record, and the end of a budget."""
+
+
+class Serves(Protocol):
+    """A server of chat completions."""
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """In which Inspect's `openai-api/scripted/...` reaches it."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +151,7 @@ class HttpRun:
 
 def run_suite(
     folder: Path,
-    server: ScriptedServer,
+    server: Serves,
     suite: str | Mapping[str, str],
     *arguments: str,
     k: int = 1,

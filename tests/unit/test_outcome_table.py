@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_agenteval.outcome_table import TABLE, Exit, Facts, Loss, Part, Raised, rule
+from pytest_agenteval.outcome_table import TABLE, Exit, Facts, Loss, Part, Raised, Unanswered, rule
 from pytest_agenteval.outcomes import Cause, Outcome
 
 ERROR, SKIP, XFAIL = Exit(text="KeyError: 'x'"), Exit(Raised.SKIP, text="no"), Exit(Raised.XFAIL, text="known")
@@ -48,6 +48,13 @@ ROWS: list[tuple[str, Facts, Outcome, Cause | None, str]] = [
         "the agent's 60.0 s were up",
     ),
     ("the provider failed", replace(STARTED, body=DOWN), Outcome.ENVIRONMENT_ERROR, Cause.PROVIDER, "503"),
+    (
+        "the provider failed, and the agent's code made something else of it",
+        replace(STARTED, body=ERROR, unanswered=Unanswered(Cause.PROVIDER, "503 overloaded")),
+        Outcome.ENVIRONMENT_ERROR,
+        Cause.PROVIDER,
+        "503 overloaded\nKeyError: 'x'",
+    ),
     ("it skipped itself before the agent started", replace(EARLY, body=SKIP), Outcome.SKIPPED, None, "no"),
     ("it skipped itself before the agent started", replace(EARLY, body=XFAIL), Outcome.SKIPPED, None, "known"),
     (
@@ -72,6 +79,7 @@ ROWS: list[tuple[str, Facts, Outcome, Cause | None, str]] = [
         "leftovers='stop' did not hold: call `await attempt.agent_done()` where the agent is done and the checks begin",
     ),
     ("passed", STARTED, Outcome.PASSED, None, ""),
+    ("passed", replace(STARTED, unanswered=Unanswered(Cause.PROVIDER, "503")), Outcome.PASSED, None, ""),
     ("passed", replace(STARTED, limit=Cause.TURNS), Outcome.PASSED, None, ""),
     ("passed", replace(STARTED, loss=OWN), Outcome.PASSED, None, ""),
     (
@@ -163,6 +171,20 @@ ROWS: list[tuple[str, Facts, Outcome, Cause | None, str]] = [
         Outcome.LIMIT,
         Cause.COST,
         "the checks after the agent took longer than 30 s",
+    ),
+    (
+        "the conversation has outgrown the model",
+        replace(STARTED, body=ERROR, unanswered=Unanswered(Cause.CONTEXT, "400 too long")),
+        Outcome.LIMIT,
+        Cause.CONTEXT,
+        "400 too long\nKeyError: 'x'",
+    ),
+    (
+        "the provider does not take the conversation",
+        replace(STARTED, body=ERROR, unanswered=Unanswered(Cause.REFUSED, "400 bad roles")),
+        Outcome.FAILED,
+        Cause.REFUSED,
+        "400 bad roles\nKeyError: 'x'",
     ),
     (
         "the checks took too long",
