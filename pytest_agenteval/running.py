@@ -16,7 +16,9 @@ from pytest_agenteval.options import settings
 from pytest_agenteval.output import forgive_libraries, quiet_libraries
 from pytest_agenteval.recorder import Recorder
 from pytest_agenteval.redaction import secret_values
-from pytest_agenteval.reports.outgoing import redact_report
+from pytest_agenteval.reports.log_places import log_place
+from pytest_agenteval.reports.outgoing import clean_report
+from pytest_agenteval.texts import inert
 
 if TYPE_CHECKING:
     from pytest_agenteval.session import AgentSession
@@ -45,7 +47,7 @@ class Running:
             try:
                 check_installed()
             except NotReady as error:
-                raise pytest.UsageError(str(error)) from None
+                raise pytest.UsageError(inert(str(error))) from None
         if not hasattr(config, "workerinput"):
             self._recorder = Recorder(config)
             config.pluginmanager.register(self._recorder, "pytest_agenteval_recorder")
@@ -63,7 +65,7 @@ class Running:
             try:
                 self._recorder.baseline = read_baseline(asked.baseline, (), asked.setup)
             except NotReady as error:
-                raise pytest.UsageError(str(error)) from None
+                raise pytest.UsageError(inert(str(error))) from None
         self._config.add_cleanup(forgive_libraries())
         if getattr(self._config.option, "numprocesses", None):
             self._started(session, [])
@@ -106,7 +108,7 @@ class Running:
                 for line in agent_session.pump.run(prepare(started)):
                     self._say(line)
         except NotReady as error:
-            raise pytest.UsageError(str(error)) from None
+            raise pytest.UsageError(inert(str(error))) from None
         if self._recorder is not None:
             self._recorder.follow(agent_session, len(items))
         return agent_session
@@ -122,7 +124,7 @@ class Running:
     def _say(self, text: str) -> None:
         reporter = self._config.pluginmanager.get_plugin("terminalreporter")
         if reporter is not None:
-            reporter.write_line(text)
+            reporter.write_line(inert(text))
 
     # -- pytest's protocol -----------------------------------------------------------------------------
 
@@ -158,7 +160,9 @@ class Running:
         """Give the report its record (plain JSON types: it crosses processes) and the attempts' own duration."""
         report = yield
         if isinstance(item, AgentItem):
-            redact_report(report, secret_values(os.environ))
+            attempts = item.reported["attempts"] if item.reported is not None else ()
+            logs = {log_place(attempt["log"]) for attempt in attempts if attempt["log"]}
+            clean_report(report, secret_values(os.environ), logs)
         if isinstance(item, AgentItem) and call.when == "call" and item.reported is not None:
             report.agenteval = item.reported
             report.agenteval_undecided = call.excinfo is not None and call.excinfo.typename == "Undecided"

@@ -11,6 +11,7 @@ from pytest_agenteval.records import AttemptRecord, TaskRecord
 from pytest_agenteval.reports.line import BAD, TITLE, UNSURE, Line, plain
 from pytest_agenteval.reports.log_places import logged
 from pytest_agenteval.task_summary import ToolCallFailures, bug_hint
+from pytest_agenteval.texts import shortened
 
 __all__ = ["failure_lines"]
 
@@ -22,6 +23,9 @@ _WORDS = {
     Outcome.FAILED: "failed",
 }
 """The outcomes there is something to say about."""
+_NAME = 80
+"""Characters of a tool's name: models make them up."""
+_KINDS = 10
 
 
 def failure_lines(record: TaskRecord) -> list[Line]:
@@ -62,8 +66,9 @@ def _group(group: list[AttemptRecord]) -> list[Line]:
     texts += first.message.splitlines()
     failures = Counter((call.tool, call.error) for a in group for call in a.tool_calls if call.error is not None)
     if failures:
-        kinds = ", ".join(f"{failed.tool} {failed.type} {failed.count}" for failed in ToolCallFailures.of(failures))
-        texts.append(f"tool-call failures: {kinds}")
+        kinds = [f"{shortened(kind.tool, _NAME)} {kind.type} {kind.count}" for kind in ToolCallFailures.of(failures)]
+        more = f" and {len(kinds) - _KINDS} more" if len(kinds) > _KINDS else ""
+        texts.append(f"tool-call failures: {', '.join(kinds[:_KINDS])}{more}")
     retries = Counter((retry.cause, retry.message) for attempt in group for retry in attempt.retries)
     for (cause, message), count in retries.items():
         texts.append(f"repeated after an environment error ({_words(cause)}), {count}x: {_first_line(message)}")
