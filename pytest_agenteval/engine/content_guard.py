@@ -31,6 +31,8 @@ _Model = TypeVar("_Model", bound=BaseModel)
 _GUARDED = "_agenteval_guarded"
 _DEEPEST = 100
 """Containers in one another: as many as Inspect lets a tool call have."""
+_MOST_PARTS = 300_000
+"""Containers in one value, one that is there twice counted twice."""
 _LONGEST_YAML = 10_000
 """Characters of arguments that are no JSON and are read as YAML, in pure Python: longer ones are taken as text."""
 
@@ -44,21 +46,39 @@ def guard_content() -> None:
     inspect_run.condense_sample = _condensed  # type: ignore[attr-defined]
 
 
-def harmless(value: Any, depth: int = 0) -> Any:
-    """The same value, or a copy in which lone surrogates are escaped and what is nested too deep is left out."""
-    if isinstance(value, str):
-        return encodable(value)
-    if not isinstance(value, BaseModel | dict | list | tuple | set) and not _is_record(value):
-        return value
-    if depth >= _DEEPEST:
-        return f"[nested deeper than {_DEEPEST} levels]"
-    if isinstance(value, dict):
-        return {harmless(key, depth + 1): harmless(each, depth + 1) for key, each in value.items()}
-    if isinstance(value, list | tuple | set):
-        return type(value)(harmless(each, depth + 1) for each in value)
-    names = value.__dict__ if isinstance(value, BaseModel) else [field.name for field in fields(value)]
-    changed = {name: new for name in names if (new := harmless(old := getattr(value, name), depth + 1)) is not old}
-    return _with(value, changed)
+def harmless(value: Any) -> Any:
+    """The same value, or a copy of it that can be written: escaped where it is no text, cut where it has no end."""
+    return _Copy().of(value, ())
+
+
+class _Copy:
+    """Copies a value of any kind; one that holds itself, or the same part very often, has an end too."""
+
+    def __init__(self) -> None:
+        self._left = _MOST_PARTS
+
+    def of(self, value: Any, around: tuple[int, ...]) -> Any:
+        """The copy of a part, in containers with these ids."""
+        if isinstance(value, str):
+            return encodable(value)
+        if isinstance(value, bytes):
+            return value.decode("utf-8", "backslashreplace")
+        if not isinstance(value, BaseModel | dict | list | tuple | set) and not _is_record(value):
+            return value
+        self._left -= 1
+        if self._left < 0 or len(around) >= _DEEPEST or id(value) in around:
+            return "[left out: no end was in sight]"
+        inside = (*around, id(value))
+        if isinstance(value, dict):
+            return {self._key(key): self.of(each, inside) for key, each in value.items()}
+        if isinstance(value, list | tuple | set):
+            return [self.of(each, inside) for each in value]
+        names = value.__dict__ if isinstance(value, BaseModel) else [field.name for field in fields(value)]
+        changed = {name: new for name in names if (new := self.of(old := getattr(value, name), inside)) is not old}
+        return _with(value, changed)
+
+    def _key(self, key: Any) -> Any:
+        return self.of(key, ()) if isinstance(key, str | bytes) else key
 
 
 def _is_record(value: Any) -> bool:
@@ -156,15 +176,15 @@ def _condensed(sample: EvalSample, log_images: bool = True) -> EvalSample:
     Raises:
         SampleSerializationError: it cannot be written even so: Inspect then writes it without its content.
     """
+    condensed = _written(sample, log_images) or _written(harmless(sample), log_images)
+    if condensed is None:
+        raise SampleSerializationError("it holds what JSON has no form for")
+    return condensed
+
+
+def _written(sample: EvalSample, log_images: bool) -> EvalSample | None:
     try:
         condensed = condense_sample(sample, log_images)
-        if is_log_serializable(condensed):
-            return condensed
     except Exception:  # whatever a value makes pydantic or a hash raise
-        pass
-    try:
-        return condense_sample(harmless(sample), log_images)
-    except SampleSerializationError:
-        raise
-    except Exception as error:
-        raise SampleSerializationError(f"{type(error).__name__}: {error}") from error
+        return None
+    return condensed if is_log_serializable(condensed) else None

@@ -7,12 +7,16 @@ from collections.abc import Callable, Collection
 from functools import cache
 from typing import Any, TypeVar
 
+from pytest_agenteval.conversations import cut_text
 from pytest_agenteval.redaction import redact, redact_address, redact_around
 from pytest_agenteval.texts import inert, map_texts
 
 __all__ = ["clean_report", "without_secrets"]
 
 Data = TypeVar("Data")
+
+_LONGEST = 50_000
+"""Characters of one text in a report of pytest: an agent may print without end."""
 
 
 def without_secrets(data: Data, secrets: Collection[str] = ()) -> Data:
@@ -34,7 +38,7 @@ def without_secrets(data: Data, secrets: Collection[str] = ()) -> Data:
 
 
 def clean_report(report: Any, secrets: Collection[str] = (), logs: Collection[str] = ()) -> None:
-    """Redact what a report of pytest shows, and make it inert: its traceback or reason, and the captured output.
+    """Redact what a report of pytest shows, make it inert, and cut it: its traceback or reason, the captured output.
 
     It is changed in place: terminal, JUnit and every other reporter see the same object.
 
@@ -45,7 +49,8 @@ def clean_report(report: Any, secrets: Collection[str] = (), logs: Collection[st
     """
 
     def clean(text: str) -> str:
-        return inert(redact_around(text, secrets, logs))
+        shown = cut_text(text, _LONGEST, lambda whole: redact_around(whole, secrets, logs))
+        return inert(f"{shown.head}\n[{shown.cut} characters left out]\n{shown.tail}" if shown.cut else shown.head)
 
     report.sections = [(name, clean(text)) for name, text in report.sections]
     report.longrepr = _cleaned(report.longrepr, clean)
