@@ -50,11 +50,13 @@ def inert(text: str) -> str:
 
 def shortened(text: str, longest: int) -> str:
     """A name in one line, with `...` for its middle where it is longer."""
-    line = " ".join(text[: 4 * longest].split()) if len(text) > 4 * longest else " ".join(text.split())
-    if len(line) <= longest and len(text) <= 4 * longest:
+    most = 4 * longest  # of each end: what lies between them need not be looked at
+    whole = len(text) <= 2 * most
+    line = " ".join((text if whole else text[:most] + text[-most:]).split())
+    if whole and len(line) <= longest:
         return line
     head = (longest - 3) // 2
-    return f"{line[:head]}...{text[len(text) - (longest - 3 - head) :]}"
+    return f"{line[:head]}...{line[len(line) - (longest - 3 - head) :]}"
 
 
 def map_texts(data: Data, change: Callable[[str], str], ours: Callable[[str], str] | None = None) -> Data:
