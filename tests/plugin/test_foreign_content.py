@@ -69,7 +69,7 @@ def test_what_a_model_answers_is_its_own_attempts_affair(
     assert texts.keys() == set(MODES)
     assert r"bad \ud800 text" in texts["surrogate_text"]
     assert obeyed(result.stdout.str()) == []
-    assert "x" * 200 not in result.stdout.str()  # of a tool's name of 5,000 characters
+    assert "x" * 401 not in result.stdout.str()  # of a tool's name of 5,000 characters
 
 
 SIDE = r"""
@@ -169,7 +169,7 @@ def test_our_own_paths_are_not_redacted_and_every_form_of_a_secret_is(
             assert key == "other"
     """
     reports = ("--junitxml=j.xml", "--agent-json=r.json", "--agent-comment=c.md", "--agent-html=r.html")
-    asked = ("--showlocals", "--agent-log-dir=logs", *reports)
+    asked = ("--showlocals", "--agent-log-dir=logs", "-o", "junit_logging=all", *reports)
     result = run("", *asked, files={"test_hf.py": suite}, model="agenteval/oracle")
     (log,) = (pytester.path / "logs").glob("*.eval")
     texts = {name: (pytester.path / name).read_text("utf-8") for name in ("j.xml", "r.json", "c.md", "r.html")}
