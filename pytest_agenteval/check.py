@@ -17,6 +17,7 @@ from pytest_agenteval.check_plugin import FILE_VARIABLE, NULL, ORACLE
 from pytest_agenteval.figures import plural
 from pytest_agenteval.outcomes import Outcome
 from pytest_agenteval.records import TaskRecord, from_json
+from pytest_agenteval.texts import inert
 
 __all__ = ["Finding", "Play", "Standing", "check", "judge_task"]
 
@@ -107,7 +108,7 @@ def check(paths: Sequence[str], *, sandbox: str | None = None, extra: Sequence[s
             return status if status > 1 else UNDECIDED  # below 0: a signal ended it
     findings = _findings(notes)
     for text in _report(findings):
-        print(text)
+        print(inert(text))
     return _status(findings)
 
 

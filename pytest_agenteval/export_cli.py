@@ -90,6 +90,7 @@ def _eee(asked: argparse.Namespace) -> int:
     from pytest_agenteval.export.identity import ExportError
     from pytest_agenteval.readiness import NotReady
     from pytest_agenteval.redaction import redact, secret_values
+    from pytest_agenteval.texts import inert
 
     secrets = secret_values(os.environ)
     try:
@@ -100,19 +101,19 @@ def _eee(asked: argparse.Namespace) -> int:
             raise ExportError("the logs hold no attempt: give the logs of a run in which agent tasks ran")
         written = [(export, _write(asked.out, export, conversations_of)) for export in exports]
     except (ExportError, NotReady) as error:
-        print(error, file=sys.stderr)
+        print(inert(str(error)), file=sys.stderr)
         return NOT_EXPORTED
     except OSError as error:
-        print(f"{asked.out} cannot be written: {error}; give --out a directory of yours", file=sys.stderr)
+        print(inert(f"{asked.out} cannot be written: {error}; give --out a directory of yours"), file=sys.stderr)
         return NOT_EXPORTED
     for said in (*stored.merged.incomplete, *stored.merged.notes):
-        print(f"note: {said}", file=sys.stderr)
+        print(inert(f"note: {redact(said, secrets)}"), file=sys.stderr)
     for export, rows in written:
-        print(f"{export.summary.cell}: {plural(len(export.tasks), 'task')}, {plural(rows, 'row')}")
-        print(f"  {asked.out / export.path}")
+        print(inert(f"{export.summary.cell}: {plural(len(export.tasks), 'task')}, {plural(rows, 'row')}"))
+        print(inert(f"  {asked.out / export.path}"))
         if others := _others(asked.out, export):
             beside = f"{plural(len(others), 'other export')} of this cell in {others[0].parent}"
-            print(f"note: {beside}: attempts may be there twice", file=sys.stderr)
+            print(inert(f"note: {beside}: attempts may be there twice"), file=sys.stderr)
     return 0
 
 

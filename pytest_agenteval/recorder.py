@@ -30,6 +30,8 @@ _ANNOTATES_FAILURES = ("pytest_github_actions_annotate_failures", "pytest_github
 """The plugin that tells GitHub of each failed test, by its entry point and by `-p`."""
 _TASKS_TOLD = 20
 """So many measured or undecided tasks are told attempt by attempt."""
+_NAME = 300
+"""Characters of a task's name."""
 
 
 class Recorder:
@@ -217,7 +219,7 @@ class Recorder:
             notes=without_secrets(self._notes, secrets),
         ):
             terminalreporter.write_line(line.text, **line.markup)
-        for text in self._written:
+        for text in self._written:  # workflow commands among them, which are meant
             terminalreporter.write_line(text)
 
     def _publish(self, judgement: Judgement) -> None:
@@ -237,13 +239,14 @@ class Recorder:
     def _tell(self, terminalreporter: Any) -> None:
         """Why attempts did not pass, of tasks that are measured or undecided: pytest shows only what failed."""
         from pytest_agenteval.reports.terminal import failure_lines
+        from pytest_agenteval.texts import inert, shortened
 
         told = [(record, lines) for record in self._untold if (lines := failure_lines(record))]
         if not told or self._config.option.verbose < 0:
             return
         terminalreporter.section("attempts that did not pass")
         for record, lines in told[:_TASKS_TOLD]:
-            terminalreporter.write_line(record.task, bold=True)
+            terminalreporter.write_line(inert(shortened(record.task, _NAME)), bold=True)
             for line in lines:
                 terminalreporter.write_line(f"  {line.text}", **line.markup)
         if len(told) > _TASKS_TOLD:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from pytest_agenteval.outcomes import Cause, Outcome
+from pytest_agenteval.texts import OURS
 
 __all__ = ["AttemptRecord", "Cell", "ModelCall", "Retry", "TaskRecord", "ToolCall", "add_costs", "settle_skips"]
 
@@ -150,7 +151,7 @@ class AttemptRecord:
     """What the agent submitted."""
     last_steps: tuple[str, ...] = ()
     """What the agent did last, newest last, a line each."""
-    log: str | None = None
+    log: str | None = field(default=None, metadata=OURS)
     """The `.eval` log that holds the attempt."""
     lost_calls: int = 0
     """Model calls whose answer never came: they may have been billed, nobody knows how much."""
@@ -160,7 +161,7 @@ class AttemptRecord:
     """The image of its sandbox: its registry's digest, else the daemon's id; None where it ran in no container."""
     sandbox_wait_seconds: float | None = None
     """How long it waited for a place to start its sandbox, in all tries; None where there is no such queue."""
-    sandbox_kept: str | None = None
+    sandbox_kept: str | None = field(default=None, metadata=OURS)
     """The shell command that enters its sandbox, where that was kept."""
     fingerprint: str | None = None
     """A digest of what the model said and which tools it called with what; None where it said nothing."""

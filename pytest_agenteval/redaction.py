@@ -7,13 +7,16 @@ repetition, or is bounded. What only looks random (digests, UUIDs, base64) has n
 
 from __future__ import annotations
 
+import base64
+import html
 import json
 import re
+import shlex
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import lru_cache
 from urllib.parse import quote, quote_plus
 
-__all__ = ["REDACTED", "redact", "secret_values"]
+__all__ = ["REDACTED", "redact", "redact_address", "redact_around", "secret_values"]
 
 REDACTED = "[redacted]"
 """What stands where a secret stood."""
@@ -100,6 +103,7 @@ _NO_SECRET = re.compile(
 _WORDS = re.compile(r"[a-z]+(?:[ _-][a-z]+)*")
 
 _SECRET_NAME = re.compile(r"(?:KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIAL)S?(?:_[0-9]+)?$")
+_HEX = re.compile(r"%[0-9A-F]{2}")
 _PLACE = re.compile(r"~?(?:/[\w.@+-]+){2,}/?")
 
 
@@ -117,8 +121,7 @@ def redact(text: str, secrets: Collection[str] = ()) -> str:
             text = pattern.sub(REDACTED, text)
     if "PRIVATE KEY" in text:
         text = _PEM.sub(REDACTED, text)
-    if "://" in text:
-        text = _IN_ADDRESS.sub(REDACTED, text)
+    text = redact_address(text)
     for literal, shape in _compiled():
         if literal in text:
             text = shape.sub(REDACTED, text)
@@ -129,6 +132,26 @@ def redact(text: str, secrets: Collection[str] = ()) -> str:
         text = _ASSIGNED.sub(_without_value, text)
         text = _OPTION.sub(rf"\1{REDACTED}", text)
     return text
+
+
+def redact_around(text: str, secrets: Collection[str] = (), ours: Collection[str] = ()) -> str:
+    """The same, where the text may hold names of our own making: these stay, though some look like a key.
+
+    Args:
+        text: of any kind and length.
+        secrets: values to redact wherever they stand.
+        ours: the names, such as the paths of logs.
+    """
+    there = sorted((name for name in ours if name and name in text), key=len, reverse=True)
+    if not there:
+        return redact(text, secrets)
+    parts = re.split(f"({'|'.join(map(re.escape, there))})", text)
+    return "".join(redact_address(part) if at % 2 else redact(part, secrets) for at, part in enumerate(parts))
+
+
+def redact_address(text: str) -> str:
+    """The text without user names and passwords in addresses (`s3://user:password@host`)."""
+    return _IN_ADDRESS.sub(REDACTED, text) if "://" in text else text
 
 
 def secret_values(environment: Mapping[str, str]) -> tuple[str, ...]:
@@ -163,14 +186,45 @@ def _known(secrets: tuple[str, ...]) -> tuple[tuple[str, ...], re.Pattern[str]]:
 
 
 def _forms(secret: str) -> Iterable[str]:
-    """A secret as text, in JSON, in JSON within JSON, in a URL, as Python writes it."""
+    """A secret as it is written: as text, in Python and in pytest's ids, JSON, URLs, XML, shells and base64."""
+    data = secret.encode("utf-8", "surrogateescape" if _from_bytes(secret) else "replace")
     in_json = (json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1])
-    in_url = (
-        quote(secret, errors="replace"),
-        quote(secret, "", errors="replace"),
-        quote_plus(secret, errors="replace"),
+    in_url = (quote(data), quote(data, ""), quote_plus(data))
+    bare = (
+        secret,
+        repr(f"\"{secret}'")[2:-3].replace("\\'", "'"),  # with both quotes around it is written without either
+        secret.encode("unicode_escape").decode("ascii"),
+        secret.encode("ascii", "backslashreplace").decode("ascii"),
+        repr(b"\"'" + data)[5:-1].replace("\\'", "'"),
     )
-    return (secret, *in_json, *(json.dumps(form)[1:-1] for form in in_json), *in_url, repr(secret)[1:-1])
+    return (
+        *bare,
+        *(form.replace("'", "\\'") for form in bare),
+        *in_json,
+        *(json.dumps(form)[1:-1] for form in in_json),
+        *in_url,
+        *(_HEX.sub(lambda found: found[0].lower(), form) for form in in_url),
+        html.escape(secret),
+        html.escape(secret, quote=False),
+        shlex.quote(f"{secret} ")[1:-2],
+        *_in_base64(data),
+    )
+
+
+def _from_bytes(secret: str) -> bool:
+    """Whether lone surrogates in it stand for bytes of the environment that are no UTF-8."""
+    return all(not "\ud800" <= character <= "\udfff" or "\udc80" <= character <= "\udcff" for character in secret)
+
+
+def _in_base64(data: bytes) -> Iterable[str]:
+    """What of a secret is the same in every base64 that it stands in: one text for each place within three bytes."""
+    for before in range(3):
+        whole = base64.b64encode(bytes(before) + data).decode()
+        start, rest = (0, 2, 3)[before], (before + len(data)) % 3
+        form = whole[start : len(whole) - (0, 3, 2)[rest]]
+        if len(form) >= _LEAST:
+            yield form
+            yield form.replace("+", "-").replace("/", "_")
 
 
 def _literally(form: str) -> str:

@@ -189,7 +189,9 @@ def _compare(asked: argparse.Namespace) -> int:
 
 
 def _refuse(error: Exception) -> int:
-    print(f"pytest-agenteval: {error}", file=sys.stderr)
+    from pytest_agenteval.texts import inert
+
+    print(inert(f"pytest-agenteval: {error}"), file=sys.stderr)
     return UNREADABLE
 
 

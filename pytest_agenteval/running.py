@@ -17,8 +17,10 @@ from pytest_agenteval.options import settings
 from pytest_agenteval.output import forgive_libraries, quiet_libraries
 from pytest_agenteval.recorder import REFUSED, Recorder
 from pytest_agenteval.redaction import secret_values
-from pytest_agenteval.reports.outgoing import redact_report
+from pytest_agenteval.reports.log_places import log_place
+from pytest_agenteval.reports.outgoing import clean_report
 from pytest_agenteval.reports.stalls import StallNotice
+from pytest_agenteval.texts import inert
 from pytest_agenteval.whereabouts import short_message
 
 if TYPE_CHECKING:
@@ -49,7 +51,7 @@ class Running:
             try:
                 check_installed()
             except NotReady as error:
-                raise pytest.UsageError(str(error)) from None
+                raise pytest.UsageError(inert(str(error))) from None
         if not hasattr(config, "workerinput"):
             self._recorder = Recorder(config)
             config.pluginmanager.register(self._recorder, "pytest_agenteval_recorder")
@@ -67,7 +69,7 @@ class Running:
             try:
                 self._recorder.baseline = read_baseline(asked.baseline, (), asked.setup)
             except NotReady as error:
-                raise pytest.UsageError(str(error)) from None
+                raise pytest.UsageError(inert(str(error))) from None
         self._config.add_cleanup(forgive_libraries())
         if getattr(self._config.option, "numprocesses", None):
             self._started(session, [])
@@ -123,15 +125,15 @@ class Running:
         """End a session that cannot begin: a usage error, or nobody's fault. A worker leaves that to the controller."""
         from pytest_agenteval.readiness import NotAvailable
 
-        unavailable = isinstance(error, NotAvailable)
+        text, unavailable = inert(str(error)), isinstance(error, NotAvailable)
         if self._recorder is None:
-            session.shouldstop = str(error)  # xdist then stops the other workers, and says this
-            self._config.workeroutput[REFUSED] = str(error), unavailable  # type: ignore[attr-defined]
-            pytest.exit(str(error), returncode=UNDECIDED)
+            session.shouldstop = text  # xdist then stops the other workers, and says this
+            self._config.workeroutput[REFUSED] = text, unavailable  # type: ignore[attr-defined]
+            pytest.exit(text, returncode=UNDECIDED)
         if not unavailable:
-            raise pytest.UsageError(str(error)) from None
+            raise pytest.UsageError(text) from None
         self._recorder.refused = error
-        pytest.exit(str(error))  # the recorder sets the status: pytest shows a summary after one of its own only
+        pytest.exit(text)  # the recorder sets the status: pytest shows a summary after one of its own only
 
     def _choose_baseline(self, items: list[AgentItem]) -> None:
         asked = settings(self._config)
@@ -144,7 +146,7 @@ class Running:
     def _say(self, text: str) -> None:
         reporter = self._config.pluginmanager.get_plugin("terminalreporter")
         if reporter is not None:
-            reporter.write_line(text)
+            reporter.write_line(inert(text))
 
     # -- pytest's protocol -----------------------------------------------------------------------------
 
@@ -188,7 +190,9 @@ class Running:
             if report.failed and call.when != "call" and call.excinfo is not None and self._session is not None:
                 text = f"{call.when} of {item.nodeid}: {short_message(call.excinfo.value)}"
                 self._session.pump.engine.note_error(item, text)
-            redact_report(report, secret_values(os.environ))
+            attempts = item.reported["attempts"] if item.reported is not None else ()
+            logs = {log_place(attempt["log"]) for attempt in attempts if attempt["log"]}
+            clean_report(report, secret_values(os.environ), logs)
         if isinstance(item, AgentItem) and call.when == "call" and item.reported is not None:
             report.agenteval = item.reported
             report.agenteval_undecided = call.excinfo is not None and call.excinfo.typename == "Undecided"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import unittest
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,8 +17,10 @@ from pytest_agenteval.options import settings
 from pytest_agenteval.outcomes import Cause, Outcome
 from pytest_agenteval.pump import Engine, Finished, Pump
 from pytest_agenteval.records import AttemptRecord, TaskRecord, settle_skips, to_json
+from pytest_agenteval.redaction import secret_values
 from pytest_agenteval.reports.failures import failure_lines
 from pytest_agenteval.reports.junit import TASK_PROPERTY
+from pytest_agenteval.reports.outgoing import without_secrets
 from pytest_agenteval.reports.task_table import verdict_mark
 from pytest_agenteval.task_summary import Expectation, TaskSummary, summarize_task
 
@@ -77,7 +80,7 @@ class AgentSession:
         for one in finished:
             for name, text in one.capture.sections() if one.capture is not None else ():
                 item.add_report_section("call", f"{name} (attempt {one.record.number})", text)
-        if lines := failure_lines(record):
+        if lines := failure_lines(without_secrets(record, secret_values(os.environ))):
             item.add_report_section("call", "agent evaluation", "\n".join(line.text for line in lines))
         if item.returned is not None:
             warnings.warn(item.return_warning, stacklevel=1)

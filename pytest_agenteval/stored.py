@@ -7,7 +7,10 @@ from dataclasses import dataclass, field, replace
 
 from pytest_agenteval.records import AttemptRecord, Cell
 
-__all__ = ["StoredLog", "StoredTask", "differences", "lent_to"]
+__all__ = ["MOST_K", "StoredLog", "StoredTask", "differences", "lent_to"]
+
+MOST_K = 10_000
+"""No log says that more attempts at a task were asked for: a larger number is damage, or meant to keep us busy."""
 
 
 def differences(stored: Mapping[str, str], now: Mapping[str, str]) -> tuple[str, ...]:

@@ -17,12 +17,14 @@ from pytest_agenteval.engine.program_exit import program_exit
 from pytest_agenteval.engine.recorded import recorded_call
 from pytest_agenteval.money.prices import PriceBook, TokenUsage
 from pytest_agenteval.records import ModelCall, ToolCall
+from pytest_agenteval.texts import shortened
 
 __all__ = ["fingerprint", "last_steps", "model_calls", "tool_calls"]
 
 _LONGEST = 400
 _SESSIONS = ("bash_session",)
 """Tools of Inspect's that run commands whose exit status nobody is told."""
+_NAME = 80
 
 
 def model_calls(events: Iterable[Event], prices: PriceBook) -> tuple[ModelCall, ...]:
@@ -131,7 +133,7 @@ def last_steps(events: Iterable[Event], most: int = 5) -> tuple[str, ...]:
         if call.known_by != "inspect":
             outcome = f"exit {call.exit_code}" if call.exit_code else "?" * (not call.failure_known)
             outcome = f"{call.error}: {_line(call.message or '')}" if call.error else outcome
-            steps.append(_cut(f"{call.tool}({_cut(call.arguments, 200)}) -> {outcome or 'done'}"))
+            steps.append(_cut(f"{shortened(call.tool, _NAME)}({_cut(call.arguments, 200)}) -> {outcome or 'done'}"))
     ended: str | None = None
     for event in events:
         if isinstance(event, InfoEvent) and (exit := program_exit(event)) is not None:
@@ -140,7 +142,9 @@ def last_steps(events: Iterable[Event], most: int = 5) -> tuple[str, ...]:
             arguments = ", ".join(f"{name}={value!r}" for name, value in event.arguments.items())
             result = event.error.message if event.error else str(event.result)
             outcome = f"{event.error.type}: " if event.error else ""
-            steps.append(_cut(f"{event.function}({_cut(arguments, 200)}) -> {outcome}{_line(result)}"))
+            steps.append(
+                _cut(f"{shortened(event.function, _NAME)}({_cut(arguments, 200)}) -> {outcome}{_line(result)}")
+            )
         elif isinstance(event, ModelEvent) and not event.error and not event.output.empty:
             words = event.output.message.text.strip() or None
     if words is not None:

@@ -62,7 +62,7 @@ def read_baseline(place: str, wanted: Collection[str] = (), setup: str = "") -> 
 
 
 def _same(path: str, place: str) -> bool:
-    return path == place if "://" in place else Path(path).samefile(place)
+    return path == place if "://" in place else Path(place).exists() and Path(path).samefile(place)
 
 
 def _run(logs: list[StoredLog], setup: str) -> EarlierRun:

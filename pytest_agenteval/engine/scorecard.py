@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from pytest_agenteval.outcomes import Outcome
 from pytest_agenteval.records import AttemptRecord, Retry, ToolCall, add_costs
+from pytest_agenteval.stored import MOST_K
 
 __all__ = ["record_of", "score_of"]
 
@@ -52,15 +53,37 @@ def record_of(metadata: Mapping[str, Any], log: str) -> AttemptRecord | None:
     """The record that :func:`score_of` wrote, with the log that it was read from; None where there is none.
 
     Arguments of tool calls are left out, texts cut: the log has them whole.
+
+    Raises:
+        ValueError: there is one, and it is damaged.
     """
     pieces = sorted((key, value) for key, value in metadata.items() if key.startswith("record."))
-    if not pieces or not all(isinstance(value, list) for _, value in pieces):
+    if not pieces:
         return None
     try:
         record = _STORED.validate_json("".join(value[0] for _, value in pieces))
-    except ValidationError:
-        return None
+    except (ValidationError, TypeError, LookupError):
+        raise ValueError("the record of an attempt is damaged") from None
+    if not 1 <= record.number <= MOST_K or not all(0 <= amount < math.inf for amount in _amounts(record)):
+        raise ValueError(f"the record of attempt {record.number} has a number that cannot be")
     return replace(record, log=log)
+
+
+def _amounts(record: AttemptRecord) -> Iterator[float]:
+    """Every number in it that is none below zero, and no NaN."""
+    tries: tuple[AttemptRecord | Retry, ...] = (record, *record.retries)
+    calls = [call for each in tries for call in each.model_calls]
+    tools = [call for each in tries for call in each.tool_calls]
+    tokens = ((c.input_tokens, c.output_tokens, c.cache_read_tokens, c.cache_write_tokens, c.retries) for c in calls)
+    yield from (count for counts in tokens for count in counts)
+    yield from (each.lost_calls for each in tries)
+    known = [
+        *((call.cost, call.seconds, call.cost_uncached) for call in calls),
+        *((call.seconds,) for call in tools),
+        *((each.wall_seconds, each.lost_cost) for each in tries),
+        (record.working_seconds, record.sandbox_wait_seconds),
+    ]
+    yield from (amount for amounts in known for amount in amounts if amount is not None)
 
 
 def _stored(record: AttemptRecord) -> AttemptRecord:
@@ -86,9 +109,7 @@ def _without_arguments(calls: tuple[ToolCall, ...]) -> tuple[ToolCall, ...]:
 
 
 def _text(text: str, most: int) -> str:
-    """Cut, and without the lone surrogates that are no text in JSON."""
-    whole = text.encode("utf-8", "replace").decode()
-    return whole if len(whole) <= most else f"{whole[:most]}…"
+    return text if len(text) <= most else f"{text[:most]}…"
 
 
 def _pieces(text: str) -> dict[str, list[str]]:

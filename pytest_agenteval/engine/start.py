@@ -10,6 +10,7 @@ from importlib.metadata import version
 from uuid import uuid4
 
 from pytest_agenteval.engine.choosing import choose_dispatcher, refuse_gates_that_never_pass
+from pytest_agenteval.engine.content_guard import guard_content
 from pytest_agenteval.engine.evaluation import Evaluation
 from pytest_agenteval.engine.identity import identify
 from pytest_agenteval.engine.inspect_attempt import InspectSample
@@ -53,6 +54,7 @@ def start(settings: Settings, items: Sequence[AgentItem], say: Callable[[str], N
     Raises:
         NotReady: a model, a price or a sandbox is missing, no log can be written, or a gate could never pass.
     """
+    guard_content()
     _refuse_alike(items)
     refuse_gates_that_never_pass(settings, items)
     names = list(dict.fromkeys([*settings.models, *(item.model for item in items if item.model is not None)]))

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from fsspec.core import url_to_fs
 from inspect_ai.log import EvalLog, list_eval_logs, read_eval_log, read_eval_log_sample_summaries
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, NonNegativeInt, TypeAdapter, ValidationError
 
 from pytest_agenteval.engine.scorecard import record_of
 from pytest_agenteval.readiness import NotReady
 from pytest_agenteval.records import AttemptRecord
-from pytest_agenteval.stored import StoredLog, StoredTask
+from pytest_agenteval.stored import MOST_K, StoredLog, StoredTask
+from pytest_agenteval.texts import shortened
 
 __all__ = [
     "log_files",
@@ -30,7 +31,30 @@ __all__ = [
     "roster",
 ]
 
+_REASON = 300
+_Part = Annotated[int, Field(ge=1, le=MOST_K)]
 _TASKS: TypeAdapter[tuple[StoredTask, ...]] = TypeAdapter(tuple[StoredTask, ...])
+
+
+@dataclass(frozen=True, slots=True)
+class _Header:
+    """What we write about a log into its metadata."""
+
+    k: Annotated[int, Field(strict=True, ge=1, le=MOST_K)]
+    tasks: tuple[StoredTask, ...] = ()
+    session: str | None = None
+    invocation: str | None = None
+    early_stop: str | None = None
+    setup: str = ""
+    shard: tuple[_Part, _Part] | None = None
+    shard_sizes: Annotated[tuple[NonNegativeInt, ...], Field(max_length=MOST_K)] = ()
+    suites: dict[str, NonNegativeInt] = field(default_factory=dict)
+    suite: str = ""
+    took: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()
+
+
+_HEADER: TypeAdapter[_Header] = TypeAdapter(_Header)
 
 
 def roster(tasks: Iterable[StoredTask]) -> Any:
@@ -95,9 +119,11 @@ def read_headers(files: Iterable[str]) -> Iterator[StoredLog]:
     """
     for file in files:
         try:
+            if "://" not in file and Path(file).exists() and not Path(file).is_file():
+                raise OSError("it is no file")  # opened, a pipe would be waited for
             log = read_eval_log(file, header_only=True)
         except Exception as error:  # whatever a damaged file makes Inspect, zipfile or pydantic raise
-            raise NotReady(f"{file} cannot be read as an Inspect log: {error}") from None
+            raise _unreadable(file, error) from None
         if (stored := _stored(file, log)) is not None:
             yield stored
 
@@ -108,17 +134,22 @@ def read_attempts(log: StoredLog) -> StoredLog:
     Raises:
         NotReady: its summaries cannot be read.
     """
-    try:
-        samples = read_eval_log_sample_summaries(log.path)
-    except Exception as error:
-        raise NotReady(f"{log.path} cannot be read as an Inspect log: {error}") from None
     attempts: list[tuple[str, AttemptRecord]] = []
-    for sample in samples:
-        score = (sample.scores or {}).get("passed")
-        record = record_of(score.metadata or {}, log.path) if score is not None else None
-        if record is not None:
-            attempts.append((str(sample.id), record))
+    try:
+        for sample in read_eval_log_sample_summaries(log.path):
+            score = (sample.scores or {}).get("passed")
+            record = record_of(score.metadata or {}, log.path) if score is not None else None
+            if record is not None:
+                attempts.append((str(sample.id), record))
+    except Exception as error:  # as above
+        raise _unreadable(log.path, error) from None
     return replace(log, attempts=tuple(attempts))
+
+
+def _unreadable(file: str, error: Exception) -> NotReady:
+    """In one sentence, though pydantic tells a paragraph."""
+    reason = shortened(str(error), _REASON) or type(error).__name__
+    return NotReady(f"{file} cannot be read as an Inspect log of pytest-agenteval: {reason}")
 
 
 def read_all(logs: Iterable[StoredLog]) -> list[StoredLog]:
@@ -160,30 +191,33 @@ def metadata_of(log: EvalLog) -> dict[str, Any]:
 
 def _stored(file: str, log: EvalLog) -> StoredLog | None:
     said = metadata_of(log)
+    if not said:
+        return None
     try:
-        tasks = _TASKS.validate_python(said.get("tasks", ()))
-    except ValidationError:
+        header = _HEADER.validate_python(said)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where, what = ".".join(map(str, first["loc"])), shortened(repr(first["input"]), 60)
+        raise _unreadable(file, ValueError(f"{where} is {what} in its header ({first['msg']})")) from None
+    if not header.tasks:
         return None
-    if not said or not tasks:
-        return None
-    shard: Sequence[int] | None = said.get("shard")
     return StoredLog(
         path=file,
-        run=str(said.get("session", log.eval.run_id)),
-        invocation=str(said.get("invocation", log.eval.run_id)),
+        run=log.eval.run_id if header.session is None else header.session,
+        invocation=log.eval.run_id if header.invocation is None else header.invocation,
         created=log.eval.created,
-        k=int(said["k"]),
+        k=header.k,
         ended=log.status == "success",
         killed=log.status == "started",
-        tasks=tasks,
-        early_stop=said.get("early_stop"),
-        setup=str(said.get("setup", "")),
-        shard=(shard[0], shard[1]) if shard else None,
-        shard_sizes=tuple(said.get("shard_sizes", ())),
-        suites=dict(said.get("suites", {})),
-        suite=str(said.get("suite", "")),
-        took=tuple(said.get("took", ())),
-        errors=tuple(map(str, said.get("errors", ()))),
+        tasks=header.tasks,
+        early_stop=header.early_stop,
+        setup=header.setup,
+        shard=header.shard,
+        shard_sizes=header.shard_sizes,
+        suites=header.suites,
+        suite=header.suite,
+        took=header.took,
+        errors=header.errors,
     )
 
 

@@ -33,6 +33,7 @@ from pytest_agenteval.output import Capture, captured
 from pytest_agenteval.pump import Finished
 from pytest_agenteval.records import AttemptRecord, ModelCall, Retry, ToolCall
 from pytest_agenteval.sandbox.autopsy import EndedBy
+from pytest_agenteval.texts import encodable, map_texts
 
 __all__ = ["Services", "Trial"]
 
@@ -144,7 +145,7 @@ class Trial:
             run=self.services.run,
             ended=datetime.now(UTC).isoformat(timespec="milliseconds"),
         )
-        return Finished(record, ending, last.capture)
+        return Finished(map_texts(record, encodable), ending, last.capture)
 
     def _waited(self) -> float | None:
         known = [a.place.waited for a in self._tries if a.place is not None and a.place.waited is not None]

@@ -8,6 +8,7 @@ from pytest_agenteval import figures
 from pytest_agenteval.cost import Cost
 from pytest_agenteval.outcomes import Cause, Outcome
 from pytest_agenteval.records import Cell
+from pytest_agenteval.reports.failures import failure_kinds
 from pytest_agenteval.reports.line import BAD, TITLE, UNSURE, Line, plain
 from pytest_agenteval.reports.pass_rates import curve, interval_lines, pass_parts, savings
 from pytest_agenteval.reports.text_table import wrap
@@ -123,7 +124,7 @@ def _tool_parts(cell: CellSummary) -> list[str]:
     if cell.unknown_tool_calls:
         tools += f", {cell.unknown_tool_calls} unknown"
     if cell.tool_failures:
-        kinds = ", ".join(f"{failures.tool} {failures.type} {failures.count}" for failures in cell.tool_failures)
+        kinds = failure_kinds(cell.tool_failures)
         rate = "" if cell.unknown_tool_calls else f"{figures.percent(cell.tool_failure_rate)}: "
         tools += f" ({rate}{kinds})"
     errors = cell.environment_errors

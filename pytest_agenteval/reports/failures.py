@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from pytest_agenteval import figures
 from pytest_agenteval.outcomes import Cause, Outcome
@@ -11,8 +11,9 @@ from pytest_agenteval.records import AttemptRecord, TaskRecord
 from pytest_agenteval.reports.line import BAD, TITLE, UNSURE, Line, plain
 from pytest_agenteval.reports.log_places import logged
 from pytest_agenteval.task_summary import ToolCallFailures, bug_hint
+from pytest_agenteval.texts import shortened
 
-__all__ = ["failure_lines"]
+__all__ = ["failure_kinds", "failure_lines"]
 
 _WORDS = {
     Outcome.NOT_RUN: "did not run",
@@ -22,6 +23,9 @@ _WORDS = {
     Outcome.FAILED: "failed",
 }
 """The outcomes there is something to say about."""
+_NAME = 80
+"""Characters of a tool's name: models make them up."""
+_KINDS = 10
 
 
 def failure_lines(record: TaskRecord) -> list[Line]:
@@ -50,6 +54,13 @@ def failure_lines(record: TaskRecord) -> list[Line]:
     return lines
 
 
+def failure_kinds(failures: Sequence[ToolCallFailures]) -> str:
+    """`bash timeout 3, read parsing 1`: the most frequent, for models make up any number of tools."""
+    kinds = [f"{shortened(kind.tool, _NAME)} {kind.type} {kind.count}" for kind in failures[:_KINDS]]
+    more = f" and {len(failures) - _KINDS} more" if len(failures) > _KINDS else ""
+    return f"{', '.join(kinds)}{more}"
+
+
 def _group(group: list[AttemptRecord]) -> list[Line]:
     first = group[0]
     blame = BAD if first.outcome in (Outcome.BROKEN, Outcome.FAILED, Outcome.LIMIT) else UNSURE
@@ -62,8 +73,7 @@ def _group(group: list[AttemptRecord]) -> list[Line]:
     texts += first.message.splitlines()
     failures = Counter((call.tool, call.error) for a in group for call in a.tool_calls if call.error is not None)
     if failures:
-        kinds = ", ".join(f"{failed.tool} {failed.type} {failed.count}" for failed in ToolCallFailures.of(failures))
-        texts.append(f"tool-call failures: {kinds}")
+        texts.append(f"tool-call failures: {failure_kinds(ToolCallFailures.of(failures))}")
     retries = Counter((retry.cause, retry.message) for attempt in group for retry in attempt.retries)
     for (cause, message), count in retries.items():
         texts.append(f"repeated after an environment error ({_words(cause)}), {count}x: {_first_line(message)}")

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from pytest_agenteval.judgement import Judgement
 from pytest_agenteval.redaction import redact, secret_values
 from pytest_agenteval.reports.outgoing import without_secrets
+from pytest_agenteval.texts import inert
 
 __all__ = ["Destinations", "amend_junit", "write_reports"]
 
@@ -67,10 +68,10 @@ def write_reports(
             write(path)
         except Exception as error:  # whatever it is, the verdict stands
             reason = redact(" ".join(_reason(error, path).split()), secrets) or type(error).__name__
-            lines.append(f"warning: {what} could not be written to {path}: {reason}")
+            lines.append(inert(f"warning: {what} could not be written to {path}: {reason}"))
         else:
             if say:
-                lines.append(f"{what}: {path}")
+                lines.append(inert(f"{what}: {path}"))
 
     def summary(path: Path) -> None:
         taken = path.stat().st_size if path.exists() else 0
@@ -101,7 +102,7 @@ def amend_junit(path: Path, judgement: Judgement) -> list[str]:
         document = amended(path.read_text("utf-8"), without_secrets(judgement, secrets), secrets)
         _write(path, document)
     except Exception as error:  # whatever it is, the verdict and pytest's own file stand
-        return [f"warning: {path} has no totals of agent tasks: {' '.join(str(error).split())}"]
+        return [inert(f"warning: {path} has no totals of agent tasks: {' '.join(str(error).split())}")]
     return []
 
 

@@ -12,6 +12,7 @@ from pytest_agenteval.records import AttemptRecord, Cell, TaskRecord
 from pytest_agenteval.reports.cell_block import cell_names
 from pytest_agenteval.reports.verdicts import run_verdict
 from pytest_agenteval.stats.verdict import Verdict
+from pytest_agenteval.texts import inert
 
 __all__ = ["output_file", "outputs", "workflow_commands"]
 
@@ -82,7 +83,7 @@ def _command(verdict: Verdict, title: str, message: str, file: str | None = None
     kind = "error" if verdict is Verdict.FAIL else "warning"
     given = {"file": file, "line": line, "title": title[:200]}
     properties = ",".join(f"{name}={_property(value)}" for name, value in given.items() if value)
-    return f"::{kind} {properties}::{_data(message[:_LONGEST])}"
+    return f"::{kind} {properties}::{_data(inert(message[:_LONGEST]))}"
 
 
 def _data(text: str) -> str:
@@ -90,7 +91,7 @@ def _data(text: str) -> str:
 
 
 def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")
+    return _data(inert(text)).replace(":", "%3A").replace(",", "%2C")
 
 
 def _place(record: TaskRecord, folder: str) -> tuple[str, str | None]:

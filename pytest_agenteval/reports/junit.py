@@ -16,8 +16,9 @@ from collections.abc import Collection
 from xml.etree import ElementTree
 
 from pytest_agenteval.judgement import Judgement
-from pytest_agenteval.redaction import redact
+from pytest_agenteval.redaction import redact, redact_around
 from pytest_agenteval.reports.failures import failure_lines
+from pytest_agenteval.reports.log_places import log_place
 from pytest_agenteval.reports.verdicts import run_verdict
 
 __all__ = ["TASK_PROPERTY", "amended"]
@@ -42,6 +43,7 @@ def amended(document: str, judgement: Judgement, secrets: Collection[str] = ()) 
     root = ElementTree.fromstring(document.encode())
     records = {redact(record.task, secrets): record for record in judgement.records}
     summaries = {redact(task.task, secrets): task for task in judgement.run.tasks}
+    logs = {log_place(attempt.log) for record in judgement.records for attempt in record.attempts if attempt.log}
     for suite in root.iter("testsuite"):
         found = False
         for case in suite.iter("testcase"):
@@ -56,7 +58,7 @@ def amended(document: str, judgement: Judgement, secrets: Collection[str] = ()) 
             elif summary is not None and summary.environment_errors.stayed:
                 why = "\n".join(line.text for line in failure_lines(records[task]))
                 _turn(suite, case, "skipped", "skipped", why)
-            _redact(case, secrets)
+            _redact(case, secrets, logs)
         if found:
             _add_totals(suite, judgement)
     return f'<?xml version="1.0" encoding="utf-8"?>{ElementTree.tostring(root, encoding="unicode")}'
@@ -75,10 +77,10 @@ def _turn(suite: ElementTree.Element, case: ElementTree.Element, tag: str, count
             suite.set(name, str(int(suite.get(name, "0")) + change))
 
 
-def _redact(case: ElementTree.Element, secrets: Collection[str]) -> None:
+def _redact(case: ElementTree.Element, secrets: Collection[str], logs: Collection[str]) -> None:
     for element in case.iter():
         if element.text:
-            element.text = redact(element.text, secrets)
+            element.text = redact_around(element.text, secrets, logs)
         for name, value in element.attrib.items():
             element.set(name, redact(value, secrets))
 

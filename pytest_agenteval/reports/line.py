@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from pytest_agenteval.texts import inert
+
 __all__ = ["BAD", "GOOD", "PLAIN", "TITLE", "UNSURE", "Line", "plain"]
 
 Markup = Mapping[str, bool]
@@ -19,10 +21,16 @@ UNSURE: Markup = MappingProxyType({"yellow": True})
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Text without a line break, with the markup that `TerminalReporter.write_line` takes as keywords."""
+    """Text without a line break, with the markup that `TerminalReporter.write_line` takes as keywords.
+
+    Whoever wrote the text (a model, a tool, a log from elsewhere), no terminal and no CI job obeys it.
+    """
 
     text: str
     markup: Markup = field(default_factory=lambda: PLAIN)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", inert(self.text).replace("\n", "\\n"))
 
 
 def plain(texts: Iterable[str]) -> list[Line]:

@@ -12,6 +12,8 @@ from typing import Any, Protocol, TextIO
 
 import pytest
 
+from pytest_agenteval.texts import inert
+
 __all__ = ["LiveLine", "Progress", "line"]
 
 SECONDS_BETWEEN = 0.5
@@ -62,7 +64,7 @@ class LiveLine:
                 await asyncio.sleep(SECONDS_BETWEEN)
                 text = line(self.progress, self.total, self.budget, time.monotonic() - self.started, self.stops_early)
                 columns = shutil.get_terminal_size().columns  # a line that wraps could not be wiped again
-                self.stream.write(f"\x1b7\r\x1b[2K{text[: columns - 1]}\x1b8")
+                self.stream.write(f"\x1b7\r\x1b[2K{inert(text)[: columns - 1]}\x1b8")
                 self.stream.flush()
         finally:
             self.stream.write("\x1b7\r\x1b[2K\x1b8")

@@ -1,23 +1,28 @@
-"""What leaves the logs: the same data, with every text in it redacted."""
+"""What leaves the logs: the same data, with every text in it redacted; reports of pytest made inert, too."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection, Mapping
-from enum import Enum
+from collections.abc import Callable, Collection
 from functools import cache
 from typing import Any, TypeVar
 
-from pytest_agenteval.redaction import redact
+from pytest_agenteval.conversations import cut_text
+from pytest_agenteval.redaction import redact, redact_address, redact_around
+from pytest_agenteval.texts import inert, map_texts
 
-__all__ = ["redact_report", "without_secrets"]
+__all__ = ["clean_report", "without_secrets"]
 
 Data = TypeVar("Data")
+
+_LONGEST = 50_000
+"""Characters of one text in a report of pytest: an agent may print without end."""
 
 
 def without_secrets(data: Data, secrets: Collection[str] = ()) -> Data:
     """The same data with every text in it redacted; what holds no secret is not copied.
 
+    Names that we made ourselves (of logs, of containers that are kept) only lose the password of an address.
     Before a text is wrapped, cut or escaped is the time to redact it: half a key has no shape.
 
     Args:
@@ -29,33 +34,26 @@ def without_secrets(data: Data, secrets: Collection[str] = ()) -> Data:
     def redacted(text: str) -> str:
         return redact(text, secrets)
 
-    clean: Data = _mapped(data, redacted)
-    return clean
+    return map_texts(data, redacted, redact_address)
 
 
-def redact_report(report: Any, secrets: Collection[str] = ()) -> None:
-    """Redact what a report of pytest shows: its traceback or reason, and the sections with captured output.
+def clean_report(report: Any, secrets: Collection[str] = (), logs: Collection[str] = ()) -> None:
+    """Redact what a report of pytest shows, make it inert, and cut it: its traceback or reason, the captured output.
 
     It is changed in place: terminal, JUnit and every other reporter see the same object.
+
+    Args:
+        report: of an agent task.
+        secrets: values to redact wherever they stand.
+        logs: paths of our own, as the report writes them, which may look like a key.
     """
-    report.sections = [(name, redact(text, secrets)) for name, text in report.sections]
-    report.longrepr = _cleaned(report.longrepr, lambda text: redact(text, secrets))
 
+    def clean(text: str) -> str:
+        shown = cut_text(text, _LONGEST, lambda whole: redact_around(whole, secrets, logs))
+        return inert(f"{shown.head}\n[{shown.cut} characters left out]\n{shown.tail}" if shown.cut else shown.head)
 
-def _mapped(data: Any, change: Callable[[str], str]) -> Any:
-    if isinstance(data, str):
-        return data if isinstance(data, Enum) else change(data)
-    if dataclasses.is_dataclass(data) and not isinstance(data, type):
-        fields = {field.name: getattr(data, field.name) for field in dataclasses.fields(data)}
-        changed = {name: new for name, old in fields.items() if (new := _mapped(old, change)) is not old}
-        return dataclasses.replace(data, **changed) if changed else data
-    if isinstance(data, Mapping):
-        pairs = {_mapped(key, change): _mapped(value, change) for key, value in data.items()}
-        return pairs if any(pairs.get(key) is not value for key, value in data.items()) else data
-    if isinstance(data, tuple | list | set | frozenset):
-        parts = [_mapped(part, change) for part in data]
-        return data if all(new is old for new, old in zip(parts, data, strict=True)) else type(data)(parts)
-    return data
+    report.sections = [(name, clean(text)) for name, text in report.sections]
+    report.longrepr = _cleaned(report.longrepr, clean)
 
 
 def _cleaned(part: Any, change: Callable[[str], str]) -> Any:

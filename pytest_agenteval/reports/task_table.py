@@ -33,7 +33,7 @@ def task_table(cell: CellSummary, verdicts: Mapping[str, Verdict], width: int) -
     numbers = [_numbers(task, mark) for task, mark in zip(cell.tasks, marks, strict=True)]
     lines = [Line(text, TITLE) for text in wrap(title, width)]
     room = width - max(len(text) for text in columns([["", *head[1:]], *(["", *row] for row in numbers)]))
-    bare = [name.rpartition("::")[2] for name in names]
+    bare = [f"{name.partition('[')[0].rpartition('::')[2]}{''.join(name.partition('[')[1:])}" for name in names]
     if max(map(len, names)) > room and len(set(bare)) == len(bare):
         names = bare  # the end of a name says more than the middle of a path
     longest = max(len(name) for name in names)

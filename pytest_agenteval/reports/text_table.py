@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Sequence
+
+from pytest_agenteval.texts import inert
 
 __all__ = ["columns", "shorten_middle", "wrap"]
 
 _GAP = "  "
+_LONGEST_WORD = 300
+_LONG_WORD = re.compile(rf"\S{{{_LONGEST_WORD + 1},}}")
 
 
 def shorten_middle(text: str, width: int) -> str:
@@ -38,7 +43,11 @@ def columns(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def wrap(text: str, width: int, indent: str = "", hanging: str = "") -> list[str]:
-    """A paragraph as lines of at most `width`, a word that is wider cut; `hanging` begins the lines after the first."""
+    """A paragraph as lines of at most `width`, a word that is wider cut; `hanging` begins the lines after the first.
+
+    Of a word that would fill the screen, such as a name that a model made up, the middle is left out.
+    """
+    text = _LONG_WORD.sub(lambda found: shorten_middle(found[0], _LONGEST_WORD), inert(text))
     return textwrap.wrap(
         text, max(width, 20), initial_indent=indent, subsequent_indent=hanging, break_on_hyphens=False
     ) or [indent.rstrip()]

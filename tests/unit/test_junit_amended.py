@@ -63,7 +63,7 @@ def test_errors_are_told_from_failures_and_counted_so() -> None:
     assert lost is not None
     assert lost.get("message") == "undecided: why"
     assert "attempt 2: environment error (sandbox)" in (lost.text or "")
-    assert "container  lost" in (lost.text or "")
+    assert "container \\x1b lost" in (lost.text or "")
 
 
 def test_the_totals_of_the_run_are_properties_of_the_suite() -> None:

@@ -10,7 +10,7 @@ from support.made_records import attempt, task_of
 from pytest_agenteval.gates import GateSettings
 from pytest_agenteval.judgement import judge_run
 from pytest_agenteval.redaction import REDACTED
-from pytest_agenteval.reports.outgoing import redact_report, without_secrets
+from pytest_agenteval.reports.outgoing import clean_report, without_secrets
 
 KEY = "sk-ant-api03-aB3dE5fG7hJ9kL1mN2pQ4rS6tU8vW0xYz"
 
@@ -27,7 +27,7 @@ def test_no_text_of_a_judgement_keeps_a_key_and_every_number_stays() -> None:
     records = [
         task_of(
             attempt("p", 1, cost=0.25),
-            attempt("f", 2, cost=0.5, message=f"got {KEY}", answer=KEY, last_steps=(f"bash({KEY})",), log=f"/l/{KEY}"),
+            attempt("f", 2, cost=0.5, message=f"got {KEY}", answer=KEY, last_steps=(f"bash({KEY})",)),
             name=f"t.py::test_it[{KEY}]",
             notes=(f"a note of {KEY}",),
         )
@@ -68,7 +68,7 @@ def test_the_traceback_of_a_report_is_redacted_and_keeps_its_form(style: Any) ->
     longrepr = told.getrepr(style=style, funcargs=True, showlocals=True, chain=True)
     report = pytest.TestReport("t.py::test_it", ("t.py", 1, "test_it"), {}, "failed", longrepr, "call")
     report.sections = [("Captured stdout call", f"printed {KEY}")]
-    redact_report(report, ("hunter2-of-mine",))
+    clean_report(report, ("hunter2-of-mine",))
     shown = report.longreprtext
     assert "RuntimeError" in shown
     for secret in (KEY, "hunter2-of-mine", "MIIEvQ"):
@@ -78,5 +78,5 @@ def test_the_traceback_of_a_report_is_redacted_and_keeps_its_form(style: Any) ->
 
 def test_a_reason_to_skip_is_redacted() -> None:
     report = pytest.TestReport("t.py::t", ("t.py", 1, "t"), {}, "skipped", ("t.py", 1, f"Skipped: no {KEY}"), "call")
-    redact_report(report)
+    clean_report(report)
     assert report.longrepr == ("t.py", 1, f"Skipped: no {REDACTED}")

@@ -14,8 +14,8 @@ ROOT = Path(__file__).parents[2] / PACKAGE
 
 ORDER = (
     # what is known of an attempt, and what it comes to
-    "outcomes", "outcome_table", "records", "cost", "stats", "figures", "redaction", "conversations", "earlier",
-    "estimates",
+    "texts", "outcomes", "outcome_table", "records", "cost", "stats", "figures", "redaction", "conversations",
+    "earlier", "estimates",
     "task_summary", "summary", "gates", "exit_status", "judgement", "comparing", "planning",
     "stored", "merging", "reuse",
     # what attempts need
@@ -34,8 +34,8 @@ ORDER = (
 """Rooms from left to right, as data flows: a module imports only from its own room and from rooms left of it."""
 
 PURE = (
-    "outcomes", "outcome_table", "records", "cost", "stats", "figures", "redaction", "conversations", "earlier",
-    "estimates",
+    "texts", "outcomes", "outcome_table", "records", "cost", "stats", "figures", "redaction", "conversations",
+    "earlier", "estimates",
     "task_summary", "summary", "gates", "exit_status", "judgement", "comparing", "planning", "stored", "merging",
     "reuse", "export", "money.rates", "money.estimate", "money.price_file", "money.budget",
     "engine.provider_table",
