@@ -108,7 +108,17 @@ def merge(logs: Sequence[StoredLog], k: int | None = None) -> Merged:
         kept += _never_ran(kept, wanted, {page.log.run for page in written}, spent, settled)
         folded, discarded = fold(kept, wanted)
         records.append(
-            TaskRecord(task.task, cell, wanted, folded, task.min_pass_rate, task.notes, task.source, discarded)
+            TaskRecord(
+                task=task.task,
+                cell=cell,
+                k=wanted,
+                attempts=folded,
+                min_pass_rate=task.min_pass_rate,
+                notes=task.notes,
+                source=task.source,
+                discarded=discarded,
+                name=task.name,
+            )
         )
     tasks = [written[-1].task for written in pages.values()]
     return Merged(

@@ -5,14 +5,14 @@ Costs are US dollars, durations are seconds. `None` means unknown; it is never w
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from pytest_agenteval.outcomes import Cause, Outcome
+from pytest_agenteval.task_names import from_text
 
-__all__ = ["AttemptRecord", "Cell", "ModelCall", "Retry", "TaskRecord", "ToolCall", "add_costs"]
+__all__ = ["AttemptRecord", "Cell", "ModelCall", "Retry", "TaskRecord", "ToolCall", "add_costs", "name_of"]
 
 
 def add_costs(costs: Iterable[float | None]) -> float | None:
@@ -37,23 +37,33 @@ class Cell:
     def __str__(self) -> str:
         return f"{self.model} · {self.scaffold}"
 
-    def name_of(self, task: str) -> str:
-        """The node id of a task without what only says the cell: `t.py::test_it[openai/gpt-5-3]` is `t.py::test_it[3]`.
-
-        A run of one cell does not name it in its node ids, a run of several does.
-        """
-        head, bracket, ids = task.partition("[")
-        rest = whole = ids.removesuffix("]")
-        for part in (str(self), self.model, self.scaffold) if bracket else ():
-            rest = re.sub(rf"(?:^|-){re.escape(part)}(?=-|$)", "", rest, count=1).removeprefix("-")
-            if part == str(self) and rest != whole:
-                break
-        return f"{head}[{rest}]" if rest else head
-
     @property
     def rehearsed(self) -> bool:
         """Whether the model is one of the built-in ones, which play the tasks' declared solutions."""
         return self.model.startswith("agenteval/")
+
+
+class OneTask(Protocol):
+    """A task in one cell, in whatever shape."""
+
+    @property
+    def task(self) -> str:
+        """pytest's node id."""
+
+    @property
+    def cell(self) -> Cell:
+        """The cell."""
+
+    @property
+    def name(self) -> str | None:
+        """Its name without the cell; None in logs that were written before logs had it."""
+
+
+def name_of(one: OneTask) -> str:
+    """The task's name without its cell: the same in all cells and in all runs (`AgentItem.task_name`)."""
+    if one.name is not None:
+        return one.name
+    return from_text(one.task, (str(one.cell), one.cell.model, one.cell.scaffold))
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +230,8 @@ class TaskRecord:
     """A digest of the test function's source; None where that is not known."""
     discarded: tuple[AttemptRecord, ...] = ()
     """What earlier invocations began and did not bring to an end that counts: only what it cost still matters."""
+    name: str | None = None
+    """Its name without the cell; None where its log does not say it."""
 
     @property
     def n(self) -> int:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_agenteval.items import AgentItem
+from pytest_agenteval.last_failed import LastFailed
 from pytest_agenteval.options import settings
 from pytest_agenteval.output import forgive_libraries, quiet_libraries
 from pytest_agenteval.recorder import Recorder
@@ -49,6 +50,7 @@ class Running:
         if not hasattr(config, "workerinput"):
             self._recorder = Recorder(config)
             config.pluginmanager.register(self._recorder, "pytest_agenteval_recorder")
+            config.pluginmanager.register(LastFailed(config), "pytest_agenteval_last_failed")
 
     # -- before anything is spent --------------------------------------------------------------------
 
@@ -116,7 +118,7 @@ class Running:
         if self._recorder is not None and asked.baseline is not None:
             from pytest_agenteval.engine.logbook import read_baseline
 
-            wanted = {item.cell.name_of(item.nodeid) for item in items}
+            wanted = {item.task_name for item in items}
             self._recorder.baseline = read_baseline(asked.baseline, wanted, asked.setup)
 
     def _say(self, text: str) -> None:
@@ -173,7 +175,12 @@ class Running:
     @pytest.hookimpl(optionalhook=True, tryfirst=True)
     def pytest_timeout_set_timer(self, item: pytest.Item) -> bool | None:
         """pytest-timeout's alarm would hit whichever attempts are in flight: tasks have a `time_limit` of their own."""
-        return True if isinstance(item, AgentItem) else None
+        if not isinstance(item, AgentItem):
+            return None
+        item.note(
+            "pytest-timeout does not apply to agent tasks: their time_limit does, and grading_time_limit to checks"
+        )
+        return True
 
     def pytest_unconfigure(self) -> None:
         """The last user of the loop is gone."""

@@ -103,6 +103,7 @@ class AgentSession:
             notes=item.notes,
             source=item.source,
             discarded=tuple(self.pump.engine.discarded(item)),
+            name=item.task_name,
         )
 
     def unreported(self, items: Iterable[AgentItem]) -> list[TaskRecord]:

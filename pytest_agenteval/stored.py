@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from pytest_agenteval.records import AttemptRecord, Cell
+from pytest_agenteval.records import AttemptRecord, Cell, name_of
 
 __all__ = ["StoredLog", "StoredTask", "differences", "lent_to"]
 
@@ -34,11 +34,13 @@ class StoredTask:
     """The agent's limits per attempt, by the names of the mark's options; None is no limit."""
     expected_failure: bool = False
     """Whether pytest expects it to fail (`xfail`)."""
+    name: str | None = None
+    """Its name without the cell; None in logs that were written before logs had it."""
 
     @property
     def key(self) -> tuple[str, Cell]:
         """What is the same in all runs, of one cell or of several."""
-        return self.cell.name_of(self.task), self.cell
+        return name_of(self), self.cell
 
 
 @dataclass(frozen=True, slots=True)

@@ -167,6 +167,8 @@ class TaskSummary:
     """Of the tool calls those of which nobody knows whether they failed: they are no successes."""
     identical: bool = False
     """Whether the model did exactly the same in all attempts that count, two at least: k is then effectively 1."""
+    name: str | None = None
+    """Its name without the cell; None where its log does not say it."""
 
     @property
     def tool_failure_count(self) -> int:
@@ -228,6 +230,7 @@ def summarize_task(record: TaskRecord) -> TaskSummary:
         source=record.source,
         first_passed=next((a.outcome is Outcome.PASSED for a in counted if a.number == 1), None),
         identical=_identical(record, counted),
+        name=record.name,
     )
 
 

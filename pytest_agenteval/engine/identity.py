@@ -69,6 +69,7 @@ async def identify(
                 doubts=(*code.doubts, *program.doubts, *doubts),
                 limits={name: options[name] for name in _LIMITS},
                 expected_failure=item.expects_failure,
+                name=item.task_name,
             )
         )
     return found
