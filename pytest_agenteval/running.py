@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Generator
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
@@ -191,7 +191,9 @@ class Running:
 
 def _reruns(config: pytest.Config) -> bool:
     """Whether pytest-rerunfailures was asked to run failed tests again: by option, forced, or by the ini file."""
-    option = config.option
-    if not hasattr(option, "force_reruns"):
+    if not hasattr(config.option, "reruns"):
         return False
-    return any(int(value or 0) for value in (option.reruns, option.force_reruns, config.getini("reruns")))
+    asked = [config.option.reruns, getattr(config.option, "force_reruns", None)]  # since 16
+    with suppress(ValueError):  # before 11 it had no ini key
+        asked.append(config.getini("reruns"))
+    return any(int(value or 0) for value in asked)
