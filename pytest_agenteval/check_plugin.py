@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -70,7 +69,7 @@ class _Notes:
         self._collected = [
             {
                 "nodeid": item.nodeid,
-                "task": _without_model(item.nodeid),
+                "task": item.task_name,
                 "model": item.model,
                 "solvable": item.options.solvable,
             }
@@ -110,13 +109,6 @@ class _Notes:
 def _others(items: Iterable[pytest.Item], chosen: Iterable[pytest.Item]) -> list[pytest.Item]:
     kept = set(chosen)
     return [item for item in items if item not in kept]
-
-
-def _without_model(nodeid: str) -> str:
-    """`t.py::test_it[agenteval/oracle-3]` is the task `t.py::test_it[3]`."""
-    head, bracket, ids = nodeid.partition("[")
-    rest = re.sub(rf"^(?:{ORACLE}|{NULL})(?:-|$)|-(?:{ORACLE}|{NULL})(?=-|$)", "", ids.removesuffix("]"), count=1)
-    return f"{head}[{rest}]" if bracket and rest else head
 
 
 def _skip_reason(report: pytest.TestReport) -> str:

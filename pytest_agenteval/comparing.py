@@ -14,7 +14,7 @@ from math import log
 from statistics import fmean, median
 
 from pytest_agenteval.cost import Cost
-from pytest_agenteval.records import AttemptRecord, Cell, ModelCall, TaskRecord
+from pytest_agenteval.records import AttemptRecord, Cell, ModelCall, TaskRecord, name_of
 from pytest_agenteval.stats.estimators import pass_hat_k
 from pytest_agenteval.stats.fronts import convex_front, staircase
 from pytest_agenteval.stats.paired import sign_flip_p
@@ -183,9 +183,7 @@ def _seen(cell: CellSummary) -> dict[str, _Seen]:
         cost = task.cost.per(task.n)
         exact = cost is not None and cost.exact
         hat_k = pass_hat_k(task.n, task.passes, cell.k)
-        found[cell.cell.name_of(task.task)] = _Seen(
-            task.n, task.passes, hat_k, cost.total if cost is not None and exact else None
-        )
+        found[name_of(task)] = _Seen(task.n, task.passes, hat_k, cost.total if cost is not None and exact else None)
     return found
 
 

@@ -19,7 +19,7 @@ class EarlierAttempt:
 
     cell: Cell
     task: str
-    """Its name without the cell (`Cell.name_of`): the same in runs of one cell and of several."""
+    """Its name without the cell (`records.name_of`): the same in runs of one cell and of several."""
     passed: bool
     cost: float | None
     """US dollars, of its last try."""

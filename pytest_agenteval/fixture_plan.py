@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pytest_agenteval import fixtures
+from pytest_agenteval.unshareable import why_not_shared
 
 __all__ = ["Definition", "FixturePlan"]
 
@@ -42,11 +43,24 @@ class FixturePlan:
     """Names of wider scopes in pytest's order."""
     params: Mapping[str, Any]
     """Values of `parametrize` and of fixture params."""
+    left_out: tuple[str, ...] = ()
+    """Autouse fixtures of other plugins that attempts do without, for they need what attempts cannot share."""
 
     def uses_ours(self, *names: str) -> bool:
         """Whether one of the plugin's own definitions (of these names, or of any) is really used."""
         wanted = names or fixtures.NAMES
         return any(name in wanted and self.definitions[name][level].ours for name, level in self.reached)
+
+    def not_shared(self) -> str | None:
+        """Why attempts cannot use one of the fixtures, in a sentence; None where they can use all."""
+        for name, level in sorted(self.reached, key=lambda each: (each[0] not in self.argnames, each)):
+            definition = self.definitions[name][level]
+            why = (
+                why_not_shared(name, definition.func, self.wanted_by(name)) if definition.scope == "function" else None
+            )
+            if why is not None:
+                return why
+        return None
 
     @property
     def shared_params(self) -> dict[str, Any]:

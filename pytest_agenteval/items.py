@@ -1,8 +1,8 @@
 """Agent tasks as pytest items. The only file that touches private pytest API.
 
-What is private here: `Function._fixtureinfo`, `Session._fixturemanager` (pytest 8: arguments of overridden fixtures are
-missing from the closure), `FixtureDef.func/argnames/scope`, `Metafunc.definition._fixtureinfo`, how pytest reads the
-marks `skip` and `xfail`, and how it loads the conftest files of what it collects.
+What is private here: `Function._fixtureinfo`, `CallSpec._idlist`, `Session._fixturemanager` (pytest 8: arguments of
+overridden fixtures are missing from the closure), `FixtureDef.func/argnames/scope`, `Metafunc.definition._fixtureinfo`,
+how pytest reads the marks `skip` and `xfail`, and how it loads the conftest files of what it collects.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import hashlib
 import inspect
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,10 +22,11 @@ from _pytest.skipping import evaluate_skip_marks, evaluate_xfail_marks, xfailed_
 from pytest_agenteval.fixture_plan import Definition, FixturePlan
 from pytest_agenteval.options import settings
 from pytest_agenteval.records import Cell
+from pytest_agenteval.task_names import remaining_ids
 from pytest_agenteval.tasks import MARK, TaskOptions
+from pytest_agenteval.unshareable import MARKS, is_foreign, named_by_user, package_of
 
 __all__ = [
-    "PROCESS_WIDE",
     "AgentItem",
     "TaskRunner",
     "is_agent_task",
@@ -33,12 +35,6 @@ __all__ = [
     "needs",
     "plan_of",
 ]
-
-PROCESS_WIDE = frozenset({
-    "monkeypatch", "mocker", "capsys", "capsysbinary", "capfd", "capfdbinary", "capteesys", "caplog", "recwarn",
-    "pytester", "testdir", "subtests", "benchmark", "freezer", "httpx_mock", "requests_mock", "respx_mock",
-})  # fmt: skip
-"""Fixtures that change the process; attempts of all tasks run in one, at the same time."""
 
 _SOFT_CHECKS = {"pytest_check": "pytest-check", "pytest_assume": "pytest-assume"}
 """By package."""
@@ -56,14 +52,37 @@ def plan_of(function: pytest.Function) -> FixturePlan:
     """Read a collected test's fixtures."""
     info = function._fixtureinfo
     params = dict(function.callspec.params) if hasattr(function, "callspec") else {}
-    return _plan(info, params, lambda name: function.session._fixturemanager.getfixturedefs(name, function) or ())
+    argnames = tuple(info.argnames)
+    named = {*argnames, *(name for mark in function.iter_markers("usefixtures") for name in mark.args)}
+
+    def lookup(name: str) -> Sequence[Any]:
+        return function.session._fixturemanager.getfixturedefs(name, function) or ()
+
+    plan = _plan(info, info.initialnames, argnames, params, lookup)
+    foreign = [name for name in info.initialnames if name not in named and _foreign(plan, name, function)]
+    left_out = [name for name in foreign if _plan(info, [name], argnames, params, lookup).not_shared() is not None]
+    if not left_out:
+        return plan
+    kept = [name for name in info.initialnames if name not in left_out]
+    return replace(_plan(info, kept, argnames, params, lookup), left_out=tuple(left_out))
 
 
-def _plan(info: Any, params: Mapping[str, Any], lookup: Callable[[str], Sequence[Any]]) -> FixturePlan:
+def _foreign(plan: FixturePlan, name: str, function: pytest.Function) -> bool:
+    """Whether every attempt would set up a fixture that nobody has asked for but the plugin that brings it."""
+    return name in plan.local and is_foreign(plan.definitions[name][-1].func, function.config.rootpath)
+
+
+def _plan(
+    info: Any,
+    initial: Sequence[str],
+    argnames: tuple[str, ...],
+    params: Mapping[str, Any],
+    lookup: Callable[[str], Sequence[Any]],
+) -> FixturePlan:
     names = [name for name in info.names_closure if name in info.name2fixturedefs]
     definitions = {name: _chain(info.name2fixturedefs[name]) for name in names}
     reached: set[tuple[str, int]] = set()
-    todo = [(name, -1) for name in info.initialnames]
+    todo = [(name, -1) for name in initial]
     while todo:
         name, level = todo.pop()
         if name not in definitions and (found := lookup(name)):  # pytest 8 leaves these out of the closure
@@ -77,7 +96,7 @@ def _plan(info: Any, params: Mapping[str, Any], lookup: Callable[[str], Sequence
     used = [name for name in names if (name, -1) in reached]
     local = tuple(name for name in used if definitions[name][-1].scope == "function")
     shared = tuple(name for name in used if name not in local)
-    return FixturePlan(tuple(info.argnames), definitions, frozenset(reached), local, shared, params)
+    return FixturePlan(argnames, definitions, frozenset(reached), local, shared, params)
 
 
 def _chain(found: Iterable[Any]) -> tuple[Definition, ...]:
@@ -132,8 +151,18 @@ class AgentItem(pytest.Function):
         self.plan = plan_of(self)
         self.options = TaskOptions.from_marks(self.iter_markers(MARK))
         self.armed = False
+        self._function: Callable[..., Any] = self.obj
+        """What attempts call. Later pytest-trio replaces `obj`, for pytest's own call."""
+        self._refused_marks = [why for name, why in MARKS.items() if self.get_closest_marker(name) is not None]
+        """Of the suite: trio mode marks every async test, and such a mark means nothing here."""
         self.notes: tuple[str, ...] = ()
-        """What a reader of its record should know, a sentence each; the engine writes them."""
+        """What a reader of its record should know, a sentence each."""
+        if self.plan.left_out:
+            plugins = sorted({package_of(self.plan.definitions[name][-1].func) for name in self.plan.left_out})
+            self.note(
+                f"left out of attempts, which run at the same time in one process: {', '.join(self.plan.left_out)} "
+                f"(autouse, of {', '.join(plugins)})"
+            )
         self.reported: Any = None
         """What makereport attaches to the call report: a TaskRecord as JSON types."""
         self.wasxfail: str | None = None
@@ -154,6 +183,11 @@ class AgentItem(pytest.Function):
             originalname=function.originalname,
         )
         return item
+
+    def note(self, text: str) -> None:
+        """Say something about the task that a reader of its record should know, once."""
+        if text not in self.notes:
+            self.notes += (text,)
 
     @property
     def model(self) -> str | None:
@@ -178,6 +212,22 @@ class AgentItem(pytest.Function):
     def cell(self) -> Cell:
         """The cell that this item belongs to."""
         return Cell(self.model or "none", self.scaffold or "own agent")
+
+    @property
+    def task_name(self) -> str:
+        """The node id without the parameters that make its cell: the same in all cells and in all runs."""
+        if not hasattr(self, "callspec"):
+            return self.nodeid
+        makes_cell = {"agent_model": isinstance(self.plan.params.get("agent_model"), str)}
+        makes_cell["agent_scaffold"] = self.scaffold is not None
+        ids = remaining_ids(
+            [name for name, does in makes_cell.items() if does],
+            self.callspec.params,
+            self.callspec._idlist,
+            [_parametrized(*mark.args, **mark.kwargs) for mark in self.iter_markers("parametrize")],
+        )
+        head = self.nodeid.removesuffix(f"[{self.callspec.id}]")
+        return f"{head}[{'-'.join(ids)}]" if ids else head
 
     @property
     def source(self) -> str | None:
@@ -287,14 +337,14 @@ class AgentItem(pytest.Function):
 
         Raises:
             pytest.skip.Exception: nothing asked for agent tasks to run, or the task is a variant for trio.
-            pytest.fail.Exception: the task uses a process-wide fixture, or would be run until it passes.
+            pytest.fail.Exception: the task uses what attempts cannot share, or would be run until it passes.
         """
         asked = settings(self.config)
         if not asked.active:
             pytest.skip("agent task: runs only with --agent-model, --k or --agent-run")
         if self._for_trio:
             pytest.skip("agent task: runs on asyncio, not on trio")
-        self._refuse_process_wide(asked.unsafe_fixtures)
+        self._refuse_unshareable(asked.unsafe_fixtures)
         self._refuse_soft_checks()
         if self.get_closest_marker("flaky") and hasattr(self.config.option, "reruns"):
             pytest.fail(
@@ -304,26 +354,16 @@ class AgentItem(pytest.Function):
             )
         self.fixturenames = list(self.plan.shared)
         super().setup()
+        self._function = self.obj
 
-    def _refuse_process_wide(self, named: Sequence[str]) -> None:
-        """Refuse function-scoped fixtures that change the process, and whatever the user has named."""
-        if "subtests" in self.plan.local:
-            pytest.fail(
-                "fixture 'subtests' reports each subtest to pytest while the test runs, apart from its outcome: an "
-                "attempt would pass whatever its subtests say. Do without it here: assert, or make the cases tasks of "
-                "their own with pytest.mark.parametrize",
-                pytrace=False,
-            )
-        refused = PROCESS_WIDE.union(named)
-        for name in [n for n in self.plan.local if n in refused] + [n for n in self.plan.shared if n in named]:
-            through = self.plan.wanted_by(name)
-            asked_by = f" (fixture {through!r} asks for it)" if through else ""
-            pytest.fail(
-                f"fixture {name!r} changes process-wide state{asked_by}, and attempts of agent tasks run at the same "
-                "time in one process: do without it here, for example by values in the prompt, by files in the sandbox "
-                "or by `sandbox.exec(..., env={...})`",
-                pytrace=False,
-            )
+    def _refuse_unshareable(self, named: Sequence[str]) -> None:
+        """Refuse what attempts cannot share, and whatever the user has named."""
+        plan = self.plan
+        by_user = [name for name in (*plan.local, *plan.shared, *plan.left_out) if name in named]
+        reasons = [named_by_user(name, plan.wanted_by(name)) for name in by_user]
+        reason = next(iter([*self._refused_marks, *reasons]), None) or plan.not_shared()
+        if reason is not None:
+            pytest.fail(reason, pytrace=False)
 
     def _refuse_soft_checks(self) -> None:
         """Refuse libraries that collect failures for the process and fail a test when pytest reports it."""
@@ -355,12 +395,12 @@ class AgentItem(pytest.Function):
         if isinstance(self.parent, pytest.Class):
             instance: object = self.parent.newinstance()  # type: ignore[no-untyped-call]
             return getattr(instance, self.originalname), instance
-        return self.obj, None
+        return self._function, None
 
     @property
     def asynchronous(self) -> bool:
         """Whether the body is a coroutine function."""
-        return inspect.iscoroutinefunction(self.obj)
+        return inspect.iscoroutinefunction(self._function)
 
 
 def _soft_checks(value: object) -> str | None:

@@ -109,16 +109,17 @@ def merge(logs: Sequence[StoredLog], k: int | None = None) -> Merged:
         folded, discarded = fold(kept, wanted)
         records.append(
             TaskRecord(
-                task.task,
-                cell,
-                wanted,
-                settle_skips(folded),
-                task.min_pass_rate,
-                task.notes,
-                task.source,
-                discarded,
-                task.expected_failure,
-                task.strict,
+                task=task.task,
+                cell=cell,
+                k=wanted,
+                attempts=settle_skips(folded),
+                min_pass_rate=task.min_pass_rate,
+                notes=task.notes,
+                source=task.source,
+                discarded=discarded,
+                expected_failure=task.expected_failure,
+                strict=task.strict,
+                name=task.name,
             )
         )
     return Merged(

@@ -117,12 +117,14 @@ def add_options(parser: pytest.Parser) -> None:
     for option in OPTIONS:
         action = "append" if option.repeat else "store"
         keywords = {"dest": _dest(option.key), "help": option.help, "metavar": option.metavar, "action": action}
+        short, *long = option.flags
+        flags = long if long and _is_taken(parser, short) else option.flags
         try:
-            group.addoption(*option.flags, **keywords)
+            group.addoption(*flags, **keywords)
         except (ValueError, argparse.ArgumentError):
-            if len(option.flags) == 1:
+            if not long:
                 raise
-            group.addoption(*option.flags[1:], **keywords)  # a neighbour owns the short name: the long one still works
+            group.addoption(*long, **keywords)  # a neighbour owns the short name: the long one still works
         meaning = f"{option.help} (as {option.flags[0]})"
         if option.repeat:
             parser.addini(_ini(option), meaning, type="linelist", default=[])
@@ -130,6 +132,16 @@ def add_options(parser: pytest.Parser) -> None:
             parser.addini(_ini(option), meaning, type="string", default="")
     for flag, key, meaning in SWITCHES:
         group.addoption(flag, dest=_dest(key), help=meaning, action="store_true", default=False)
+
+
+def _is_taken(parser: pytest.Parser, flag: str) -> bool:
+    """Whether pytest 8 has this option of another plugin: it would say so only when it reads the command line."""
+    if pytest.version_tuple >= (9,):
+        return False
+    try:
+        return flag not in parser.parse_known_and_unknown_args([flag])[1]
+    except (pytest.UsageError, SystemExit):  # it has, and misses the value
+        return True
 
 
 def defaults() -> dict[str, Any]:

@@ -41,6 +41,7 @@ class Planner:
 
 
 def _lines(asked: Settings, items: list[AgentItem], width: int) -> list[tuple[str, dict[str, bool]]]:
+    from pytest_agenteval.distinct import refuse_alike
     from pytest_agenteval.engine.outlook import attempts_of_baseline, outlook
     from pytest_agenteval.gates.passable import why_never
     from pytest_agenteval.gating import cell_gates, gate_settings
@@ -48,8 +49,9 @@ def _lines(asked: Settings, items: list[AgentItem], width: int) -> list[tuple[st
     from pytest_agenteval.planning import detections, plan_costs, plan_early_stop
     from pytest_agenteval.reports.plan import CellPlan, plan_lines
 
+    refuse_alike(items)
     gates, plans = gate_settings(asked), []
-    before = attempts_of_baseline(asked, [item.cell.name_of(item.nodeid) for item in items])
+    before = attempts_of_baseline(asked, [item.task_name for item in items])
     possible = why_not_early(asked._replace(early_stop=asked.early_stop or "exact"), distributed=False) is None
     for cell, tasks in outlook(asked, items).items():
         own = [(task.task, task.min_pass_rate) for task in tasks]

@@ -5,15 +5,25 @@ Costs are US dollars, durations are seconds. `None` means unknown; it is never w
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from pytest_agenteval.outcomes import Cause, Outcome
+from pytest_agenteval.task_names import from_text
 from pytest_agenteval.texts import OURS
 
-__all__ = ["AttemptRecord", "Cell", "ModelCall", "Retry", "TaskRecord", "ToolCall", "add_costs", "settle_skips"]
+__all__ = [
+    "AttemptRecord",
+    "Cell",
+    "ModelCall",
+    "Retry",
+    "TaskRecord",
+    "ToolCall",
+    "add_costs",
+    "name_of",
+    "settle_skips",
+]
 
 
 def add_costs(costs: Iterable[float | None]) -> float | None:
@@ -38,23 +48,33 @@ class Cell:
     def __str__(self) -> str:
         return f"{self.model} · {self.scaffold}"
 
-    def name_of(self, task: str) -> str:
-        """The node id of a task without what only says the cell: `t.py::test_it[openai/gpt-5-3]` is `t.py::test_it[3]`.
-
-        A run of one cell does not name it in its node ids, a run of several does.
-        """
-        head, bracket, ids = task.partition("[")
-        rest = whole = ids.removesuffix("]")
-        for part in (str(self), self.model, self.scaffold) if bracket else ():
-            rest = re.sub(rf"(?:^|-){re.escape(part)}(?=-|$)", "", rest, count=1).removeprefix("-")
-            if part == str(self) and rest != whole:
-                break
-        return f"{head}[{rest}]" if rest else head
-
     @property
     def rehearsed(self) -> bool:
         """Whether the model is one of the built-in ones, which play the tasks' declared solutions."""
         return self.model.startswith("agenteval/")
+
+
+class OneTask(Protocol):
+    """A task in one cell, in whatever shape."""
+
+    @property
+    def task(self) -> str:
+        """pytest's node id."""
+
+    @property
+    def cell(self) -> Cell:
+        """The cell."""
+
+    @property
+    def name(self) -> str | None:
+        """Its name without the cell; None in logs that were written before logs had it."""
+
+
+def name_of(one: OneTask) -> str:
+    """The task's name without its cell: the same in all cells and in all runs (`AgentItem.task_name`)."""
+    if one.name is not None:
+        return one.name
+    return from_text(one.task, (str(one.cell), one.cell.model, one.cell.scaffold))
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +250,8 @@ class TaskRecord:
     """Whether a mark `xfail` expects it to fail."""
     strict: bool = False
     """Whether it must not pass where it is expected to fail."""
+    name: str | None = None
+    """Its name without the cell; None where its log does not say it."""
 
     @property
     def n(self) -> int:

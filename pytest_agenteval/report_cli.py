@@ -113,6 +113,7 @@ def _report(asked: argparse.Namespace) -> int:
     from pytest_agenteval.judgement import PytestSaid, judge_run
     from pytest_agenteval.merging import merge
     from pytest_agenteval.readiness import NotReady
+    from pytest_agenteval.records import name_of
     from pytest_agenteval.redaction import secret_values
     from pytest_agenteval.reports.outgoing import without_secrets
     from pytest_agenteval.reports.terminal import report_lines
@@ -121,7 +122,7 @@ def _report(asked: argparse.Namespace) -> int:
     try:
         chosen = choose_runs(asked.logs, asked.runs)
         merged = merge(chosen.logs, asked.k)
-        tasks = {record.cell.name_of(record.task) for record in merged.records}
+        tasks = {name_of(record) for record in merged.records}
         setup = chosen.logs[-1].setup
         baseline = None if settings.baseline is None else read_baseline(settings.baseline, tasks, setup)
     except (NotReady, NoRun) as error:
@@ -156,6 +157,7 @@ def _compare(asked: argparse.Namespace) -> int:
     from pytest_agenteval.gates.regression import compare, judge_comparison
     from pytest_agenteval.merging import merge
     from pytest_agenteval.readiness import NotReady
+    from pytest_agenteval.records import name_of
     from pytest_agenteval.redaction import secret_values
     from pytest_agenteval.reports.line import Line, plain
     from pytest_agenteval.reports.outgoing import without_secrets
@@ -167,7 +169,7 @@ def _compare(asked: argparse.Namespace) -> int:
     try:
         chosen = choose_runs([asked.b], asked.runs)
         merged = merge(chosen.logs)
-        tasks = {record.cell.name_of(record.task) for record in merged.records}
+        tasks = {name_of(record) for record in merged.records}
         baseline = read_baseline(asked.a, tasks, chosen.logs[-1].setup)
     except (NotReady, NoRun) as error:
         return _refuse(error)

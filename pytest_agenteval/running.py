@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Generator
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from io import StringIO
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -13,6 +13,7 @@ import pytest
 
 from pytest_agenteval.exit_status import UNDECIDED
 from pytest_agenteval.items import AgentItem
+from pytest_agenteval.last_failed import LastFailed
 from pytest_agenteval.options import settings
 from pytest_agenteval.output import forgive_libraries, quiet_libraries
 from pytest_agenteval.recorder import REFUSED, Recorder
@@ -55,6 +56,7 @@ class Running:
         if not hasattr(config, "workerinput"):
             self._recorder = Recorder(config)
             config.pluginmanager.register(self._recorder, "pytest_agenteval_recorder")
+            config.pluginmanager.register(LastFailed(config), "pytest_agenteval_last_failed")
 
     # -- before anything is spent --------------------------------------------------------------------
 
@@ -140,7 +142,7 @@ class Running:
         if self._recorder is not None and asked.baseline is not None:
             from pytest_agenteval.engine.logbook import read_baseline
 
-            wanted = {item.cell.name_of(item.nodeid) for item in items}
+            wanted = {item.task_name for item in items}
             self._recorder.baseline = read_baseline(asked.baseline, wanted, asked.setup)
 
     def _say(self, text: str) -> None:
@@ -207,7 +209,12 @@ class Running:
     @pytest.hookimpl(optionalhook=True, tryfirst=True)
     def pytest_timeout_set_timer(self, item: pytest.Item) -> bool | None:
         """pytest-timeout's alarm would hit whichever attempts are in flight: tasks have a `time_limit` of their own."""
-        return True if isinstance(item, AgentItem) else None
+        if not isinstance(item, AgentItem):
+            return None
+        item.note(
+            "pytest-timeout does not apply to agent tasks: their time_limit does, and grading_time_limit to checks"
+        )
+        return True
 
     def pytest_unconfigure(self) -> None:
         """The last user of the loop is gone."""
@@ -229,7 +236,9 @@ def _tell_xfail(report: pytest.TestReport, reason: str, call: pytest.CallInfo[No
 
 def _reruns(config: pytest.Config) -> bool:
     """Whether pytest-rerunfailures was asked to run failed tests again: by option, forced, or by the ini file."""
-    option = config.option
-    if not hasattr(option, "force_reruns"):
+    if not hasattr(config.option, "reruns"):
         return False
-    return any(int(value or 0) for value in (option.reruns, option.force_reruns, config.getini("reruns")))
+    asked = [config.option.reruns, getattr(config.option, "force_reruns", None)]  # since 16
+    with suppress(ValueError):  # before 11 it had no ini key
+        asked.append(config.getini("reruns"))
+    return any(int(value or 0) for value in asked)

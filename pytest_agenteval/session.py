@@ -105,6 +105,7 @@ class AgentSession:
             discarded=tuple(self.pump.engine.discarded(item)),
             expected_failure=item.expects_failure,
             strict=item.strict,
+            name=item.task_name,
         )
 
     def unreported(self, items: Iterable[AgentItem]) -> list[TaskRecord]:

@@ -1,6 +1,6 @@
 """`--agent-shard=I/N`: which tests belong to the I-th of N parts, the same on every machine and after every addition.
 
-A test belongs to the part that a digest of its node id says, without the model: all cells of a task are in one part.
+A test belongs to the part that a digest of its name says. The name is the same in all cells: they are in one part.
 Parts are of like size only on average; in return a new task moves no other one to another part.
 """
 
@@ -14,25 +14,13 @@ from typing import Any
 import pytest
 
 from pytest_agenteval.figures import plural
-from pytest_agenteval.options import SHARD_SIZES, settings
+from pytest_agenteval.options import SHARD_SIZES
 
-__all__ = ["PLUGIN", "Sharding", "shard_of", "task_key"]
+__all__ = ["PLUGIN", "Sharding", "shard_of"]
 
 PLUGIN = "pytest_agenteval_sharding"
 """The name under which :class:`Sharding` is registered."""
 _SENT = "agenteval_shard"
-
-
-def task_key(node_id: str, models: Iterable[str]) -> str:
-    """The node id without the models in its parameters, as it is where one model is evaluated."""
-    head, bracket, rest = node_id.partition("[")
-    if not bracket or not rest.endswith("]"):
-        return node_id
-    parts = [rest[:-1]]
-    for model in models:
-        parts = [piece for part in parts for piece in part.split(model)]
-    kept = "-".join(piece for part in parts if (piece := part.strip("-"))) if len(parts) > 1 else parts[0]
-    return f"{head}[{kept}]" if kept else head
 
 
 def shard_of(key: str, shards: int) -> int:
@@ -71,9 +59,8 @@ class Sharding:
         from pytest_agenteval.items import AgentItem
 
         part, parts = self._shard
-        asked = settings(config)
-        cells = (*asked.models, *asked.scaffolds)
-        homes = [shard_of(task_key(item.nodeid, cells), parts) for item in items]
+        keys = (item.task_name if isinstance(item, AgentItem) else item.nodeid for item in items)
+        homes = [shard_of(key, parts) for key in keys]
         mine = [home == part for home in homes]
         tasks = Counter(home for item, home in zip(items, homes, strict=True) if isinstance(item, AgentItem))
         config.stash[SHARD_SIZES] = tuple(tasks[each] for each in range(1, parts + 1))

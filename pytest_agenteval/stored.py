@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from pytest_agenteval.records import AttemptRecord, Cell
+from pytest_agenteval.records import AttemptRecord, Cell, name_of
 
 __all__ = ["MOST_K", "StoredLog", "StoredTask", "differences", "lent_to"]
 
@@ -39,11 +39,13 @@ class StoredTask:
     """Whether pytest expects it to fail (`xfail`)."""
     strict: bool = False
     """Whether it must not pass where it is expected to fail."""
+    name: str | None = None
+    """Its name without the cell; None in logs that were written before logs had it."""
 
     @property
     def key(self) -> tuple[str, Cell]:
         """What is the same in all runs, of one cell or of several."""
-        return self.cell.name_of(self.task), self.cell
+        return name_of(self), self.cell
 
 
 @dataclass(frozen=True, slots=True)

@@ -186,6 +186,8 @@ class TaskSummary:
     """Tool calls of which nobody knows how their command ended, or whether they ran one."""
     identical: bool = False
     """Whether the model did exactly the same in all attempts that count, two at least: k is then effectively 1."""
+    name: str | None = None
+    """Its name without the cell; None where its log does not say it."""
 
     @property
     def tool_failure_count(self) -> int:
@@ -250,6 +252,7 @@ def summarize_task(record: TaskRecord) -> TaskSummary:
         identical=_identical(record, counted),
         expected=_expected(record, counted),
         strict=record.strict,
+        name=record.name,
     )
 
 

@@ -46,7 +46,7 @@ def choose_dispatcher(
     policies = []
     for cell, tasks in _cells(items).items():
         own = {item.nodeid: _asked_by(item) for item in tasks}
-        keys = {task: (cell.name_of(task), cell) for task in own}
+        keys = {item.nodeid: (item.task_name, cell) for item in tasks}
         earlier = {task: known[key] for task, key in keys.items() if key in known}
         counts = {task: (seen.n, seen.c) for task, seen in earlier.items()}
         costs = {task: seen.cost for task, seen in earlier.items() if seen.cost}

@@ -70,6 +70,7 @@ async def identify(
                 limits={name: options[name] for name in _LIMITS},
                 expected_failure=item.expects_failure,
                 strict=item.strict,
+                name=item.task_name,
             )
         )
     return found

@@ -29,7 +29,7 @@ def outlook(settings: Settings, items: Sequence[AgentItem]) -> dict[Cell, list[P
     known = whole_grid_history(settings.log_dir, settings.setup)
     cells: dict[Cell, list[PlannedTask]] = {}
     for item in items:
-        seen = known.get((item.cell.name_of(item.nodeid), item.cell))
+        seen = known.get((item.task_name, item.cell))
         free = prices.source(item.cell.model) == "built in"
         cells.setdefault(item.cell, []).append(
             PlannedTask(

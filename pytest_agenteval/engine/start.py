@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from uuid import uuid4
 
+from pytest_agenteval.distinct import refuse_alike
 from pytest_agenteval.engine.choosing import choose_dispatcher, refuse_gates_that_never_pass
 from pytest_agenteval.engine.content_guard import guard_content
 from pytest_agenteval.engine.evaluation import Evaluation
@@ -29,7 +30,6 @@ from pytest_agenteval.money.budget import RunBudget
 from pytest_agenteval.money.prices import PriceBook, PriceFileError, open_prices
 from pytest_agenteval.options import SHARD_SIZES, Settings
 from pytest_agenteval.readiness import NotAvailable, NotReady
-from pytest_agenteval.records import Cell
 
 __all__ = ["Started", "prepare", "start"]
 
@@ -55,7 +55,7 @@ def start(settings: Settings, items: Sequence[AgentItem], say: Callable[[str], N
         NotReady: a model, a price or a sandbox is missing, no log can be written, or a gate could never pass.
     """
     guard_content()
-    _refuse_alike(items)
+    refuse_alike(items)
     refuse_gates_that_never_pass(settings, items)
     names = list(dict.fromkeys([*settings.models, *(item.model for item in items if item.model is not None)]))
     try:
@@ -75,7 +75,7 @@ def start(settings: Settings, items: Sequence[AgentItem], say: Callable[[str], N
     sandboxes = choose_sandboxes(settings, items, say)
     for item in items:
         spec = sandboxes[item.nodeid]
-        item.notes = spec.notes if spec is not None else ()
+        item.notes += spec.notes if spec is not None else ()
     budget = RunBudget(settings.max_cost)
     invocation = os.environ.get("PYTEST_XDIST_TESTRUNUID") or uuid4().hex  # xdist's workers share theirs
     takeover = Takeover.of(settings, items)
@@ -119,18 +119,6 @@ async def prepare(started: Started) -> tuple[str, ...]:
     reuse = started.takeover.take(settings, tasks)
     evaluation.take_over(tasks, reuse)
     return started.takeover.account(reuse, settings.k * len(tasks))
-
-
-def _refuse_alike(items: Sequence[AgentItem]) -> None:
-    """Refuse tasks that only the name of their own cell tells apart: stored, they would be one task."""
-    seen: dict[tuple[str, Cell], str] = {}
-    for item in items:
-        other = seen.setdefault((item.cell.name_of(item.nodeid), item.cell), item.nodeid)
-        if other != item.nodeid:
-            raise NotReady(
-                f"{other} and {item.nodeid} differ only in the name of their model or scaffold, by which runs of "
-                "several cells tell these apart: give the parameter other ids"
-            )
 
 
 def _refuse_without_grader(items: Sequence[AgentItem]) -> None:

@@ -38,7 +38,7 @@ class Takeover:
         if not (settings.resume or settings.top_up):
             return cls()
         logs, problems = _readable(settings.log_dir)
-        tasks = [StoredTask(item.nodeid, item.cell) for item in items]
+        tasks = [StoredTask(item.nodeid, item.cell, name=item.task_name) for item in items]
         wanted = {task.key for task in tasks}
         run = newest_run(logs, tasks) if settings.resume else None
         if settings.resume and run is None:

@@ -13,7 +13,7 @@ from pytest_agenteval.export.messages import Said
 from pytest_agenteval.export.plain import Clean, plain
 from pytest_agenteval.export.results import COUNTED, PASS_AT_1, named
 from pytest_agenteval.outcomes import Outcome
-from pytest_agenteval.records import AttemptRecord, ModelCall, Retry, TaskRecord, ToolCall, add_costs
+from pytest_agenteval.records import AttemptRecord, ModelCall, Retry, TaskRecord, ToolCall, add_costs, name_of
 
 __all__ = ["Belonging", "Head", "belonging", "log_name", "row", "sample_hash", "sample_ids"]
 
@@ -111,7 +111,7 @@ def row(
 
 def sample_ids(tasks: Collection[TaskRecord], clean: Clean) -> dict[str, str]:
     """What the tasks of a cell are called, by their node ids: the same in all cells, and never two of them the same."""
-    short: dict[str, str] = {task.task: plain(task.cell.name_of(task.task), clean) for task in tasks}
+    short: dict[str, str] = {task.task: plain(name_of(task), clean) for task in tasks}
     shared = Counter(short.values())
     return {
         task: name

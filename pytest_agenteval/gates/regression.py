@@ -9,7 +9,7 @@ from pytest_agenteval.earlier import EarlierRun, EarlierTask
 from pytest_agenteval.figures import plural, rate
 from pytest_agenteval.gates.result import GateResult, nothing_to_judge
 from pytest_agenteval.gates.settings import BASELINE
-from pytest_agenteval.records import Cell
+from pytest_agenteval.records import Cell, name_of
 from pytest_agenteval.stats.regression import Regression, TaskChange, regression_test
 from pytest_agenteval.stats.verdict import Verdict
 from pytest_agenteval.summary import CellSummary, RunSummary
@@ -119,7 +119,7 @@ def judge_comparison(found: Comparison) -> GateResult:
 
 
 def _compare(cell: CellSummary, before: Mapping[str, EarlierTask], name: str, other: Cell | None) -> Comparison:
-    kept = {cell.cell.name_of(task.task): task for task in cell.tasks if not task.skipped}
+    kept = {name_of(task): task for task in cell.tasks if not task.skipped}
     both = [task for task in kept if task in before]
     changed = [task for task in both if None not in (kept[task].source, before[task].source)
                and kept[task].source != before[task].source]  # fmt: skip
@@ -129,7 +129,7 @@ def _compare(cell: CellSummary, before: Mapping[str, EarlierTask], name: str, ot
     missing = {task: now.unmeasured for task, now in compared.items()}
     worst = regression_test(counts, {t: (now.n + missing[t], now.passes) for t, now in compared.items()})
     best = regression_test(counts, {t: (now.n + missing[t], now.passes + missing[t]) for t, now in compared.items()})
-    skipped = {cell.cell.name_of(task.task) for task in cell.tasks if task.skipped}
+    skipped = {name_of(task) for task in cell.tasks if task.skipped}
     fallen = [change for change in test.tasks if change.drop > 0]
 
     def described(changes: Sequence[TaskChange]) -> tuple[RegressedTask, ...]:

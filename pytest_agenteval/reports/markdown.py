@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pytest_agenteval import figures
 from pytest_agenteval.gates.regression import Comparison
 from pytest_agenteval.judgement import Judgement
-from pytest_agenteval.records import Cell
+from pytest_agenteval.records import Cell, name_of
 from pytest_agenteval.reports.failures import failure_lines
 from pytest_agenteval.reports.markdown_text import MORE, code, fitting, html_code, preformatted, prose, size
 from pytest_agenteval.reports.notes import task_notes
@@ -146,7 +146,7 @@ class _Rows:
 
     def _row(self, task: TaskSummary) -> str:
         mark = self.mark(task)
-        name = task.cell.name_of(task.task)
+        name = name_of(task)
         fields = [
             code(name if self._cells else task.task),
             *([prose(str(task.cell))] if self._cells else []),

@@ -6,6 +6,7 @@ import posixpath
 from collections.abc import Mapping, Sequence
 
 from pytest_agenteval import figures
+from pytest_agenteval.records import name_of
 from pytest_agenteval.reports.line import BAD, PLAIN, TITLE, UNSURE, Line, Markup
 from pytest_agenteval.reports.text_table import columns, shorten_middle, wrap
 from pytest_agenteval.stats.verdict import Verdict
@@ -26,7 +27,7 @@ def task_table(cell: CellSummary, verdicts: Mapping[str, Verdict], width: int) -
         verdicts: of the judged tasks of this cell, by node id.
         width: of the terminal.
     """
-    names, place = short_names([task.cell.name_of(task.task) for task in cell.tasks])
+    names, place = short_names([name_of(task) for task in cell.tasks])
     title = f"{cell.cell}, k = {cell.k}" + (f", {place}" if place else "")
     head = ["task", "c/n", "pass@1", f"pass^{cell.k}", "tool", "env", "$/attempt", "verdict"]
     marks = [verdict_mark(task, verdicts.get(task.task)) for task in cell.tasks]

@@ -88,7 +88,7 @@ def _shapes(groups: tuple[tuple[tuple[int, int], int], ...]) -> tuple[Floats, Fl
     weight = np.zeros(a.size)
     for (n, c), tasks in groups:
         weight += tasks * (_log_rising(a, c) + _log_rising(b, n - c) - _log_rising(a + b, n))
-    chance = np.exp(weight - weight.max())
+    chance = np.exp(weight - np.max(weight))
     ladder = np.cumsum(chance / chance.sum())
     rows = np.searchsorted(ladder, (np.arange(_DRAWS) + 0.5) / _DRAWS).clip(max=a.size - 1)
     return a[rows], b[rows]

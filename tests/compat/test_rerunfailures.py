@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+from importlib.metadata import version
+
 import pytest
 from support.suite_runs import Run
 
 PLUGIN = ("rerunfailures",)
 
 
-@pytest.mark.parametrize("asked", [("--reruns=2",), ("--force-reruns=1",), ("-o", "reruns=1")])
+FORCED = [("--force-reruns=1",)] if int(version("pytest-rerunfailures").split(".")[0]) >= 16 else []
+
+
+@pytest.mark.parametrize("asked", [("--reruns=2",), *FORCED, ("-o", "reruns=1")])
 def test_running_until_it_passes_is_refused(run: Run, pytester: pytest.Pytester, asked: tuple[str, ...]) -> None:
     result = run("async def test_a(attempt): open('ran', 'w')", *asked, plugins=PLUGIN)
     assert result.ret == 4

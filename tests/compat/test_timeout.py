@@ -18,4 +18,12 @@ def test_its_alarm_does_not_hit_attempts(run: Run) -> None:
         plugins=("timeout",),
     )
     result.assert_outcomes(passed=2, failed=1)
-    result.stdout.fnmatch_lines(["*Failed: Timeout*"])
+    result.stdout.fnmatch_lines(
+        ["*Failed: Timeout*", "note: pytest-timeout does not apply to agent tasks: their time_limit*"]
+    )
+
+
+def test_where_nobody_asks_for_it_nothing_is_said(run: Run) -> None:
+    result = run("async def test_a(attempt): ...", plugins=("timeout",))
+    result.assert_outcomes(passed=1)
+    result.stdout.no_fnmatch_line("*pytest-timeout*")

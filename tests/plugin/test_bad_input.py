@@ -389,11 +389,24 @@ def test_tasks_that_only_the_name_of_their_cell_tells_apart_are_refused(tmp_path
     suite = """
     import pytest
 
-    @pytest.mark.parametrize("kind", ["a", "a-react"])
-    async def test_it(agent, kind): ...
+    @pytest.mark.parametrize("agent_model", ["agenteval/null", "agenteval/null"], ids=["one", "two"])
+    async def test_it(agent, agent_model): ...
     """
     result = run(tmp_path, [MODEL], suite=suite)
     assert sentence(result, tmp_path) == (
-        "test_suite.py::test_it[a] and test_suite.py::test_it[a-react] differ only in the name of their model or "
-        "scaffold, by which runs of several cells tell these apart: give the parameter other ids"
+        "test_suite.py::test_it[one] and test_suite.py::test_it[two] differ only in the ids of agent_model or "
+        "agent_scaffold, and are in one cell (agenteval/null · react): name each model and each scaffold once"
     )
+
+
+@pytest.mark.parametrize("asked", [[MODEL], [MODEL, "--agent-plan"]])
+def test_a_task_that_was_collected_twice_is_refused(tmp_path: Path, asked: list[str]) -> None:
+    said = (
+        "test_suite.py::test_it was collected twice, by --keep-duplicates or by a conftest or plugin that repeats "
+        "items, and its attempts would be counted twice: leave that out, for --k says how often a task runs"
+    )
+    suite = "async def test_it(agent): ...\n"
+    twice = ["--keep-duplicates", "test_suite.py", "test_suite.py"]
+    assert sentence(run(tmp_path, [*asked, *twice], suite=suite), tmp_path) == said
+    (tmp_path / "conftest.py").write_text("def pytest_collection_modifyitems(items): items *= 2\n")
+    assert sentence(run(tmp_path, asked, suite=suite), tmp_path) == said

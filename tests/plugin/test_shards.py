@@ -79,3 +79,26 @@ def test_parts_are_made_where_nothing_is_evaluated_too(run: Run) -> None:
     result = run(SUITE + ORDINARY, f"--agent-shard={EMPTY}/50", "--collect-only", "-q", model=None)
     assert result.ret in (0, 5)
     assert not re.search(r"test_[a-h]\b", result.stdout.str())
+
+
+def test_models_whose_names_begin_alike_are_in_one_part(run: Run) -> None:
+    """By the text of node ids `test_a[openai/gpt-5-mini]` is `test_a[mini]` of the model openai/gpt-5."""
+    source = """
+        import pytest
+        @pytest.mark.parametrize("n", range(6))
+        async def test_a(agent, n): ...
+        @pytest.mark.parametrize("agent_model", ["openai/gpt-5", "openai/gpt-5-mini"], ids=["large", "small"])
+        async def test_b(agent, agent_model): ...
+        @pytest.mark.parametrize("judge", ["openai/gpt-5", "none"])
+        async def test_c(agent, judge): ...
+    """
+    models = ("--agent-model=openai/gpt-5", "--agent-model=openai/gpt-5-mini")
+    parts: dict[str, list[int]] = {}
+    for part in (1, 2, 3):
+        result = run(source, *models, f"--agent-shard={part}/3", "--collect-only", "-q", model=None)
+        for line in result.outlines:
+            if found := re.match(r"test_suite\.py::(test_.)\[(.+)\]", line):
+                ids = re.sub(r"^(openai/gpt-5-mini|openai/gpt-5|large|small)(-|$)", "", found[2])
+                parts.setdefault(f"{found[1]}[{ids}]" if ids else found[1], []).append(part)
+    names = [*(f"test_a[{n}]" for n in range(6)), "test_b", "test_c[openai/gpt-5]", "test_c[none]"]
+    assert parts == {name: [shard_of(f"test_suite.py::{name}", 3)] * 2 for name in names}

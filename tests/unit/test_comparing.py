@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from support.made_records import CELL, OTHER, attempt, model_call, task, task_of
+from support.made_records import OTHER, attempt, model_call, task, task_of
 
 from pytest_agenteval.comparing import CellComparison, CellRow, compare_cells
 from pytest_agenteval.gates import GateSettings
@@ -221,22 +221,6 @@ def test_a_cell_that_shares_no_task_is_left_out_of_the_front_and_that_is_said() 
 def test_cells_of_which_no_two_share_a_task_are_not_left_out() -> None:
     found = compared([task("p", name="a"), task("p", name="b", cell=OTHER)])
     assert (found.left_out, found.common) == ((), ())
-
-
-@pytest.mark.parametrize(
-    ("task_id", "cell", "expected"),
-    [
-        ("t.py::test_a", CELL, "t.py::test_a"),
-        ("t.py::test_a[openai/gpt-5-mini]", CELL, "t.py::test_a"),
-        ("t.py::test_a[openai/gpt-5-mini-3]", CELL, "t.py::test_a[3]"),
-        ("t.py::test_a[3-openai/gpt-5-mini]", CELL, "t.py::test_a[3]"),
-        ("t.py::test_a[openai/gpt-5-mini-react-3]", CELL, "t.py::test_a[3]"),
-        ("t.py::test_a[openai/gpt-5-mini · react]", CELL, "t.py::test_a"),
-        ("t.py::test_a[openai/gpt-5-minimal]", CELL, "t.py::test_a[openai/gpt-5-minimal]"),
-    ],
-)
-def test_a_task_has_one_name_in_all_cells(task_id: str, cell: Cell, expected: str) -> None:
-    assert cell.name_of(task_id) == expected
 
 
 def test_nine_cells_fit_eighty_columns() -> None:

@@ -49,6 +49,9 @@ class Registered:
     def addini(self, name: str, help: str, **keywords: Any) -> None:
         self.keys.append(name)
 
+    def parse_known_and_unknown_args(self, words: list[str]) -> tuple[None, list[str]]:
+        return None, words
+
 
 def registered(*taken: str) -> Registered:
     parser = Registered(frozenset(taken))

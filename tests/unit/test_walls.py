@@ -14,28 +14,29 @@ ROOT = Path(__file__).parents[2] / PACKAGE
 
 ORDER = (
     # what is known of an attempt, and what it comes to
-    "texts", "outcomes", "outcome_table", "records", "cost", "stats", "figures", "redaction", "conversations",
-    "earlier", "estimates",
+    "texts", "outcomes", "outcome_table", "task_names", "records", "cost", "stats", "figures", "redaction",
+    "conversations", "earlier", "estimates",
     "task_summary", "summary", "gates", "exit_status", "judgement", "comparing", "planning",
     "stored", "merging", "reuse",
     # what attempts need
     "money", "sandbox", "threads", "output", "gating", "dispatch",
     # what the user asks for
-    "option_values", "option_table", "option_rules", "options", "tasks", "inspect_tasks", "fixtures", "fixture_plan",
+    "option_values", "option_table", "option_rules", "options", "tasks", "inspect_tasks", "fixtures", "unshareable",
+    "fixture_plan",
     "readiness",
     # collect, plan, run
-    "fingerprint", "items", "whereabouts", "resolver", "attempt", "pump", "engine",
+    "fingerprint", "items", "distinct", "whereabouts", "resolver", "attempt", "pump", "engine",
     "inspect_collection",
     # report
-    "export", "reports", "sharding", "session", "recorder", "planner", "running", "plugin",
+    "export", "reports", "sharding", "session", "recorder", "last_failed", "planner", "running", "plugin",
     # the console script
     "cli_values", "check_plugin", "check", "sandbox_cli", "report_cli", "export_cli", "cli",
 )  # fmt: skip
 """Rooms from left to right, as data flows: a module imports only from its own room and from rooms left of it."""
 
 PURE = (
-    "texts", "outcomes", "outcome_table", "records", "cost", "stats", "figures", "redaction", "conversations",
-    "earlier", "estimates",
+    "texts", "outcomes", "outcome_table", "task_names", "records", "cost", "stats", "figures", "redaction",
+    "conversations", "earlier", "estimates",
     "task_summary", "summary", "gates", "exit_status", "judgement", "comparing", "planning", "stored", "merging",
     "reuse", "export", "money.rates", "money.estimate", "money.price_file", "money.budget",
     "engine.provider_table",

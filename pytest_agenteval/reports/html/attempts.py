@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pytest_agenteval import figures
 from pytest_agenteval.cost import Cost
 from pytest_agenteval.outcomes import Outcome
-from pytest_agenteval.records import AttemptRecord, Cell, TaskRecord, ToolCall
+from pytest_agenteval.records import AttemptRecord, Cell, TaskRecord, ToolCall, name_of
 from pytest_agenteval.reports.html.text import first_line, shown
 from pytest_agenteval.reports.log_places import logged
 from pytest_agenteval.task_summary import ToolCallFailures
@@ -82,7 +82,7 @@ def rows(records: Sequence[TaskRecord], cells: Sequence[Cell]) -> list[RowView]:
     """The tasks: those with the smallest share of passes first, else in the order of the run."""
     by_task: dict[str, dict[Cell, TaskRecord]] = {}
     for record in records:
-        by_task.setdefault(record.cell.name_of(record.task), {})[record.cell] = record
+        by_task.setdefault(name_of(record), {})[record.cell] = record
     ordered = sorted(by_task.items(), key=lambda item: _share(item[1]))
     return [_row(f"t{i}", task, found, cells) for i, (task, found) in enumerate(ordered)]
 

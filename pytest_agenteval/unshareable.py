@@ -1,0 +1,106 @@
+"""Fixtures and marks that attempts cannot share, by the plugin that brings them, and what to do instead.
+
+Attempts of all tasks run at the same time in one process. The module of a definition decides, not its name: a suite's
+own fixture that is called `settings` is the suite's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+__all__ = ["MARKS", "is_foreign", "package_of", "why_not_shared"]
+
+_STATE = (
+    "changes process-wide state{by}, and attempts of agent tasks run at the same time in one process: do without it "
+    "here, for example by values in the prompt, by files in the sandbox or by `sandbox.exec(..., env={{...}})`"
+)
+_OUTCOME = (
+    "reports to pytest past the k attempts of the task{by}, so no attempt would fail by it: use `assert`, or make each "
+    "case a task with pytest.mark.parametrize"
+)
+_DATABASE = (
+    "uses one database connection for all attempts{by}, which run at the same time: give each attempt a database in "
+    "its sandbox, or prepare data once in a wider-scoped fixture (django_db_setup and django_db_blocker)"
+)
+_TRIO = "needs trio{by}, and agent tasks run on asyncio: do without it here"
+
+_FIXTURES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "_pytest": {
+        _STATE: (
+            "monkeypatch", "capsys", "capsysbinary", "capfd", "capfdbinary", "capteesys", "caplog", "recwarn",
+            "pytester", "testdir",
+        ),
+        _OUTCOME: ("subtests",),
+    },
+    "pytest_subtests": {_OUTCOME: ("subtests",)},
+    "pytest_mock": {_STATE: ("mocker",)},
+    "pytest_benchmark": {_STATE: ("benchmark", "benchmark_weave")},
+    "pytest_freezer": {_STATE: ("freezer",)},
+    "pytest_freezegun": {_STATE: ("freezer",)},
+    "time_machine": {_STATE: ("time_machine",)},
+    "pytest_httpx": {_STATE: ("httpx_mock",)},
+    "requests_mock": {_STATE: ("requests_mock",)},
+    "respx": {_STATE: ("respx_mock",)},
+    "pytest_socket": {_STATE: ("socket_disabled", "socket_enabled")},
+    "pytest_subprocess": {_STATE: ("fp", "fake_process")},
+    "pyfakefs": {_STATE: ("fs",)},
+    "pytest_django": {
+        _STATE: ("settings", "mailoutbox"),
+        _DATABASE: (
+            "_django_db_helper", "db", "transactional_db", "django_db_reset_sequences", "django_db_serialized_rollback",
+        ),
+    },
+    "pytest_trio": {_TRIO: ("nursery", "mock_clock", "autojump_clock")},
+}  # fmt: skip
+
+MARKS: Mapping[str, str] = {
+    "trio": "agent tasks run on asyncio, not on trio: leave out the mark trio",
+    "django_db": f"the mark django_db {_DATABASE.format(by='')}",
+}
+"""Marks that no agent task can have, and why."""
+
+
+def why_not_shared(name: str, func: Callable[..., Any], through: str | None) -> str | None:
+    """Why attempts cannot use a fixture, in a sentence; None where they can.
+
+    Args:
+        name: of the fixture.
+        func: its definition.
+        through: the fixture that asks for it, or None where the test does.
+    """
+    package = package_of(func)
+    for why, names in _FIXTURES.get(package, {}).items():
+        if name in names:
+            return _told(name, why, "" if package == "_pytest" else f" of {package}", through)
+    return None
+
+
+def named_by_user(name: str, through: str | None) -> str:
+    """Why a fixture is refused that `--agent-unsafe-fixture` names."""
+    return _told(name, _STATE, "", through)
+
+
+def package_of(func: Callable[..., Any]) -> str:
+    """The package that a definition comes from."""
+    return str(getattr(func, "__module__", "")).partition(".")[0]
+
+
+def is_foreign(func: Callable[..., Any], root: Path) -> bool:
+    """Whether a definition is of an installed plugin, and not of the suite itself or of pytest.
+
+    Args:
+        func: the definition.
+        root: pytest's rootdir.
+    """
+    code = getattr(func, "__code__", None)
+    if code is None or package_of(func) == "_pytest":
+        return False
+    file = Path(code.co_filename)
+    return not file.is_relative_to(root) or not {"site-packages", "dist-packages"}.isdisjoint(file.parts)
+
+
+def _told(name: str, why: str, of: str, through: str | None) -> str:
+    asked_by = f" (fixture {through!r} asks for it)" if through else ""
+    return f"fixture {name!r}{of} {why.format(by=asked_by)}"
