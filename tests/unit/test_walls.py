@@ -36,6 +36,7 @@ PURE = (
     "outcomes", "records", "cost", "stats", "figures", "redaction", "conversations", "earlier", "estimates",
     "task_summary", "summary", "gates", "exit_status", "judgement", "comparing", "planning", "stored", "merging",
     "reuse", "export", "money.rates", "money.estimate", "money.price_file", "money.budget",
+    "money.tabs",
 )  # fmt: skip
 READS_FILES = ("fingerprint",)
 """Not pure, for it reads the suite's files; but it imports no more than what is."""
