@@ -19,7 +19,6 @@ from typing import Any
 
 import anyio
 from inspect_ai.agent import AgentState, sandbox_agent_bridge
-from inspect_ai.agent._bridge._errors import PROVIDER_ERROR_KEY
 from inspect_ai.agent._bridge.sandbox import service
 from inspect_ai.tool._sandbox_tools_utils.sandbox import SandboxInjectionError, sandbox_with_injected_tools
 from inspect_ai.util import (
@@ -120,13 +119,10 @@ class ContainerBridge:
                 )
                 return await self._stop()
             try:
-                answer = await method(**request)
+                return await method(**request)
             except LimitExceededError as error:
                 self.stopped_by = error
                 return await self._stop()
-            if isinstance(answer, dict) and PROVIDER_ERROR_KEY in answer:
-                self.meter.gave_up((answer[PROVIDER_ERROR_KEY] or {}).get("status"))
-            return answer
 
         return call
 

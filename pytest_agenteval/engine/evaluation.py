@@ -16,6 +16,7 @@ from inspect_ai.solver import Generate, Solver, TaskState, solver
 from inspect_ai.util._display import init_display_type
 
 from pytest_agenteval.attempt import Ending
+from pytest_agenteval.cost import Cost
 from pytest_agenteval.dispatch import Dispatcher, Key
 from pytest_agenteval.engine.inspect_attempt import InspectSample
 from pytest_agenteval.engine.models import max_retries
@@ -95,6 +96,8 @@ class Evaluation:
         for name, taken in reuse.taken.items():
             for record in taken.attempts:
                 self._dispatcher.record((name, record.number), record.outcome is Outcome.PASSED)
+                if (cost := Cost.of_try(record).total) is not None:
+                    self.services.budget.learn(name, cost)
 
     def kept(self, item: AgentItem) -> Sequence[AttemptRecord]:
         """The attempts of earlier invocations that a task need not run again."""

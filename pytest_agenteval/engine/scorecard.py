@@ -16,7 +16,7 @@ from inspect_ai.scorer import Score
 from pydantic import TypeAdapter, ValidationError
 
 from pytest_agenteval.outcomes import Outcome
-from pytest_agenteval.records import AttemptRecord, Retry, ToolCall, add_costs
+from pytest_agenteval.records import AttemptRecord, Retry, ToolCall, total_of
 
 __all__ = ["record_of", "score_of"]
 
@@ -36,7 +36,7 @@ def score_of(record: AttemptRecord) -> Score:
             "outcome": record.outcome.value,
             "cause": record.cause.value if record.cause else None,
             "cost": record.cost,
-            "own_cost": add_costs(call.cost for call in record.model_calls),
+            "own_cost": total_of(call.cost for call in record.model_calls),
             "retries": len(record.retries),
             "exception": record.exception,
             "where": record.where,

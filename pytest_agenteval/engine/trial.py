@@ -18,7 +18,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_after_
 
 from pytest_agenteval.attempt import Attempt, Ending, run_attempt
 from pytest_agenteval.engine.agent import Agent, own_agent_limits
-from pytest_agenteval.engine.evidence import fingerprint, last_steps, model_calls, tool_calls
+from pytest_agenteval.engine.evidence import fingerprint, last_steps, tool_calls
 from pytest_agenteval.engine.faults import InspectFaults
 from pytest_agenteval.engine.meter import CallMeter, metered
 from pytest_agenteval.engine.sandboxes import OpenSandbox, Sandboxes, SandboxFailed, SandboxSpec
@@ -26,11 +26,13 @@ from pytest_agenteval.engine.scaffolds import REACT, Scaffold
 from pytest_agenteval.items import AgentItem
 from pytest_agenteval.money.budget import RunBudget
 from pytest_agenteval.money.prices import PriceBook
+from pytest_agenteval.money.tabs import Tab
 from pytest_agenteval.outcomes import Cause, Outcome
 from pytest_agenteval.output import Capture, captured
 from pytest_agenteval.pump import Finished
 from pytest_agenteval.records import AttemptRecord, ModelCall, Retry, ToolCall
 from pytest_agenteval.sandbox.autopsy import EndedBy
+from pytest_agenteval.task_summary import known_sum
 
 __all__ = ["Services", "Trial"]
 
@@ -96,6 +98,7 @@ class Trial:
     services: Services
     _tries: list[_Try] = field(default_factory=list)
     _unexplained_deaths: int = 0
+    _tab: Tab | None = None
 
     async def run(self, state: TaskState) -> Finished:
         """Try until something other than an environment error comes out, or the retries are used up.
@@ -104,14 +107,20 @@ class Trial:
             asyncio.CancelledError: the run is being stopped; :meth:`stopped` then gives the record.
             pytest.exit.Exception: the body asked pytest to stop; likewise.
         """
-        await AsyncRetrying(
-            stop=stop_after_attempt(1 + self.services.env_retries),
-            wait=wait_exponential_jitter(initial=self.services.first_wait, max=30),
-            retry=retry_if_result(self._worth_another),
-            retry_error_callback=_last,
-            sleep=anyio.sleep,
-        )(self._one_try, state)
-        return self.finished(state)
+        budget, finished = self.services.budget, None
+        self._tab = budget.open_tab(self.item.nodeid)
+        try:
+            await AsyncRetrying(
+                stop=stop_after_attempt(1 + self.services.env_retries),
+                wait=wait_exponential_jitter(initial=self.services.first_wait, max=30),
+                retry=retry_if_result(self._worth_another),
+                retry_error_callback=_last,
+                sleep=anyio.sleep,
+            )(self._one_try, state)
+            finished = self.finished(state)
+        finally:
+            budget.close_tab(self._tab, finished=finished is not None and finished.record.outcome.counts)
+        return finished
 
     def finished(self, state: TaskState) -> Finished:
         """The record of the tries so far."""
@@ -135,7 +144,9 @@ class Trial:
             lost_calls=last.lost_calls,
             lost_cost=last.lost_cost,
             image=last.place.image if last.place is not None else None,
-            sandbox_wait_seconds=self._waited(),
+            sandbox_wait_seconds=known_sum(
+                earlier.place.waited for earlier in self._tries if earlier.place is not None
+            ),
             fingerprint=last.fingerprint,
             sandbox_kept=last.place.kept if last.place is not None else None,
             run=self.services.run,
@@ -143,15 +154,13 @@ class Trial:
         )
         return Finished(record, ending, last.capture)
 
-    def _waited(self) -> float | None:
-        known = [a.place.waited for a in self._tries if a.place is not None and a.place.waited is not None]
-        return sum(known) if known else None
-
     def _worth_another(self, done: _Try) -> bool:
         return done.ending.outcome is Outcome.ENVIRONMENT_ERROR and not self.services.budget.exhausted
 
     async def _one_try(self, state: TaskState) -> _Try:
         number = len(self._tries) + 1
+        if number > 1 and self._tab is not None:
+            self._tab.try_again()
         attempt = Attempt(self.item.nodeid, self.number, self.k, self.model, self.item.options.grading_time_limit)
         meter = CallMeter(
             attempt,
@@ -159,6 +168,7 @@ class Trial:
             self.services.budget,
             self.services.prices,
             own_agent=not self.item.plan.uses_ours("agent"),
+            tab=self._tab,
         )
         first_event, start, capture = len(transcript().events), time.monotonic(), Capture()
         clock, active = working_limit(None), sample_active()
@@ -169,13 +179,13 @@ class Trial:
                 with clock, captured(capture), metered(meter):
                     ending = await self._in_sandbox(attempt, meter, state, places)
         finally:
-            meter.close(ending.error)
+            meter.close()
             events = transcript().events[first_event:]
             self._tries.append(
                 _Try(
                     ending,
                     capture,
-                    model_calls(events, self.services.prices),
+                    tuple(meter.calls),
                     tool_calls(events),
                     last_steps(events),
                     time.monotonic() - start,
@@ -229,7 +239,7 @@ class Trial:
         Every failure is looked at: a sandbox that is lost while the test grades shows in many ways, a command that
         fails among them. A pass stands, unless the sandbox was taken away: it may have passed for what it did not see.
         """
-        meter.close(ending.error)
+        meter.close()
         if place is None or ending.outcome in (Outcome.NOT_RUN, Outcome.SKIPPED) or ending.cause is Cause.PROVIDER:
             return ending
         lost = meter.sandbox_lost or ending.cause is Cause.SANDBOX

@@ -13,7 +13,7 @@ from pytest_agenteval.export.messages import Said
 from pytest_agenteval.export.plain import Clean, plain
 from pytest_agenteval.export.results import COUNTED, PASS_AT_1, named
 from pytest_agenteval.outcomes import Outcome
-from pytest_agenteval.records import AttemptRecord, ModelCall, Retry, TaskRecord, ToolCall, add_costs
+from pytest_agenteval.records import AttemptRecord, ModelCall, Retry, TaskRecord, ToolCall, total_of
 
 __all__ = ["Belonging", "Head", "belonging", "log_name", "row", "sample_hash", "sample_ids"]
 
@@ -165,13 +165,13 @@ def _spending(attempt: AttemptRecord) -> dict[str, Any]:
     by_role = {role: [call for call in attempt.model_calls if call.role == role] for role in roles}
     return {
         "cost_usd": attempt.cost if attempt.model_calls or attempt.retries else None,
-        "cost_usd_of_last_try": add_costs(call.cost for call in attempt.model_calls) if attempt.model_calls else None,
+        "cost_usd_of_last_try": total_of(call.cost for call in attempt.model_calls) if attempt.model_calls else None,
         "other_roles": [
             {
                 "role": role,
                 "model_calls": len(calls),
                 "total_tokens": sum(call.tokens for call in calls),
-                "cost_usd": add_costs(call.cost for call in calls),
+                "cost_usd": total_of(call.cost for call in calls),
             }
             for role, calls in by_role.items()
         ]
