@@ -161,9 +161,10 @@ class CallMeter:
     def _completed(self, model: Model, since: int) -> Iterator[ModelEvent]:
         """Answers of the model that are not recorded yet. Several, where its calls run side by side."""
         for event in transcript().history.events_from(since):
-            if isinstance(event, ModelEvent) and not event.pending and not event.error and event.uuid:
-                if (event.model, event.role) == (str(model), model.role) and event.uuid not in self._posted:
-                    yield event
+            if not isinstance(event, ModelEvent) or event.pending or event.error or event.uuid in self._posted:
+                continue
+            if (event.model, event.role) == (str(model), model.role):
+                yield event
 
     def _post(self, model: Model, output: ModelOutput, event: ModelEvent | None) -> None:
         name, tokens, opened = str(model), tokens_of(output), self._open.pop(_task(), None)

@@ -143,16 +143,15 @@ def _answer(attempt: AttemptRecord, messages: Sequence[Mapping[str, Any]]) -> li
 
 
 def _tokens(calls: Sequence[ModelCall]) -> dict[str, Any] | None:
-    if not calls:
-        return None
-    return {
-        "input_tokens": sum(call.input_tokens for call in calls),
-        "output_tokens": sum(call.output_tokens for call in calls),
-        "total_tokens": sum(call.tokens for call in calls),
-        "input_tokens_cache_write": sum(call.cache_write_tokens for call in calls),
-        "input_tokens_cache_read": sum(call.cache_read_tokens for call in calls),
-        "reasoning_tokens": None,
+    """None where the number is unknown: the schema has no word for that."""
+    counts = {
+        "input_tokens": total_of(call.input_tokens for call in calls),
+        "output_tokens": total_of(call.output_tokens for call in calls),
+        "total_tokens": total_of(call.tokens for call in calls),
+        "input_tokens_cache_write": total_of(call.cache_write_tokens for call in calls),
+        "input_tokens_cache_read": total_of(call.cache_read_tokens for call in calls),
     }
+    return {**counts, "reasoning_tokens": None} if calls and None not in counts.values() else None
 
 
 def _milliseconds(calls: Sequence[ModelCall]) -> float | None:
@@ -170,7 +169,7 @@ def _spending(attempt: AttemptRecord) -> dict[str, Any]:
             {
                 "role": role,
                 "model_calls": len(calls),
-                "total_tokens": sum(call.tokens for call in calls),
+                "total_tokens": total_of(call.tokens for call in calls),
                 "cost_usd": total_of(call.cost for call in calls),
             }
             for role, calls in by_role.items()
@@ -240,7 +239,7 @@ def _retry(retry: Retry) -> dict[str, Any]:
         "cause": retry.cause.value,
         "message": retry.message,
         "cost_usd": retry.cost,
-        "total_tokens": sum(call.tokens for call in retry.model_calls),
+        "total_tokens": total_of(call.tokens for call in retry.model_calls),
         "wall_seconds": retry.wall_seconds,
         "tool_calls": len(retry.tool_calls),
         "tool_call_failures": sum(call.error is not None for call in retry.tool_calls),
