@@ -134,9 +134,9 @@ class Evaluation:
 
     @property
     def spent(self) -> float | None:
-        """US dollars so far, or None where a call has no known price."""
+        """US dollars so far, at most; None where a call has no known price."""
         budget = self.services.budget
-        return None if budget.unpriced else budget.spent
+        return None if budget.unpriced else budget.spent + budget.kept
 
     # -- feeding -----------------------------------------------------------------------------------
 

@@ -88,6 +88,8 @@ def run_cost(run: RunSummary, asked: float) -> GateResult:
     total = run.paid_now
     spent = dollars_beside(total.priced, asked)
     value = spent if total.exact else f"≥ {spent}"
+    if total.total is None and total.at_most is not None:
+        value = f"at most {dollars_beside(total.at_most, asked)}"
     verdict = Verdict.UNDECIDED
     if run.budget_stopped:
         left = plural(run.budget_stopped, "attempt")
