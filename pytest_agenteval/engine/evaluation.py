@@ -96,7 +96,7 @@ class Evaluation:
         for name, taken in reuse.taken.items():
             for record in taken.attempts:
                 self._dispatcher.record((name, record.number), record.outcome is Outcome.PASSED)
-                if (cost := Cost.of_try(record).total) is not None:
+                if cost := Cost.of_try(record).total:  # known, and not that of an attempt without calls
                     self.services.budget.learn(name, cost)
 
     def kept(self, item: AgentItem) -> Sequence[AttemptRecord]:

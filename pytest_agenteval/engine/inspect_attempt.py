@@ -223,6 +223,8 @@ def _state_limits(state: TaskState, meter: CallMeter) -> Iterator[None]:
         if not any(error.source is limit for limit in limits):
             raise
         meter.attempt.limit = meter.attempt.limit or limit_cause(error)
+    if meter.used.tokens is None and (state.token_limit is not None or state.cost_limit is not None):
+        raise meter.not_to_be_held("the limit that the Inspect task sets on tokens or cost")
 
 
 async def _scored(task: Task, state: TaskState) -> dict[str, Score]:

@@ -17,7 +17,7 @@ from typing import Any, Literal, NoReturn
 from inspect_ai.event import ModelEvent
 from inspect_ai.hooks import BeforeModelGenerate, Hooks, ModelRetry, hooks
 from inspect_ai.log import transcript
-from inspect_ai.model import Model, ModelOutput
+from inspect_ai.model import Model, ModelOutput, ModelRefusalError
 from inspect_ai.util import LimitExceededError, suspend_working_limit
 
 from pytest_agenteval.attempt import Attempt
@@ -88,6 +88,8 @@ class CallMeter:
     _open: dict[asyncio.Task[object], _OpenCall] = field(default_factory=dict)
     _retries: Counter[asyncio.Task[object]] = field(default_factory=Counter)
     """How often the call that a task is making was refused so far."""
+    _unknown: list[ModelCall] = field(default_factory=list)
+    """The agent's calls of unknown cost."""
     _posted: set[str] = field(default_factory=set)
     """The transcript's model events that are in `calls`."""
     _events_seen: int = field(default_factory=lambda: transcript().history.event_count)
@@ -151,7 +153,9 @@ class CallMeter:
 
     def broke_off(self, model: Model, error: BaseException, since: int) -> None:
         """The call of this task ended in an error: mostly without an answer, but a limit may have struck after it."""
-        event = next((event for event in self._completed(model, since) if event.cache != "read"), None)
+        event = None
+        if isinstance(error, LimitExceededError | ModelRefusalError | asyncio.CancelledError):
+            event = next((event for event in self._completed(model, since) if event.cache != "read"), None)
         if event is not None and _task() in self._open:
             self._post(model, event.output, event)
         else:
@@ -195,6 +199,7 @@ class CallMeter:
             self.used.cost = total_of((self.used.cost, cost))
             self.used.tokens = total_of((self.used.tokens, self.calls[-1].tokens))
             self.used.turns += 1
+            self._unknown += [self.calls[-1]] * (cost is None)
 
     def _gave_up(self, status_code: int | None) -> None:
         """The call of this task has ended without an answer, with the provider's HTTP status where it gave one."""
@@ -213,8 +218,10 @@ class CallMeter:
         if not self.agent_running:
             return
         cost, tokens, turns = self.options.max_cost, self.options.token_limit, self.options.turn_limit
-        if (cost is not None and self.used.cost is None) or (tokens is not None and self.used.tokens is None):
-            raise self._not_to_be_held()
+        if cost is not None and self.used.cost is None:
+            raise self.not_to_be_held("max_cost" if tokens is None else "max_cost and token_limit")
+        if tokens is not None and self.used.tokens is None:
+            raise self.not_to_be_held("token_limit")
         if cost is not None and self.used.cost is not None and _reached(self.used.cost, cost, spent):
             self.attempt.limit = Cause.COST
             message = f"the agent has used up its ${cost:g} of max_cost"
@@ -228,20 +235,18 @@ class CallMeter:
             message = f"the agent has used up its {turns} calls of turn_limit"
             raise self._stopping("turn", self.used.turns, turns, message)
 
-    def _not_to_be_held(self) -> LimitExceededError:
-        """A limit that nobody can tell the reaching of must not be silently off."""
-        uncounted = next((call for call in self.calls if call.tokens is None), None)
-        limits = {"max_cost": self.options.max_cost, "token_limit": self.options.token_limit}
-        named = " and ".join(name for name, limit in limits.items() if limit is not None)
+    def not_to_be_held(self, limit: str) -> LimitExceededError:
+        """What stops an agent whose limit nobody can tell the reaching of: it must not be silently off."""
+        uncounted = next((call for call in self._unknown if call.tokens is None), None)
         if uncounted is not None:
             message = self.attempt.unmeasured = (
-                f"{named} cannot be held: {uncounted.model} answered without saying how many tokens it took; use a "
-                f"provider that does, or leave {named} out and hold the agent with turn_limit and time_limit"
+                f"{limit} cannot be held: {uncounted.model} answered without saying how many tokens it took; use a "
+                f"provider that does, or leave {limit} out and hold the agent with turn_limit and time_limit"
             )
         else:
-            unpriced = next(call.model for call in self.calls if call.cost is None)
             message = self.attempt.miswired = (
-                f"max_cost cannot be held: the price of {unpriced} is not known; give it with --agent-prices=FILE"
+                f"max_cost cannot be held: the price of {self._unknown[0].model} is not known; "
+                "give it with --agent-prices=FILE"
             )
         return self._stopping("custom", 1, 0, message)
 

@@ -1,4 +1,4 @@
-"""What is believed of an answer's usage."""
+"""What is believed of an answer's usage, and how unknown tokens and costs are added and written."""
 
 from __future__ import annotations
 
@@ -7,8 +7,13 @@ from google.genai.types import GenerateContentResponseUsageMetadata
 from inspect_ai.model import ModelOutput, ModelUsage
 from inspect_ai.model._providers.google import usage_metadata_to_model_usage
 
+from pytest_agenteval import figures
+from pytest_agenteval.cost import Cost
+from pytest_agenteval.engine.scorecard import record_of, score_of
 from pytest_agenteval.engine.usage import tokens_of
 from pytest_agenteval.money.rates import TokenUsage
+from pytest_agenteval.outcomes import Outcome
+from pytest_agenteval.records import AttemptRecord, ModelCall, total_of
 
 
 def answer(usage: ModelUsage | None, text: str = "hello") -> ModelOutput:
@@ -59,3 +64,52 @@ def test_google_has_zeros_where_its_answer_says_nothing() -> None:
     empty = usage_metadata_to_model_usage(GenerateContentResponseUsageMetadata())
     assert (empty is None) or (empty.input_tokens, empty.output_tokens) == (0, 0)
     assert tokens_of(answer(empty)) is None
+
+
+def test_a_sum_with_an_unknown_part_is_unknown_and_of_nothing_it_is_zero() -> None:
+    assert total_of([1, 2, 3]) == 6
+    assert total_of([0.1] * 10) == 1.0
+    assert total_of([1, None]) is None
+    assert total_of([]) == 0
+
+
+UNCOUNTED = ModelCall("m", "agent", None, None, None, None, cost_at_most=0.5)
+COUNTED = ModelCall("m", "agent", 800, 100, 200, cost=0.25)
+UNPRICED = ModelCall("free", "agent", 800, 100)
+
+
+def test_costs_tell_uncounted_calls_from_unpriced_ones() -> None:
+    cost = Cost.of_calls([UNCOUNTED, COUNTED])
+    assert (cost.total, cost.priced, cost.at_most, cost.exact) == (None, 0.25, 0.75, False)
+    assert (cost.unpriced_calls, cost.uncounted_calls) == (1, 1)
+    assert figures.cost(cost) == "unknown"
+    assert figures.cost_doubts(cost) == [
+        "1 call answered without saying how many tokens they took", "at least $0.250", "at most $0.750",
+    ]  # fmt: skip
+    both = Cost.of([cost, Cost.of_calls([UNPRICED])])
+    assert (both.unpriced_calls, both.uncounted_calls, both.at_most) == (2, 1, None)
+    assert figures.cost(both) == "unpriced"
+    half = cost.per(2)
+    assert half is not None
+    assert (half.priced, half.at_most, half.uncounted_calls) == (0.125, 0.375, 1)
+    unreserved = Cost.of_calls([ModelCall("m", "agent", None, None)])
+    assert (unreserved.uncounted_calls, unreserved.at_most) == (1, None)
+
+
+def test_unknown_tokens_survive_the_log() -> None:
+    record = AttemptRecord(1, Outcome.PASSED, model_calls=(UNCOUNTED, COUNTED))
+    metadata = score_of(record).metadata
+    assert metadata is not None
+    assert record_of(metadata, "a.eval") == AttemptRecord(
+        1, Outcome.PASSED, model_calls=(UNCOUNTED, COUNTED), log="a.eval"
+    )
+    assert (record.tokens, record.cost) == (None, None)
+
+
+def test_a_record_of_an_older_log_reads_as_it_did() -> None:
+    call = '{"model":"m","role":"agent","input_tokens":800,"output_tokens":100,"cache_read_tokens":200,"cost":0.00182}'
+    piece = f'{{"number":1,"outcome":"passed","model_calls":[{call}]}}'
+    record = record_of({"record.0000": [piece]}, "a.eval")
+    assert record is not None
+    assert (record.tokens, record.cost) == (1100, 0.00182)
+    assert Cost.of_attempt(record) == Cost(0.00182)
