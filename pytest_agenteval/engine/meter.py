@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any, Literal, NoReturn
 
@@ -21,10 +21,10 @@ from inspect_ai.model import Model, ModelOutput, ModelRefusalError
 from inspect_ai.util import LimitExceededError, suspend_working_limit
 
 from pytest_agenteval.attempt import Attempt
-from pytest_agenteval.engine.usage import tokens_of
+from pytest_agenteval.engine.usage import model_call
 from pytest_agenteval.money.budget import BudgetClosed, Reservation, RunBudget
 from pytest_agenteval.money.estimate import estimate_tokens, max_output, worst_case
-from pytest_agenteval.money.prices import PriceBook, TokenUsage
+from pytest_agenteval.money.prices import PriceBook
 from pytest_agenteval.money.tabs import Tab
 from pytest_agenteval.outcomes import Cause
 from pytest_agenteval.records import ModelCall, total_of
@@ -56,6 +56,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class _OpenCall:
+    model: str
     reservation: Reservation
     since: float
 
@@ -86,8 +87,8 @@ class CallMeter:
     lost_calls: int = 0
     lost_cost: float = 0.0
     _open: dict[asyncio.Task[object], _OpenCall] = field(default_factory=dict)
-    _retries: Counter[asyncio.Task[object]] = field(default_factory=Counter)
-    """How often the call that a task is making was refused so far."""
+    _retries: Counter[str] = field(default_factory=Counter)
+    """By model, how often its provider refused or failed since its last answer."""
     _unknown: list[ModelCall] = field(default_factory=list)
     """The agent's calls of unknown cost."""
     _posted: set[str] = field(default_factory=set)
@@ -116,18 +117,15 @@ class CallMeter:
         if lost := self._open.pop(task, None):  # its retry was not announced: nobody knows what became of it
             self._lose(lost)
         try:
-            with (
-                suspend_working_limit(),
-                self.attempt.clock_stopped(),
-            ):  # the wait is neither the agent's nor the test's
+            # waiting for a share of the budget is neither the agent's time nor the test's
+            with suspend_working_limit(), self.attempt.clock_stopped():
                 reservation = await self.budget.reserve(worst, self.tab)
         except BudgetClosed as error:
             self._stop(str(error))
-        self._open[task] = _OpenCall(reservation, time.monotonic())
+        self._open[task] = _OpenCall(call.model_name, reservation, time.monotonic())
 
     def refused(self, call: ModelRetry) -> None:
         """The provider will be asked again. An error it answered with was not billed; a lost answer may have been."""
-        self._retries[_task()] += 1
         self._gave_up(call.status_code)
 
     def answered(self, model: Model, output: ModelOutput, since: int) -> None:
@@ -153,14 +151,14 @@ class CallMeter:
 
     def broke_off(self, model: Model, error: BaseException, since: int) -> None:
         """The call of this task ended in an error: mostly without an answer, but a limit may have struck after it."""
-        event = None
-        if isinstance(error, LimitExceededError | ModelRefusalError | asyncio.CancelledError):
-            event = next((event for event in self._completed(model, since) if event.cache != "read"), None)
-        if event is not None and _task() in self._open:
-            self._post(model, event.output, event)
-        else:
-            self._retries.pop(_task(), None)
+        if not isinstance(error, LimitExceededError | ModelRefusalError | asyncio.CancelledError):
             self._gave_up(_status(error))
+        elif _task() in self._open:
+            event = next((event for event in self._completed(model, since) if event.cache != "read"), None)
+            if event is None:
+                self._gave_up(None)
+            else:
+                self._post(model, event.output, event)
 
     def _completed(self, model: Model, since: int) -> Iterator[ModelEvent]:
         """Answers of the model that are not recorded yet. Several, where its calls run side by side."""
@@ -171,39 +169,28 @@ class CallMeter:
                 yield event
 
     def _post(self, model: Model, output: ModelOutput, event: ModelEvent | None) -> None:
-        name, tokens, opened = str(model), tokens_of(output), self._open.pop(_task(), None)
-        cost = None if tokens is None else self.prices.price(name, tokens)
+        opened = self._open.pop(_task(), None)
+        retries = self._retries.pop(str(model), 0)
+        if event is not None:
+            self._posted.add(event.uuid or "")
+            retries += event.retries or 0
+        call = model_call(model, output, self.prices, retries)
         if opened is not None:
-            opened.reservation.settle(cost)
-        if event is not None and event.uuid:
-            self._posted.add(event.uuid)
-        self.calls.append(
-            ModelCall(
-                model=name,
-                role=model.role or "agent",
-                input_tokens=None if tokens is None else tokens.input,
-                output_tokens=None if tokens is None else tokens.output,
-                cache_read_tokens=None if tokens is None else tokens.cache_read,
-                cache_write_tokens=None if tokens is None else tokens.cache_write,
-                cost=cost,
-                cost_at_most=opened.reservation.worst_case if opened is not None and cost is None else None,
-                seconds=output.time,
-                version=output.model or None,
-                retries=self._retries.pop(_task(), 0) + ((event.retries or 0) if event is not None else 0),
-                cost_uncached=None
-                if tokens is None
-                else self.prices.price(name, TokenUsage(tokens.total_input, tokens.output)),
-            )
-        )
+            opened.reservation.settle(call.cost)
+            if call.cost is None:
+                call = replace(call, cost_at_most=opened.reservation.worst_case)
+        self.calls.append(call)
         if self.agent_running:
-            self.used.cost = total_of((self.used.cost, cost))
-            self.used.tokens = total_of((self.used.tokens, self.calls[-1].tokens))
+            self.used.cost = total_of((self.used.cost, call.cost))
+            self.used.tokens = total_of((self.used.tokens, call.tokens))
             self.used.turns += 1
-            self._unknown += [self.calls[-1]] * (cost is None)
+            if call.cost is None:
+                self._unknown.append(call)
 
     def _gave_up(self, status_code: int | None) -> None:
         """The call of this task has ended without an answer, with the provider's HTTP status where it gave one."""
         if opened := self._open.pop(_task(), None):
+            self._retries[opened.model] += 1
             if status_code is not None or _no_connection():
                 opened.reservation.release()
             else:

@@ -1,15 +1,38 @@
-"""What an answer says of its tokens, where that can be trusted."""
+"""What an answer says of its tokens, where that can be trusted, and the record of its call."""
 
 from __future__ import annotations
 
-from inspect_ai.model import ModelOutput
+from inspect_ai.model import Model, ModelOutput
 
-from pytest_agenteval.money.rates import TokenUsage
+from pytest_agenteval.money.rates import PriceBook, TokenUsage
+from pytest_agenteval.records import ModelCall
 
-__all__ = ["tokens_of"]
+__all__ = ["model_call", "tokens_of"]
 
 _ABSURD = 100_000_000
 """No context window comes near so many tokens."""
+
+
+def model_call(model: Model, output: ModelOutput, prices: PriceBook, retries: int) -> ModelCall:
+    """The record of an answered call, with its price: the one place where a call is priced."""
+    name, role, tokens = str(model), model.role or "agent", tokens_of(output)
+    seconds, version = output.time, output.model or None
+    if tokens is None:
+        unknown = (None, None, None, None)
+        return ModelCall(name, role, *unknown, seconds=seconds, retries=retries, version=version)
+    return ModelCall(
+        model=name,
+        role=role,
+        input_tokens=tokens.input,
+        output_tokens=tokens.output,
+        cache_read_tokens=tokens.cache_read,
+        cache_write_tokens=tokens.cache_write,
+        cost=prices.price(name, tokens),
+        seconds=seconds,
+        retries=retries,
+        version=version,
+        cost_uncached=prices.price(name, TokenUsage(tokens.total_input, tokens.output)),
+    )
 
 
 def tokens_of(output: ModelOutput) -> TokenUsage | None:

@@ -210,7 +210,7 @@ def alike(calls: int, cost: int, count: int, seed: int) -> list[Planned]:
     return [Planned((cost,) * calls, tuple(draw.randint(0, 5) for _ in range(calls))) for _ in range(count)]
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 @given(
     calls=st.integers(1, 12),
     cost=st.integers(1, 5),
@@ -232,7 +232,7 @@ def test_a_budget_that_can_pay_for_m_attempts_finishes_m_within_one(
     assert len(played.finished) >= m - 1
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 @given(
     attempts=st.lists(
         st.lists(st.tuples(st.integers(0, 5), st.integers(0, 4)), min_size=1, max_size=12), min_size=1, max_size=25
@@ -252,9 +252,9 @@ def test_whatever_attempts_cost_each_ends_and_the_limit_holds(
 
 
 def test_attempts_of_unequal_cost_waste_little_of_a_budget() -> None:
-    """200 seeded runs: half and more of the budget went to attempts that never finished; now a tenth does."""
+    """Without the order of attempts half and more of the budget goes to attempts that never finish."""
     wasted = []
-    for seed in range(200):
+    for seed in range(60):
         draw = random.Random(seed)
         lengths = [draw.randint(5, 15) for _ in range(40)]
         attempts = [Planned((1,) * n, tuple(draw.randint(0, 5) for _ in range(n))) for n in lengths]
