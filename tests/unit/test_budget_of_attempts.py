@@ -79,16 +79,16 @@ def test_a_fresh_attempt_waits_while_the_money_would_not_finish_those_that_have_
 
 def test_before_anything_is_known_the_oldest_alone_may_spend_freely() -> None:
     async def body() -> None:
-        budget = RunBudget(1.6)
+        budget = RunBudget(16.0)
         oldest, second, third = (budget.open_tab("t") for _ in range(3))
         (await budget.reserve(0.5, oldest)).settle(0.5)
-        (await budget.reserve(0.06, second)).settle(0.06)
-        waiting = ask(budget, 0.06, third)  # together more than a sixteenth
+        (await budget.reserve(0.6, second)).settle(0.6)
+        waiting = ask(budget, 0.6, third)  # together more than a sixteenth
         await let_everything_run()
         assert not waiting.done()
         (await budget.reserve(0.5, oldest)).settle(0.1)
         budget.close_tab(oldest, finished=True)
-        (await waiting).settle(0.06)
+        (await waiting).settle(0.6)
 
     run(body())
 
