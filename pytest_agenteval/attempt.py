@@ -7,8 +7,8 @@ import inspect
 import math
 import unittest
 import warnings
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -45,6 +45,8 @@ class Attempt:
         """Why the run does not let this attempt go on (the run's budget is spent), or None."""
         self.miswired: str | None = None
         """Why a call of the agent could not be counted and was refused: the attempt says nothing about the agent."""
+        self.unmeasured: str | None = None
+        """Why nobody can tell whether the agent keeps its limits (answers without usage): it was stopped for that."""
         self.timed_out_by: Cause | None = None
         """Whose doing it was that the time of an own agent was up."""
         self.unanswered: Unanswered | None = None
@@ -55,6 +57,8 @@ class Attempt:
         """Awaited when an own agent says that it is done."""
         self._grading_time_limit = grading_time_limit
         self._deadline: asyncio.Timeout | None = None
+        self._left: float | None = None
+        """Seconds of the grading time-out when its clock was stopped."""
         self._sync: _SyncCode | None = None
 
     def wait(self, awaitable: Awaitable[T]) -> T:
@@ -81,7 +85,7 @@ class Attempt:
         self._on_loop(self._begin)
 
     def _begin(self) -> None:
-        first, self.agent_started = not self.agent_started, True
+        first, self.agent_started, self._left = not self.agent_started, True, None
         if self._deadline is not None:
             self._deadline.reschedule(None)
         if first:
@@ -98,8 +102,26 @@ class Attempt:
         self._on_loop(self._end)
 
     def _end(self) -> None:
+        self._left = None
         if self._deadline is not None:
             self._deadline.reschedule(asyncio.get_running_loop().time() + self._grading_time_limit)
+
+    @contextmanager
+    def clock_stopped(self) -> Iterator[None]:
+        """While in here the grading time-out does not run: a judge may have to wait for a share of the run's budget."""
+        loop, when = asyncio.get_running_loop(), None if self._deadline is None else self._deadline.when()
+        if self._deadline is None or when is None:
+            yield
+            return
+        self._left = when - loop.time()
+        self._deadline.reschedule(None)
+        try:
+            yield
+        finally:
+            # None: an agent has begun or ended since, and the time-out is as that left it
+            if self._left is not None and self._deadline is not None:
+                self._deadline.reschedule(loop.time() + self._left)
+            self._left = None
 
     def _on_loop(self, func: Callable[[], None]) -> None:
         async def run() -> None:
@@ -255,6 +277,7 @@ async def run_attempt(
                 _refuse_value(item, result)
     except BaseException as raised:
         error = raised
+    attempt._deadline = None
     timed_out = error is not None and deadline.expired()
     teardown_error = await _tear_down(exits, scope, sync if timed_out or _is_cancellation(error) else None)
     if sync is not None:
@@ -278,6 +301,7 @@ async def run_attempt(
         stopped=attempt.stopped,
         miswired=attempt.miswired,
         lacking=next(((part, str(lack)) for part, lack in lacks.items()), None),
+        unmeasured=attempt.unmeasured,
         unanswered=attempt.unanswered,
         limit=attempt.limit,
         timed_out=timed_out,

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TypeVar
 
-from pytest_agenteval.records import Cell
+from pytest_agenteval.records import Cell, total_of
 
 __all__ = ["EarlierAttempt", "EarlierRun", "EarlierTask", "by_task"]
-
-Number = TypeVar("Number", int, float)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,22 +70,13 @@ def by_task(attempts: Iterable[EarlierAttempt]) -> dict[tuple[str, Cell], Earlie
 
 
 def _task(group: list[EarlierAttempt]) -> EarlierTask:
-    cost = _sum(attempt.cost for attempt in group)
+    cost = total_of(attempt.cost for attempt in group)
     sources = {attempt.source for attempt in group}
     return EarlierTask(
         n=len(group),
         c=sum(attempt.passed for attempt in group),
         cost=None if cost is None else cost / len(group),
-        tool_calls=_sum(attempt.tool_calls for attempt in group),
-        tool_failures=_sum(attempt.tool_failures for attempt in group),
+        tool_calls=total_of(attempt.tool_calls for attempt in group),
+        tool_failures=total_of(attempt.tool_failures for attempt in group),
         source=sources.pop() if len(sources) == 1 else None,
     )
-
-
-def _sum(numbers: Iterable[Number | None]) -> Number | None:
-    total: Number | int = 0
-    for number in numbers:
-        if number is None:
-            return None
-        total += number
-    return total

@@ -8,6 +8,7 @@ from pytest_agenteval.cost import Cost
 
 __all__ = [
     "cost",
+    "cost_doubts",
     "dollars",
     "dollars_beside",
     "exits",
@@ -62,12 +63,31 @@ def dollars_beside(amount: float, threshold: float) -> str:
 
 
 def cost(amount: Cost | None) -> str:
-    """A cost: `unpriced` where a call has no known price, with `≥` where a lost call may have been billed, else `-`."""
+    """A cost: `unpriced` where a call has no known price, `unknown` where answers do not say what they took.
+
+    With `≥` where a lost call may have been billed; `-` where there is none.
+    """
     if amount is None:
         return "-"
     if amount.total is None:
-        return "unpriced"
+        return "unknown" if amount.unpriced_calls == amount.uncounted_calls else "unpriced"
     return dollars(amount.total) if amount.exact else f"≥ {dollars(amount.total)}"
+
+
+def cost_doubts(amount: Cost) -> list[str]:
+    """What is not known of a cost, a phrase each."""
+    doubts = []
+    if unpriced := amount.unpriced_calls - amount.uncounted_calls:
+        doubts.append(f"{plural(unpriced, 'call')} without a price")
+    if amount.uncounted_calls:
+        doubts.append(f"{plural(amount.uncounted_calls, 'call')} answered without saying how many tokens they took")
+    if amount.unpriced_calls and amount.priced:
+        doubts.append(f"at least {dollars(amount.priced)}")
+    if amount.unpriced_calls and amount.at_most is not None:
+        doubts.append(f"at most {dollars(amount.at_most)}")
+    if amount.lost_calls:
+        doubts.append(f"{plural(amount.lost_calls, 'call')} without an answer, perhaps billed")
+    return doubts
 
 
 def plural(count: int, noun: str) -> str:

@@ -88,6 +88,8 @@ class Facts:
     """Why a call of the agent could not be counted and was refused."""
     lacking: tuple[Part, str] | None = None
     """Where the try met something that this machine lacks (a package, a key), and the sentence that says so."""
+    unmeasured: str | None = None
+    """Why nobody can tell whether the agent keeps its limits (answers without usage), for which it was stopped."""
     unanswered: Unanswered | None = None
     """How the agent's last model call ended, where it had no answer, whatever its code made of that."""
     limit: Cause | None = None
@@ -224,6 +226,13 @@ _NOT_FOR_THE_TEST = (Raised.SKIP, Raised.RETURNED)
 TABLE: tuple[Row, ...] = (
     Row("the run stopped it", lambda f: f.stopped, Outcome.NOT_RUN, lambda f: f.stopped),
     Row("a call could not be counted", lambda f: f.miswired, Outcome.BROKEN, None, lambda f: f.miswired),
+    Row(
+        "nobody could tell whether it kept its limits",
+        lambda f: f.unmeasured,
+        Outcome.ENVIRONMENT_ERROR,
+        Cause.PROVIDER,
+        lambda f: f.unmeasured,
+    ),
     Row(
         "this machine lacks something that no agent can bring",
         lambda f: f.lacking,

@@ -5,9 +5,10 @@ Costs are US dollars, durations are seconds. `None` means unknown; it is never w
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 from pytest_agenteval.outcomes import Cause, Outcome
 from pytest_agenteval.task_names import from_text
@@ -20,20 +21,22 @@ __all__ = [
     "Retry",
     "TaskRecord",
     "ToolCall",
-    "add_costs",
     "name_of",
     "settle_skips",
+    "total_of",
 ]
 
+Number = TypeVar("Number", int, float)
 
-def add_costs(costs: Iterable[float | None]) -> float | None:
-    """The sum in dollars, or None as soon as one part is unknown. Nothing spent is 0.0, which is known."""
-    total = 0.0
-    for cost in costs:
-        if cost is None:
+
+def total_of(numbers: Iterable[Number | None]) -> Number | None:
+    """The sum, or None as soon as one part is unknown. Of nothing it is 0, which is known."""
+    known: list[Number] = []
+    for number in numbers:
+        if number is None:
             return None
-        total += cost
-    return total
+        known.append(number)
+    return sum(known) if all(isinstance(number, int) for number in known) else math.fsum(known)  # type: ignore[return-value]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +109,12 @@ class ModelCall:
     model: str
     role: str
     """`agent`, or the name of the model role that was called (a judge, a simulated user)."""
-    input_tokens: int
-    """Tokens read afresh: without those read from or written to the provider's cache."""
-    output_tokens: int
-    cache_read_tokens: int = 0
-    cache_write_tokens: int = 0
+    input_tokens: int | None
+    """Tokens read afresh: without those read from or written to the provider's cache. This and the other counts are
+    None where the answer does not say how many tokens the call took, or cannot mean what it says."""
+    output_tokens: int | None
+    cache_read_tokens: int | None = 0
+    cache_write_tokens: int | None = 0
     cost: float | None = None
     seconds: float | None = None
     retries: int = 0
@@ -119,11 +123,13 @@ class ModelCall:
     """The model's name in the provider's answer, which may say more than the name that was asked for."""
     cost_uncached: float | None = None
     """What the same tokens would have cost without the provider's cache, all that was read as fresh input."""
+    cost_at_most: float | None = None
+    """Where the cost is unknown, the most that was reserved for it; None where nothing was."""
 
     @property
-    def tokens(self) -> int:
-        """All tokens of the call: read, written and cached."""
-        return self.input_tokens + self.output_tokens + self.cache_read_tokens + self.cache_write_tokens
+    def tokens(self) -> int | None:
+        """All tokens of the call: read, written and cached; None where that is unknown."""
+        return total_of((self.input_tokens, self.output_tokens, self.cache_read_tokens, self.cache_write_tokens))
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +148,8 @@ class Retry:
 
     @property
     def cost(self) -> float | None:
-        """What the try cost, or None where a call has no known price."""
-        return add_costs(call.cost for call in self.model_calls)
+        """What the try cost, or None where the cost of a call is unknown."""
+        return total_of(call.cost for call in self.model_calls)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,8 +207,8 @@ class AttemptRecord:
 
     @property
     def cost(self) -> float | None:
-        """What the attempt cost with all its retries, or None where a call has no known price."""
-        return add_costs([*(call.cost for call in self.model_calls), *(retry.cost for retry in self.retries)])
+        """What the attempt cost with all its retries, or None where the cost of a call is unknown."""
+        return total_of([*(call.cost for call in self.model_calls), *(retry.cost for retry in self.retries)])
 
     @property
     def epoch(self) -> int:
@@ -223,9 +229,9 @@ class AttemptRecord:
         return tuple(sorted({call.version for call in self.model_calls if call.version and call.role == "agent"}))
 
     @property
-    def tokens(self) -> int:
-        """All tokens of the attempt, without its retries."""
-        return sum(call.tokens for call in self.model_calls)
+    def tokens(self) -> int | None:
+        """All tokens of the attempt, without its retries; None where an answer does not say how many it took."""
+        return total_of(call.tokens for call in self.model_calls)
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,8 +287,8 @@ class TaskRecord:
 
     @property
     def cost(self) -> float | None:
-        """What the task cost, retries included, or None where a call has no known price."""
-        return add_costs(attempt.cost for attempt in (*self.attempts, *self.discarded))
+        """What the task cost, retries included, or None where the cost of a call is unknown."""
+        return total_of(attempt.cost for attempt in (*self.attempts, *self.discarded))
 
 
 def settle_skips(attempts: Iterable[AttemptRecord]) -> tuple[AttemptRecord, ...]:

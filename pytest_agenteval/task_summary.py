@@ -11,7 +11,7 @@ from itertools import chain
 
 from pytest_agenteval.cost import Cost
 from pytest_agenteval.outcomes import Cause, Outcome
-from pytest_agenteval.records import AttemptRecord, Cell, Retry, TaskRecord
+from pytest_agenteval.records import AttemptRecord, Cell, ModelCall, Retry, TaskRecord
 from pytest_agenteval.stats.estimators import pass_hat_k
 from pytest_agenteval.stats.missing import pass_at_1_range
 from pytest_agenteval.stats.verdict import Verdict
@@ -98,12 +98,12 @@ class RoleCost:
     @classmethod
     def of_attempts(cls, attempts: Iterable[AttemptRecord]) -> tuple[RoleCost, ...]:
         """Of all calls of attempts, those of repeated tries included."""
-        prices: dict[str, list[float | None]] = {}
+        calls: dict[str, list[ModelCall]] = {}
         for attempt in attempts:
             tries: tuple[AttemptRecord | Retry, ...] = (attempt, *attempt.retries)
             for call in chain.from_iterable(each.model_calls for each in tries):
-                prices.setdefault(call.role, []).append(call.cost)
-        return cls.of(cls(role, len(costs), _sum_of_prices(costs)) for role, costs in prices.items())
+                calls.setdefault(call.role, []).append(call)
+        return cls.of(cls(role, len(of), Cost.of_calls(of)) for role, of in calls.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,11 +275,6 @@ def bug_hint(record: TaskRecord) -> str | None:
     if exception is None or where is None or exception.rpartition(".")[2] in (*_ASSERTIONS, _MISSING_FILE):
         return None
     return f"looks like a bug in the test: {exception} at {where} in every attempt"
-
-
-def _sum_of_prices(prices: Sequence[float | None]) -> Cost:
-    known = [price for price in prices if price is not None]
-    return Cost(math.fsum(known), unpriced_calls=len(prices) - len(known))
 
 
 def _identical(record: TaskRecord, counted: Sequence[AttemptRecord]) -> bool:

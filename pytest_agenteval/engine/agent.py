@@ -66,14 +66,14 @@ class Agent:
         request = AgentRequest(self.model, tools, instructions, submit)
         self._program.refuse(request)
         state = AgentState(messages=messages)
-        start = len(transcript().events)
+        start, paid = len(transcript().events), len(self._meter.calls)
         try:
             async with self._meter.leftovers.of_a_run(), agent_limits(self._meter), span(name="agent", type="agent"):
                 with self._meter.agent_speaks(), needing(f"scaffold {self.scaffold}"):
                     state = await self._program.run(state, request, self._meter)
         finally:  # after a limit the program never returned, but it extended the conversation in place
             self._state.messages, self._state.output = state.messages, state.output
-        return agent_result(state, transcript().events[start:], self._meter)
+        return agent_result(state, transcript().events[start:], self._meter.calls[paid:], self._meter)
 
     def record_tool(
         self,

@@ -9,10 +9,10 @@ from inspect_ai.agent import AgentState
 from inspect_ai.event import Event, InfoEvent
 from inspect_ai.model import ChatMessage
 
-from pytest_agenteval.engine.evidence import model_calls, tool_calls
+from pytest_agenteval.engine.evidence import tool_calls
 from pytest_agenteval.engine.meter import CallMeter
 from pytest_agenteval.engine.program_exit import ProgramExit, program_exit
-from pytest_agenteval.records import ToolCall, add_costs
+from pytest_agenteval.records import ModelCall, ToolCall, total_of
 
 __all__ = ["AgentResult", "agent_result"]
 
@@ -27,9 +27,9 @@ class AgentResult:
     """The whole conversation, as Inspect keeps it."""
     tool_calls: tuple[ToolCall, ...]
     cost: float | None
-    """US dollars, or None where a call has no known price."""
-    tokens: int
-    """Tokens of all kinds."""
+    """US dollars, or None where the cost of a call is unknown: it has no known price, or its answer has no usage."""
+    tokens: int | None
+    """Tokens of all kinds, or None where an answer does not say how many it took."""
     turns: int
     """Model calls."""
     limit: str | None
@@ -38,16 +38,17 @@ class AgentResult:
     """How the program ended, where the agent is one in the sandbox (:class:`pytest_agenteval.SandboxAgent`)."""
 
 
-def agent_result(state: AgentState, events: Sequence[Event], meter: CallMeter) -> AgentResult:
-    """What the events of one run come to."""
-    calls = model_calls(events, meter.prices)
+def agent_result(
+    state: AgentState, events: Sequence[Event], calls: Sequence[ModelCall], meter: CallMeter
+) -> AgentResult:
+    """What the events and the answered calls of one run come to."""
     exits = [found for event in events if isinstance(event, InfoEvent) and (found := program_exit(event))]
     return AgentResult(
         answer=state.output.completion if not state.output.empty else "",
         messages=tuple(state.messages),
         tool_calls=tool_calls(events),
-        cost=add_costs(call.cost for call in calls),
-        tokens=sum(call.tokens for call in calls),
+        cost=total_of(call.cost for call in calls),
+        tokens=total_of(call.tokens for call in calls),
         turns=len(calls),
         limit=meter.attempt.limit,
         program=exits[-1] if exits else None,

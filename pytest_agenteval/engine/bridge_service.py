@@ -17,7 +17,6 @@ from importlib.util import find_spec
 from typing import Any
 
 import anyio
-from inspect_ai.agent._bridge._errors import PROVIDER_ERROR_KEY
 from inspect_ai.agent._bridge.sandbox import service
 from inspect_ai.log._samples import ActiveSample
 from inspect_ai.util import LimitExceededError
@@ -61,12 +60,9 @@ class _Service:
                 )
                 return await self._stop(RuntimeError(self.meter.attempt.miswired))
             try:
-                answer = await method(**request)
+                return await method(**request)
             except LimitExceededError as error:
                 return await self._stop(error)
-            if isinstance(answer, dict) and PROVIDER_ERROR_KEY in answer:
-                self.meter.gave_up((answer[PROVIDER_ERROR_KEY] or {}).get("status"))
-            return answer
 
         return call
 

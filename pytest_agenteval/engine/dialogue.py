@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from inspect_ai.log import transcript
 from inspect_ai.model import (
     ChatMessage,
     ChatMessageAssistant,
@@ -19,10 +18,9 @@ from inspect_ai.model import (
 from inspect_ai.tool import Tool, ToolDef, ToolSource
 
 from pytest_agenteval.engine.agent import Agent
-from pytest_agenteval.engine.evidence import model_calls
 from pytest_agenteval.engine.scaffolds import AgentRequest
 from pytest_agenteval.option_values import BUILT_IN_MODELS
-from pytest_agenteval.records import ToolCall, add_costs
+from pytest_agenteval.records import ToolCall, total_of
 
 __all__ = ["Dialogue", "SimulatedUser", "dialogue"]
 
@@ -85,7 +83,7 @@ class Dialogue:
     limit: str | None
     """That limit: `cost`, `tokens`, `time` or `turns`."""
     cost: float | None
-    """What the agent cost in US dollars, or None where a call has no known price."""
+    """What the agent cost in US dollars, or None where the cost of a call is unknown."""
     user_cost: float | None
     """What the user's model cost; 0.0 for a user that was not played by a model."""
 
@@ -117,7 +115,7 @@ async def dialogue(
     if max_turns < 1:
         raise ValueError(f"max_turns={max_turns}: give the agent one turn at least")
     agent._program.refuse(AgentRequest(agent.model, tools, instructions, submit=False))
-    person, start = _person(agent, user), len(transcript().events)
+    person, start = _person(agent, user), len(agent._meter.calls)
     messages: list[ChatMessage] = []
     said, heard, calls = list[str](), list[str](), list[ToolCall]()
     ended_by: Literal["user", "turns", "limit"] = "turns"
@@ -141,7 +139,7 @@ async def dialogue(
         if result.limit is not None:
             ended_by, limit = "limit", result.limit
             break
-    paid = model_calls(transcript().events[start:], agent._meter.prices)
+    paid = agent._meter.calls[start:]
     return Dialogue(
         messages=tuple(messages),
         said=tuple(said),
@@ -150,8 +148,8 @@ async def dialogue(
         turns=len(said),
         ended_by=ended_by,
         limit=limit,
-        cost=add_costs(call.cost for call in paid if call.role != user.role),
-        user_cost=add_costs(call.cost for call in paid if call.role == user.role),
+        cost=total_of(call.cost for call in paid if call.role != user.role),
+        user_cost=total_of(call.cost for call in paid if call.role == user.role),
     )
 
 

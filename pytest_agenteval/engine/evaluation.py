@@ -15,6 +15,7 @@ from inspect_ai.model import Model
 from inspect_ai.solver import Generate, Solver, TaskState, solver
 from inspect_ai.util._display import init_display_type
 
+from pytest_agenteval.cost import Cost
 from pytest_agenteval.dispatch import Dispatcher, Key
 from pytest_agenteval.engine.inspect_attempt import InspectSample
 from pytest_agenteval.engine.missing import never_ran, not_in_log
@@ -104,6 +105,8 @@ class Evaluation:
         for name, taken in reuse.taken.items():
             for record in taken.attempts:
                 self._dispatcher.record((name, record.number), record.outcome is Outcome.PASSED)
+                if cost := Cost.of_try(record).total:  # known, and not that of an attempt without calls
+                    self.services.budget.learn(name, cost)
 
     def kept(self, item: AgentItem) -> Sequence[AttemptRecord]:
         """The attempts of earlier invocations that a task need not run again."""
@@ -144,9 +147,9 @@ class Evaluation:
 
     @property
     def spent(self) -> float | None:
-        """US dollars so far, or None where a call has no known price."""
+        """US dollars so far, at most; None where a call has no known price."""
         budget = self.services.budget
-        return None if budget.unpriced else budget.spent
+        return None if budget.unpriced else budget.spent + budget.kept
 
     @property
     def pulse(self) -> object:

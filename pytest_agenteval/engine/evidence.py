@@ -1,10 +1,9 @@
-"""What the transcript says an attempt did: its model calls, its tool calls, and its last steps."""
+"""What the transcript says an attempt did: its tool calls, and its last steps."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from inspect_ai.event import Event, InfoEvent, ModelEvent, SandboxEvent, SpanBeginEvent, ToolEvent
@@ -12,51 +11,17 @@ from inspect_ai.model import ContentReasoning
 
 from pytest_agenteval.engine.bridged_calls import BridgedCalls
 from pytest_agenteval.engine.exits import of_inspects_tools
-from pytest_agenteval.engine.meter import tokens_of
 from pytest_agenteval.engine.program_exit import program_exit
 from pytest_agenteval.engine.recorded import recorded_call
-from pytest_agenteval.money.prices import PriceBook, TokenUsage
-from pytest_agenteval.records import ModelCall, ToolCall
+from pytest_agenteval.records import ToolCall
 from pytest_agenteval.texts import shortened
 
-__all__ = ["fingerprint", "last_steps", "model_calls", "tool_calls"]
+__all__ = ["fingerprint", "last_steps", "tool_calls"]
 
 _LONGEST = 400
 _SESSIONS = ("bash_session",)
 """Tools of Inspect's that run commands whose exit status nobody is told."""
 _NAME = 80
-
-
-def model_calls(events: Iterable[Event], prices: PriceBook) -> tuple[ModelCall, ...]:
-    """The answered calls of any model, each priced by itself."""
-    calls = []
-    failed: Counter[tuple[str | None, str]] = Counter()
-    for event in events:
-        if not isinstance(event, ModelEvent) or event.pending:
-            continue
-        asked = (event.span_id, event.model)
-        if event.error:
-            failed[asked] += 1  # an event of its own: what asks again after it is in the same span
-            continue
-        if event.output.usage is None or event.cache == "read":
-            continue  # Inspect's own cache answered: nobody was asked or paid
-        tokens = tokens_of(event.output.usage)
-        calls.append(
-            ModelCall(
-                model=event.model,
-                role=event.role or "agent",
-                input_tokens=tokens.input,
-                output_tokens=tokens.output,
-                cache_read_tokens=tokens.cache_read,
-                cache_write_tokens=tokens.cache_write,
-                cost=prices.price(event.model, tokens),
-                seconds=event.output.time,
-                version=event.output.model or None,
-                retries=failed.pop(asked, 0) + (event.retries or 0),
-                cost_uncached=prices.price(event.model, TokenUsage(tokens.total_input, tokens.output)),
-            )
-        )
-    return tuple(calls)
 
 
 def tool_calls(events: Sequence[Event]) -> tuple[ToolCall, ...]:

@@ -232,6 +232,8 @@ def _state_limits(state: TaskState, meter: CallMeter) -> Iterator[None]:
         if limit is None or not any(limit.source is each for each in limits):
             raise
         meter.attempt.limit = meter.attempt.limit or limit_cause(limit)
+    if meter.used.tokens is None and (state.token_limit is not None or state.cost_limit is not None):
+        raise meter.not_to_be_held("the limit that the Inspect task sets on tokens or cost")
 
 
 async def _scored(task: Task, state: TaskState) -> dict[str, Score]:

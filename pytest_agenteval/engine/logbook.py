@@ -10,7 +10,7 @@ from pytest_agenteval.engine.store import log_files, read_all, read_attempts, re
 from pytest_agenteval.figures import plural
 from pytest_agenteval.outcomes import Outcome
 from pytest_agenteval.readiness import NotReady
-from pytest_agenteval.records import Cell, add_costs
+from pytest_agenteval.records import Cell, total_of
 from pytest_agenteval.stored import StoredLog, lent_to
 
 __all__ = ["history", "read_baseline", "run_name", "whole_grid_history"]
@@ -125,7 +125,7 @@ def _attempts(log: StoredLog) -> Iterator[EarlierAttempt]:
             cell=cell,
             task=task,
             passed=record.outcome is Outcome.PASSED,
-            cost=add_costs(call.cost for call in record.model_calls),
+            cost=total_of(call.cost for call in record.model_calls),
             tool_calls=len(record.tool_calls),
             tool_failures=sum(call.error is not None for call in record.tool_calls)
             if all(call.failure_known for call in record.tool_calls)

@@ -4,28 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import functools
 import re
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import Literal, NoReturn
+from typing import Any, Literal, NoReturn
 
-from inspect_ai.hooks import BeforeModelGenerate, Hooks, ModelRetry, ModelUsageData, hooks
+from inspect_ai.event import ModelEvent
+from inspect_ai.hooks import BeforeModelGenerate, Hooks, ModelRetry, hooks
 from inspect_ai.log import transcript
-from inspect_ai.model import ModelUsage
+from inspect_ai.model import Model, ModelOutput, ModelRefusalError
 from inspect_ai.util import LimitExceededError, suspend_working_limit
 
 from pytest_agenteval.attempt import Attempt
 from pytest_agenteval.engine.leftovers import Leftovers
+from pytest_agenteval.engine.usage import model_call
 from pytest_agenteval.money.budget import BudgetClosed, Reservation, RunBudget
 from pytest_agenteval.money.estimate import estimate_tokens, max_output, worst_case
-from pytest_agenteval.money.prices import PriceBook, TokenUsage
+from pytest_agenteval.money.prices import PriceBook
+from pytest_agenteval.money.tabs import Tab
 from pytest_agenteval.outcomes import Cause
+from pytest_agenteval.records import ModelCall, total_of
 from pytest_agenteval.tasks import TaskOptions
 
-__all__ = ["CallMeter", "Usage", "current_meter", "metered", "tokens_of"]
+__all__ = ["CallMeter", "Usage", "current_meter", "metered"]
 
 _NO_CONNECTION = re.compile(
     r"^\S*(?:ConnectError|ConnectTimeout|ClientConnectorError|ConnectionRefusedError|gaierror)\b", re.MULTILINE
@@ -41,14 +47,17 @@ _current: contextvars.ContextVar[CallMeter | None] = contextvars.ContextVar("age
 class Usage:
     """What the agent has used so far of its limits, over all its runs in one try."""
 
-    cost: float = 0.0
-    tokens: int = 0
+    cost: float | None = 0.0
+    """US dollars; None as soon as the cost of one call is unknown."""
+    tokens: int | None = 0
+    """None as soon as an answer does not say how many it took."""
     turns: int = 0
     seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class _OpenCall:
+    model: str
     reservation: Reservation
     since: float
 
@@ -65,6 +74,10 @@ class CallMeter:
     """Whether the agent is the user's: it has started with its first model call."""
     leftovers: Leftovers = field(default_factory=lambda: Leftovers(None, stop=False))
     """What the agent leaves running."""
+    tab: Tab | None = None
+    """The attempt's, at the budget; it goes over all its tries."""
+    calls: list[ModelCall] = field(default_factory=list)
+    """The answered calls of any model, each priced once, here."""
     used: Usage = field(default_factory=Usage)
     agent_running: bool = False
     """Whether calls count against the agent's limits (not a judge's, which are made while the test grades)."""
@@ -83,6 +96,12 @@ class CallMeter:
     answered_by: set[str] = field(default_factory=set)
     """The models that have answered the agent in this try."""
     _open: dict[asyncio.Task[object], _OpenCall] = field(default_factory=dict)
+    _retries: Counter[str] = field(default_factory=Counter)
+    """By model, how often its provider refused or failed since its last answer."""
+    _unknown: list[ModelCall] = field(default_factory=list)
+    """The agent's calls of unknown cost."""
+    _posted: set[str] = field(default_factory=set)
+    """The transcript's model events that are in `calls`."""
     _events_seen: int = field(default_factory=lambda: transcript().history.event_count)
     """The transcript goes over all tries of an attempt: what an earlier one met is not this one's."""
 
@@ -100,7 +119,7 @@ class CallMeter:
 
         Raises:
             LimitExceededError: of type `custom`, where the run (not the agent) is at its end; of type `cost`,
-                `token` or `turn`, where the agent has used up its own limit.
+                `token` or `turn`, where the agent has used up its own limit, or where that cannot be told.
         """
         if self.agent_running:
             self.called, self.unheard = True, False
@@ -119,39 +138,86 @@ class CallMeter:
         if lost := self._open.pop(task, None):  # its retry was not announced: nobody knows what became of it
             self._lose(lost)
         try:
-            with suspend_working_limit():  # waiting for a share of the budget is not the agent's time
-                reservation = await self.budget.reserve(worst)
+            # waiting for a share of the budget is neither the agent's time nor the test's
+            with suspend_working_limit(), self.attempt.clock_stopped():
+                reservation = await self.budget.reserve(worst, self.tab)
         except BudgetClosed as error:
             self._stop(str(error))
-        self._open[task] = _OpenCall(reservation, time.monotonic())
+        self._open[task] = _OpenCall(call.model_name, reservation, time.monotonic())
 
     def refused(self, call: ModelRetry) -> None:
         """The provider will be asked again. An error it answered with was not billed; a lost answer may have been."""
         self.gave_up(call.status_code)
 
+    def answered(self, model: Model, output: ModelOutput, since: int) -> None:
+        """The call of this task has its answer: settle and record it.
+
+        Args:
+            model: the one that was called.
+            output: its answer.
+            since: how many events the transcript had before the call.
+
+        Raises:
+            LimitExceededError: of type `cost` or `token`, where the agent has now used more than its own limit; of type
+                `custom`, where nobody can tell whether it has.
+        """
+        event = next((event for event in self._completed(model, since) if _same(event.output, output)), None)
+        if event is not None and event.cache == "read":  # Inspect's own cache answered: nobody was asked or paid
+            if opened := self._open.pop(_task(), None):
+                opened.reservation.release()
+            return
+        if _task() not in self._open:  # the output says that the provider refused: it was given up already
+            return
+        self._post(model, output, event)
+        if self.agent_running:
+            self._hold_to_limits(spent=True)
+
+    def broke_off(self, model: Model, error: BaseException, since: int) -> None:
+        """The call of this task ended in an error: mostly without an answer, but a limit may have struck after it."""
+        if not isinstance(error, LimitExceededError | ModelRefusalError | asyncio.CancelledError):
+            self.gave_up(_status(error))
+        elif _task() in self._open:
+            event = next((event for event in self._completed(model, since) if event.cache != "read"), None)
+            if event is None:
+                self.gave_up(None)
+            else:
+                self._post(model, event.output, event)
+
+    def _completed(self, model: Model, since: int) -> Iterator[ModelEvent]:
+        """Answers of the model that are not recorded yet. Several, where its calls run side by side."""
+        for event in transcript().history.events_from(since):
+            if not isinstance(event, ModelEvent) or event.pending or event.error or event.uuid in self._posted:
+                continue
+            if (event.model, event.role) == (str(model), model.role):
+                yield event
+
+    def _post(self, model: Model, output: ModelOutput, event: ModelEvent | None) -> None:
+        opened = self._open.pop(_task(), None)
+        retries = self._retries.pop(str(model), 0)
+        if event is not None:
+            self._posted.add(event.uuid or "")
+            retries += event.retries or 0
+        call = model_call(model, output, self.prices, retries)
+        if opened is not None:
+            opened.reservation.settle(call.cost)
+            if call.cost is None:
+                call = replace(call, cost_at_most=opened.reservation.worst_case)
+        self.calls.append(call)
+        if self.agent_running:
+            self.used.cost = total_of((self.used.cost, call.cost))
+            self.used.tokens = total_of((self.used.tokens, call.tokens))
+            self.used.turns += 1
+            if call.cost is None:
+                self._unknown.append(call)
+
     def gave_up(self, status_code: int | None) -> None:
         """The call of this task has ended without an answer, with the provider's HTTP status where it gave one."""
         if opened := self._open.pop(_task(), None):
+            self._retries[opened.model] += 1
             if status_code is not None or _no_connection():
                 opened.reservation.release()
             else:
                 self._lose(opened)
-
-    def answered(self, call: ModelUsageData) -> None:
-        """Settle the call.
-
-        Raises:
-            LimitExceededError: of type `cost` or `token`, where the agent has now used more than its own limit.
-        """
-        usage = tokens_of(call.usage)
-        cost = self.prices.price(call.model_name, usage)
-        if opened := self._open.pop(_task(), None):
-            opened.reservation.settle(cost)
-        if self.agent_running:
-            self.used.cost += cost or 0.0
-            self.used.tokens += call.usage.total_tokens
-            self.used.turns += 1
-            self._hold_to_limits(spent=True)
 
     def _hold_to_limits(self, *, spent: bool = False) -> None:
         """The agent's cost, tokens and turns: before a call not used up, after one (`spent`) not exceeded.
@@ -162,11 +228,15 @@ class CallMeter:
         if not self.agent_running:
             return
         cost, tokens, turns = self.options.max_cost, self.options.token_limit, self.options.turn_limit
-        if cost is not None and _reached(self.used.cost, cost, spent):
+        if cost is not None and self.used.cost is None:
+            raise self.not_to_be_held("max_cost" if tokens is None else "max_cost and token_limit")
+        if tokens is not None and self.used.tokens is None:
+            raise self.not_to_be_held("token_limit")
+        if cost is not None and self.used.cost is not None and _reached(self.used.cost, cost, spent):
             self.attempt.limit = Cause.COST
             message = f"the agent has used up its ${cost:g} of max_cost"
             raise self._stopping("cost", self.used.cost, cost, message)
-        if tokens is not None and _reached(self.used.tokens, tokens, spent):
+        if tokens is not None and self.used.tokens is not None and _reached(self.used.tokens, tokens, spent):
             self.attempt.limit = Cause.TOKENS
             message = f"the agent has used up its {tokens} tokens of token_limit"
             raise self._stopping("token", self.used.tokens, tokens, message)
@@ -175,14 +245,25 @@ class CallMeter:
             message = f"the agent has used up its {turns} calls of turn_limit"
             raise self._stopping("turn", self.used.turns, turns, message)
 
-    def close(self, error: BaseException | None) -> None:
-        """The try is over: calls still open ended without an answer."""
-        refused = error is not None and (_status(error) is not None or _no_connection())
+    def not_to_be_held(self, limit: str) -> LimitExceededError:
+        """What stops an agent whose limit nobody can tell the reaching of: it must not be silently off."""
+        uncounted = next((call for call in self._unknown if call.tokens is None), None)
+        if uncounted is not None:
+            message = self.attempt.unmeasured = (
+                f"{limit} cannot be held: {uncounted.model} answered without saying how many tokens it took; use a "
+                f"provider that does, or leave {limit} out and hold the agent with turn_limit and time_limit"
+            )
+        else:
+            message = self.attempt.miswired = (
+                f"max_cost cannot be held: the price of {self._unknown[0].model} is not known; "
+                "give it with --agent-prices=FILE"
+            )
+        return self._stopping("custom", 1, 0, message)
+
+    def close(self) -> None:
+        """The try is over: what is still open then, in tasks that nobody waited for, has no answer."""
         for opened in self._open.values():
-            if refused:
-                opened.reservation.release()
-            else:
-                self._lose(opened)
+            self._lose(opened)
         self._open.clear()
         self._look_for_lost_sandbox()
 
@@ -218,7 +299,8 @@ class CallMeter:
         if rates is None:
             return None
         limit = self.options.token_limit
-        most = max_output(call.config.max_tokens, None if limit is None else max(0, limit - self.used.tokens))
+        left = None if limit is None or self.used.tokens is None else max(0, limit - self.used.tokens)
+        most = max_output(call.config.max_tokens, left)
         return worst_case(rates, input_tokens=tokens, max_output_tokens=most)
 
     def _look_for_lost_sandbox(self) -> None:
@@ -237,6 +319,7 @@ def current_meter() -> CallMeter | None:
 @contextmanager
 def metered(meter: CallMeter) -> Iterator[CallMeter]:
     """Count every model call made in here, and in tasks started from here, with `meter`."""
+    _watch_models()
     token = _current.set(meter)
     try:
         yield meter
@@ -262,20 +345,33 @@ class MeterHooks(Hooks):
         if meter := _current.get():
             meter.refused(data)
 
-    async def on_model_usage(self, data: ModelUsageData) -> None:
-        """A call was answered."""
-        if meter := _current.get():
-            meter.answered(data)
+
+@functools.cache
+def _watch_models() -> None:
+    """Stand around `Model.generate`, once per process: no hook tells of a call whose answer has no usage, or failed."""
+    inspects = Model.generate
+
+    @functools.wraps(inspects)
+    async def generate(self: Model, *arguments: Any, **named: Any) -> ModelOutput:
+        meter = _current.get()
+        if meter is None:
+            return await inspects(self, *arguments, **named)
+        since = transcript().history.event_count
+        try:
+            output = await inspects(self, *arguments, **named)
+        except BaseException as error:
+            meter.broke_off(self, error, since)
+            raise
+        meter.answered(self, output, since)
+        return output
+
+    Model.generate = generate  # type: ignore[method-assign]
 
 
-def tokens_of(usage: ModelUsage) -> TokenUsage:
-    """Inspect's usage in the classes that are priced. A count below zero (a provider's bug) is none."""
-    return TokenUsage(
-        input=max(0, usage.input_tokens),
-        output=max(0, usage.output_tokens),
-        cache_read=max(0, usage.input_tokens_cache_read or 0),
-        cache_write=max(0, usage.input_tokens_cache_write or 0),
-    )
+def _same(one: ModelOutput, other: ModelOutput) -> bool:
+    """Whether they are the same answer: events hold copies, whose messages keep their ids."""
+    ids = [[choice.message.id for choice in output.choices] for output in (one, other)]
+    return ids[0] == ids[1] and one.time == other.time
 
 
 def _without_media(text: str) -> str:

@@ -106,12 +106,12 @@ class SandboxAgent:
         if meter is None:
             raise RuntimeError("SandboxAgent.run was called outside of an attempt: call it in the body of a test")
         messages: list[ChatMessage] = [ChatMessageUser(content=prompt)] if isinstance(prompt, str) else list(prompt)
-        start = len(transcript().events)
+        start, paid = len(transcript().events), len(meter.calls)
         async with meter.leftovers.of_a_run():
             meter.attempt.agent_begins()
             with meter.agent_speaks():
                 state = await run_program(self, AgentState(messages=messages), instructions, meter)
-        return agent_result(state, transcript().events[start:], meter)
+        return agent_result(state, transcript().events[start:], meter.calls[paid:], meter)
 
     def filled(self, values: Mapping[str, str]) -> tuple[list[str], dict[str, str], str | None]:
         """Command, environment and stdin with all places filled in."""

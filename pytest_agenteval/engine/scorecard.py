@@ -16,7 +16,7 @@ from inspect_ai.scorer import Score
 from pydantic import TypeAdapter, ValidationError
 
 from pytest_agenteval.outcomes import Outcome
-from pytest_agenteval.records import AttemptRecord, Retry, ToolCall, add_costs
+from pytest_agenteval.records import AttemptRecord, Retry, ToolCall, total_of
 from pytest_agenteval.stored import MOST_K
 
 __all__ = ["record_of", "score_of"]
@@ -37,7 +37,7 @@ def score_of(record: AttemptRecord) -> Score:
             "outcome": record.outcome.value,
             "cause": record.cause.value if record.cause else None,
             "cost": record.cost,
-            "own_cost": add_costs(call.cost for call in record.model_calls),
+            "own_cost": total_of(call.cost for call in record.model_calls),
             "retries": len(record.retries),
             "exception": record.exception,
             "where": record.where,
@@ -74,11 +74,10 @@ def _amounts(record: AttemptRecord) -> Iterator[float]:
     tries: tuple[AttemptRecord | Retry, ...] = (record, *record.retries)
     calls = [call for each in tries for call in each.model_calls]
     tools = [call for each in tries for call in each.tool_calls]
-    tokens = ((c.input_tokens, c.output_tokens, c.cache_read_tokens, c.cache_write_tokens, c.retries) for c in calls)
-    yield from (count for counts in tokens for count in counts)
     yield from (each.lost_calls for each in tries)
-    known = [
-        *((call.cost, call.seconds, call.cost_uncached) for call in calls),
+    known: list[tuple[float | None, ...]] = [
+        *((c.input_tokens, c.output_tokens, c.cache_read_tokens, c.cache_write_tokens, c.retries) for c in calls),
+        *((call.cost, call.cost_at_most, call.seconds, call.cost_uncached) for call in calls),
         *((call.seconds,) for call in tools),
         *((each.wall_seconds, each.lost_cost) for each in tries),
         (record.working_seconds, record.sandbox_wait_seconds),

@@ -18,7 +18,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_after_
 
 from pytest_agenteval.attempt import Attempt, Ending, run_attempt
 from pytest_agenteval.engine.agent import Agent, own_agent_limits
-from pytest_agenteval.engine.evidence import fingerprint, last_steps, model_calls, tool_calls
+from pytest_agenteval.engine.evidence import fingerprint, last_steps, tool_calls
 from pytest_agenteval.engine.faults import InspectFaults
 from pytest_agenteval.engine.leftovers import Leftovers
 from pytest_agenteval.engine.meter import CallMeter, metered
@@ -27,12 +27,14 @@ from pytest_agenteval.engine.scaffolds import REACT, Scaffold
 from pytest_agenteval.items import AgentItem
 from pytest_agenteval.money.budget import RunBudget
 from pytest_agenteval.money.prices import PriceBook
+from pytest_agenteval.money.tabs import Tab
 from pytest_agenteval.outcome_table import Loss
 from pytest_agenteval.outcomes import Cause, Outcome
 from pytest_agenteval.output import Capture, captured
 from pytest_agenteval.pump import Finished
 from pytest_agenteval.records import AttemptRecord, ModelCall, Retry, ToolCall
 from pytest_agenteval.sandbox.autopsy import EndedBy
+from pytest_agenteval.task_summary import known_sum
 from pytest_agenteval.texts import encodable, map_texts
 
 __all__ = ["Services", "Trial"]
@@ -99,6 +101,7 @@ class Trial:
     services: Services
     _tries: list[_Try] = field(default_factory=list)
     _unexplained_deaths: int = 0
+    _tab: Tab | None = None
 
     async def run(self, state: TaskState) -> Finished:
         """Try until something other than an environment error comes out, or the retries are used up.
@@ -107,14 +110,20 @@ class Trial:
             asyncio.CancelledError: the run is being stopped; :meth:`stopped` then gives the record.
             pytest.exit.Exception: the body asked pytest to stop; likewise.
         """
-        await AsyncRetrying(
-            stop=stop_after_attempt(1 + self.services.env_retries),
-            wait=wait_exponential_jitter(initial=self.services.first_wait, max=30),
-            retry=retry_if_result(self._worth_another),
-            retry_error_callback=_last,
-            sleep=anyio.sleep,
-        )(self._one_try, state)
-        return self.finished(state)
+        budget, finished = self.services.budget, None
+        self._tab = budget.open_tab(self.item.nodeid)
+        try:
+            await AsyncRetrying(
+                stop=stop_after_attempt(1 + self.services.env_retries),
+                wait=wait_exponential_jitter(initial=self.services.first_wait, max=30),
+                retry=retry_if_result(self._worth_another),
+                retry_error_callback=_last,
+                sleep=anyio.sleep,
+            )(self._one_try, state)
+            finished = self.finished(state)
+        finally:
+            budget.close_tab(self._tab, finished=finished is not None and finished.record.outcome.counts)
+        return finished
 
     def finished(self, state: TaskState) -> Finished:
         """The record of the tries so far."""
@@ -139,7 +148,9 @@ class Trial:
             lost_calls=last.lost_calls,
             lost_cost=last.lost_cost,
             image=last.place.image if last.place is not None else None,
-            sandbox_wait_seconds=self._waited(),
+            sandbox_wait_seconds=known_sum(
+                earlier.place.waited for earlier in self._tries if earlier.place is not None
+            ),
             fingerprint=last.fingerprint,
             sandbox_kept=last.place.kept if last.place is not None else None,
             run=self.services.run,
@@ -147,15 +158,13 @@ class Trial:
         )
         return Finished(map_texts(record, encodable), ending, last.capture)
 
-    def _waited(self) -> float | None:
-        known = [a.place.waited for a in self._tries if a.place is not None and a.place.waited is not None]
-        return sum(known) if known else None
-
     def _worth_another(self, done: _Try) -> bool:
         return done.ending.outcome is Outcome.ENVIRONMENT_ERROR and not self.services.budget.exhausted
 
     async def _one_try(self, state: TaskState) -> _Try:
         number = len(self._tries) + 1
+        if number > 1 and self._tab is not None:
+            self._tab.try_again()
         attempt = Attempt(self.item.nodeid, self.number, self.k, self.model, self.item.options.grading_time_limit)
         meter = CallMeter(
             attempt,
@@ -163,6 +172,7 @@ class Trial:
             self.services.budget,
             self.services.prices,
             own_agent=not self.item.plan.uses_ours("agent"),
+            tab=self._tab,
         )
         first_event, start, capture = len(transcript().events), time.monotonic(), Capture()
         clock, active = working_limit(None), sample_active()
@@ -173,13 +183,13 @@ class Trial:
                 with clock, captured(capture), metered(meter):
                     ending = await self._in_sandbox(attempt, meter, state, places)
         finally:
-            meter.close(ending.error)
+            meter.close()
             events = transcript().events[first_event:]
             self._tries.append(
                 _Try(
                     ending,
                     capture,
-                    model_calls(events, self.services.prices),
+                    tuple(meter.calls),
                     tool_calls(events),
                     last_steps(events),
                     time.monotonic() - start,
@@ -216,7 +226,7 @@ class Trial:
                 facts=replace(course.facts, agent_unheard=meter.unheard, left_running=left.stop and not left.stopped),
             )
             ending = course.ending()
-            meter.close(ending.error)
+            meter.close()
             if (loss := await self._loss(ending, meter, place)) is not None:
                 ending = replace(course, facts=replace(course.facts, loss=loss)).ending()
             if self.services.keep_sandbox and place is not None and ending.outcome in _WORTH_A_LOOK:

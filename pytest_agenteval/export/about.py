@@ -71,6 +71,7 @@ def generation_config(
             "limits_per_attempt": json.dumps(common) if common else None,
             "total_cost_usd": None if cell.cost.total is None else repr(cell.cost.total),
             "unpriced_calls": str(cell.cost.unpriced_calls),
+            "uncounted_calls": str(cell.cost.uncounted_calls),
             "model_setup": plain(setup, clean) or None,
             "notes": _list({note for task in tasks for note in task.notes}, clean),
         },

@@ -13,7 +13,7 @@ from pytest_agenteval.export.messages import Said
 from pytest_agenteval.export.plain import Clean, plain
 from pytest_agenteval.export.results import COUNTED, PASS_AT_1, named
 from pytest_agenteval.outcomes import Outcome
-from pytest_agenteval.records import AttemptRecord, ModelCall, Retry, TaskRecord, ToolCall, add_costs, name_of
+from pytest_agenteval.records import AttemptRecord, ModelCall, Retry, TaskRecord, ToolCall, name_of, total_of
 
 __all__ = ["Belonging", "Head", "belonging", "log_name", "row", "sample_hash", "sample_ids"]
 
@@ -143,16 +143,15 @@ def _answer(attempt: AttemptRecord, messages: Sequence[Mapping[str, Any]]) -> li
 
 
 def _tokens(calls: Sequence[ModelCall]) -> dict[str, Any] | None:
-    if not calls:
-        return None
-    return {
-        "input_tokens": sum(call.input_tokens for call in calls),
-        "output_tokens": sum(call.output_tokens for call in calls),
-        "total_tokens": sum(call.tokens for call in calls),
-        "input_tokens_cache_write": sum(call.cache_write_tokens for call in calls),
-        "input_tokens_cache_read": sum(call.cache_read_tokens for call in calls),
-        "reasoning_tokens": None,
+    """None where the number is unknown: the schema has no word for that."""
+    counts = {
+        "input_tokens": total_of(call.input_tokens for call in calls),
+        "output_tokens": total_of(call.output_tokens for call in calls),
+        "total_tokens": total_of(call.tokens for call in calls),
+        "input_tokens_cache_write": total_of(call.cache_write_tokens for call in calls),
+        "input_tokens_cache_read": total_of(call.cache_read_tokens for call in calls),
     }
+    return {**counts, "reasoning_tokens": None} if calls and None not in counts.values() else None
 
 
 def _milliseconds(calls: Sequence[ModelCall]) -> float | None:
@@ -165,13 +164,13 @@ def _spending(attempt: AttemptRecord) -> dict[str, Any]:
     by_role = {role: [call for call in attempt.model_calls if call.role == role] for role in roles}
     return {
         "cost_usd": attempt.cost if attempt.model_calls or attempt.retries else None,
-        "cost_usd_of_last_try": add_costs(call.cost for call in attempt.model_calls) if attempt.model_calls else None,
+        "cost_usd_of_last_try": total_of(call.cost for call in attempt.model_calls) if attempt.model_calls else None,
         "other_roles": [
             {
                 "role": role,
                 "model_calls": len(calls),
-                "total_tokens": sum(call.tokens for call in calls),
-                "cost_usd": add_costs(call.cost for call in calls),
+                "total_tokens": total_of(call.tokens for call in calls),
+                "cost_usd": total_of(call.cost for call in calls),
             }
             for role, calls in by_role.items()
         ]
@@ -240,7 +239,7 @@ def _retry(retry: Retry) -> dict[str, Any]:
         "cause": retry.cause.value,
         "message": retry.message,
         "cost_usd": retry.cost,
-        "total_tokens": sum(call.tokens for call in retry.model_calls),
+        "total_tokens": total_of(call.tokens for call in retry.model_calls),
         "wall_seconds": retry.wall_seconds,
         "tool_calls": len(retry.tool_calls),
         "tool_call_failures": sum(call.error is not None for call in retry.tool_calls),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pytest_agenteval.cost import Cost
 from pytest_agenteval.figures import dollars_beside, plural, rate_beside, written
 from pytest_agenteval.gates.result import GateResult, nothing_to_judge
 from pytest_agenteval.gates.settings import MAX_COST, MAX_COST_PER_ATTEMPT, MAX_ENV_ERROR_RATE, MAX_TOOL_FAILURE_RATE
@@ -38,13 +39,19 @@ def cost_per_attempt(cell: CellSummary, asked: float) -> GateResult:
 
 
 def _doubt(cell: CellSummary) -> str:
-    if cell.cost.unpriced_calls:
-        calls = plural(cell.cost.unpriced_calls, "model call")
-        return f"{calls} {_has(cell.cost.unpriced_calls)} no known price: give one with --agent-prices"
+    if cell.cost.total is None and cell.cost.at_most is None:
+        way_out = ": give one with --agent-prices" if cell.cost.unpriced_calls > cell.cost.uncounted_calls else ""
+        return f"{_of_unknown_cost(cell.cost)}{way_out}"
     if cell.cost.at_most is None:
         calls = plural(cell.cost.lost_calls, "model call")
         return f"{calls} without an answer may have been billed: --max-cost puts a bound on what they cost"
     return "it depends on what repeated tries, attempts that do not count and calls without an answer cost"
+
+
+def _of_unknown_cost(cost: Cost) -> str:
+    if unpriced := cost.unpriced_calls - cost.uncounted_calls:
+        return f"{plural(unpriced, 'model call')} {'has' if unpriced == 1 else 'have'} no known price"
+    return f"{plural(cost.uncounted_calls, 'model call')} answered without saying how many tokens they took"
 
 
 def tool_failures(cell: CellSummary, asked: float) -> GateResult:
@@ -81,6 +88,8 @@ def run_cost(run: RunSummary, asked: float) -> GateResult:
     total = run.paid_now
     spent = dollars_beside(total.priced, asked)
     value = spent if total.exact else f"≥ {spent}"
+    if total.total is None and total.at_most is not None:
+        value = f"at most {dollars_beside(total.at_most, asked)}"
     verdict = Verdict.UNDECIDED
     if run.budget_stopped:
         left = plural(run.budget_stopped, "attempt")
@@ -90,8 +99,8 @@ def run_cost(run: RunSummary, asked: float) -> GateResult:
             f"{left} might have cost more than what was left: raise --max-cost, or bound what a call may cost with "
             "--agent-generate=max_tokens=N"
         )
-    elif total.total is None:
-        reason = f"{plural(total.unpriced_calls, 'model call')} {_has(total.unpriced_calls)} no known price"
+    elif total.total is None and (total.at_most is None or _without_noise(total.at_most) > _without_noise(asked)):
+        reason = _of_unknown_cost(total)
     elif _without_noise(total.priced) > _without_noise(asked):
         reason = f"the run cost {value}, more than its budget of ${written(asked)}"
     elif run.evaluated == 0:
@@ -99,10 +108,6 @@ def run_cost(run: RunSummary, asked: float) -> GateResult:
     else:
         verdict, reason = Verdict.PASS, f"the run cost {value} of its budget of ${written(asked)}"
     return GateResult(MAX_COST, None, verdict, value, threshold, reason)
-
-
-def _has(count: int) -> str:
-    return "has" if count == 1 else "have"
 
 
 def _without_noise(amount: float) -> float:

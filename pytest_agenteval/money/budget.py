@@ -8,13 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections import deque
+from dataclasses import dataclass
+from itertools import count
+
+from pytest_agenteval.money.tabs import Tab, Tabs
 
 __all__ = ["BudgetClosed", "BudgetExhausted", "Reservation", "RunBudget"]
 
 _UNITS = 10**12
 """Amounts are counted in whole millionths of a millionth of a dollar: three calls of $0.10 fit in $0.30, as they do not
 in floating point."""
+PATIENCE_SECONDS = 30.0
+"""How long a call is held back for older attempts while no call at all is in flight: they may wait for something that
+its attempt holds."""
 
 
 class BudgetClosed(Exception):
@@ -31,10 +37,10 @@ class BudgetExhausted(BudgetClosed):
         self.limit = limit
         self.spent = spent
         self.kept = kept
-        """Held for calls whose answer was lost."""
+        """Held for calls of unknown cost."""
         self.worst_case = worst_case
         """What the call that ended the budget could have cost at most."""
-        lost = f", {_dollars(kept)} is held for calls whose answer was lost" if kept else ""
+        lost = f", {_dollars(kept)} is held for calls of unknown cost" if kept else ""
         super().__init__(
             f"The run's budget of {_dollars(limit)} cannot pay for the next model call, which may cost up to "
             f"{_dollars(worst_case)}: {_dollars(spent)} is spent{lost}; "
@@ -48,9 +54,10 @@ class Reservation:
     End it exactly once, with :meth:`settle`, :meth:`release` or :meth:`keep`; a second time raises RuntimeError.
     """
 
-    def __init__(self, budget: RunBudget, units: int | None) -> None:
+    def __init__(self, budget: RunBudget, units: int | None, tab: Tab | None) -> None:
         self._budget = budget
         self._units = units
+        self._tab = tab
         self._open = True
 
     def __repr__(self) -> str:
@@ -69,27 +76,32 @@ class Reservation:
     def settle(self, cost: float | None) -> None:
         """The call was answered and cost this much, in dollars.
 
-        None, an unknown price, is possible only in a run without a limit.
+        None: nobody knows what it cost. Its worst case then counts against the limit for good.
 
         Raises:
-            ValueError: the cost is not an amount, or unknown in a run with a limit; the reservation stays open.
+            ValueError: the cost is not an amount; the reservation stays open.
         """
-        self._budget._end(self, spent=self._budget._checked(cost, "cost"), kept=0)
+        if cost is None:
+            self.keep()
+        else:
+            self._budget._end(self, spent=_units(cost, "cost"), kept=0)
 
     def release(self) -> None:
         """The call was surely not billed: it was never sent, or the provider refused it."""
         self._budget._end(self, spent=0, kept=0)
 
     def keep(self) -> None:
-        """The answer was lost and the call may have been billed: its worst case counts against the limit for good."""
+        """Nobody knows what was billed, for the answer was lost or does not say: its worst case counts for good."""
         self._budget._end(self, spent=0, kept=self._units)
 
 
 class RunBudget:
     """The dollars of one run, for all its model calls, in one asyncio event loop.
 
-    Reservations are granted in the order they were asked for. One that does not fit waits while others are in flight,
-    for these may cost less than their worst case, and all later ones wait behind it: no large one starves.
+    Attempts that have begun come first, in the order they began, and the others in the order they ask. A call that does
+    not fit waits while others are in flight, for these may cost less than their worst case; and a call is held back
+    while the money would not also pay for what older attempts are expected to need (:mod:`.tabs`). All that come later
+    wait behind it: no large one starves.
 
     A caller must not reserve while it holds a reservation: it could wait for itself.
 
@@ -105,7 +117,11 @@ class RunBudget:
         self._unpriced = 0
         self._open: set[Reservation] = set()
         self._reserved = 0
-        self._waiting: deque[tuple[int, asyncio.Future[Reservation]]] = deque()
+        self._tabs = Tabs()
+        self._waiting: list[_Waiting] = []
+        self._arrivals = count()
+        self._patience: asyncio.TimerHandle | None = None
+        """Runs while a call is held back and none is in flight."""
         self._ended_by: int | None = None
         """The worst case of the call that ended the budget."""
         self._stopped: str | None = None
@@ -128,12 +144,12 @@ class RunBudget:
 
     @property
     def kept(self) -> float:
-        """What calls whose answer was lost can have cost at most, in dollars."""
+        """What calls of unknown cost can have cost at most, in dollars: their answer was lost, or does not say."""
         return self._kept / _UNITS
 
     @property
     def unpriced(self) -> int:
-        """How many answered or lost calls have no known price: with any, more was spent than :attr:`spent` says."""
+        """How many calls nobody can put a bound to, for their price is unknown: more was spent than :attr:`spent`."""
         return self._unpriced
 
     @property
@@ -149,7 +165,7 @@ class RunBudget:
     @property
     def waiting(self) -> int:
         """How many calls wait for a reservation."""
-        return sum(not future.done() for _, future in self._waiting)
+        return sum(not each.future.done() for each in self._waiting)
 
     @property
     def exhausted(self) -> bool:
@@ -167,10 +183,25 @@ class RunBudget:
         if self._limit is not None:
             self._advance()
 
-    async def reserve(self, worst_case: float | None) -> Reservation:
+    def open_tab(self, kind: str) -> Tab:
+        """For one attempt, of whose `kind` all cost about the same; to be closed with :meth:`close_tab`."""
+        return Tab(kind)
+
+    def close_tab(self, tab: Tab, *, finished: bool) -> None:
+        """The attempt has ended: no call waits for its needs any more; `finished`: it did all that it had to do."""
+        self._tabs.close(tab, finished=finished)
+        if self._limit is not None:
+            self._advance()
+
+    def learn(self, kind: str, cost: float) -> None:
+        """An attempt of this kind that an earlier run has finished cost so many dollars."""
+        self._tabs.learn(kind, _units(cost, "cost"))
+
+    async def reserve(self, worst_case: float | None, tab: Tab | None = None) -> Reservation:
         """Set aside what a call can cost at most, in dollars, waiting while calls in flight may leave enough.
 
-        None, an unknown price, is possible only in a run without a limit.
+        An unknown price, None, is possible only in a run without a limit. A call without a tab is nobody's, and waits
+        for all attempts that have begun.
 
         Raises:
             BudgetExhausted: it does not fit and nothing is in flight, or the budget was exhausted before.
@@ -181,9 +212,9 @@ class RunBudget:
             raise BudgetClosed(self._stopped)
         units = self._checked(worst_case, "worst case")
         if units is None or self._limit is None:
-            return self._grant(units)
+            return self._grant(units, tab)
         future: asyncio.Future[Reservation] = asyncio.get_running_loop().create_future()
-        self._waiting.append((units, future))
+        self._waiting.append(_Waiting(units, future, tab, next(self._arrivals)))
         self._advance()
         try:
             return await future
@@ -199,29 +230,48 @@ class RunBudget:
     def _committed(self) -> int:
         return self._spent + self._kept + self._reserved
 
-    def _advance(self) -> None:
-        """Grant from the head of the queue all that fits; refuse everything when nothing in flight can make room."""
+    def _advance(self, *, held_long: bool = False) -> None:
+        """Grant from the head of the queue all that fits; refuse everything when nothing in flight can make room.
+
+        With `held_long` one call that is held back for older attempts goes all the same.
+        """
         assert self._limit is not None
         while self._waiting:
-            units, future = self._waiting[0]
-            if not future.done():  # otherwise its caller was cancelled
+            first = min(self._waiting, key=_Waiting.place)
+            if not first.future.done():  # otherwise its caller was cancelled
+                free = self._limit - self._committed
                 if self._stopped is not None:
-                    future.set_exception(BudgetClosed(self._stopped))
+                    first.future.set_exception(BudgetClosed(self._stopped))
                 elif self._ended_by is not None:
-                    future.set_exception(self._refusal(self._ended_by))
-                elif self._committed + units <= self._limit:
-                    future.set_result(self._grant(units))
-                elif self._open:
-                    return
-                else:
-                    self._ended_by = units
+                    first.future.set_exception(self._refusal(self._ended_by))
+                elif first.units > free:
+                    if self._open:
+                        return
+                    self._ended_by = first.units
                     continue
-            self._waiting.popleft()
+                elif held_long or self._tabs.may_spend(first.tab, first.units, free=free, limit=self._limit):
+                    first.future.set_result(self._grant(first.units, first.tab))
+                    held_long = False
+                else:
+                    if not self._open and self._patience is None:
+                        self._patience = asyncio.get_running_loop().call_later(PATIENCE_SECONDS, self._let_go)
+                    return
+            self._waiting.remove(first)
 
-    def _grant(self, units: int | None) -> Reservation:
-        reservation = Reservation(self, units)
+    def _let_go(self) -> None:
+        self._patience = None
+        self._advance(held_long=True)
+
+    def _grant(self, units: int | None, tab: Tab | None) -> Reservation:
+        reservation = Reservation(self, units, tab)
         self._open.add(reservation)
         self._reserved += units or 0
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+        if tab is not None:
+            self._tabs.begin(tab)
+            tab.reserved += units or 0
         return reservation
 
     def _refusal(self, units: int) -> BudgetExhausted:
@@ -236,6 +286,9 @@ class RunBudget:
         self._reserved -= reservation._units or 0
         self._spent += spent or 0
         self._kept += kept or 0
+        if reservation._tab is not None:
+            reservation._tab.reserved -= reservation._units or 0
+            reservation._tab.spent += (spent or 0) + (kept or 0)
         self._unpriced += spent is None or kept is None
         if self._limit is not None:
             self._advance()
@@ -246,6 +299,19 @@ class RunBudget:
         if self._limit is not None:
             raise ValueError(f"The {what} of a call is unknown in a run with a limit; refuse unpriced models before.")
         return None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Waiting:
+    units: int
+    future: asyncio.Future[Reservation]
+    tab: Tab | None
+    arrival: int
+
+    def place(self) -> tuple[float, int]:
+        """Attempts that have begun by their age, then the others as they came."""
+        began = self.tab.began if self.tab is not None else None
+        return (math.inf if began is None else began, self.arrival)
 
 
 def _units(amount: float, what: str) -> int:

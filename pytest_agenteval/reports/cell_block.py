@@ -109,13 +109,7 @@ def _role_costs(cell: CellSummary) -> list[str]:
 
 
 def _doubt(cost: Cost) -> str:
-    doubts = []
-    if cost.unpriced_calls:
-        doubts.append(f"{figures.plural(cost.unpriced_calls, 'call')} without a price")
-        if cost.priced:
-            doubts.append(f"at least {figures.dollars(cost.priced)}")
-    if cost.lost_calls:
-        doubts.append(f"{figures.plural(cost.lost_calls, 'call')} without an answer, perhaps billed")
+    doubts = figures.cost_doubts(cost)
     return f" ({', '.join(doubts)})" if doubts else ""
 
 

@@ -17,7 +17,7 @@ from pytest_agenteval.gates import GateResult
 from pytest_agenteval.gates.regression import Comparison, RegressedTask
 from pytest_agenteval.judgement import Judgement
 from pytest_agenteval.outcomes import Outcome
-from pytest_agenteval.records import AttemptRecord, Cell, TaskRecord
+from pytest_agenteval.records import AttemptRecord, Cell, TaskRecord, total_of
 from pytest_agenteval.reports.log_places import log_place
 from pytest_agenteval.reports.verdicts import run_verdict, task_verdicts
 from pytest_agenteval.stats.estimators import PassHatBounds, SuiteEstimate
@@ -158,10 +158,10 @@ def _attempt(attempt: AttemptRecord) -> Json:
         "cost": _cost(Cost.of_attempt(attempt)),
         "model_calls": len(usage),
         "tokens": {
-            "input": sum(call.input_tokens for call in usage),
-            "output": sum(call.output_tokens for call in usage),
-            "cache_read": sum(call.cache_read_tokens for call in usage),
-            "cache_write": sum(call.cache_write_tokens for call in usage),
+            "input": total_of(call.input_tokens for call in usage),
+            "output": total_of(call.output_tokens for call in usage),
+            "cache_read": total_of(call.cache_read_tokens for call in usage),
+            "cache_write": total_of(call.cache_write_tokens for call in usage),
         },
         "tool_calls": [
             {"tool": tool, "error": error, "count": count}
@@ -253,6 +253,7 @@ def _cost(cost: Cost | None) -> Json | None:
         "usd_at_least": cost.priced,
         "usd_at_most": cost.at_most,
         "unpriced_calls": cost.unpriced_calls,
+        "uncounted_calls": cost.uncounted_calls,
         "lost_calls": cost.lost_calls,
     }
 

@@ -31,7 +31,7 @@ class Progress(Protocol):
 
     @property
     def spent(self) -> float | None:
-        """US dollars so far, or None where a call has no known price."""
+        """US dollars so far, at most; None where a call has no known price."""
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pytest_agenteval import figures
 from pytest_agenteval.planning import POWER, CostPlan, Detection, EarlyStopPlan
-from pytest_agenteval.records import Cell, add_costs
+from pytest_agenteval.records import Cell, total_of
 from pytest_agenteval.reports.line import TITLE, Line, plain
 from pytest_agenteval.reports.text_table import wrap
 
@@ -130,8 +130,8 @@ def _detection(found: Detection) -> str:
 def _together(cells: Sequence[CellPlan], max_cost: float | None) -> str:
     attempts = sum(plan.costs.tasks * plan.costs.k for plan in cells)
     text = f"all in all {figures.plural(attempts, 'attempt')}"
-    total = add_costs(plan.costs.expected for plan in cells)
-    most = add_costs(plan.costs.most for plan in cells)
+    total = total_of(plan.costs.expected for plan in cells)
+    most = total_of(plan.costs.most for plan in cells)
     text += ", expected cost unknown" if total is None else f", expected cost {figures.dollars(total)}"
     text += f", worst case {figures.dollars(most)}" if most else ""
     if max_cost is not None:

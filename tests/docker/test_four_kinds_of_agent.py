@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from support.http_runs import AGENT
 from support.own_agents import CLIENTS, POLICIES, TOKENS, C, Kinds, run_kinds
-from support.scripted_policy import CommandPolicy, Faults, Policy, TextPolicy
+from support.scripted_policy import CommandPolicy, Faults, Policy, TextPolicy, Tokens
 from support.scripted_server import ScriptedServer
 
 from pytest_agenteval.records import AttemptRecord
@@ -240,9 +240,42 @@ def test_the_runs_budget_stops_every_kind(kinds: tuple[str, ...], tmp_path: Path
     assert answered == sum(len(attempt.model_calls) for attempt in attempts.values())
     assert 10 * C <= answered * C <= budget
     assert Counter((a.outcome.value, str(a.cause)) for a in attempts.values()) == {("not_run", "budget"): len(kinds)}
-    assert all(attempt.model_calls for attempt in attempts.values())
+    assert any(attempt.model_calls for attempt in attempts.values())  # the oldest's, before any other's
     assert stopped.run.gate("--max-cost").startswith("UNDECIDED")
     assert {record.cell.model for record in stopped.records.values()} == {AGENT}
+
+
+def test_a_model_that_says_no_usage_leaves_tokens_and_cost_of_a_program_unknown(tmp_path: Path) -> None:
+    silent = Tokens(instead={})
+    policies: dict[str, Policy] = {
+        "work": CommandPolicy(success=("touch out.txt",), answer="it is done", tokens=silent),
+        "endless": CommandPolicy(extra_steps=400, tokens=silent),
+    }
+    with ScriptedServer(policies) as server:
+        ran = run_kinds(
+            tmp_path,
+            server,
+            "-knot test_time",
+            "--agent-env-retries=0",
+            kinds=("cli",),
+            k=1,
+            sandbox="docker",
+            files=files(),
+        )
+    remove_image(tmp_path)
+    worked = one(ran, "test_work", "cli")
+    assert (worked.outcome.value, [call.tokens for call in worked.model_calls], worked.cost) == (
+        "passed",
+        [None] * 2,
+        None,
+    )
+    turns = one(ran, "test_turns", "cli")
+    assert (turns.outcome.value, turns.cause, len(turns.model_calls)) == ("limit", "turns", 3)
+    for task, limit in (("test_cost", "max_cost"), ("test_tokens", "token_limit")):
+        attempt = one(ran, task, "cli")
+        assert (attempt.outcome.value, attempt.cause) == ("environment_error", "provider"), attempt.message
+        assert attempt.message.startswith(f"{limit} cannot be held: ")
+        assert len(attempt.model_calls) == 1
 
 
 ENDLESS = """

@@ -152,7 +152,7 @@ def test_lost_answers_use_up_the_budget_though_nothing_is_known_to_be_spent(tmp_
     assert (run.code, run.ended("test_long"), run.ended("test_longer")) == (10, ["not_run/budget"], ["not_run/budget"])
     assert first.lost_calls == requests
     assert 0.02 - first.lost_cost / requests < first.lost_cost <= 0.02
-    assert "is held for calls whose answer was lost" in first.message
+    assert "is held for calls of unknown cost" in first.message
     assert f"total cost ≥ $0 ({requests} calls without an answer, perhaps billed)" in run.block("agent-1")
 
 
@@ -186,3 +186,75 @@ def test_a_judge_without_a_price_is_never_asked_in_a_run_with_a_budget(tmp_path:
     assert (run.code, set(run.ended("test_judged"))) == (10, {"not_run/budget"})
     assert f"the price of {JUDGE} is not known" in run.attempts("test_judged")[0].message
     assert len(asked) == 2  # the other attempts would end in the same way: nothing is spent on them
+
+
+MANY = """
+import pytest
+
+@pytest.mark.parametrize("number", range(6))
+async def test_many(agent, sandbox, number):
+    await agent.run("Do short work.")
+"""
+
+
+def test_the_last_of_a_budget_finishes_attempts_instead_of_beginning_others(tmp_path: Path) -> None:
+    """24 attempts of two calls at $0.0015, 16 at once: all 16 used to make a first call, and few a second one."""
+    arguments = ("--agent-concurrency=16", "--agent-generate=max_tokens=100")
+    with ScriptedServer({"short work": CommandPolicy(tokens=Tokens(prompt=500, completion=100))}) as server:
+
+        def passed_with(budget: float, *more: str) -> int:
+            run = run_suite(tmp_path, server, MANY, f"--max-cost={budget}", *arguments, *more, k=4, prices=PRICES)
+            ended = [a.outcome.value for record in run.task_records for a in record.attempts]
+            assert set(ended) <= {"passed", "not_run"}
+            assert (run.code, len(ended)) == (10 if "not_run" in ended else 0, 24)
+            return ended.count("passed")
+
+        first = passed_with(12 * 0.003)
+        assert 11 <= first <= 12
+        second = passed_with(6 * 0.003, "--agent-resume")
+        assert first + 5 <= second <= first + 6
+        assert passed_with(1, "--agent-resume") == 24
+        # what attempts had made that ran out of money: two at most, of one call each
+        assert sum(entry.answered == 200 for entry in server.journal) <= 24 * 2 + 2
+
+
+WAITING = """
+import asyncio
+from inspect_ai.model import GenerateConfig, get_model
+from pytest_agenteval import agent_task
+
+BEGUN = asyncio.Event()
+
+@agent_task(grading_time_limit=2)
+async def test_waiting(agent, sandbox, attempt):
+    judge = get_model("openai-api/scripted/judge", config=GenerateConfig(max_tokens=100))
+    if attempt.number == 1:
+        await judge.generate("Is it a verdict?")
+        BEGUN.set()
+        await agent.run("Do slow work.")
+    else:
+        await BEGUN.wait()
+        await agent.run("Do short work.")
+        await judge.generate("Is it a verdict?")
+"""
+
+
+def test_a_judge_that_waits_for_money_does_not_run_into_the_grading_time_out(tmp_path: Path) -> None:
+    policies: dict[str, Policy] = {
+        "slow work": CommandPolicy(extra_steps=3, latency=1.0, tokens=Tokens(prompt=500, completion=100)),
+        "short work": CommandPolicy(tokens=Tokens(prompt=500, completion=100)),
+        "verdict": TextPolicy(answer="good", tokens=Tokens(prompt=500, completion=100)),
+    }
+    with ScriptedServer(policies) as server:
+        run = run_suite(
+            tmp_path,
+            server,
+            WAITING,
+            "--max-cost=0.1",
+            "--agent-generate=max_tokens=100",
+            k=2,
+            prices={**PRICES, JUDGE: {"input": 1.0, "output": 10.0, "per_call": 0.03}},
+        )
+        assert run.ended("test_waiting") == ["passed", "passed"], run.text
+        # attempt 2 was held back until attempt 1 had finished, and so was known to leave enough
+        assert server.journal[-1].model == "judge"

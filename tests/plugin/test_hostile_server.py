@@ -15,7 +15,7 @@ from support.http_runs import AGENT, HttpRun, run_suite
 
 from pytest_agenteval.records import AttemptRecord
 
-SWITCHED_ON = {"content": True, "usage": False}
+SWITCHED_ON = {"content": True, "usage": True}
 """content: POISON, which today reaches other attempts. usage: UNKNOWN_USAGE, for which today limits are not held."""
 SERVED = {**MODES, **(POISON if SWITCHED_ON["content"] else {}), **(UNKNOWN_USAGE if SWITCHED_ON["usage"] else {})}
 

@@ -54,6 +54,14 @@ def completion(body: dict[str, Any], step: Step, call_id: str, tokens: Tokens) -
         function = {"name": step.tool, "arguments": step.arguments}
         calls = [{"id": call_id, "type": "function", "function": function}]
         message = {"role": "assistant", "content": None, "tool_calls": calls}
+    usage: Mapping[str, Any] = {
+        "prompt_tokens": tokens.prompt,
+        "completion_tokens": tokens.completion,
+        "total_tokens": tokens.prompt + tokens.completion,
+        "prompt_tokens_details": {"cached_tokens": tokens.cached},
+    }
+    if tokens.instead is not None:
+        usage = tokens.instead
     return {
         "id": f"chatcmpl-{call_id}",
         "object": "chat.completion",
@@ -62,12 +70,7 @@ def completion(body: dict[str, Any], step: Step, call_id: str, tokens: Tokens) -
         "choices": [
             {"index": 0, "message": message, "finish_reason": "tool_calls" if "tool_calls" in message else "stop"}
         ],
-        "usage": {
-            "prompt_tokens": tokens.prompt,
-            "completion_tokens": tokens.completion,
-            "total_tokens": tokens.prompt + tokens.completion,
-            "prompt_tokens_details": {"cached_tokens": tokens.cached},
-        },
+        **({"usage": usage} if usage else {}),
     }
 
 
@@ -179,12 +182,14 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _event_stream(completion: dict[str, Any]) -> bytes:
-    """Return a completion as one chunk with everything in it, one with the usage, and the end mark."""
+    """Return a completion as one chunk with everything in it, one with the usage if any, and the end mark."""
     choice = completion["choices"][0]
     delta = dict(choice["message"])
     if calls := delta.get("tool_calls"):
         delta["tool_calls"] = [{"index": index, **call} for index, call in enumerate(calls)]
     common = {key: completion[key] for key in ("id", "created", "model")} | {"object": "chat.completion.chunk"}
     said = {"index": 0, "delta": delta, "finish_reason": choice["finish_reason"]}
-    chunks = [common | {"choices": [said]}, common | {"choices": [], "usage": completion["usage"]}]
+    chunks = [common | {"choices": [said]}]
+    if "usage" in completion:
+        chunks.append(common | {"choices": [], "usage": completion["usage"]})
     return b"".join(f"data: {json.dumps(chunk)}\n\n".encode() for chunk in chunks) + b"data: [DONE]\n\n"

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 __all__ = [
     "CommandPolicy",
@@ -48,11 +48,15 @@ def _check_probabilities(**probabilities: float) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tokens:
-    """The `usage` of every answered call. `cached` tokens are part of `prompt`, as in OpenAI's API."""
+    """The `usage` of every answered call. `cached` tokens are part of `prompt`, as in OpenAI's API.
+
+    `instead` is what an answer says of its usage in place of that; `{}`: it says nothing, and has no `usage`.
+    """
 
     prompt: int = 1000
     completion: int = 100
     cached: int = 0
+    instead: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.cached <= self.prompt:

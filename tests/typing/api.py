@@ -40,7 +40,7 @@ async def test_with_all_options(agent: Agent, sandbox: Sandbox) -> None:
     assert_type(result.answer, str)
     assert_type(result.messages, tuple[ChatMessage, ...])
     assert_type(result.cost, float | None)
-    assert_type(result.tokens, int)
+    assert_type(result.tokens, int | None)
     assert_type(result.turns, int)
     assert_type(result.limit, str | None)
     assert_type([call.error for call in result.tool_calls], list[str | None])

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_agenteval.money.budget import BudgetExhausted, Reservation, RunBudget
+from pytest_agenteval.money.tabs import Tab
 
 
 def run(body: Coroutine[Any, Any, None]) -> None:
@@ -91,7 +92,7 @@ def test_what_cannot_fit_with_nothing_in_flight_ends_the_budget() -> None:
         assert (error.limit, error.spent, error.kept, error.worst_case) == (5.0, 4.25, 0.25, 0.75)
         assert str(error) == (
             "The run's budget of $5.00 cannot pay for the next model call, which may cost up to $0.75: "
-            "$4.25 is spent, $0.25 is held for calls whose answer was lost; "
+            "$4.25 is spent, $0.25 is held for calls of unknown cost; "
             "raise --max-cost, or lower the max_tokens of the call."
         )
         with pytest.raises(BudgetExhausted) as later:
@@ -228,17 +229,21 @@ def test_a_reservation_is_ended_exactly_once(first: str, second: str) -> None:
     run(body())
 
 
-def test_with_a_limit_an_unknown_price_is_refused_and_nothing_changes() -> None:
+def test_with_a_limit_a_call_of_unknown_price_is_refused_before_it_is_made() -> None:
     async def body() -> None:
         budget = RunBudget(1.0)
         with pytest.raises(ValueError, match="worst case of a call is unknown in a run with a limit"):
             await budget.reserve(None)
-        reservation = await budget.reserve(0.5)
-        with pytest.raises(ValueError, match="cost of a call is unknown in a run with a limit"):
-            reservation.settle(None)
-        assert reservation.open
-        reservation.keep()
-        assert (budget.kept, budget.spent, budget.unpriced) == (0.5, 0.0, 0)
+        assert (budget.in_flight, budget.remaining) == (0, 1.0)
+
+    run(body())
+
+
+def test_an_answer_of_unknown_cost_counts_with_its_worst_case() -> None:
+    async def body() -> None:
+        budget = RunBudget(1.0)
+        (await budget.reserve(0.5)).settle(None)
+        assert (budget.kept, budget.spent, budget.remaining, budget.unpriced) == (0.5, 0.0, 0.5, 0)
 
     run(body())
 
@@ -322,8 +327,8 @@ class Watched(RunBudget):
         super().__init__(limit)
         self.at_last_grant: set[Reservation] = set()
 
-    def _grant(self, units: int | None) -> Reservation:
-        reservation = super()._grant(units)
+    def _grant(self, units: int | None, tab: Tab | None) -> Reservation:
+        reservation = super()._grant(units, tab)
         self.at_last_grant = set(self._open)
         return reservation
 

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.made_records import CELL, OTHER, attempt, retry, task, task_of, tool_call
+from support.made_records import CELL, OTHER, attempt, model_call, retry, task, task_of, tool_call
 
 from pytest_agenteval.gates import GateResult, GateSettings, Verdict, judge
 from pytest_agenteval.outcomes import Cause
-from pytest_agenteval.records import TaskRecord
+from pytest_agenteval.records import AttemptRecord, ModelCall, TaskRecord
 from pytest_agenteval.summary import summarize
 
 PASS, FAIL, UNDECIDED = Verdict.PASS, Verdict.FAIL, Verdict.UNDECIDED
@@ -221,6 +221,25 @@ def test_an_unpriced_call_leaves_the_cost_gate_undecided() -> None:
     result = only(COST, task_of(attempt("p", cost=0.1), attempt("p", 2, cost=None)), max_cost_per_attempt=0.1)
     assert (result.verdict, result.value) == (UNDECIDED, "≥ $0.0500")
     assert "1 model call has no known price: give one with --agent-prices" in result.reason
+
+
+def test_an_answer_without_usage_leaves_the_cost_gates_undecided_unless_a_budget_bounds_it() -> None:
+    def uncounted(at_most: float | None) -> AttemptRecord:
+        silent = ModelCall("m", "agent", None, None, cost_at_most=at_most)
+        return attempt("p", model_calls=(model_call(0.1), silent))
+
+    unbounded = task_of(uncounted(None))
+    result = only(COST, unbounded, max_cost_per_attempt=0.5)
+    assert (result.verdict, result.value) == (UNDECIDED, "≥ $0.100")
+    assert "1 model call answered without saying how many tokens they took" in result.reason
+    assert "--agent-prices" not in result.reason
+    assert only(COST, unbounded, max_cost_per_attempt=0.05).verdict is FAIL
+    assert only("--max-cost", unbounded, max_cost=5.0).verdict is UNDECIDED
+    bounded = task_of(uncounted(0.3))
+    assert only(COST, bounded, max_cost_per_attempt=0.4).verdict is PASS
+    assert only(COST, bounded, max_cost_per_attempt=0.3).verdict is UNDECIDED
+    run = only("--max-cost", bounded, max_cost=5.0)
+    assert (run.verdict, run.value) == (PASS, "at most $0.400")
 
 
 def test_what_is_priced_can_already_be_too_much() -> None:

@@ -83,7 +83,8 @@ def test_the_figures_are_those_counted_by_hand() -> None:
     assert read["run"]["exit_status"]["code"] == 10
     assert read["run"]["notes"] == ["a note"]
     assert read["run"]["cost"] == {
-        "usd": 1.0, "usd_at_least": 1.0, "usd_at_most": 1.0, "unpriced_calls": 0, "lost_calls": 0,
+        "usd": 1.0, "usd_at_least": 1.0, "usd_at_most": 1.0, "unpriced_calls": 0, "uncounted_calls": 0,
+        "lost_calls": 0,
     }  # fmt: skip
     assert read["run"]["paid_now"]["usd"] == 0.875
     (cell,) = read["cells"]

@@ -34,6 +34,13 @@ ROWS: list[tuple[str, Facts, Outcome, Cause | None, str]] = [
         "a client went past the bridge",
     ),
     (
+        "nobody could tell whether it kept its limits",
+        replace(STARTED, body=ERROR, unmeasured="token_limit cannot be held: m answered without usage"),
+        Outcome.ENVIRONMENT_ERROR,
+        Cause.PROVIDER,
+        "token_limit cannot be held: m answered without usage",
+    ),
+    (
         "this machine lacks something that no agent can bring",
         replace(STARTED, body=ERROR, lacking=(Part.BODY, "the grader cannot run here: nltk is not installed")),
         Outcome.BROKEN,

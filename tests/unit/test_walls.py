@@ -40,6 +40,7 @@ PURE = (
     "task_summary", "summary", "gates", "exit_status", "judgement", "comparing", "planning", "stored", "merging",
     "reuse", "export", "money.rates", "money.estimate", "money.price_file", "money.budget",
     "engine.provider_table",
+    "money.tabs",
 )  # fmt: skip
 READS_FILES = ("fingerprint",)
 """Not pure, for it reads the suite's files; but it imports no more than what is."""

@@ -202,7 +202,8 @@ def _facts(attempt: AttemptRecord) -> Iterator[tuple[str, str]]:
     if attempt.answer:
         yield "answer", attempt.answer if len(attempt.answer) <= 2_000 else f"{shown(attempt.answer)[:2_000]}…"
     if attempt.model_calls:
-        yield "model calls", f"{len(attempt.model_calls)}, {attempt.tokens:,} tokens"
+        tokens = "unknown" if attempt.tokens is None else f"{attempt.tokens:,}"
+        yield "model calls", f"{len(attempt.model_calls)}, {tokens} tokens"
     if attempt.model_versions:
         yield "model version", ", ".join(attempt.model_versions)
     failures = Counter((call.tool, call.error) for call in attempt.tool_calls if call.error is not None)

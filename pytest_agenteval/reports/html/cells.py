@@ -175,12 +175,6 @@ def _columns(cell: CellSummary, beaten: str | None, verdict: str) -> dict[str, s
 
 def _money(cell: CellSummary) -> dict[str, str]:
     cost = cell.cost
-    doubts = []
-    if cost.unpriced_calls:
-        doubts.append(f"{figures.plural(cost.unpriced_calls, 'call')} without a price")
-        doubts += [f"at least {figures.dollars(cost.priced)}"] * bool(cost.priced)
-    if cost.lost_calls:
-        doubts.append(f"{figures.plural(cost.lost_calls, 'call')} without an answer, perhaps billed")
     paid_now = Cost.of(task.paid_now for task in cell.tasks)
     return {
         "total": figures.cost(cost),
@@ -190,7 +184,7 @@ def _money(cell: CellSummary) -> dict[str, str]:
         "per reliable task": figures.cost(cell.cost_per_reliable_task),
         "last tries alone": figures.cost(cell.own_cost),
         **{f"role {each.role}": figures.cost(each.cost) for each in cell.roles if each.role != "agent"},
-        "what is not known": ", ".join(doubts) or "-",
+        "what is not known": ", ".join(figures.cost_doubts(cost)) or "-",
     }
 
 
