@@ -15,9 +15,7 @@ from support.http_runs import AGENT, HttpRun, run_suite
 
 from pytest_agenteval.records import AttemptRecord
 
-SWITCHED_ON = {"content": True, "usage": True}
-"""content: POISON, which today reaches other attempts. usage: UNKNOWN_USAGE, for which today limits are not held."""
-SERVED = {**MODES, **(POISON if SWITCHED_ON["content"] else {}), **(UNKNOWN_USAGE if SWITCHED_ON["usage"] else {})}
+SERVED = {**MODES, **POISON, **UNKNOWN_USAGE}
 
 HONEST = """
 import pytest
@@ -129,8 +127,10 @@ def test_the_run_is_judged(beside: Beside) -> None:
     assert beside.run.code == 1  # the agents of some modes failed
     assert "INTERNALERROR" not in beside.run.text
     assert "looks like a bug in the test" not in beside.run.text
-    costs = [a.cost for r in beside.run.task_records for a in r.attempts]
-    assert all(cost is not None and math.isfinite(cost) for cost in costs)
+    costs = {r.task: a.cost for r in beside.run.task_records for a in r.attempts}
+    unknown = [task for task, cost in costs.items() if cost is None]
+    assert sorted(task.partition("[")[2] for task in unknown) == ["usage_missing]", "usage_negative]"]
+    assert all(math.isfinite(cost) for cost in costs.values() if cost is not None)
 
 
 TOLD = ("status_401", "status_500", "credit_400", "unknown_400", "context_vllm", "content_grok", "choices_null")

@@ -162,13 +162,15 @@ POISON: Mapping[str, Mode] = {
     "nul_in_arguments": _turn(call("bash", '{"command": "echo \\u0000 > x"}')),
     "yaml_bomb": _turn(call("bash", BOMB)),
 }
-"""Content that today reaches other attempts. The test says whether it is served."""
+"""Content that would reach other attempts without our guards."""
 
+NEGATIVE = {"prompt_tokens": -5, "completion_tokens": -7, "total_tokens": -12}
 UNKNOWN_USAGE: Mapping[str, Mode] = {
     "usage_missing": Mode((completion(WRITE, usage=None), completion(SUBMIT, usage=None)), PASSED, 2),
-    "usage_negative": Mode((completion(WRITE, usage={"prompt_tokens": -5, "completion_tokens": -7}),
-                            completion(SUBMIT)), PASSED, 2),
+    "usage_without_a_total": _once(completion(WRITE, usage={"prompt_tokens": -5, "completion_tokens": -7}), DOWN,
+                                   UNREADABLE, again=True),
+    "usage_negative": Mode((completion(WRITE, usage=NEGATIVE), completion(SUBMIT)), PASSED, 2),
     "usage_of_texts": _once(completion(WRITE, usage={"prompt_tokens": "many", "completion_tokens": None}), DOWN,
                             UNREADABLE, again=True),
 }  # fmt: skip
-"""What a call used is not known. The test says whether it is served."""
+"""What a call used is not known."""
