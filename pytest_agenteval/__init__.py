@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pytest_agenteval.attempt import Attempt
-    from pytest_agenteval.engine.dialogue import Dialogue, SimulatedUser, dialogue
-    from pytest_agenteval.engine.public import (
+    from pytest_agenteval.collect.agent_task import agent_task
+    from pytest_agenteval.collect.inspect_task import inspect_task
+    from pytest_agenteval.engine.agents.dialogue import Dialogue, SimulatedUser, dialogue
+    from pytest_agenteval.engine.agents.public import (
         Agent,
         AgentContext,
         AgentResult,
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
         record_tool,
         recorded_tool,
     )
-    from pytest_agenteval.inspect_tasks import inspect_task
-    from pytest_agenteval.tasks import agent_task
+    from pytest_agenteval.run.attempt import Attempt
 
     __version__: str
 
@@ -39,19 +39,19 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Agent": "pytest_agenteval.engine.public",
-    "AgentContext": "pytest_agenteval.engine.public",
-    "AgentResult": "pytest_agenteval.engine.public",
-    "Attempt": "pytest_agenteval.attempt",
-    "Dialogue": "pytest_agenteval.engine.dialogue",
-    "Sandbox": "pytest_agenteval.engine.public",
-    "SandboxAgent": "pytest_agenteval.engine.public",
-    "SimulatedUser": "pytest_agenteval.engine.dialogue",
-    "agent_task": "pytest_agenteval.tasks",
-    "dialogue": "pytest_agenteval.engine.dialogue",
-    "inspect_task": "pytest_agenteval.inspect_tasks",
-    "record_tool": "pytest_agenteval.engine.public",
-    "recorded_tool": "pytest_agenteval.engine.public",
+    "Agent": "pytest_agenteval.engine.agents.public",
+    "AgentContext": "pytest_agenteval.engine.agents.public",
+    "AgentResult": "pytest_agenteval.engine.agents.public",
+    "Attempt": "pytest_agenteval.run.attempt",
+    "Dialogue": "pytest_agenteval.engine.agents.dialogue",
+    "Sandbox": "pytest_agenteval.engine.agents.public",
+    "SandboxAgent": "pytest_agenteval.engine.agents.public",
+    "SimulatedUser": "pytest_agenteval.engine.agents.dialogue",
+    "agent_task": "pytest_agenteval.collect.agent_task",
+    "dialogue": "pytest_agenteval.engine.agents.dialogue",
+    "inspect_task": "pytest_agenteval.collect.inspect_task",
+    "record_tool": "pytest_agenteval.engine.agents.public",
+    "recorded_tool": "pytest_agenteval.engine.agents.public",
 }
 
 

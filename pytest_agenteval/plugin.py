@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_agenteval import options
-from pytest_agenteval.fixtures import NAMES, agent, agent_model, agent_scaffold, attempt, sandbox
-from pytest_agenteval.options import MARK
+from pytest_agenteval.collect.fixtures import NAMES, agent, agent_model, agent_scaffold, attempt, sandbox
+from pytest_agenteval.options import settings as options
+from pytest_agenteval.options.settings import MARK
 
 if TYPE_CHECKING:
-    from pytest_agenteval.items import AgentItem
+    from pytest_agenteval.collect.items import AgentItem
 
 __all__ = ["agent", "agent_model", "agent_scaffold", "attempt", "sandbox"]
 
@@ -34,20 +34,20 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     asked = options.settings(config)
     if asked.inspect_tasks:
-        from pytest_agenteval.inspect_collection import PLUGIN as INSPECT_TASKS
-        from pytest_agenteval.inspect_collection import NamedTasks
+        from pytest_agenteval.session.inspect_tasks import PLUGIN as INSPECT_TASKS
+        from pytest_agenteval.session.inspect_tasks import NamedTasks
 
         config.pluginmanager.register(NamedTasks(config), INSPECT_TASKS)
     if asked.shard is not None:
-        from pytest_agenteval.sharding import PLUGIN, Sharding
+        from pytest_agenteval.collect.shards import PLUGIN, Sharding
 
         config.pluginmanager.register(Sharding(config, asked.shard), PLUGIN)
     if asked.plan:
-        from pytest_agenteval.planner import Planner
+        from pytest_agenteval.session.plan import Planner
 
         config.pluginmanager.register(Planner(config), "pytest_agenteval_planner")
     elif asked.active:
-        from pytest_agenteval.running import Running
+        from pytest_agenteval.session.hooks import Running
 
         config.pluginmanager.register(Running(config), "pytest_agenteval_running")
 
@@ -56,12 +56,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Several models or scaffolds make several cells: every agent task once per model and scaffold that it uses."""
     asked = options.settings(metafunc.config)
     if hasattr(metafunc.function, options.INSPECT_TASK):
-        from pytest_agenteval.inspect_collection import once_per_sample
+        from pytest_agenteval.session.inspect_tasks import once_per_sample
 
         once_per_sample(metafunc)
     _once_per_model(metafunc, asked.models)
     if len(asked.scaffolds) > 1 and "agent_scaffold" in metafunc.fixturenames:
-        from pytest_agenteval.items import needs
+        from pytest_agenteval.collect.items import needs
 
         if needs(metafunc, "agent_scaffold"):
             metafunc.parametrize("agent_scaffold", asked.scaffolds, ids=asked.scaffolds, indirect=True)
@@ -71,7 +71,7 @@ def _once_per_model(metafunc: pytest.Metafunc, models: tuple[str, ...]) -> None:
     if len(models) < 2:
         return
     if "agent_model" in metafunc.fixturenames:
-        from pytest_agenteval.items import needs
+        from pytest_agenteval.collect.items import needs
 
         if needs(metafunc, "agent_model"):
             metafunc.parametrize("agent_model", models, ids=models, indirect=True)
@@ -118,7 +118,7 @@ def _asks_for_attempts(function: pytest.Function) -> bool:
         return True
     if not any(name in function.fixturenames for name in NAMES):
         return False
-    from pytest_agenteval.items import plan_of
+    from pytest_agenteval.collect.items import plan_of
 
     return plan_of(function).uses_ours()
 
@@ -129,7 +129,7 @@ def _as_agent_item(function: pytest.Function) -> pytest.Function | AgentItem:
         _refuse_misspelt(function)
     if not marked and not any(name in function.fixturenames for name in NAMES):
         return function
-    from pytest_agenteval.items import AgentItem, is_agent_task, lookalike, plan_of
+    from pytest_agenteval.collect.items import AgentItem, is_agent_task, lookalike, plan_of
 
     plan = plan_of(function)
     if is_agent_task(function, plan):

@@ -2,7 +2,7 @@
 
 from inspect_ai.model import ModelAPI, modelapi
 
-from pytest_agenteval.engine.provider import AgentevalSandbox
+from pytest_agenteval.engine.sandboxes.provider import AgentevalSandbox
 
 __all__ = ["AgentevalSandbox", "agenteval"]
 
@@ -10,6 +10,6 @@ __all__ = ["AgentevalSandbox", "agenteval"]
 @modelapi(name="agenteval")
 def agenteval() -> type[ModelAPI]:
     """The built-in models; their module loads with the first of them."""
-    from pytest_agenteval.engine.rehearsal import RehearsalAPI
+    from pytest_agenteval.engine.models.rehearsal import RehearsalAPI
 
     return RehearsalAPI

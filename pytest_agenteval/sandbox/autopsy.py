@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from pytest_agenteval.sandbox.daemon import DaemonGone, SandboxSetupError, connect
+from pytest_agenteval.sandbox.docker.daemon import DaemonGone, SandboxSetupError, connect
 
 __all__ = ["Death", "EndedBy", "Event", "State", "cause_of_death", "examine"]
 

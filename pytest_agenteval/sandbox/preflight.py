@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, ip_network
 from pathlib import Path
 
-from pytest_agenteval.sandbox.address import address
-from pytest_agenteval.sandbox.compose_plan import ComposeFileError
-from pytest_agenteval.sandbox.daemon import SandboxSetupError, connect
+from pytest_agenteval.sandbox.asked.compose_plan import ComposeFileError
+from pytest_agenteval.sandbox.docker.address import address
+from pytest_agenteval.sandbox.docker.daemon import SandboxSetupError, connect
 
 __all__ = [
     "COMPOSE_FLOOR",

@@ -10,12 +10,12 @@ import anyio
 import anyio.to_thread
 from anyio.lowlevel import RunVar
 
-from pytest_agenteval.sandbox.address import SandboxSetupError, address
-from pytest_agenteval.sandbox.containers import ContainerConfig
-from pytest_agenteval.sandbox.engine_api import Endpoint, Engine, EngineError
-from pytest_agenteval.sandbox.images import DEFAULT_IMAGE, IMAGES, ensure_image
-from pytest_agenteval.sandbox.reaper import Owner, list_sandboxes, reap, remove
-from pytest_agenteval.sandbox.running import Image, NoExecServer, RunningContainer, SandboxLost, start
+from pytest_agenteval.sandbox.docker.address import SandboxSetupError, address
+from pytest_agenteval.sandbox.docker.containers import ContainerConfig
+from pytest_agenteval.sandbox.docker.engine_api import Endpoint, Engine, EngineError
+from pytest_agenteval.sandbox.docker.reaper import Owner, list_sandboxes, reap, remove
+from pytest_agenteval.sandbox.exec.running import Image, NoExecServer, RunningContainer, SandboxLost, start
+from pytest_agenteval.sandbox.images.images import DEFAULT_IMAGE, IMAGES, ensure_image
 
 __all__ = ["Session"]
 

@@ -20,12 +20,12 @@ from time import perf_counter
 
 import numpy as np
 
-from pytest_agenteval.stats.curtailment import Curtailment
-from pytest_agenteval.stats.exact_stop import ExactStop, ExactStopAfterFirst
-from pytest_agenteval.stats.grid_gates import GridGate, PassAt1, PassHatK, TaskPassRate
-from pytest_agenteval.stats.replay import replay
-from pytest_agenteval.stats.scheduling import FullGrid, SchedulingPolicy
-from pytest_agenteval.stats.verdict import Verdict
+from pytest_agenteval.estimate.early_stop.curtailment import Curtailment
+from pytest_agenteval.estimate.early_stop.gates import GridGate, PassAt1, PassHatK, TaskPassRate
+from pytest_agenteval.estimate.early_stop.policy import ExactStop, ExactStopAfterFirst
+from pytest_agenteval.estimate.early_stop.replay import replay
+from pytest_agenteval.estimate.early_stop.scheduling import FullGrid, SchedulingPolicy
+from pytest_agenteval.record.verdict import Verdict
 
 K = 8
 MODELS = ((0.14, 0.40), (0.19, 0.14), (0.64, 0.86), (0.84, 0.53), (2.8, 0.73), (4.0, 0.35))

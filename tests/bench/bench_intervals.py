@@ -16,14 +16,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_agenteval.stats.intervals import (
+from pytest_agenteval.estimate.stats.intervals import (
     Interval,
     tasks_like_these_pass_at_1,
     tasks_like_these_pass_hat_k,
     this_suite_pass_at_1,
     this_suite_pass_hat_k,
 )
-from pytest_agenteval.stats.regression import regression_test
+from pytest_agenteval.estimate.stats.regression import regression_test
 
 K = 8
 TASKS = (10, 25, 50)

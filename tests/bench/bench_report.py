@@ -17,18 +17,18 @@ from time import process_time
 
 import numpy as np
 
-from pytest_agenteval.dispatch import StopWhenDecided
-from pytest_agenteval.earlier import EarlierAttempt, EarlierRun
-from pytest_agenteval.gates import GateSettings, judge
-from pytest_agenteval.gates.regression import compare, judge_comparison
-from pytest_agenteval.judgement import judge_run
-from pytest_agenteval.outcomes import Outcome
-from pytest_agenteval.records import AttemptRecord, Cell, ModelCall, TaskRecord, ToolCall
-from pytest_agenteval.reports.terminal import report_lines
-from pytest_agenteval.stats.curtailment import Curtailment
-from pytest_agenteval.stats.exact_stop import ExactStop
-from pytest_agenteval.stats.grid_gates import GridGate, PassAt1, PassHatK, TaskPassRate
-from pytest_agenteval.summary import RunSummary, summarize
+from pytest_agenteval.estimate.early_stop.curtailment import Curtailment
+from pytest_agenteval.estimate.early_stop.gates import GridGate, PassAt1, PassHatK, TaskPassRate
+from pytest_agenteval.estimate.early_stop.policy import ExactStop
+from pytest_agenteval.estimate.run import RunSummary, summarize
+from pytest_agenteval.judge import GateSettings, judge
+from pytest_agenteval.judge.baseline import compare, judge_comparison
+from pytest_agenteval.judge.judgement import judge_run
+from pytest_agenteval.record.history import EarlierAttempt, EarlierRun
+from pytest_agenteval.record.outcomes import Outcome
+from pytest_agenteval.record.records import AttemptRecord, Cell, ModelCall, TaskRecord, ToolCall
+from pytest_agenteval.report.terminal import report_lines
+from pytest_agenteval.run.dispatch import StopWhenDecided
 
 TASKS, K, IN_FLIGHT = 1000, 8, 16
 REPORT_AIM, CHOICE_AIM = 1000.0, 1.0  # milliseconds

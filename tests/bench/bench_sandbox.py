@@ -32,10 +32,10 @@ from inspect_ai.util._sandbox.docker.docker import DockerSandboxEnvironment
 from inspect_ai.util._sandbox.events import SandboxEnvironmentProxy
 from inspect_ai.util._subprocess import init_max_subprocesses
 
-from pytest_agenteval.engine.provider import AgentevalSandbox
-from pytest_agenteval.sandbox.compose import default_compose
-from pytest_agenteval.sandbox.containers import ContainerConfig
-from pytest_agenteval.sandbox.images import DEFAULT_IMAGE, ensure_default_image
+from pytest_agenteval.engine.sandboxes.provider import AgentevalSandbox
+from pytest_agenteval.sandbox.asked.compose import default_compose
+from pytest_agenteval.sandbox.docker.containers import ContainerConfig
+from pytest_agenteval.sandbox.images.images import DEFAULT_IMAGE, ensure_default_image
 
 TESTS = Path(__file__).parent.parent
 STOCK, OURS = "docker", "agenteval"

@@ -26,11 +26,11 @@ def write_logs(folder: Path) -> None:
     from inspect_ai.log import EvalConfig, EvalDataset, EvalLog, EvalSample, EvalSpec, EvalStats, write_eval_log
     from inspect_ai.model import ChatMessageUser, ModelOutput
 
-    from pytest_agenteval.engine.scorecard import score_of
-    from pytest_agenteval.engine.store import roster
-    from pytest_agenteval.outcomes import Outcome
-    from pytest_agenteval.records import AttemptRecord, Cell, ModelCall, ToolCall
-    from pytest_agenteval.stored import StoredTask
+    from pytest_agenteval.engine.logs.files import roster
+    from pytest_agenteval.engine.logs.scorecard import score_of
+    from pytest_agenteval.record.outcomes import Outcome
+    from pytest_agenteval.record.records import AttemptRecord, Cell, ModelCall, ToolCall
+    from pytest_agenteval.record.stored import StoredTask
 
     cell = Cell("openai/gpt-5-mini", "react")
     calls = tuple(
@@ -101,11 +101,11 @@ def read_by_inspect(folder: Path) -> int:
 
 def report(folder: Path) -> int:
     """Ours: read, merged, judged and written as lines."""
-    from pytest_agenteval.engine.choice_of_runs import choose_runs
-    from pytest_agenteval.gates import GateSettings
-    from pytest_agenteval.judgement import judge_run
-    from pytest_agenteval.merging import merge
-    from pytest_agenteval.reports.terminal import report_lines
+    from pytest_agenteval.engine.logs.runs import choose_runs
+    from pytest_agenteval.judge import GateSettings
+    from pytest_agenteval.judge.judgement import judge_run
+    from pytest_agenteval.record.merge import merge
+    from pytest_agenteval.report.terminal import report_lines
 
     judgement = judge_run(merge(choose_runs([str(folder)]).logs).records, GateSettings(min_pass_k=0.1))
     assert report_lines(judgement, width=120)
@@ -116,7 +116,7 @@ def child(side: str, folder: Path) -> None:
     """One side, measured: seconds without imports, and the peak of memory in MB."""
     import inspect_ai.log
 
-    import pytest_agenteval.engine.store  # noqa: F401
+    import pytest_agenteval.engine.logs.files  # noqa: F401
 
     assert inspect_ai.log
     start = time.perf_counter()

@@ -9,7 +9,7 @@ import docker
 import pytest
 from support.private_daemon import PrivateDaemon
 
-from pytest_agenteval.sandbox.images import DEFAULT_IMAGE, ensure_default_image
+from pytest_agenteval.sandbox.images.images import DEFAULT_IMAGE, ensure_default_image
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from support.http_runs import HttpRun, run_suite
 from support.scripted_policy import CommandPolicy, Faults, Policy, Tokens
 from support.scripted_server import ScriptedServer
 
-from pytest_agenteval.records import AttemptRecord
+from pytest_agenteval.record.records import AttemptRecord
 
 TOKENS = Tokens(prompt=1000, completion=100)
 PRICES = {"openai-api/scripted/agent-1": {"input": 1.0, "output": 10.0}}

@@ -14,8 +14,8 @@ import pytest
 from support.private_daemon import PrivateDaemon
 
 from pytest_agenteval.sandbox.autopsy import Death, EndedBy, examine
-from pytest_agenteval.sandbox.daemon import Daemon
-from pytest_agenteval.sandbox.images import DEFAULT_IMAGE, ensure_default_image
+from pytest_agenteval.sandbox.docker.daemon import Daemon
+from pytest_agenteval.sandbox.images.images import DEFAULT_IMAGE, ensure_default_image
 
 HOG = "python3 -c 'bytearray(200_000_000)'"
 FORKS = 'python3 -c \'import subprocess\nwhile True: subprocess.Popen(["sleep", "600"])\''
@@ -187,7 +187,7 @@ def test_this_machines_clock_is_not_the_daemons(start: Start, monkeypatch: pytes
 def test_a_daemons_clock_that_is_put_back(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     daemons = Daemon.now
     monkeypatch.setattr(Daemon, "now", lambda self: daemons(self) + 3600)  # what it said before
-    monkeypatch.setattr("pytest_agenteval.sandbox.daemon.CALL_SECONDS", 0.5)
+    monkeypatch.setattr("pytest_agenteval.sandbox.docker.daemon.CALL_SECONDS", 0.5)
     container = start()
     container.kill()
     container.wait(timeout=30)
@@ -208,7 +208,7 @@ def test_a_daemon_that_is_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 
 
 def test_a_daemon_that_never_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pytest_agenteval.sandbox.daemon.CALL_SECONDS", 0.2)
+    monkeypatch.setattr("pytest_agenteval.sandbox.docker.daemon.CALL_SECONDS", 0.2)
     with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as silent:
         silent.bind(f"{folder}/s")
         silent.listen()

@@ -8,7 +8,7 @@ import pytest
 from support.sandboxes import on, opened
 from support.traps import spring
 
-from pytest_agenteval.sandbox import fallback, running
+from pytest_agenteval.sandbox.exec import fallback, running
 
 PYTHON = "$(readlink -f $(command -v python3))"
 BREAKAGES = {

@@ -13,8 +13,8 @@ import pytest
 from support.forked_pytest import forked_pytest
 from support.http_runs import CONFTEST
 
-from pytest_agenteval.records import TaskRecord, from_json
-from pytest_agenteval.sandbox.task_image import task_image_name
+from pytest_agenteval.record.records import TaskRecord, from_json
+from pytest_agenteval.sandbox.images.task_image import task_image_name
 
 SUITE = Path(__file__).parents[2] / "example_suites" / "cli_agent"
 TASKS = 4

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from support.forked_pytest import forked_pytest
 
-from pytest_agenteval.records import TaskRecord, from_json
+from pytest_agenteval.record.records import TaskRecord, from_json
 
 ROOT = Path(__file__).parents[2]
 SUITES = {"customer_service": 14, "quickstart": 11, "repair": 6}

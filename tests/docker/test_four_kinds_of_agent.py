@@ -15,8 +15,8 @@ from support.own_agents import CLIENTS, POLICIES, TOKENS, C, Kinds, run_kinds
 from support.scripted_policy import CommandPolicy, Faults, Policy, TextPolicy, Tokens
 from support.scripted_server import ScriptedServer
 
-from pytest_agenteval.records import AttemptRecord
-from pytest_agenteval.sandbox.task_image import task_image_name
+from pytest_agenteval.record.records import AttemptRecord
+from pytest_agenteval.sandbox.images.task_image import task_image_name
 
 IMAGE = Path(__file__).parents[2] / "example_suites" / "cli_agent" / "sandboxes" / "cli"
 KINDS = ("plain_async", "agents_sdk", "plain_sync", "cli")

@@ -15,8 +15,8 @@ from inspect_ai.util import OutputLimitExceededError, SandboxUnavailableError
 from inspect_ai.util._sandbox.limits import override_sandbox_output_limit
 from support.sandboxes import on, opened
 
-from pytest_agenteval.engine.provider import AgentevalSandbox
-from pytest_agenteval.sandbox import channel
+from pytest_agenteval.engine.sandboxes.provider import AgentevalSandbox
+from pytest_agenteval.sandbox.exec import channel
 
 Check = Callable[[AgentevalSandbox], Awaitable[None]]
 

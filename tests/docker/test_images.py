@@ -10,11 +10,11 @@ from typing import Any
 import docker
 import pytest
 
-from pytest_agenteval.sandbox.compose import CAPABILITIES
-from pytest_agenteval.sandbox.daemon import SandboxSetupError
-from pytest_agenteval.sandbox.dpkg import closure, installed
-from pytest_agenteval.sandbox.host_image import WANTED, Host, NoHostImage
-from pytest_agenteval.sandbox.images import (
+from pytest_agenteval.sandbox.asked.compose import CAPABILITIES
+from pytest_agenteval.sandbox.docker.daemon import SandboxSetupError
+from pytest_agenteval.sandbox.images.dpkg import closure, installed
+from pytest_agenteval.sandbox.images.host_image import WANTED, Host, NoHostImage
+from pytest_agenteval.sandbox.images.images import (
     DEFAULT_IMAGE,
     Way,
     definition,
@@ -199,7 +199,7 @@ def test_no_way_at_all_is_one_sentence(trial: str) -> None:
 
 def test_two_processes_may_build_at_once(client: docker.DockerClient, run: Run, trial: str) -> None:
     program = (
-        "from pytest_agenteval.sandbox.images import *\n"
+        "from pytest_agenteval.sandbox.images.images import *\n"
         f"ensure_default_image(print, name={trial!r}, ways=[Way('this host', from_host)])\n"
     )
     root = definition("default").parent.parent
@@ -211,7 +211,7 @@ def test_two_processes_may_build_at_once(client: docker.DockerClient, run: Run, 
 def test_an_image_that_does_not_work_gets_no_name(
     client: docker.DockerClient, trial: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pytest_agenteval.sandbox.images._FINISH", "echo git is broken; exit 3")
+    monkeypatch.setattr("pytest_agenteval.sandbox.images.images._FINISH", "echo git is broken; exit 3")
     with pytest.raises(SandboxSetupError, match="the image does not work: git is broken"):
         from_host(trial)
     assert not client.images.list(trial)

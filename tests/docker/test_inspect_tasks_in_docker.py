@@ -7,7 +7,7 @@ import json
 import pytest
 from support.suite_runs import Run, run
 
-from pytest_agenteval.sandbox.images import DEFAULT_IMAGE, ensure_default_image
+from pytest_agenteval.sandbox.images.images import DEFAULT_IMAGE, ensure_default_image
 
 __all__ = ["run"]
 

@@ -8,8 +8,8 @@ import pytest
 import yaml
 from support.traps import spring
 
-from pytest_agenteval.sandbox.compose import default_compose
-from pytest_agenteval.sandbox.images import ensure_default_image
+from pytest_agenteval.sandbox.asked.compose import default_compose
+from pytest_agenteval.sandbox.images.images import ensure_default_image
 
 SUITE = """
 WRITE = "while :; do cat /proc/uptime > {0}; sleep 0.02; done"

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from pytest_agenteval.sandbox.daemon import DaemonGone, DaemonRefused, DaemonSilent, SandboxSetupError
+from pytest_agenteval.sandbox.docker.daemon import DaemonGone, DaemonRefused, DaemonSilent, SandboxSetupError
 from pytest_agenteval.sandbox.preflight import DEFAULT_POOLS, Needs, free_networks, preflight
 
 NOTHING = Needs(compose=False)
@@ -84,7 +84,7 @@ def test_nobody_listens_over_tcp(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_silent_daemon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pytest_agenteval.sandbox.daemon.CALL_SECONDS", 0.2)
+    monkeypatch.setattr("pytest_agenteval.sandbox.docker.daemon.CALL_SECONDS", 0.2)
     with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as silent:
         silent.bind(f"{folder}/s")
         silent.listen()
@@ -104,7 +104,7 @@ def test_a_daemon_this_user_may_not_ask(monkeypatch: pytest.MonkeyPatch) -> None
     def forbidden(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("pytest_agenteval.sandbox.daemon._knock", forbidden)
+    monkeypatch.setattr("pytest_agenteval.sandbox.docker.daemon._knock", forbidden)
     with pytest.raises(SandboxSetupError, match="add the user to the group `docker`"):
         preflight(NOTHING)
 

@@ -9,7 +9,7 @@ import anyio
 import pytest
 from support.sandboxes import containers, on, opened
 
-from pytest_agenteval.engine.provider import AgentevalSandbox
+from pytest_agenteval.engine.sandboxes.provider import AgentevalSandbox
 
 OPERATIONS = 600
 AT_ONCE = 32

@@ -12,10 +12,10 @@ from inspect_ai.util._sandbox.environment import SandboxEnvironmentSpec
 from inspect_ai.util._sandbox.limits import override_sandbox_output_limit
 from support.sandboxes import containers, derived_image, on, opened
 
-from pytest_agenteval.engine.provider import AgentevalSandbox
-from pytest_agenteval.sandbox.containers import ContainerConfig
-from pytest_agenteval.sandbox.daemon import SandboxSetupError
-from pytest_agenteval.sandbox.images import DEFAULT_IMAGE
+from pytest_agenteval.engine.sandboxes.provider import AgentevalSandbox
+from pytest_agenteval.sandbox.docker.containers import ContainerConfig
+from pytest_agenteval.sandbox.docker.daemon import SandboxSetupError
+from pytest_agenteval.sandbox.images.images import DEFAULT_IMAGE
 
 
 def inspected(kind: str, name: str) -> dict[str, Any]:

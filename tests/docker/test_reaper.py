@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from support.sandboxes import containers, on, opened
 
-from pytest_agenteval.engine.provider import AgentevalSandbox
-from pytest_agenteval.sandbox.images import DEFAULT_IMAGE
-from pytest_agenteval.sandbox.reaper import KEPT_PREFIX, NAME_PREFIX, Owner
+from pytest_agenteval.engine.sandboxes.provider import AgentevalSandbox
+from pytest_agenteval.sandbox.docker.reaper import KEPT_PREFIX, NAME_PREFIX, Owner
+from pytest_agenteval.sandbox.images.images import DEFAULT_IMAGE
 
 PROGRAM = Path(__file__).parent.parent / "support" / "many_sandboxes.py"
 PATIENCE = 30.0

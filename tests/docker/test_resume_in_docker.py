@@ -20,8 +20,8 @@ from support.scripted_policy import CommandPolicy, Tokens
 from support.scripted_server import ScriptedServer
 from support.traps import left_behind
 
-from pytest_agenteval.engine.store import read_store
-from pytest_agenteval.sandbox.images import ensure_default_image
+from pytest_agenteval.engine.logs.files import read_store
+from pytest_agenteval.sandbox.images.images import ensure_default_image
 
 
 @dataclass(frozen=True, slots=True)

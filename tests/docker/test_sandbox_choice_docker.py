@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from support.traps import Trap, left_behind, spring
 
-from pytest_agenteval.sandbox.images import DEFAULT_IMAGE, IMAGES, ensure_default_image, ensure_image
-from pytest_agenteval.sandbox.reaper import KEPT_PREFIX
-from pytest_agenteval.sandbox.task_image import task_image_name
+from pytest_agenteval.sandbox.docker.reaper import KEPT_PREFIX
+from pytest_agenteval.sandbox.images.images import DEFAULT_IMAGE, IMAGES, ensure_default_image, ensure_image
+from pytest_agenteval.sandbox.images.task_image import task_image_name
 
 RECORDS = """
 import json
@@ -321,7 +321,7 @@ print(frame.a.sum(), round(scipy.stats.norm.cdf(0), 2), numpy.linalg.det(numpy.e
 def test_where_our_own_provider_cannot_reach_the_daemon_docker_compose_does_it_all(tmp_path: Path) -> None:
     """As with a daemon behind ssh."""
     ensure_default_image(print)
-    out_of_reach = "from pytest_agenteval.sandbox.engine_api import Endpoint\nEndpoint.current = lambda: None\n"
+    out_of_reach = "from pytest_agenteval.sandbox.docker.engine_api import Endpoint\nEndpoint.current = lambda: None\n"
     put(tmp_path, conftest_py=RECORDS + out_of_reach)
     dockerfile = tmp_path / "sandboxes" / "box" / "Dockerfile"
     dockerfile.parent.mkdir(parents=True)

@@ -14,9 +14,9 @@ import docker
 import pytest
 from support.private_daemon import PrivateDaemon
 
-from pytest_agenteval.cli import main
-from pytest_agenteval.sandbox.images import BUILT_FROM, DEFAULT_IMAGE, IMAGES
-from pytest_agenteval.sandbox.reaper import KEPT_PREFIX, NAME_PREFIX, Owner
+from pytest_agenteval.cli.main import main
+from pytest_agenteval.sandbox.docker.reaper import KEPT_PREFIX, NAME_PREFIX, Owner
+from pytest_agenteval.sandbox.images.images import BUILT_FROM, DEFAULT_IMAGE, IMAGES
 
 
 @pytest.fixture(scope="module")

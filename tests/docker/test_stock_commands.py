@@ -9,9 +9,9 @@ from inspect_ai.util._concurrency import init_concurrency
 from inspect_ai.util._subprocess import init_max_subprocesses
 from support.sandboxes import on
 
-from pytest_agenteval.engine.sandboxes import Sandboxes, SandboxSpec
-from pytest_agenteval.sandbox.compose import default_compose
-from pytest_agenteval.sandbox.images import ensure_default_image
+from pytest_agenteval.engine.sandboxes.places import Sandboxes, SandboxSpec
+from pytest_agenteval.sandbox.asked.compose import default_compose
+from pytest_agenteval.sandbox.images.images import ensure_default_image
 
 
 def test_commands_under_inspects_own_provider_do_not_wait_for_each_others_end(

@@ -9,8 +9,8 @@ import pytest
 import yaml
 from support.traps import Trap, left_behind, spring
 
-from pytest_agenteval.sandbox.compose import default_compose
-from pytest_agenteval.sandbox.images import ensure_default_image
+from pytest_agenteval.sandbox.asked.compose import default_compose
+from pytest_agenteval.sandbox.images.images import ensure_default_image
 
 HELPERS = """
 async def meet(sandbox, then):

@@ -9,8 +9,8 @@ import pytest
 from support.private_daemon import PrivateDaemon
 from support.traps import spring
 
-from pytest_agenteval.sandbox.compose import default_compose
-from pytest_agenteval.sandbox.images import DEFAULT_IMAGE
+from pytest_agenteval.sandbox.asked.compose import default_compose
+from pytest_agenteval.sandbox.images.images import DEFAULT_IMAGE
 
 
 def restarted(daemon: PrivateDaemon) -> PrivateDaemon:

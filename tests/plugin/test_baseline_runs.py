@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from support.suite_runs import Run
 
-from pytest_agenteval.engine.logbook import history
-from pytest_agenteval.records import Cell
+from pytest_agenteval.engine.logs.baseline import history
+from pytest_agenteval.record.records import Cell
 
 SUITE = """
     import pytest

@@ -9,8 +9,8 @@ from textwrap import dedent
 import pytest
 from support.made_records import task
 
-from pytest_agenteval.check import Finding, Play, Standing, judge_task
-from pytest_agenteval.cli import main
+from pytest_agenteval.cli.check import Finding, Play, Standing, judge_task
+from pytest_agenteval.cli.main import main
 
 SOLVED = """
 import pytest
@@ -195,7 +195,7 @@ def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) 
 
 
 def test_importing_the_command_line_loads_nothing_heavy() -> None:
-    code = "import sys, pytest_agenteval.cli; print(*sys.modules)"
+    code = "import sys, pytest_agenteval.cli.main; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"pytest", "inspect_ai", "numpy", "docker", "asyncio", "pydantic"} & set(done.stdout.split())
 

@@ -17,7 +17,7 @@ import zipfile_zstd  # noqa: F401 (Inspect's logs are compressed with it)
 from support.forked_pytest import forked_pytest
 from support.suite_runs import Run
 
-from pytest_agenteval.cli import main
+from pytest_agenteval.cli.main import main
 
 SUITE = """
     from pytest_agenteval import agent_task

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from support.suite_runs import Run
 
-from pytest_agenteval.option_values import role
+from pytest_agenteval.options.values import role
 
 SUITE = """
 import pytest

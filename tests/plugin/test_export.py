@@ -12,9 +12,9 @@ from support.http_runs import AGENT, HttpRun, run_suite
 from support.scripted_policy import CommandPolicy, Faults, Policy
 from support.scripted_server import ScriptedServer
 
-from pytest_agenteval.cli import main
-from pytest_agenteval.records import AttemptRecord
-from pytest_agenteval.summary import summarize
+from pytest_agenteval.cli.main import main
+from pytest_agenteval.estimate.run import summarize
+from pytest_agenteval.record.records import AttemptRecord
 
 SCHEMAS = Path(__file__).parents[1] / "data" / "eee"
 K = 4

@@ -11,7 +11,7 @@ from inspect_ai.log import read_eval_log
 from support.content_server import FAILED_CALLS, MODES, PASSES, content_server
 from support.suite_runs import Run
 
-from pytest_agenteval.records import TaskRecord, from_json
+from pytest_agenteval.record.records import TaskRecord, from_json
 from pytest_agenteval.redaction import REDACTED
 
 KEEP_RECORDS = """

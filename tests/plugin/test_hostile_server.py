@@ -13,7 +13,7 @@ from support.hostile_modes import MODES, POISON, RETRIES, TRIES, UNKNOWN_USAGE
 from support.hostile_server import HostileServer
 from support.http_runs import AGENT, HttpRun, run_suite
 
-from pytest_agenteval.records import AttemptRecord
+from pytest_agenteval.record.records import AttemptRecord
 
 SERVED = {**MODES, **POISON, **UNKNOWN_USAGE}
 

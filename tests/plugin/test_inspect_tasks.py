@@ -16,7 +16,7 @@ from support.scripted_policy import CommandPolicy, Policy, TextPolicy, Tokens
 from support.scripted_server import Entry, ScriptedServer
 from support.suite_runs import Run
 
-from pytest_agenteval.records import AttemptRecord, TaskRecord
+from pytest_agenteval.record.records import AttemptRecord, TaskRecord
 
 K = 3
 CALL, JUDGING = 0.002, 0.0005

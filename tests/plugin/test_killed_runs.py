@@ -10,7 +10,7 @@ from textwrap import dedent
 import pytest
 from support.forked_pytest import forked_pytest
 
-from pytest_agenteval.cli import main
+from pytest_agenteval.cli.main import main
 
 SPY = """
 import os, signal
@@ -41,7 +41,7 @@ def pytest_runtest_logreport(report):
 def pytest_sessionstart(session):
     if session.config.option.collectonly or session.config.getoption("numprocesses", None): return
     from inspect_ai.log._recorders import eval as recorders
-    from pytest_agenteval.engine.evaluation import Evaluation
+    from pytest_agenteval.engine.eval.evaluation import Evaluation
     tell, copy, writes = Evaluation._tell, recorders._copy_temp_to_local, []
 
     def telling(self, key, finished):

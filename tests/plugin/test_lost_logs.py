@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from support.forked_pytest import forked_pytest
 
-from pytest_agenteval.cli import main
+from pytest_agenteval.cli.main import main
 
 Mount = Callable[[str], Path]
 Run = Callable[..., pytest.RunResult]
@@ -217,7 +217,7 @@ def test_what_cannot_be_encoded_harms_no_other_attempt(run: Run, tmp_path: Path,
 
 def test_a_suite_that_inspect_ends_does_not_keep_anybody_waiting(run: Run, tmp_path: Path) -> None:
     conftest = """
-    from pytest_agenteval.engine.sources import Attempts
+    from pytest_agenteval.engine.eval.feed import Attempts
     real = Attempts.sample_complete
     async def failing(self, sample):
         await real(self, sample)
@@ -284,7 +284,7 @@ def test_what_nothing_moves_for_is_named(run: Run) -> None:
 
 
 def test_names_do_not_reach_the_terminal_raw() -> None:
-    from pytest_agenteval.reports.stalls import StallNotice
+    from pytest_agenteval.report.stalls import StallNotice
 
     reader, writer = os.pipe()
     with os.fdopen(reader, "rb") as pipe:

@@ -10,9 +10,9 @@ from support.http_runs import AGENT, HttpRun, run_suite
 from support.scripted_policy import CommandPolicy, Tokens
 from support.scripted_server import ScriptedServer
 
-from pytest_agenteval.comparing import CellComparison, compare_cells
-from pytest_agenteval.records import Cell, TaskRecord, from_json
-from pytest_agenteval.summary import summarize
+from pytest_agenteval.estimate.cells import CellComparison, compare_cells
+from pytest_agenteval.estimate.run import summarize
+from pytest_agenteval.record.records import Cell, TaskRecord, from_json
 
 TASKS = 5
 MODELS = {AGENT: 1, AGENT.replace("agent-1", "agent-2"): 3, AGENT.replace("agent-1", "agent-3"): 11}

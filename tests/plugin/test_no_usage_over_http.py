@@ -14,7 +14,7 @@ from support.own_agents import Kinds, run_kinds
 from support.scripted_policy import CommandPolicy, Policy, TextPolicy, Tokens
 from support.scripted_server import ScriptedServer
 
-from pytest_agenteval.cli import main
+from pytest_agenteval.cli.main import main
 
 SILENT = Tokens(instead={})
 PRICES = {AGENT: {"input": 1.0, "output": 10.0}, JUDGE: {"input": 1.0, "output": 10.0}}

@@ -11,7 +11,7 @@ from support.http_runs import AGENT, HttpRun, run_suite
 from support.scripted_policy import CommandPolicy, Policy, Tokens
 from support.scripted_server import ScriptedServer
 
-from pytest_agenteval.cli import main
+from pytest_agenteval.cli.main import main
 
 SUITE = """
 async def test_sure(agent, sandbox):

@@ -14,8 +14,8 @@ from support.http_runs import AGENT, HttpRun, run_suite
 from support.scripted_policy import CommandPolicy, Tokens
 from support.scripted_server import ScriptedServer
 
-from pytest_agenteval.cli import main
-from pytest_agenteval.engine.logbook import read_baseline
+from pytest_agenteval.cli.main import main
+from pytest_agenteval.engine.logs.baseline import read_baseline
 
 SUITE = """
 import os, pathlib

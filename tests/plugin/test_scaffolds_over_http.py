@@ -12,7 +12,7 @@ from support.http_runs import AGENT, HttpRun, run_suite
 from support.scripted_policy import CommandPolicy, Policy, TextPolicy, Tokens
 from support.scripted_server import Entry, ScriptedServer
 
-from pytest_agenteval.records import TaskRecord, from_json
+from pytest_agenteval.record.records import TaskRecord, from_json
 
 OTHER = "openai-api/scripted/agent-2"
 C = {"agent-1": 0.002, "agent-2": 0.0005}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from support.traps import spring
 
-from pytest_agenteval.cli import main
+from pytest_agenteval.cli.main import main
 
 SUITE = """
 @pytest.fixture(scope="{scope}")

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from support.forked_pytest import forked_pytest
 
-from pytest_agenteval.cli import main
+from pytest_agenteval.cli.main import main
 
 PRELUDE = """
 import asyncio, os, signal

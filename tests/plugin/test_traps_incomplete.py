@@ -19,7 +19,7 @@ async def test_task(agent):
     await agent.run("go")
 """
 UNAVAILABLE = """
-import pytest_agenteval.engine.trial as trial
+import pytest_agenteval.engine.eval.tries as trial
 from inspect_ai.util import SandboxUnavailableError
 from tenacity import wait_none
 

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from inspect_ai.log import EvalLog, list_eval_logs, read_eval_log
 
-from pytest_agenteval.records import AttemptRecord, ModelCall, TaskRecord, from_json
+from pytest_agenteval.record.records import AttemptRecord, ModelCall, TaskRecord, from_json
 from support.forked_pytest import forked_pytest
 
 __all__ = ["AGENT", "JUDGE", "HttpRun", "Serves", "all_calls", "run_suite"]
@@ -26,7 +26,7 @@ import json, os, pathlib, time
 import tenacity
 from inspect_ai.model._providers.openai_compatible import OpenAICompatibleAPI
 
-import pytest_agenteval.engine.trial as trial
+import pytest_agenteval.engine.eval.tries as trial
 from pytest_agenteval.money import budget
 
 HERE = pathlib.Path(__file__).parent

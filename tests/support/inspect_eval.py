@@ -20,8 +20,8 @@ from inspect_ai.solver import Generate, Solver, TaskState, solver
 from inspect_ai.tool import bash, bash_session, python, text_editor
 from inspect_ai.util import SandboxEnvironmentSpec, sandbox, sandbox_service
 
-from pytest_agenteval.engine.provider import AgentevalSandbox
-from pytest_agenteval.sandbox.containers import ContainerConfig
+from pytest_agenteval.engine.sandboxes.provider import AgentevalSandbox
+from pytest_agenteval.sandbox.docker.containers import ContainerConfig
 
 Seen = dict[str, Any]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pytest_agenteval.records import AttemptRecord
-from pytest_agenteval.stored import StoredLog, StoredTask
+from pytest_agenteval.record.records import AttemptRecord
+from pytest_agenteval.record.stored import StoredLog, StoredTask
 from support.made_records import CELL, attempt
 
 __all__ = ["IDENTITY", "log", "stored", "timed"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pytest_agenteval.outcomes import Cause, Outcome
-from pytest_agenteval.records import AttemptRecord, Cell, ModelCall, Retry, TaskRecord, ToolCall
+from pytest_agenteval.record.outcomes import Cause, Outcome
+from pytest_agenteval.record.records import AttemptRecord, Cell, ModelCall, Retry, TaskRecord, ToolCall
 
 CELL = Cell("openai/gpt-5-mini", "react")
 OTHER = Cell("anthropic/claude-haiku-4-5", "react")

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from pytest_agenteval.fingerprint import Fingerprint, conftests_above, fingerprint
-from pytest_agenteval.stored import differences
+from pytest_agenteval.record.fingerprint import Fingerprint, conftests_above, fingerprint
+from pytest_agenteval.record.stored import differences
 
 __all__ = ["MadeSuite", "function_in"]
 

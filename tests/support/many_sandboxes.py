@@ -6,8 +6,8 @@ import sys
 
 import anyio
 
-from pytest_agenteval.engine.provider import AgentevalSandbox
-from pytest_agenteval.sandbox.containers import ContainerConfig
+from pytest_agenteval.engine.sandboxes.provider import AgentevalSandbox
+from pytest_agenteval.sandbox.docker.containers import ContainerConfig
 
 
 async def main(count: int) -> None:

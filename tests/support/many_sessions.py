@@ -125,7 +125,7 @@ def _read(home: Path) -> Played:
 def _play_all(jobs: Sequence[tuple[Path, Session]], environment: dict[str, str]) -> None:
     import pytest
 
-    from pytest_agenteval.cli import main
+    from pytest_agenteval.cli.main import main
 
     os.environ.clear()
     os.environ.update(environment)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytest_agenteval.records import AttemptRecord, TaskRecord
+from pytest_agenteval.record.records import AttemptRecord, TaskRecord
 from support.http_runs import AGENT, HttpRun, run_suite
 from support.scripted_policy import CommandPolicy, Policy, Tokens
 from support.scripted_server import Entry, ScriptedServer

@@ -12,10 +12,10 @@ from typing import Any
 
 import anyio
 
-from pytest_agenteval.engine.provider import AgentevalSandbox
-from pytest_agenteval.sandbox.containers import ContainerConfig
-from pytest_agenteval.sandbox.images import DEFAULT_IMAGE, ensure_default_image
-from pytest_agenteval.sandbox.reaper import LABEL
+from pytest_agenteval.engine.sandboxes.provider import AgentevalSandbox
+from pytest_agenteval.sandbox.docker.containers import ContainerConfig
+from pytest_agenteval.sandbox.docker.reaper import LABEL
+from pytest_agenteval.sandbox.images.images import DEFAULT_IMAGE, ensure_default_image
 
 __all__ = ["containers", "derived_image", "on", "opened"]
 

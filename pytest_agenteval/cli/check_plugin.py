@@ -1,0 +1,121 @@
+"""The pytest plugin of `pytest-agenteval check`: both built-in models in one session, what came of it in a file."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_agenteval.collect.items import AgentItem
+from pytest_agenteval.options.settings import SETTINGS, defaults, settings
+
+__all__ = ["FILE_VARIABLE", "NULL", "ORACLE"]
+
+FILE_VARIABLE = "PYTEST_AGENTEVAL_CHECK_FILE"
+"""The environment variable that names the file."""
+ORACLE, NULL = "agenteval/oracle", "agenteval/null"
+
+_KEPT = {"sandbox", "sandbox_default", "concurrency", "env_retries", "log_dir", "unsafe_fixtures"}
+"""Settings that hold here too. Whatever else the ini file and `addopts` ask of runs of real models does not."""
+
+_WITH_FILES = ("lfplugin", "nfplugin", "stepwiseplugin")
+"""pytest's plugins that remember what failed: a check must not change what `--lf` runs next."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Settle the settings before anybody reads them."""
+    option = config.option
+    plain = {key: value for key, value in defaults().items() if key not in _KEPT}
+    for key in plain:
+        setattr(option, f"agenteval_{key}", None)
+    option.agenteval_models, option.agenteval_k = [ORACLE, NULL], "1"
+    option.maxfail, option.continue_on_collection_errors, option.xmlpath = 0, False, None
+    if hasattr(option, "numprocesses"):  # xdist's processes would each know only a part
+        option.numprocesses, option.dist, option.tx = None, "no", []
+    asked = settings(config)
+    ours = {"models": asked.models, "k": asked.k, "log_dir": f"{asked.log_dir}/check"}
+    config.stash[SETTINGS] = asked._replace(**plain | ours)
+    config.pluginmanager.register(_Notes(Path(os.environ[FILE_VARIABLE])), "pytest_agenteval_check_notes")
+
+
+class _Notes:
+    """What the check needs to know of every task."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._collected: list[dict[str, Any]] = []
+        self._records: list[Any] = []
+        self._skips: dict[str, str] = {}
+        self._troubles: dict[str, str] = {}
+        self._done = 0
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        """Take away what writes files of its own."""
+        manager = session.config.pluginmanager
+        for plugin in filter(None, map(manager.get_plugin, _WITH_FILES)):
+            manager.unregister(plugin)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        """Agent tasks of the two models only: a task that names a model of its own would spend money."""
+        tasks = [item for item in items if isinstance(item, AgentItem)]
+        self._collected = [
+            {
+                "nodeid": item.nodeid,
+                "task": item.task_name,
+                "model": item.model,
+                "solvable": item.options.solvable,
+            }
+            for item in tasks
+        ]
+        chosen = [item for item in tasks if item.model in (ORACLE, NULL)]
+        config.hook.pytest_deselected(items=_others(items, chosen))
+        items[:] = chosen
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keep the record, or why there is none."""
+        record = getattr(report, "agenteval", None)
+        if record is not None:
+            self._records.append(record)
+        if hasattr(report, "wasxfail"):
+            self._skips[report.nodeid] = f"xfail {report.wasxfail}".strip()
+        elif report.skipped and record is None:
+            self._skips[report.nodeid] = _skip_reason(report)
+        elif report.failed and record is None:
+            self._troubles[report.nodeid] = f"{report.when}: {_crash(report)}"
+        self._done += report.when == "teardown"
+        if report.when == "teardown" and sys.stderr.isatty():
+            sys.stderr.write(f"\r{self._done} of {len(self._collected)} done\r")
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self) -> None:
+        """Write the file."""
+        notes = {
+            "collected": self._collected,
+            "records": self._records,
+            "skips": self._skips,
+            "troubles": self._troubles,
+        }
+        self._file.write_text(json.dumps(notes), "utf-8")
+
+
+def _others(items: Iterable[pytest.Item], chosen: Iterable[pytest.Item]) -> list[pytest.Item]:
+    kept = set(chosen)
+    return [item for item in items if item not in kept]
+
+
+def _skip_reason(report: pytest.TestReport) -> str:
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longreprtext
+    return str(reason).removeprefix("Skipped: ")
+
+
+def _crash(report: pytest.TestReport) -> str:
+    crash = getattr(report.longrepr, "reprcrash", None)
+    return str(getattr(crash, "message", None) or report.longreprtext)

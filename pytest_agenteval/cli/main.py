@@ -1,0 +1,74 @@
+"""The console script `pytest-agenteval`. Its subcommands load what they need when they are called."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from pytest_agenteval.cli.export import add_export
+from pytest_agenteval.cli.report import add_compare, add_report
+from pytest_agenteval.cli.sandboxes import add_cleanup, add_images
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a subcommand and return the exit status."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    split = given.index("--") if "--" in given else len(given)
+    asked = _parser().parse_args(given[:split])
+    asked.extra = given[split + 1 :]
+    status: int = asked.run(asked)
+    return status
+
+
+def _check(asked: argparse.Namespace) -> int:
+    from pytest_agenteval.cli.check import check
+
+    return check(asked.paths, sandbox=asked.agent_sandbox, extra=asked.extra)
+
+
+class _Version(argparse.Action):
+    """As argparse's own, which would look the version up for every command."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from pytest_agenteval import __version__
+
+        print(f"{parser.prog} {__version__}")
+        parser.exit()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="pytest-agenteval", description="Tools for suites of agent tasks.", allow_abbrev=False
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    check = commands.add_parser(
+        "check",
+        allow_abbrev=False,
+        help="check that every task is solved by its solution and failed by an agent that does nothing",
+        description=(
+            "Run every agent task once with agenteval/oracle, which plays the solution that the task declares and must "
+            "pass, and once with agenteval/null, which does nothing and must fail. It costs nothing."
+        ),
+        epilog=(
+            "Exit status: 0 when the oracle passed and the null failed every task; 1 when a task is an offender; "
+            "2, 3 and 4 as pytest's, when the suite cannot be run; 5 when there is no agent task; "
+            "10 when the environment kept it from deciding. What follows -- goes to pytest."
+        ),
+    )
+    check.add_argument(
+        "paths", nargs="*", default=["."], metavar="PATH", help="a test file, a folder or a node id (default: .)"
+    )
+    check.add_argument(
+        "--agent-sandbox", choices=("docker", "local"), help="where attempts run (default: as pytest's option)"
+    )
+    check.set_defaults(run=_check)
+    add_report(commands)
+    add_compare(commands)
+    add_export(commands)
+    add_cleanup(commands)
+    add_images(commands)
+    return parser

@@ -1,0 +1,216 @@
+"""`agent_task`: the mark that makes a test an agent task or gives its options, and those options checked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_agenteval.options.settings import MARK
+
+if TYPE_CHECKING:
+    from typing import Literal, Never, TypedDict, Unpack
+
+    class _Keywords(TypedDict, total=False):
+        max_cost: float | None
+        time_limit: float | None
+        token_limit: int | None
+        turn_limit: int | None
+        grading_time_limit: float
+        min_pass_rate: float
+        solution: Solution
+        answer: str
+        files: Sequence[str]
+        sandbox: str | None
+        network: Literal["none", "bridge"] | None
+        cpus: float | None
+        memory: str | int | None
+        user: str | None
+        runtime: str | None
+        leftovers: Literal["keep", "stop"]
+
+
+__all__ = ["MARK", "Solution", "TaskOptions", "ToolUse", "agent_task", "why_no_option"]
+
+ToolUse = tuple[str, Mapping[str, Any]]
+"""A call of one of the task's own tools: its name and its arguments."""
+Solution = str | Sequence[str | ToolUse]
+"""What solves a task, a step or several in this order: shell commands for the bash tool, and calls of other tools."""
+
+
+def agent_task(*tests: Never, **options: Unpack[_Keywords]) -> pytest.MarkDecorator:
+    """Mark a test (class, module) as an agent task with options of its own; the nearest mark wins, option by option.
+
+    Args:
+        tests: nothing; `@agent_task` without parentheses works as any mark does, but has no type of its own.
+        options: see :class:`TaskOptions` for meaning, units and defaults.
+    """
+    mark: pytest.MarkDecorator = getattr(pytest.mark, MARK)
+    return mark(*tests, **options)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskOptions:
+    """Options of one task. Limits are for the agent and per attempt; None means no limit."""
+
+    max_cost: float | None = None
+    """US dollars."""
+    time_limit: float | None = 600.0
+    """Seconds of the agent's work, without waits for rate limits, provider retries and the run's budget."""
+    token_limit: int | None = None
+    """Tokens of all kinds."""
+    turn_limit: int | None = 50
+    """Model calls."""
+    grading_time_limit: float = 300.0
+    """Seconds that fixtures' set-up and, apart from it, the checks after the agent may take."""
+    min_pass_rate: float | None = None
+    """Share of the attempts that must pass for the test to pass; None: all of them, unless a gate judges the run."""
+    solution: Solution | None = None
+    """What the built-in models play."""
+    answer: str = ""
+    """What the built-in models submit after the solution."""
+    files: Sequence[str] = ()
+    """Files and folders that the task depends on, relative to its suite's folder; patterns are allowed. When one has
+    changed, stored attempts are not reused."""
+    sandbox: str | None = None
+    """Which sandbox: a name, `image:NAME:TAG`, or the path of a Dockerfile or compose file (see `sandbox.choice`)."""
+    network: str | None = None
+    """`none` or `bridge`. This and what follows changes the container; None leaves it as the sandbox has it."""
+    cpus: float | None = None
+    """Processors' worth of time."""
+    memory: str | int | None = None
+    """The most memory, swap included: bytes, or a text such as `512m` or `4g`."""
+    user: str | None = None
+    """The user of the agent's commands, a name or a number."""
+    runtime: str | None = None
+    """The container runtime, for example `runsc`."""
+    leftovers: str = "keep"
+    """What becomes of the processes that the agent leaves running when it ends: `keep`, for a service may be its work,
+    or `stop`, so that nothing changes while the test grades."""
+
+    @classmethod
+    def from_marks(cls, marks: Iterable[pytest.Mark]) -> TaskOptions:
+        """The options that the marks give, nearest first.
+
+        Raises:
+            ValueError: a mark has an unknown option or a value that cannot be used, in one sentence.
+        """
+        given: dict[str, Any] = {}
+        for mark in marks:
+            if mark.args:
+                raise ValueError(f"agent_task takes keyword arguments only, not {mark.args[0]!r}")
+            for name, value in mark.kwargs.items():
+                _check(name, value)
+                given.setdefault(name, value)
+        return cls(**given)
+
+    @property
+    def steps(self) -> tuple[str | ToolUse, ...] | None:
+        """The solution's shell commands and tool calls, or None where the task declares none."""
+        if self.solution is None:
+            return None
+        return (self.solution,) if isinstance(self.solution, str) else tuple(self.solution)
+
+    @property
+    def solvable(self) -> bool:
+        """Whether the task declares how it is solved: by steps, by an answer, or by both."""
+        return self.solution is not None or self.answer != ""
+
+
+def why_no_option(name: str, beside: Sequence[str] = ()) -> str | None:
+    """Why there is no option of this name, after the name of what lacks it; None where there is one.
+
+    Args:
+        name: of the option.
+        beside: the names that are options there besides those of :class:`TaskOptions`.
+    """
+    known = [*beside, *_CHECKS]
+    if name in known:
+        return None
+    import difflib
+
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"has no option {name!r}: " + (f"did you mean {near[0]}?" if near else f"it takes {', '.join(known)}")
+
+
+def _check(name: str, value: Any) -> None:
+    if reason := why_no_option(name):
+        raise ValueError(f"agent_task {reason}")
+    right, expected = _CHECKS[name]
+    if not right(value):
+        raise ValueError(f"agent_task({name}={value!r}): {name} must be {expected}")
+
+
+def _amount(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _share(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
+
+
+def _steps(value: Any) -> bool:
+    if isinstance(value, str):
+        return True
+    return isinstance(value, Sequence) and all(isinstance(step, str) or _tool_use(step) for step in value)
+
+
+def _tool_use(step: Any) -> bool:
+    if not isinstance(step, tuple) or len(step) != 2:
+        return False
+    name, arguments = step
+    return _some_text(name) and isinstance(arguments, Mapping) and all(isinstance(key, str) for key in arguments)
+
+
+def _text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _some_text(value: Any) -> bool:
+    return isinstance(value, str) and value.strip() != ""
+
+
+def _texts(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str) and all(_some_text(each) for each in value)
+
+
+def _memory(value: Any) -> bool:
+    if not isinstance(value, str):
+        return _whole(value)
+    from pytest_agenteval.sandbox.docker.containers import parse_bytes
+
+    try:
+        return parse_bytes(value) > 0
+    except ValueError:
+        return False
+
+
+def _or_none(right: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: value is None or right(value)
+
+
+_CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "max_cost": (_or_none(_amount), "US dollars above 0"),
+    "time_limit": (_or_none(_amount), "seconds above 0, or None for no limit"),
+    "token_limit": (_or_none(_whole), "a whole number above 0"),
+    "turn_limit": (_or_none(_whole), "a whole number above 0, or None for no limit"),
+    "grading_time_limit": (_amount, "seconds above 0"),
+    "min_pass_rate": (_share, "a share between 0 and 1"),
+    "solution": (_steps, "a shell command, or a list of commands and tool calls such as ('cancel', {'id': 7})"),
+    "answer": (_text, "text"),
+    "files": (_texts, "a list of paths"),
+    "sandbox": (_or_none(_some_text), "the name of a sandbox, a path, or image:NAME:TAG"),
+    "network": (lambda value: value in (None, "none", "bridge"), "'none' or 'bridge'"),
+    "cpus": (_or_none(_amount), "a number of processors above 0"),
+    "memory": (_or_none(_memory), "an amount of memory, for example '512m' or '4g'"),
+    "user": (_or_none(_some_text), "the name or number of a user, as text"),
+    "leftovers": (lambda value: value in ("keep", "stop"), "'keep' or 'stop'"),
+    "runtime": (_or_none(_some_text), "the name of a container runtime, for example 'runsc'"),
+}

@@ -1,0 +1,75 @@
+"""Which fixtures a test uses, and who sets them up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pytest_agenteval.collect import fixtures
+from pytest_agenteval.collect.unshareable import why_not_shared
+
+__all__ = ["Definition", "FixturePlan"]
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """One definition of a fixture."""
+
+    name: str
+    func: Callable[..., Any]
+    argnames: tuple[str, ...]
+    scope: str
+
+    @property
+    def ours(self) -> bool:
+        """Whether it is the plugin's own: identity decides, not the name."""
+        return self.func.__module__ == fixtures.__name__
+
+
+@dataclass(frozen=True, slots=True)
+class FixturePlan:
+    """The fixtures of one test: pytest sets up the shared ones, every attempt the local ones."""
+
+    argnames: tuple[str, ...]
+    """Of the test function."""
+    definitions: Mapping[str, tuple[Definition, ...]]
+    """Per name the chain of overrides, nearest last."""
+    reached: frozenset[tuple[str, int]]
+    """(name, level) of every definition that is really used; level -1 is the nearest."""
+    local: tuple[str, ...]
+    """Function-scoped names in pytest's order."""
+    shared: tuple[str, ...]
+    """Names of wider scopes in pytest's order."""
+    params: Mapping[str, Any]
+    """Values of `parametrize` and of fixture params."""
+    left_out: tuple[str, ...] = ()
+    """Autouse fixtures of other plugins that attempts do without, for they need what attempts cannot share."""
+
+    def uses_ours(self, *names: str) -> bool:
+        """Whether one of the plugin's own definitions (of these names, or of any) is really used."""
+        wanted = names or fixtures.NAMES
+        return any(name in wanted and self.definitions[name][level].ours for name, level in self.reached)
+
+    def not_shared(self) -> str | None:
+        """Why attempts cannot use one of the fixtures, in a sentence; None where they can use all."""
+        for name, level in sorted(self.reached, key=lambda each: (each[0] not in self.argnames, each)):
+            definition = self.definitions[name][level]
+            why = (
+                why_not_shared(name, definition.func, self.wanted_by(name)) if definition.scope == "function" else None
+            )
+            if why is not None:
+                return why
+        return None
+
+    @property
+    def shared_params(self) -> dict[str, Any]:
+        """Params of shared fixtures: tasks that differ in one cannot overlap."""
+        return {name: self.params[name] for name in self.shared if name in self.params}
+
+    def wanted_by(self, name: str) -> str | None:
+        """The fixture through which the test uses `name`, or None where the test names it itself."""
+        if name in self.argnames:
+            return None
+        wanting = (n for n, level in self.reached if n != name and name in self.definitions[n][level].argnames)
+        return min(wanting, default=None)

@@ -1,0 +1,414 @@
+"""Agent tasks as pytest items. The only file that touches private pytest API.
+
+What is private here: `Function._fixtureinfo`, `CallSpec._idlist`, `Session._fixturemanager` (pytest 8: arguments of
+overridden fixtures are missing from the closure), `FixtureDef.func/argnames/scope`, `Metafunc.definition._fixtureinfo`,
+how pytest reads the marks `skip` and `xfail`, and how it loads the conftest files of what it collects.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+from _pytest.skipping import evaluate_skip_marks, evaluate_xfail_marks, xfailed_key
+
+from pytest_agenteval.collect.agent_task import MARK, TaskOptions
+from pytest_agenteval.collect.fixture_plan import Definition, FixturePlan
+from pytest_agenteval.collect.unshareable import MARKS, is_foreign, named_by_user, package_of
+from pytest_agenteval.options.settings import settings
+from pytest_agenteval.record.records import Cell
+from pytest_agenteval.record.task_names import remaining_ids
+
+__all__ = [
+    "AgentItem",
+    "TaskRunner",
+    "is_agent_task",
+    "load_conftests",
+    "lookalike",
+    "needs",
+    "plan_of",
+]
+
+_SOFT_CHECKS = {"pytest_check": "pytest-check", "pytest_assume": "pytest-assume"}
+"""By package."""
+
+_COLLECTORS: Mapping[str, type[pytest.Collector]] = {
+    "class": pytest.Class,
+    "module": pytest.Module,
+    "package": pytest.Package,
+}
+_PACKAGE = f"{Path(__file__).parents[1]}{os.sep}"
+SESSION: pytest.StashKey[TaskRunner] = pytest.StashKey()
+
+
+def plan_of(function: pytest.Function) -> FixturePlan:
+    """Read a collected test's fixtures."""
+    info = function._fixtureinfo
+    params = dict(function.callspec.params) if hasattr(function, "callspec") else {}
+    argnames = tuple(info.argnames)
+    named = {*argnames, *(name for mark in function.iter_markers("usefixtures") for name in mark.args)}
+
+    def lookup(name: str) -> Sequence[Any]:
+        return function.session._fixturemanager.getfixturedefs(name, function) or ()
+
+    plan = _plan(info, info.initialnames, argnames, params, lookup)
+    foreign = [name for name in info.initialnames if name not in named and _foreign(plan, name, function)]
+    left_out = [name for name in foreign if _plan(info, [name], argnames, params, lookup).not_shared() is not None]
+    if not left_out:
+        return plan
+    kept = [name for name in info.initialnames if name not in left_out]
+    return replace(_plan(info, kept, argnames, params, lookup), left_out=tuple(left_out))
+
+
+def _foreign(plan: FixturePlan, name: str, function: pytest.Function) -> bool:
+    """Whether every attempt would set up a fixture that nobody has asked for but the plugin that brings it."""
+    return name in plan.local and is_foreign(plan.definitions[name][-1].func, function.config.rootpath)
+
+
+def _plan(
+    info: Any,
+    initial: Sequence[str],
+    argnames: tuple[str, ...],
+    params: Mapping[str, Any],
+    lookup: Callable[[str], Sequence[Any]],
+) -> FixturePlan:
+    names = [name for name in info.names_closure if name in info.name2fixturedefs]
+    definitions = {name: _chain(info.name2fixturedefs[name]) for name in names}
+    reached: set[tuple[str, int]] = set()
+    todo = [(name, -1) for name in initial]
+    while todo:
+        name, level = todo.pop()
+        if name not in definitions and (found := lookup(name)):  # pytest 8 leaves these out of the closure
+            definitions[name] = _chain(found)
+            names.append(name)
+        if (name, level) in reached or name not in definitions or -level > len(definitions[name]):
+            continue
+        reached.add((name, level))
+        for wanted in definitions[name][level].argnames:
+            todo.append((wanted, level - 1 if wanted == name else -1))
+    used = [name for name in names if (name, -1) in reached]
+    local = tuple(name for name in used if definitions[name][-1].scope == "function")
+    shared = tuple(name for name in used if name not in local)
+    return FixturePlan(argnames, definitions, frozenset(reached), local, shared, params)
+
+
+def _chain(found: Iterable[Any]) -> tuple[Definition, ...]:
+    return tuple(Definition(d.argname, d.func, tuple(d.argnames), d.scope) for d in found)
+
+
+def is_agent_task(function: pytest.Function, plan: FixturePlan) -> bool:
+    """Whether a test is an agent task: by one of the plugin's own definitions, or by the mark."""
+    return plan.uses_ours() or function.get_closest_marker(MARK) is not None
+
+
+def lookalike(plan: FixturePlan) -> bool:
+    """Whether an ordinary test uses a fixture of somebody else that only shares the name `agent`."""
+    return ("agent", -1) in plan.reached and not plan.uses_ours()
+
+
+def load_conftests(session: pytest.Session, path: Path) -> None:
+    """Have pytest load the conftest files above a file that it does not collect itself."""
+    config = session.config
+    config.pluginmanager._loadconftestmodules(
+        path,
+        config.getoption("importmode"),
+        rootpath=config.rootpath,
+        consider_namespace_packages=config.getini("consider_namespace_packages"),
+    )
+
+
+def needs(metafunc: pytest.Metafunc, name: str) -> bool:
+    """Whether a test uses the plugin's own fixture of this name (and no parametrization of its own gives it)."""
+    found = metafunc.definition._fixtureinfo.name2fixturedefs.get(name, ())
+    marks = metafunc.definition.iter_markers("parametrize")
+    given = any(name in _parametrized(*mark.args, **mark.kwargs) for mark in marks)
+    return bool(found) and _chain(found)[-1].ours and name in metafunc.fixturenames and not given
+
+
+def _parametrized(argnames: str | Sequence[str] = (), *_: Any, **__: Any) -> Sequence[str]:
+    return [name.strip() for name in argnames.split(",")] if isinstance(argnames, str) else argnames
+
+
+class TaskRunner(Protocol):
+    """Runs the attempts of a task: the session, for the item knows no more of it than this."""
+
+    def finish(self, item: AgentItem) -> None:
+        """Wait for the task's attempts and end as its verdict says, by raising or not."""
+
+
+class AgentItem(pytest.Function):
+    """A test function whose body runs k times; pytest itself sets up only the fixtures that attempts share."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.plan = plan_of(self)
+        self.options = TaskOptions.from_marks(self.iter_markers(MARK))
+        self.armed = False
+        self._function: Callable[..., Any] = self.obj
+        """What attempts call. Later pytest-trio replaces `obj`, for pytest's own call."""
+        self._refused_marks = [why for name, why in MARKS.items() if self.get_closest_marker(name) is not None]
+        """Of the suite: trio mode marks every async test, and such a mark means nothing here."""
+        self.notes: tuple[str, ...] = ()
+        """What a reader of its record should know, a sentence each."""
+        if self.plan.left_out:
+            plugins = sorted({package_of(self.plan.definitions[name][-1].func) for name in self.plan.left_out})
+            self.note(
+                f"left out of attempts, which run at the same time in one process: {', '.join(self.plan.left_out)} "
+                f"(autouse, of {', '.join(plugins)})"
+            )
+        self.reported: Any = None
+        """What makereport attaches to the call report: a TaskRecord as JSON types."""
+        self.wasxfail: str | None = None
+        """Why it was expected to fail, where its attempts have settled that: it did, or it passed after all."""
+        self.returned: type | None = None
+        """The type of a value that its function returned in an attempt."""
+
+    @classmethod
+    def of(cls, function: pytest.Function) -> AgentItem:
+        """The same test as an agent task."""
+        item: AgentItem = cls.from_parent(
+            function.parent,
+            name=function.name,
+            callspec=getattr(function, "callspec", None),
+            callobj=function.obj,
+            keywords=function.keywords,
+            fixtureinfo=function._fixtureinfo,
+            originalname=function.originalname,
+        )
+        return item
+
+    def note(self, text: str) -> None:
+        """Say something about the task that a reader of its record should know, once."""
+        if text not in self.notes:
+            self.notes += (text,)
+
+    @property
+    def model(self) -> str | None:
+        """The model of this item's cell: its parameter, else the only one of the run, else None."""
+        models = settings(self.config).models
+        value = self.plan.params.get("agent_model", models[0] if models else None)
+        return value if isinstance(value, str) else None
+
+    @property
+    def scaffold(self) -> str | None:
+        """The scaffold of this item's cell: its parameter, else the only one of the run.
+
+        None for a task that neither uses the plugin's own `agent` nor says by naming `agent_scaffold` that it runs in
+        one: its agent is the suite's own code, and its results must not mix with those of a scaffold that never ran.
+        """
+        if not self.plan.uses_ours("agent", "agent_scaffold"):
+            return None
+        scaffolds = settings(self.config).scaffolds
+        return str(self.plan.params.get("agent_scaffold", scaffolds[0] if scaffolds else "react"))
+
+    @property
+    def cell(self) -> Cell:
+        """The cell that this item belongs to."""
+        return Cell(self.model or "none", self.scaffold or "own agent")
+
+    @property
+    def task_name(self) -> str:
+        """The node id without the parameters that make its cell: the same in all cells and in all runs."""
+        if not hasattr(self, "callspec"):
+            return self.nodeid
+        makes_cell = {"agent_model": isinstance(self.plan.params.get("agent_model"), str)}
+        makes_cell["agent_scaffold"] = self.scaffold is not None
+        ids = remaining_ids(
+            [name for name, does in makes_cell.items() if does],
+            self.callspec.params,
+            self.callspec._idlist,
+            [_parametrized(*mark.args, **mark.kwargs) for mark in self.iter_markers("parametrize")],
+        )
+        head = self.nodeid.removesuffix(f"[{self.callspec.id}]")
+        return f"{head}[{'-'.join(ids)}]" if ids else head
+
+    @property
+    def source(self) -> str | None:
+        """A digest of the test function's source, with its decorators; None where there is no source to read."""
+        try:
+            text = inspect.getsource(self.obj)
+        except (OSError, TypeError):
+            return None
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @cached_property
+    def _xfail(self) -> Any:
+        """The mark `xfail` that applies, or None. It is settled when the run begins: the log says so, too."""
+        try:
+            return None if self.config.option.runxfail else evaluate_xfail_marks(self)
+        except pytest.fail.Exception:  # a condition that cannot be evaluated: pytest says so when it gets there
+            return None
+
+    @property
+    def expects_failure(self) -> bool:
+        """Whether a mark `xfail` applies."""
+        return self._xfail is not None
+
+    @property
+    def strict(self) -> bool:
+        """Whether it must not pass where it is expected to fail."""
+        return self._xfail is not None and bool(self._xfail.strict)
+
+    @property
+    def xfail_reason(self) -> str:
+        """The reason that the mark `xfail` gives; empty without one."""
+        return "" if self._xfail is None else str(self._xfail.reason)
+
+    def forgives(self, error: BaseException | None) -> bool:
+        """Whether the mark `xfail` has nothing against this exception; None is a failure without one."""
+        raises = None if self._xfail is None else self._xfail.raises
+        if raises is None:
+            return True
+        if isinstance(raises, type | tuple):
+            return isinstance(error, raises)
+        return error is not None and bool(raises.matches(error))
+
+    def settle_xfail(self) -> None:
+        """Keep pytest's own verdict about `xfail` away from the report: the attempts have settled it."""
+        self.stash[xfailed_key] = None
+
+    def add_marker(self, marker: str | pytest.MarkDecorator, append: bool = True) -> None:
+        """As pytest has it, but `xfail` must be there when the run begins.
+
+        Raises:
+            pytest.fail.Exception: it comes later, for example from a fixture: it would hold for all attempts, those
+                that have ended among them, and the log would not know of it.
+        """
+        name = marker if isinstance(marker, str) else marker.name
+        if name == "xfail" and "_xfail" in self.__dict__:
+            pytest.fail(
+                f"the mark xfail came to {self.name} after the run had begun: put it on the test, add it in "
+                "pytest_collection_modifyitems, or call pytest.xfail() in the body for one attempt",
+                pytrace=False,
+            )
+        super().add_marker(marker, append)
+
+    @property
+    def return_warning(self) -> pytest.PytestReturnNotNoneWarning:
+        """pytest's own words for a test that returns a value."""
+        return pytest.PytestReturnNotNoneWarning(
+            f"Test functions should return None, but {self.nodeid} returned {self.returned!r}.\n"
+            "Did you mean to use `assert` instead of `return`?\n"
+            "See https://docs.pytest.org/en/stable/how-to/assert.html#return-not-none for more information."
+        )
+
+    @property
+    def skips(self) -> bool:
+        """Whether it is known before any set-up that nothing runs: by marks, or as a variant for trio."""
+        if self._xfail is not None and not self._xfail.run:
+            return True
+        try:
+            return self._for_trio or evaluate_skip_marks(self) is not None
+        except pytest.fail.Exception:  # a condition that cannot be evaluated: pytest says so when it gets there
+            return False
+
+    @property
+    def _for_trio(self) -> bool:
+        return "trio" in str(self.plan.params.get("anyio_backend", ""))
+
+    @property
+    def anchors(self) -> set[pytest.Item | pytest.Collector]:
+        """Collectors that must stay set up while attempts run. Class scope outside a class ends with the test."""
+        scopes = {self.plan.definitions[name][-1].scope for name in self.plan.shared}
+        found: set[pytest.Item | pytest.Collector] = set()
+        for scope in scopes & _COLLECTORS.keys():
+            parent = self.getparent(_COLLECTORS[scope])
+            if parent is not None:
+                found.add(parent)
+            elif scope == "class":
+                found.add(self)
+        return found
+
+    def _traceback_filter(self, excinfo: pytest.ExceptionInfo[BaseException]) -> Any:
+        """The frames of the suite: what runs attempts and sandboxes says nothing about why one failed."""
+        found = super()._traceback_filter(excinfo)
+        kept = found.filter(lambda entry: not _is_machinery(str(entry.path)))
+        return kept or type(found)(found[-1:])
+
+    def setup(self) -> None:
+        """Set up the shared fixtures, after refusing what cannot be evaluated.
+
+        Raises:
+            pytest.skip.Exception: nothing asked for agent tasks to run, or the task is a variant for trio.
+            pytest.fail.Exception: the task uses what attempts cannot share, or would be run until it passes.
+        """
+        asked = settings(self.config)
+        if not asked.active:
+            pytest.skip("agent task: runs only with --agent-model, --k or --agent-run")
+        if self._for_trio:
+            pytest.skip("agent task: runs on asyncio, not on trio")
+        self._refuse_unshareable(asked.unsafe_fixtures)
+        self._refuse_soft_checks()
+        if self.get_closest_marker("flaky") and hasattr(self.config.option, "reruns"):
+            pytest.fail(
+                f"the mark flaky would run {self.name} until it passes, which biases every estimate: leave it out "
+                "(environment errors are retried by themselves, see --agent-env-retries)",
+                pytrace=False,
+            )
+        self.fixturenames = list(self.plan.shared)
+        super().setup()
+        self._function = self.obj
+
+    def _refuse_unshareable(self, named: Sequence[str]) -> None:
+        """Refuse what attempts cannot share, and whatever the user has named."""
+        plan = self.plan
+        by_user = [name for name in (*plan.local, *plan.shared, *plan.left_out) if name in named]
+        reasons = [named_by_user(name, plan.wanted_by(name)) for name in by_user]
+        reason = next(iter([*self._refused_marks, *reasons]), None) or plan.not_shared()
+        if reason is not None:
+            pytest.fail(reason, pytrace=False)
+
+    def _refuse_soft_checks(self) -> None:
+        """Refuse libraries that collect failures for the process and fail a test when pytest reports it."""
+        fixtures = (self.plan.definitions[name][-1].func for name in self.plan.local)
+        test = inspect.unwrap(getattr(self.obj, "__func__", self.obj))
+        names = test.__code__.co_names if inspect.isfunction(test) else ()
+        used = [*fixtures, *(test.__globals__.get(name) for name in names)]
+        found = [_soft_checks(each) for each in used]
+        found += ["pytest-assume"] * ("assume" in names and hasattr(pytest, "assume"))
+        for library in filter(None, found):
+            pytest.fail(
+                f"{library} keeps failed checks in one list for the whole process and fails the test when pytest "
+                "reports it, and attempts of agent tasks run at the same time: use assert here, or collect what is "
+                "wrong in a list of the test's own and assert that it is empty",
+                pytrace=False,
+            )
+
+    @property
+    def warning_filters(self) -> list[tuple[Any, ...]]:
+        """What the task's filterwarnings marks ask for."""
+        return [mark.args for mark in self.iter_markers("filterwarnings")]
+
+    def runtest(self) -> None:
+        """Wait for this task's attempts (all others go on meanwhile) and raise what the task's verdict is."""
+        self.config.stash[SESSION].finish(self)
+
+    def body(self) -> tuple[Callable[..., Any], object | None]:
+        """The test function for one attempt, with a test-class instance of its own."""
+        if isinstance(self.parent, pytest.Class):
+            instance: object = self.parent.newinstance()  # type: ignore[no-untyped-call]
+            return getattr(instance, self.originalname), instance
+        return self._function, None
+
+    @property
+    def asynchronous(self) -> bool:
+        """Whether the body is a coroutine function."""
+        return inspect.iscoroutinefunction(self._function)
+
+
+def _soft_checks(value: object) -> str | None:
+    """The library of soft checks that a function, a module or an object comes from; None where it is none."""
+    home = getattr(value, "__module__", None) or getattr(type(value), "__module__", "")
+    home = getattr(value, "__name__", "") if inspect.ismodule(value) else home
+    return _SOFT_CHECKS.get(str(home).partition(".")[0])
+
+
+def _is_machinery(path: str) -> bool:
+    return path.startswith(_PACKAGE) or f"{os.sep}inspect_ai{os.sep}" in path

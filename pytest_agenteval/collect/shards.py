@@ -1,0 +1,93 @@
+"""`--agent-shard=I/N`: which tests belong to the I-th of N parts, the same on every machine and after every addition.
+
+A test belongs to the part that a digest of its name says. The name is the same in all cells: they are in one part.
+Parts are of like size only on average; in return a new task moves no other one to another part.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Generator, Iterable, Sequence
+from typing import Any
+
+import pytest
+
+from pytest_agenteval.options.settings import SHARD_SIZES
+from pytest_agenteval.record.figures import plural
+
+__all__ = ["PLUGIN", "Sharding", "shard_of"]
+
+PLUGIN = "pytest_agenteval_sharding"
+"""The name under which :class:`Sharding` is registered."""
+_SENT = "agenteval_shard"
+
+
+def shard_of(key: str, shards: int) -> int:
+    """The part, from 1 to `shards`, that a test belongs to."""
+    return int.from_bytes(hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()[:8], "big") % shards + 1
+
+
+class Sharding:
+    """Deselects the tests of all other parts, ordinary ones too, so that each runs in exactly one part."""
+
+    def __init__(self, config: pytest.Config, shard: tuple[int, int]) -> None:
+        self._config = config
+        self._shard = shard
+        self._tests = (0, 0)
+        """How many tests are in this part, of how many."""
+        self.tasks = (0, 0)
+        """The same of agent tasks."""
+
+    @property
+    def note(self) -> str:
+        """How much of the suite this part is, in a sentence."""
+        name = f"shard {self._shard[0]}/{self._shard[1]}"
+        kept, tasks = self.tasks
+        if not tasks:
+            return name
+        return f"{name}: {kept} of {plural(tasks, 'task')}" if kept else f"no task fell into {name}, of {tasks}"
+
+    @property
+    def without_tasks(self) -> bool:
+        """Whether all agent tasks are in other parts: then there is nothing to hold against a gate."""
+        return self.tasks[0] == 0 < self.tasks[1]
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        """After every other selection."""
+        from pytest_agenteval.collect.items import AgentItem
+
+        part, parts = self._shard
+        keys = (item.task_name if isinstance(item, AgentItem) else item.nodeid for item in items)
+        homes = [shard_of(key, parts) for key in keys]
+        mine = [home == part for home in homes]
+        tasks = Counter(home for item, home in zip(items, homes, strict=True) if isinstance(item, AgentItem))
+        config.stash[SHARD_SIZES] = tuple(tasks[each] for each in range(1, parts + 1))
+        others = [item for item, is_mine in zip(items, mine, strict=True) if not is_mine]
+        kept = [item for item, is_mine in zip(items, mine, strict=True) if is_mine]
+        self._tests = len(kept), len(items)
+        self.tasks = _agent_tasks(kept, AgentItem), _agent_tasks(items, AgentItem)
+        if others:
+            config.hook.pytest_deselected(items=others)
+            items[:] = kept
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, Any, Any]:
+        """An empty part is no failure. A worker of xdist tells the controller, which collects nothing itself."""
+        if hasattr(self._config, "workeroutput"):
+            self._config.workeroutput[_SENT] = [*self._tests, *self.tasks]
+        elif session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and self._tests[0] == 0 < self._tests[1]:
+            session.exitstatus = pytest.ExitCode.OK
+        return (yield)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """What a worker of xdist collected, which is what all of them did."""
+        sent: Sequence[int] | None = getattr(node, "workeroutput", {}).get(_SENT)
+        if sent is not None:
+            self._tests, self.tasks = (sent[0], sent[1]), (sent[2], sent[3])
+
+
+def _agent_tasks(items: Iterable[pytest.Item], kind: type[pytest.Item]) -> int:
+    return sum(isinstance(item, kind) for item in items)

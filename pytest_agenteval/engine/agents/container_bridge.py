@@ -1,0 +1,117 @@
+"""Inspect's bridge into a sandbox, without network: a program in there asks its model at a port of its own machine.
+
+`sandbox_agent_bridge` runs a proxy in the sandbox, and a service out here that looks for the proxy's requests
+(:mod:`pytest_agenteval.engine.agents.bridge_service`). Added is the wait for the proxy's port, and what cannot have a
+bridge.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+
+from inspect_ai.agent import AgentState, sandbox_agent_bridge
+from inspect_ai.tool._sandbox_tools_utils.sandbox import SandboxInjectionError, sandbox_with_injected_tools
+from inspect_ai.util import SandboxEnvironment, SandboxUnavailableError, sandbox, suspend_working_limit
+from inspect_ai.util._sandbox.local import LocalSandboxEnvironment
+
+__all__ = ["ContainerBridge", "NoBridge", "check_program"]
+
+LISTEN_SECONDS = 60
+"""How long the proxy may take until it listens."""
+
+_ports = itertools.cycle(range(13131, 14131))  # a second run in the same sandbox does not wait for the first one's port
+_LISTENS = """
+until cat /proc/net/tcp /proc/net/tcp6 2> /dev/null | grep -q ":$1 [0-9A-F]*:0000 0A "; do sleep 0.05; done
+"""
+"""Ends when the port (in hexadecimal) is listened at."""
+
+
+class NoBridge(Exception):
+    """The sandbox cannot have such an agent, in one sentence: this says nothing about the agent."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerBridge:
+    """A bridge into the attempt's sandbox, for one run of a program."""
+
+    port: int = field(default_factory=lambda: next(_ports))
+
+    @property
+    def address(self) -> str:
+        """Where Anthropic's and Google's clients find their model; OpenAI's have `/v1` after it."""
+        return f"http://localhost:{self.port}"
+
+    @asynccontextmanager
+    async def open(self, state: AgentState) -> AsyncIterator[None]:
+        """While in here the program can call; `state` follows the conversation. The time this takes is not the agent's.
+
+        All that it asks goes to the model under evaluation, whatever model it names, with the program's own settings
+        (temperature, max_tokens, ...) unless the run sets them.
+
+        Raises:
+            NoBridge: Inspect's tools cannot be put into the sandbox.
+            SandboxUnavailableError: the sandbox is gone, or the bridge does not come up.
+            LimitExceededError: the program has run into a limit: the call gets no answer, and what is in here ends.
+        """
+        async with AsyncExitStack() as opened:
+            with suspend_working_limit():
+                await _put_tools()
+                bridge = sandbox_agent_bridge(state, port=self.port, forward_generation_config=True)
+                await opened.enter_async_context(bridge)
+                await self._listening()
+            yield
+
+    async def _listening(self) -> None:
+        """Wait for the proxy: Inspect does not."""
+        silent = f"Inspect's bridge did not listen at port {self.port} of the sandbox"
+        try:
+            done = await sandbox().exec(["sh", "-c", _LISTENS, "sh", f"{self.port:04X}"], timeout=LISTEN_SECONDS)
+        except TimeoutError:
+            raise SandboxUnavailableError(f"{silent} within {LISTEN_SECONDS} s") from None
+        if not done.success:
+            raise SandboxUnavailableError(f"{silent}: {done.stderr.strip() or done.returncode}")
+
+
+async def _put_tools() -> None:
+    """What the bridge runs in the sandbox; Inspect would do it, and tell less of what went wrong."""
+    try:
+        await sandbox_with_injected_tools()
+    except SandboxInjectionError as error:
+        if isinstance(error.cause, SandboxUnavailableError):
+            raise error.cause from error
+        raise NoBridge(f"Inspect's bridge cannot be put into this sandbox: {error}") from error
+
+
+async def check_program(
+    program: str, *, cwd: str | None = None, env: Mapping[str, str] | None = None, user: str | None = None
+) -> None:
+    """See whether the attempt's sandbox is a container that has the program; quick, and before a bridge is built.
+
+    Raises:
+        NoBridge: it has not, or is none.
+        SandboxUnavailableError: the sandbox is gone.
+    """
+    try:
+        box = sandbox()
+    except ProcessLookupError:
+        raise NoBridge("an agent in the sandbox needs one: let the test, or its fixture, ask for `sandbox`") from None
+    if _is_this_host(box):
+        raise NoBridge("an agent in the sandbox needs a container: leave out --agent-sandbox=local")
+    script = ["sh", "-c", 'command -v "$1" > /dev/null || exit 100', "sh", program]
+    found = await box.exec(script, cwd=cwd, env=dict(env or {}), user=user, timeout=LISTEN_SECONDS)
+    if found.returncode == 100:
+        raise NoBridge(f"the sandbox has no program {program!r}: install it in the task's image, or give its path")
+    if not found.success:
+        said = " ".join(found.stderr.split()) or f"exit status {found.returncode}"
+        raise NoBridge(f"the sandbox cannot be asked for the program {program!r}, for that takes sh: {said}")
+
+
+def _is_this_host(box: SandboxEnvironment) -> bool:
+    try:
+        box.as_type(LocalSandboxEnvironment)
+    except TypeError:
+        return False
+    return True

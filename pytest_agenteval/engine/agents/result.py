@@ -1,0 +1,55 @@
+"""What a run of an agent returns to the test."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from inspect_ai.agent import AgentState
+from inspect_ai.event import Event, InfoEvent
+from inspect_ai.model import ChatMessage
+
+from pytest_agenteval.engine.logs.events import tool_calls
+from pytest_agenteval.engine.logs.program_exit import ProgramExit, program_exit
+from pytest_agenteval.engine.models.meter import CallMeter
+from pytest_agenteval.record.records import ModelCall, ToolCall, total_of
+
+__all__ = ["AgentResult", "agent_result"]
+
+
+@dataclass(frozen=True, slots=True)
+class AgentResult:
+    """What one `agent.run` did, for a test to assert on."""
+
+    answer: str
+    """What the agent submitted; empty where it never did."""
+    messages: tuple[ChatMessage, ...]
+    """The whole conversation, as Inspect keeps it."""
+    tool_calls: tuple[ToolCall, ...]
+    cost: float | None
+    """US dollars, or None where the cost of a call is unknown: it has no known price, or its answer has no usage."""
+    tokens: int | None
+    """Tokens of all kinds, or None where an answer does not say how many it took."""
+    turns: int
+    """Model calls."""
+    limit: str | None
+    """`cost`, `tokens`, `time`, `turns` or `context` where the agent ran into that limit of its own, else None."""
+    program: ProgramExit | None = None
+    """How the program ended, where the agent is one in the sandbox (:class:`pytest_agenteval.SandboxAgent`)."""
+
+
+def agent_result(
+    state: AgentState, events: Sequence[Event], calls: Sequence[ModelCall], meter: CallMeter
+) -> AgentResult:
+    """What the events and the answered calls of one run come to."""
+    exits = [found for event in events if isinstance(event, InfoEvent) and (found := program_exit(event))]
+    return AgentResult(
+        answer=state.output.completion if not state.output.empty else "",
+        messages=tuple(state.messages),
+        tool_calls=tool_calls(events),
+        cost=total_of(call.cost for call in calls),
+        tokens=total_of(call.tokens for call in calls),
+        turns=len(calls),
+        limit=meter.attempt.limit,
+        program=exits[-1] if exits else None,
+    )

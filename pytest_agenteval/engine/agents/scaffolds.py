@@ -1,0 +1,318 @@
+"""Scaffolds by name: the agent programs that `agent.run` puts around the model. Checked before anything is spent."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from inspect_ai._util.error import PrerequisiteError
+from inspect_ai._util.registry import is_registry_object, registry_find, registry_info, registry_unqualified_name
+from inspect_ai.agent import AgentState
+from inspect_ai.tool import Tool, ToolDef, ToolSource, bash
+
+from pytest_agenteval.collect.inspect_task import TASK_SOLVER
+from pytest_agenteval.engine.agents.importing import import_named, why_not_imported
+from pytest_agenteval.engine.agents.own_code import AgentContext, run_own_code
+from pytest_agenteval.engine.agents.program import SandboxAgent, run_program
+from pytest_agenteval.engine.inspect_tasks.solver import TaskSolver
+from pytest_agenteval.engine.models.lacking import what_is_lacking
+from pytest_agenteval.engine.models.meter import CallMeter
+from pytest_agenteval.errors import NotReady
+
+__all__ = ["REACT", "AgentRequest", "ProgramScaffold", "Scaffold", "ScaffoldNotReady", "open_scaffolds"]
+
+REACT = "react"
+_OWN_TAKES = ["task", "context"]
+"""The first parameters of an own agent."""
+BASH_SECONDS = 180
+"""How long one command of the built-in agent may take; it fails with a time-out after that and the agent goes on."""
+_OURS = {"tools": "the test gives them with agent.run(tools=...)", "model": "it is the model under evaluation"}
+_INSTRUCTIONS = ("prompt", "instructions", "system_prompt")
+"""What agents call their system message, in the order of choice."""
+
+
+class ScaffoldNotReady(Exception):
+    """A scaffold cannot be used, in one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentRequest:
+    """What a test asks of the agent with one `agent.run`."""
+
+    model: str
+    tools: Sequence[Tool | ToolDef | ToolSource] | None
+    instructions: str | None
+    submit: bool
+
+
+class Scaffold(Protocol):
+    """An agent program around the model."""
+
+    def refuse(self, request: AgentRequest) -> None:
+        """Refuse what this program cannot do, before the agent starts.
+
+        Raises:
+            TypeError: in one sentence.
+        """
+
+    async def run(self, state: AgentState, request: AgentRequest, meter: CallMeter) -> AgentState:
+        """Work on the conversation, extending it in place, and return it."""
+
+
+@dataclass(frozen=True, slots=True)
+class InspectScaffold:
+    """An agent of Inspect's: made anew for each run by its factory, or one that is there already."""
+
+    name: str
+    factory: Callable[..., Any] | None
+    arguments: Mapping[str, Any]
+    made: Any = None
+    own_tools: bool = True
+    """Whether it has tools of its own where the test gives it none; else it gets bash."""
+
+    def refuse(self, request: AgentRequest) -> None:
+        """Refuse tools or instructions that the program does not take."""
+        takes = set() if self.factory is None else _parameters(self.factory).keys()
+        if request.tools is not None and "tools" not in takes:
+            raise TypeError(f"scaffold {self.name} takes no tools: leave out agent.run(tools=...)")
+        if request.instructions is not None and not takes & set(_INSTRUCTIONS):
+            raise TypeError(f"scaffold {self.name} takes no instructions: leave out agent.run(instructions=...)")
+
+    async def run(self, state: AgentState, request: AgentRequest, meter: CallMeter) -> AgentState:
+        """Make the agent and let it work."""
+        program = self.make(request)
+        done: AgentState = await program(state)
+        return done
+
+    def make(self, request: AgentRequest) -> Any:
+        """The agent, made anew where there is a factory."""
+        return self.made if self.factory is None else self.factory(**self._given(self.factory, request))
+
+    def _given(self, factory: Callable[..., Any], request: AgentRequest) -> dict[str, Any]:
+        takes, given = _parameters(factory), dict(self.arguments)
+        if request.tools is not None:
+            given["tools"] = list(request.tools)
+        elif not self.own_tools or ("tools" in takes and takes["tools"].default is inspect.Parameter.empty):
+            given["tools"] = [bash(timeout=BASH_SECONDS)]
+        if request.instructions is not None:
+            given[next(name for name in _INSTRUCTIONS if name in takes)] = request.instructions
+        if not request.submit and "submit" in takes:
+            given["submit"] = False
+        return given
+
+
+@dataclass(frozen=True, slots=True)
+class OwnScaffold:
+    """An own agent: `async def agent(task, context)`, or `def`, which then runs in a thread of its own."""
+
+    name: str
+    code: Callable[..., Any]
+    arguments: Mapping[str, Any]
+
+    def refuse(self, request: AgentRequest) -> None:
+        """It is told all there is, and makes of it what it wants."""
+
+    async def run(self, state: AgentState, request: AgentRequest, meter: CallMeter) -> AgentState:
+        """Call it, its clients led over the bridge."""
+        tools = tuple(request.tools or ())
+        context = AgentContext(request.model, tuple(state.messages), request.instructions, tools)
+        return await run_own_code(self.code, self.arguments, context, state, meter)
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramScaffold:
+    """A program in the sandbox, which must be a container."""
+
+    name: str
+    program: SandboxAgent
+
+    def refuse(self, request: AgentRequest) -> None:
+        """Refuse tools, and instructions for which it has no place."""
+        if request.tools is not None:
+            raise TypeError(f"scaffold {self.name} is a program with its own tools: leave out agent.run(tools=...)")
+        if request.instructions is not None and "instructions" not in self.program.places():
+            raise TypeError(
+                f"scaffold {self.name} takes no instructions: put {{instructions}} into its command, env or stdin"
+            )
+
+    async def run(self, state: AgentState, request: AgentRequest, meter: CallMeter) -> AgentState:
+        """Run it in the attempt's sandbox."""
+        return await run_program(self.program, state, request.instructions, meter)
+
+
+def open_scaffolds(names: Iterable[str], arguments: Sequence[tuple[str, Any]]) -> Mapping[str, Scaffold]:
+    """The scaffolds of a run, by name.
+
+    Args:
+        names: `react`, another agent of Inspect's registry, or `module:attribute`.
+        arguments: of `--agent-scaffold-arg`: for all scaffolds, or as `SCAFFOLD:NAME` for one.
+
+    Raises:
+        ScaffoldNotReady: unknown, not an agent, or an argument it does not take.
+    """
+    names = list(dict.fromkeys(names))
+    given: dict[str, dict[str, Any]] = {name: {} for name in names}
+    for key, value in arguments:
+        scaffold, _, argument = key.rpartition(":")
+        if scaffold and scaffold not in given:
+            raise ScaffoldNotReady(
+                f"--agent-scaffold-arg={key}: no scaffold {scaffold!r} runs; they are {', '.join(names) or 'none'}"
+            )
+        for name in [scaffold] if scaffold else names:
+            given[name][argument] = value
+    return {name: _open(name, given[name]) for name in names}
+
+
+def _open(name: str, arguments: Mapping[str, Any]) -> Scaffold:
+    if name == TASK_SOLVER:
+        if arguments:
+            raise ScaffoldNotReady(f"scaffold {name} takes no {next(iter(arguments))}: it is the Inspect task's own")
+        return TaskSolver()
+    if ":" not in name:
+        factory = _registered(name)
+        _refuse_arguments(name, factory, arguments, 0)
+        if arguments.get("attempts", 1) != 1:  # Inspect's agents then call its score(), which needs a scorer
+            raise ScaffoldNotReady(
+                f"--agent-scaffold-arg=attempts cannot be used with {name}: between its attempts it would ask whether "
+                "it is right, and a test is graded once, when the agent has ended"
+            )
+        return _tried(InspectScaffold(name, factory, arguments, own_tools=name.rpartition("/")[2] != REACT))
+    found = _attribute(name)
+    if is_registry_object(found) and registry_info(found).type == "agent" and not _takes_state(found):
+        _refuse_arguments(name, found, arguments, 0)
+        return _tried(InspectScaffold(name, found, arguments))
+    if isinstance(found, SandboxAgent):
+        _refuse_made(name, arguments)
+        return ProgramScaffold(name, found)
+    if not callable(found):
+        raise ScaffoldNotReady(f"scaffold {name} is a {type(found).__name__}, not an agent: {_KINDS}")
+    if _takes_state(found):
+        _refuse_made(name, arguments)
+        return InspectScaffold(name, None, {}, found)
+    if _takes_task(found):
+        _refuse_arguments(name, found, arguments, 2)
+        return OwnScaffold(name, found, arguments)
+    _refuse_half_an_agent(name, found, arguments)
+    return _from_factory(name, found, arguments)
+
+
+def _tried(scaffold: InspectScaffold) -> InspectScaffold:
+    """See whether it can be made: what it lacks here would break every attempt. Other errors may be for the place."""
+    try:
+        scaffold.make(AgentRequest("", None, None, True))
+    except (PrerequisiteError, ImportError) as error:
+        why = what_is_lacking(error) or why_not_imported(error)
+        raise ScaffoldNotReady(f"scaffold {scaffold.name} cannot be made: {why}") from error
+    except Exception:
+        return scaffold
+    return scaffold
+
+
+_KINDS = "give `async def agent(task, context)`, an Inspect agent, a SandboxAgent, or what returns one of them"
+
+
+def _refuse_made(name: str, arguments: Mapping[str, Any]) -> None:
+    if arguments:
+        raise ScaffoldNotReady(f"scaffold {name} is made already and takes no {next(iter(arguments))}: name a factory")
+
+
+def _refuse_half_an_agent(name: str, code: Callable[..., Any], arguments: Mapping[str, Any]) -> None:
+    """Refuse an agent without the parameters of one; a factory may have any that arguments or defaults give."""
+    takes = _parameters(code)
+    open_ones = [name for name, given in takes.items() if given.default is given.empty and name not in arguments]
+    if inspect.isclass(code) or not (inspect.iscoroutinefunction(code) or set(open_ones) & set(_OWN_TAKES)):
+        return
+    lacking = " and ".join(word for word in _OWN_TAKES if word not in takes)
+    wrong = f"lacks {lacking}" if lacking else f"takes ({', '.join(takes)})"
+    raise ScaffoldNotReady(
+        f"scaffold {name} {wrong}: the first two parameters of an agent are task and context, "
+        "as in `async def agent(task, context)`"
+    )
+
+
+def _from_factory(name: str, factory: Callable[..., Any], arguments: Mapping[str, Any]) -> Scaffold:
+    _refuse_arguments(name, factory, arguments, 0)
+    try:
+        made = factory(**arguments)  # what it makes says what it is; nothing runs yet
+    except Exception as error:
+        why = what_is_lacking(error) or f"{type(error).__name__}: {error}"
+        raise ScaffoldNotReady(f"scaffold {name} cannot be made: {why}") from error
+    if inspect.iscoroutine(made):
+        made.close()
+    elif isinstance(made, SandboxAgent):
+        return ProgramScaffold(name, made)
+    elif callable(made) and _takes_state(made):
+        return InspectScaffold(name, factory, arguments)
+    elif callable(made) and _takes_task(made):
+        return OwnScaffold(name, made, {})
+    raise ScaffoldNotReady(f"scaffold {name} made a {type(made).__name__}, not an agent: {_KINDS}")
+
+
+def _registered(name: str) -> Callable[..., Any]:
+    wanted = (name, f"inspect_ai/{name}")
+    # asked by name first: what is not there makes Inspect load the agents of other packages
+    for found in registry_find(lambda info: info.type == "agent" and info.name in wanted):
+        if callable(found):
+            return found
+    agents = registry_find(lambda info: info.type == "agent")
+    known = {registry_info(found).name.removeprefix("inspect_ai/") for found in agents} - {"bridge"}
+    short = {registry_unqualified_name(found): registry_info(found).name for found in agents}
+    near = difflib.get_close_matches(name, [*known, *short], n=1)
+    hint = f"did you mean {near[0] if near[0] in known else short[near[0]]}? " if near else ""
+    raise ScaffoldNotReady(
+        f"Inspect knows no agent {name!r}; {hint}There are {', '.join(sorted(known))}, and your own as module:attribute"
+    )
+
+
+def _attribute(name: str) -> Any:
+    module_name, _, attribute = name.partition(":")
+    try:
+        module = import_named(module_name)
+    except NotReady as error:
+        raise ScaffoldNotReady(f"scaffold {name}: {error}") from error
+    found: Any = module
+    for part in attribute.split("."):
+        if not hasattr(found, part):
+            near = difflib.get_close_matches(part, [key for key in dir(found) if not key.startswith("_")], n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise ScaffoldNotReady(f"scaffold {name}: {module_name} has no {part!r}{hint}")
+        found = getattr(found, part)
+    return found
+
+
+def _refuse_arguments(name: str, code: Callable[..., Any], arguments: Mapping[str, Any], before: int) -> None:
+    """Refuse arguments that it does not take, and a lack of those it needs; `before` parameters are not the user's."""
+    parameters = list(_parameters(code).values())[before:]
+    takes = [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    anything = any(p.kind is p.VAR_KEYWORD for p in parameters)
+    for argument in arguments:
+        if argument in _OURS and not before:
+            raise ScaffoldNotReady(f"--agent-scaffold-arg={argument} cannot be used with {name}: {_OURS[argument]}")
+        if argument not in takes and not anything:
+            near = difflib.get_close_matches(argument, takes, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"it takes {', '.join(takes) or 'none'}"
+            raise ScaffoldNotReady(f"--agent-scaffold-arg={argument}: scaffold {name} has no such argument; {hint}")
+    for parameter in parameters:
+        needed = parameter.name in takes and parameter.default is parameter.empty and parameter.name not in _OURS
+        if needed and parameter.name not in arguments:
+            raise ScaffoldNotReady(
+                f"scaffold {name} needs {parameter.name}: add --agent-scaffold-arg={parameter.name}=VALUE"
+            )
+
+
+def _parameters(code: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    try:
+        return inspect.signature(code).parameters
+    except (TypeError, ValueError):
+        return {}
+
+
+def _takes_state(code: Callable[..., Any]) -> bool:
+    return not inspect.isclass(code) and next(iter(_parameters(code)), None) == "state"
+
+
+def _takes_task(code: Callable[..., Any]) -> bool:
+    return not inspect.isclass(code) and list(_parameters(code))[:2] == _OWN_TAKES

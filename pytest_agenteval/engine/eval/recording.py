@@ -1,0 +1,172 @@
+"""Inspect's recorder of `.eval` logs, made to say of every attempt whether it is in its log.
+
+Inspect tells of a sample when it has been through the recorder, also where it passed over the write, and it ends the
+whole Inspect task, as often as not without a word, where the write failed. What a run counts must be what its logs
+hold, so the recorder itself says what was written, and a log that could not be written once is left as it is.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import anyio
+from inspect_ai._util.error import EvalError
+from inspect_ai._util.file import local_path
+from inspect_ai.log import EvalLog, EvalPlan, EvalResults, EvalSample, EvalSpec, EvalStats
+from inspect_ai.log._condense import SampleSerializationError
+from inspect_ai.log._log import EvalStatus
+from inspect_ai.log._recorders.create import _recorders
+from inspect_ai.log._recorders.eval import EvalRecorder
+from tenacity import AsyncRetrying, stop_after_attempt, wait_exponential
+
+from pytest_agenteval.run.dispatch import Key
+
+__all__ = ["LogNews", "telling"]
+
+_TRIES = 3
+"""Of each write: a disk or a store may fail for a moment."""
+
+
+class LogNews(Protocol):
+    """Who is told what becomes of the attempts that were recorded."""
+
+    def written(self, attempts: Collection[Key]) -> None:
+        """These attempts are in their log, and will be found there whatever happens next."""
+
+    def unrecorded(self, attempt: Key, why: str) -> None:
+        """The attempt has no record in its log, for a reason of its own; the log goes on."""
+
+    def unwritable(self, suite: str, model: str, why: str) -> None:
+        """The log of a suite and a model could not be written and never will be again."""
+
+
+@contextmanager
+def telling(news: LogNews) -> Iterator[None]:
+    """Evals that start in here tell `news` of their logs."""
+    before = _recorders["eval"]
+    _recorders["eval"] = type("TellingRecorder", (_TellingRecorder,), {"news": news})
+    try:
+        yield
+    finally:
+        _recorders["eval"] = before
+
+
+@dataclass(slots=True)
+class _Log:
+    """What is known of one log while it is written."""
+
+    recorded: set[Key] = field(default_factory=set)
+    """Attempts in Inspect's own copy of the log, from which the next write makes the log."""
+    stripped: set[Key] = field(default_factory=set)
+    """Attempts whose content could not be encoded: Inspect tries again without it."""
+    failure: str | None = None
+    """Why the log could not be written, once it could not."""
+
+
+class _TellingRecorder(EvalRecorder):
+    news: LogNews
+
+    def __init__(self, log_dir: str, fs_options: dict[str, Any] | None = None) -> None:
+        super().__init__(log_dir, fs_options)
+        self._logs: dict[str, _Log] = {}
+
+    async def log_init(self, eval: EvalSpec, location: str | None = None, *, clean: bool = False) -> str:
+        self._logs[eval.eval_id] = _Log()
+        return await super().log_init(eval, location, clean=clean)
+
+    async def log_start(self, eval: EvalSpec, plan: EvalPlan) -> None:
+        try:
+            await super().log_start(eval, plan)
+        except Exception as error:
+            self._give_up(eval, error)
+
+    async def log_sample(self, eval: EvalSpec, sample: EvalSample, *, write_through: bool = False) -> None:
+        log, attempt = self._logs[eval.eval_id], (str(sample.id), sample.epoch)
+        if log.failure is not None:
+            return
+        try:
+            # encoded here and now: in Inspect's buffer one that cannot be encoded would spoil every later write
+            await super().log_sample(eval, sample, write_through=True)
+        except OSError as error:
+            self._give_up(eval, error)
+            raise
+        except Exception as error:
+            if attempt in log.stripped:
+                self.news.unrecorded(attempt, f"it cannot be encoded ({_said(error)})")
+                return
+            log.stripped.add(attempt)
+            raise SampleSerializationError(_said(error)) from error
+        if not _has_record(sample):  # Inspect left its score out, for that could not be encoded
+            self.news.unrecorded(attempt, "its record cannot be encoded")
+        log.recorded.add(attempt)
+
+    async def flush(self, eval: EvalSpec) -> None:
+        log = self._logs[eval.eval_id]
+        if log.failure is not None:
+            return
+        recorded = set(log.recorded)
+        try:
+            async for attempt in AsyncRetrying(
+                stop=stop_after_attempt(_TRIES), wait=wait_exponential(multiplier=0.2), sleep=anyio.sleep, reraise=True
+            ):
+                with attempt:
+                    await super().flush(eval)
+                    self._see_written(eval)
+        except Exception as error:
+            self._give_up(eval, error)
+            if recorded:  # an attempt's own write: Inspect then ends the attempts that it has in flight for this log
+                raise
+        else:
+            log.recorded -= recorded
+            self.news.written(recorded)
+
+    async def log_finish(
+        self,
+        eval: EvalSpec,
+        status: EvalStatus,
+        stats: EvalStats,
+        results: EvalResults | None,
+        *arguments: Any,
+        **named: Any,
+    ) -> EvalLog:
+        log = self._logs.pop(eval.eval_id)
+        if log.failure is None:
+            try:
+                finished = await super().log_finish(eval, status, stats, results, *arguments, **named)
+            except Exception as error:
+                self._logs[eval.eval_id] = log
+                self._give_up(eval, error)
+            else:
+                self.news.written(log.recorded)
+                return finished
+        with suppress(Exception):  # it closes Inspect's own copy, which may be what could not be written
+            await self.log_discard(eval, keep_destination=True)
+        why = EvalError(message=log.failure or "", traceback="", traceback_ansi="")
+        return EvalLog(eval=eval, status="error", error=why, location=self._log_file_path(eval))
+
+    def _see_written(self, eval: EvalSpec) -> None:
+        """Inspect passes over a write that is not permitted, and says so to nobody."""
+        log = self.data[self._log_file_key(eval)]
+        copy = os.fstat(log._temp_file.fileno())
+        if log._fs.is_local() and copy.st_size != Path(local_path(log._file)).stat().st_size:
+            raise PermissionError("it may not be replaced")
+
+    def _give_up(self, eval: EvalSpec, error: Exception) -> None:
+        log, said = self._logs[eval.eval_id], eval.metadata or {}
+        log.failure = f"the log {self._log_file_path(eval)} could not be written ({_said(error)})"
+        self.news.unwritable(str(said.get("suite")), str(said.get("model")), log.failure)
+
+
+def _has_record(sample: EvalSample) -> bool:
+    score = (sample.scores or {}).get("passed")
+    return score is not None and bool(score.metadata)
+
+
+def _said(error: Exception) -> str:
+    said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return said or type(error).__name__

@@ -1,0 +1,273 @@
+"""One attempt from its first try to its record: a fresh sandbox per try, environment errors tried again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import anyio
+from inspect_ai.log import transcript
+from inspect_ai.log._samples import sample_active
+from inspect_ai.solver import TaskState
+from inspect_ai.util import sandbox, span, working_limit
+from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_after_attempt, wait_exponential_jitter
+
+from pytest_agenteval.collect.items import AgentItem
+from pytest_agenteval.engine.agents.agent import Agent, own_agent_limits
+from pytest_agenteval.engine.agents.scaffolds import REACT, Scaffold
+from pytest_agenteval.engine.logs.events import fingerprint, last_steps, tool_calls
+from pytest_agenteval.engine.models.faults import InspectFaults
+from pytest_agenteval.engine.models.meter import CallMeter, metered
+from pytest_agenteval.engine.sandboxes.leftovers import Leftovers
+from pytest_agenteval.engine.sandboxes.places import OpenSandbox, Sandboxes, SandboxFailed, SandboxSpec
+from pytest_agenteval.estimate.task import known_sum
+from pytest_agenteval.money.budget import RunBudget
+from pytest_agenteval.money.prices import PriceBook
+from pytest_agenteval.money.tabs import Tab
+from pytest_agenteval.record.outcome_table import Loss
+from pytest_agenteval.record.outcomes import Cause, Outcome
+from pytest_agenteval.record.records import AttemptRecord, ModelCall, Retry, ToolCall
+from pytest_agenteval.run.attempt import Attempt, Ending, run_attempt
+from pytest_agenteval.run.output import Capture, captured
+from pytest_agenteval.run.pump import Finished
+from pytest_agenteval.sandbox.autopsy import EndedBy
+from pytest_agenteval.texts import encodable, map_texts
+
+__all__ = ["Services", "Trial"]
+
+
+_WORTH_A_LOOK = (Outcome.FAILED, Outcome.LIMIT, Outcome.BROKEN)
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What all attempts of a run share."""
+
+    sandboxes: Sandboxes
+    budget: RunBudget
+    prices: PriceBook
+    env_retries: int
+    run: str = ""
+    """The run's name, for its records."""
+    keep_sandbox: bool = False
+    """Whether the sandbox of an attempt that did not pass is left."""
+    scaffolds: Mapping[str, Scaffold] = field(default_factory=dict)
+    """By name."""
+    first_wait: float = 1.0
+    """Seconds before the first retry of an environment error; doubled for each further one, with jitter."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Try:
+    ending: Ending
+    capture: Capture
+    model_calls: tuple[ModelCall, ...]
+    tool_calls: tuple[ToolCall, ...]
+    steps: tuple[str, ...]
+    seconds: float
+    working_seconds: float
+    log: str | None
+    lost_calls: int
+    lost_cost: float
+    place: OpenSandbox | None
+    fingerprint: str | None
+
+    def as_retry(self) -> Retry:
+        return Retry(
+            cause=self.ending.cause or Cause.HARNESS,
+            message=self.ending.message,
+            model_calls=self.model_calls,
+            tool_calls=self.tool_calls,
+            wall_seconds=self.seconds,
+            lost_calls=self.lost_calls,
+            lost_cost=self.lost_cost,
+        )
+
+
+@dataclass(slots=True)
+class Trial:
+    """One attempt at one task."""
+
+    item: AgentItem
+    number: int
+    k: int
+    model: str
+    shared: dict[str, Any]
+    sandbox: SandboxSpec | None
+    services: Services
+    _tries: list[_Try] = field(default_factory=list)
+    _unexplained_deaths: int = 0
+    _tab: Tab | None = None
+
+    async def run(self, state: TaskState) -> Finished:
+        """Try until something other than an environment error comes out, or the retries are used up.
+
+        Raises:
+            asyncio.CancelledError: the run is being stopped; :meth:`stopped` then gives the record.
+            pytest.exit.Exception: the body asked pytest to stop; likewise.
+        """
+        budget, finished = self.services.budget, None
+        self._tab = budget.open_tab(self.item.nodeid)
+        try:
+            await AsyncRetrying(
+                stop=stop_after_attempt(1 + self.services.env_retries),
+                wait=wait_exponential_jitter(initial=self.services.first_wait, max=30),
+                retry=retry_if_result(self._worth_another),
+                retry_error_callback=_last,
+                sleep=anyio.sleep,
+            )(self._one_try, state)
+            finished = self.finished(state)
+        finally:
+            budget.close_tab(self._tab, finished=finished is not None and finished.record.outcome.counts)
+        return finished
+
+    def finished(self, state: TaskState) -> Finished:
+        """The record of the tries so far."""
+        last = self._tries[-1]
+        ending = last.ending
+        record = AttemptRecord(
+            number=self.number,
+            outcome=ending.outcome,
+            cause=ending.cause,
+            message=ending.message,
+            exception=ending.exception,
+            where=ending.where,
+            excused=ending.excused,
+            model_calls=last.model_calls,
+            tool_calls=last.tool_calls,
+            retries=tuple(earlier.as_retry() for earlier in self._tries[:-1]),
+            wall_seconds=last.seconds,
+            working_seconds=last.working_seconds,
+            log=last.log,
+            answer=state.output.completion if not state.output.empty else None,
+            last_steps=last.steps,
+            lost_calls=last.lost_calls,
+            lost_cost=last.lost_cost,
+            image=last.place.image if last.place is not None else None,
+            sandbox_wait_seconds=known_sum(
+                earlier.place.waited for earlier in self._tries if earlier.place is not None
+            ),
+            fingerprint=last.fingerprint,
+            sandbox_kept=last.place.kept if last.place is not None else None,
+            run=self.services.run,
+            ended=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        )
+        return Finished(map_texts(record, encodable), ending, last.capture)
+
+    def _worth_another(self, done: _Try) -> bool:
+        return done.ending.outcome is Outcome.ENVIRONMENT_ERROR and not self.services.budget.exhausted
+
+    async def _one_try(self, state: TaskState) -> _Try:
+        number = len(self._tries) + 1
+        if number > 1 and self._tab is not None:
+            self._tab.try_again()
+        attempt = Attempt(self.item.nodeid, self.number, self.k, self.model, self.item.options.grading_time_limit)
+        meter = CallMeter(
+            attempt,
+            self.item.options,
+            self.services.budget,
+            self.services.prices,
+            own_agent=not self.item.plan.uses_ours("agent"),
+            tab=self._tab,
+        )
+        first_event, start, capture = len(transcript().events), time.monotonic(), Capture()
+        clock, active = working_limit(None), sample_active()
+        ending = Ending(Outcome.NOT_RUN, Cause.CANCELLED, message="the run was stopped")
+        places: list[OpenSandbox] = []
+        try:
+            async with span(f"try {number}", type="try"):
+                with clock, captured(capture), metered(meter):
+                    ending = await self._in_sandbox(attempt, meter, state, places)
+        finally:
+            meter.close()
+            events = transcript().events[first_event:]
+            self._tries.append(
+                _Try(
+                    ending,
+                    capture,
+                    tuple(meter.calls),
+                    tool_calls(events),
+                    last_steps(events),
+                    time.monotonic() - start,
+                    clock.usage,
+                    active.log_location if active is not None else None,
+                    meter.lost_calls,
+                    meter.lost_cost,
+                    places[0] if places else None,
+                    fingerprint(events),
+                )
+            )
+        return self._tries[-1]
+
+    async def _in_sandbox(
+        self, attempt: Attempt, meter: CallMeter, state: TaskState, places: list[OpenSandbox]
+    ) -> Ending:
+        """One try in a sandbox of its own, which is added to `places` when it is up."""
+        async with AsyncExitStack() as opened:
+            place: OpenSandbox | None = None
+            if self.sandbox is not None and self.item.plan.uses_ours("agent", "sandbox"):
+                try:
+                    place = await opened.enter_async_context(self.services.sandboxes.open(self.sandbox))
+                except SandboxFailed as error:
+                    return Ending(Outcome.ENVIRONMENT_ERROR, Cause.SANDBOX, error, str(error))
+                places.append(place)
+                meter.leftovers = Leftovers(place.environment, stop=self.item.options.leftovers == "stop")
+                attempt.on_agent_done = meter.leftovers.agent_ends
+            course = await run_attempt(
+                self.item, attempt, self.shared, self._provided(meter, state), InspectFaults(), self._limits(meter)
+            )
+            left = meter.leftovers
+            course = replace(
+                course,
+                facts=replace(course.facts, agent_unheard=meter.unheard, left_running=left.stop and not left.stopped),
+            )
+            ending = course.ending()
+            meter.close()
+            if (loss := await self._loss(ending, meter, place)) is not None:
+                ending = replace(course, facts=replace(course.facts, loss=loss)).ending()
+            if self.services.keep_sandbox and place is not None and ending.outcome in _WORTH_A_LOOK:
+                await place.keep()
+            return ending
+
+    def _provided(self, meter: CallMeter, state: TaskState) -> dict[str, Callable[[], Any]]:
+        factory, scaffold = self.shared.get("tmp_path_factory"), self.item.scaffold or REACT
+        return {
+            "agent": lambda: Agent(self.model, scaffold, self.services.scaffolds[scaffold], meter, state),
+            "agent_scaffold": lambda: scaffold,
+            "agent_model": lambda: self.model,
+            "sandbox": sandbox,
+            "tmp_path": lambda: factory.mktemp(f"{self.item.originalname}-{self.number}-"),  # type: ignore[union-attr]
+        }
+
+    def _limits(self, meter: CallMeter) -> Callable[[], AbstractAsyncContextManager[object]]:
+        """The limits around the body of an own agent; the built-in agent opens them itself, around its run alone."""
+        return (lambda: own_agent_limits(meter)) if meter.own_agent else nullcontext
+
+    async def _loss(self, ending: Ending, meter: CallMeter, place: OpenSandbox | None) -> Loss | None:
+        """What became of the sandbox, where it is gone. An agent cannot choose to be an environment error.
+
+        Every failure is looked at: a sandbox that is lost while the test grades shows in many ways, a command that
+        fails among them. So is a pass, for it may have passed for what it did not see.
+        """
+        if place is None or ending.outcome in (Outcome.NOT_RUN, Outcome.SKIPPED) or ending.cause is Cause.PROVIDER:
+            return None
+        lost = meter.sandbox_lost or ending.cause is Cause.SANDBOX
+        passed = ending.outcome is Outcome.PASSED
+        if not lost and not await (place.died_unseen() if passed else place.is_gone()):
+            return None
+        death = await place.examine()
+        if not passed:
+            self._unexplained_deaths += place.container is not None and death.by in (EndedBy.UNKNOWN, EndedBy.RUNNING)
+        own = death.by in (EndedBy.EXHAUSTED, EndedBy.INSIDE) or (
+            self._unexplained_deaths > 1 and death.by is not EndedBy.OUTSIDE
+        )
+        return Loss(own, death.by in (EndedBy.OUTSIDE, EndedBy.UNKNOWN), death.reason)
+
+
+def _last(state: RetryCallState) -> Any:
+    assert state.outcome is not None
+    return state.outcome.result()

@@ -1,0 +1,217 @@
+"""Inspect tasks, loaded: found by name, refused where they cannot be run as agent tasks, and cut into samples."""
+
+from __future__ import annotations
+
+import atexit
+import hashlib
+import inspect
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import yaml
+from inspect_ai import Task
+from inspect_ai._eval.task.util import task_run_dir
+from inspect_ai._util.error import PrerequisiteError
+from inspect_ai._util.path import chdir_python
+from inspect_ai.dataset import Sample
+from inspect_ai.model import Model, get_model
+from inspect_ai.model._model import active_model_context_var
+from inspect_ai.util import SandboxEnvironmentSpec
+from pydantic import BaseModel
+
+from pytest_agenteval.collect.inspect_task import Asked
+from pytest_agenteval.engine.inspect_tasks.attempt import ALL_TOKENS, InspectSample
+from pytest_agenteval.engine.inspect_tasks.names import find_function, hint, refuse_arguments
+from pytest_agenteval.engine.inspect_tasks.scores import Judge, choose_judge
+from pytest_agenteval.engine.models.lacking import one_sentence
+from pytest_agenteval.engine.models.models import REFUSED
+from pytest_agenteval.errors import NotReady
+
+__all__ = ["LoadedTask", "load_task"]
+
+_FILES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml", "Dockerfile")
+_NOT_HELD = ("review", "sentinel", "sample_source")
+"""What a Task may ask of Inspect's own runner that attempts are not run with."""
+
+
+@dataclass(slots=True)
+class LoadedTask:
+    """An Inspect task as its function made it, for all of its attempts."""
+
+    asked: Asked
+    make: Callable[[], Task]
+    task: Task
+    judge: Judge
+    code: str
+    """The version of its package, or a digest of its file."""
+    needs_model: bool
+    """Whether its function asked for the model: then it is made once more for every model."""
+    unclear: str | None = None
+    """Why the scores of an attempt were no verdict, where those of no other will be one."""
+    _by_model: dict[str, Task] = field(default_factory=dict)
+
+    def for_model(self, model: Model) -> Task:
+        """The task whose solver and scorers may hold this model; inside the evaluation."""
+        if not self.needs_model:
+            return self.task
+        if str(model) not in self._by_model:
+            self._by_model[str(model)] = self.make()
+        return self._by_model[str(model)]
+
+    def samples(
+        self, *, sandbox: str | None, default: str | None, scaffold: bool
+    ) -> Iterator[tuple[InspectSample, dict[str, Any]]]:
+        """The chosen samples, each with the options of its agent task that the Inspect task asks for.
+
+        Args:
+            sandbox: what the test itself names; it replaces the task's own.
+            default: the run's default sandbox, which replaces the task's own where the task has one.
+            scaffold: whether a scaffold replaces the solver: it works in a sandbox whatever the task has.
+
+        Raises:
+            NotReady: a sample that was asked for is not there, or a sandbox cannot be had.
+        """
+        limits = _limits(self.task)
+        for sample in self._chosen():
+            asks = scaffold or self.task.sandbox is not None or sample.sandbox is not None
+            named = sandbox or (default if asks else "none") or _sandbox(self.asked.name, self.task, sample)
+            yield InspectSample(self, sample, self._identity(sample)), {**limits, "sandbox": named}
+
+    def _chosen(self) -> Sequence[Sample]:
+        samples = list(self.task.dataset)
+        for number, sample in enumerate(samples, 1):
+            if sample.id is None:  # as Inspect numbers them
+                sample.id = number
+        if self.asked.samples:
+            known = {str(sample.id): sample for sample in samples}
+            for wanted in self.asked.samples:
+                if str(wanted) not in known:
+                    raise NotReady(f"{self.asked.name} has no sample {wanted!r}; {hint(str(wanted), list(known))}")
+            samples = [known[str(wanted)] for wanted in self.asked.samples]
+        return samples[: self.asked.limit]
+
+    def _identity(self, sample: Sample) -> str:
+        """What stored attempts must agree in, apart from the test's source: the code and the sample."""
+        asked = self.asked
+        text = repr([asked.name, sorted(asked.args.items()), asked.scorer, asked.key, self.code])
+        content = f"{text} {sample.model_dump_json()}"
+        return f"{asked.name} {sample.id} {hashlib.sha256(content.encode()).hexdigest()[:16]}"
+
+
+def load_task(asked: Asked) -> LoadedTask:
+    """Find an Inspect task, make it, and say what of its scores judges. No model is asked.
+
+    Raises:
+        NotReady: there is no such task, its function fails, its scores are ambiguous, or it asks for what attempts
+            cannot be held to.
+    """
+    function, folder = find_function(asked)
+    refuse_arguments(asked, function)
+
+    def make() -> Task:
+        with chdir_python(str(folder)) if folder is not None else _nowhere():
+            made = function(**asked.args)
+        if not isinstance(made, Task):
+            raise NotReady(f"{asked.name} made a {type(made).__name__}, not an Inspect Task: name one that does")
+        return made
+
+    task, needs_model = _make(asked, make)
+    for name in _NOT_HELD:
+        if getattr(task, name, None) is not None:
+            raise NotReady(f"{asked.name} has a {name}, which attempts are not run with: use a variant without it")
+    for name, why in REFUSED.items():
+        if getattr(task.config, name):
+            raise NotReady(f"{asked.name} generates with {name}, which cannot be used: {why}")
+    judge = choose_judge(asked.name, task, asked.scorer, asked.key, asked.passes)
+    return LoadedTask(asked, make, task, judge, _code(function), needs_model)
+
+
+class _nowhere:  # noqa: N801 (a context manager that stays where it is)
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+def _make(asked: Asked, make: Callable[[], Task]) -> tuple[Task, bool]:
+    """Make it without a model; where its function asks for one, with a stand-in that nobody will call."""
+    elsewhere = os.environ.pop("INSPECT_EVAL_MODEL", None)  # would be taken for the model under evaluation
+    try:
+        try:
+            return make(), False
+        except ValueError as error:
+            if not str(error).startswith("No model specified"):
+                raise
+        token = active_model_context_var.set(get_model("none/none"))
+        try:
+            return make(), True
+        finally:
+            active_model_context_var.reset(token)
+    except NotReady:
+        raise
+    except PrerequisiteError as error:
+        raise NotReady(f"{asked.name} cannot be made: {one_sentence(str(error.message))}") from None
+    except Exception as error:
+        raise NotReady(f"{asked.name} cannot be made: {type(error).__name__}: {error}") from error
+    finally:
+        if elsewhere is not None:
+            os.environ["INSPECT_EVAL_MODEL"] = elsewhere
+
+
+def _code(function: Callable[..., Any]) -> str:
+    module = inspect.getmodule(inspect.unwrap(function))
+    package = (module.__name__ if module is not None else "").partition(".")[0]
+    try:
+        return f"{package} {version(package)}"
+    except (PackageNotFoundError, ValueError):
+        pass
+    file = Path(getattr(module, "__file__", None) or os.devnull)
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
+
+
+# -- what the task asks for ------------------------------------------------------------------------------
+
+
+def _limits(task: Task) -> dict[str, Any]:
+    """The task's own limits in our words; the message limit, and tokens of one kind only, go with the state."""
+    seconds = [value for value in (task.time_limit, task.working_limit) if value is not None]
+    limits: Mapping[str, Any] = {
+        "time_limit": min(seconds, default=None),
+        "token_limit": task.token_limit if task.token_limit_type in ALL_TOKENS else None,
+        "turn_limit": task.turn_limit,
+        "max_cost": task.cost_limit,
+    }
+    return {name: value for name, value in limits.items() if value is not None}
+
+
+def _sandbox(name: str, task: Task, sample: Sample) -> str:
+    """The sandbox that a sample asks for, in the words of `agent_task(sandbox=...)`; ours where it asks for none."""
+    own: SandboxEnvironmentSpec | None = task.sandbox or sample.sandbox
+    if own is None:
+        return "default"
+    if task.sandbox is not None and sample.sandbox is not None and sample.sandbox.config is not None:
+        own = SandboxEnvironmentSpec(task.sandbox.type, sample.sandbox.config)
+    if own.type not in ("docker", "local", "agenteval"):
+        raise NotReady(
+            f"{name} asks for the sandbox {own.type!r}, and attempts run in Docker: "
+            "replace it with sandbox=... or --agent-sandbox-default"
+        )
+    if own.config is None or own.type == "local":
+        folder = Path(task_run_dir(task))
+        beside = next((folder / each for each in _FILES if (folder / each).is_file()), None)
+        return str(beside) if beside is not None and own.type == "docker" else "default"
+    if isinstance(own.config, BaseModel):
+        return _as_file(own.config)
+    return str((Path(task_run_dir(task)) / str(own.config)).resolve())
+
+
+def _as_file(config: BaseModel) -> str:
+    folder = tempfile.TemporaryDirectory(prefix="agenteval-")
+    atexit.register(folder.cleanup)
+    path = Path(folder.name) / "compose.yaml"
+    path.write_text(yaml.safe_dump(config.model_dump(mode="json", by_alias=True, exclude_none=True)), "utf-8")
+    return str(path)

@@ -1,0 +1,225 @@
+"""The attempt store is the logs: every `.eval` log of ours, read by its header and summaries, never whole."""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+from fsspec.core import url_to_fs
+from inspect_ai.log import EvalLog, list_eval_logs, read_eval_log, read_eval_log_sample_summaries
+from pydantic import Field, NonNegativeInt, TypeAdapter, ValidationError
+
+from pytest_agenteval.engine.logs.scorecard import record_of
+from pytest_agenteval.errors import NotReady
+from pytest_agenteval.record.records import AttemptRecord
+from pytest_agenteval.record.stored import MOST_K, StoredLog, StoredTask
+from pytest_agenteval.texts import shortened
+
+__all__ = [
+    "log_files",
+    "metadata_of",
+    "read_all",
+    "read_attempts",
+    "read_headers",
+    "read_store",
+    "require_writable",
+    "roster",
+]
+
+_REASON = 300
+_Part = Annotated[int, Field(ge=1, le=MOST_K)]
+_TASKS: TypeAdapter[tuple[StoredTask, ...]] = TypeAdapter(tuple[StoredTask, ...])
+
+
+@dataclass(frozen=True, slots=True)
+class _Header:
+    """What we write about a log into its metadata."""
+
+    k: Annotated[int, Field(strict=True, ge=1, le=MOST_K)]
+    tasks: tuple[StoredTask, ...] = ()
+    session: str | None = None
+    invocation: str | None = None
+    early_stop: str | None = None
+    setup: str = ""
+    shard: tuple[_Part, _Part] | None = None
+    shard_sizes: Annotated[tuple[NonNegativeInt, ...], Field(max_length=MOST_K)] = ()
+    suites: dict[str, NonNegativeInt] = field(default_factory=dict)
+    suite: str = ""
+    took: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()
+
+
+_HEADER: TypeAdapter[_Header] = TypeAdapter(_Header)
+
+
+def roster(tasks: Iterable[StoredTask]) -> Any:
+    """The tasks of a log as its metadata has them."""
+    return _TASKS.dump_python(tuple(tasks), mode="json", exclude_defaults=True)
+
+
+def require_writable(place: str) -> None:
+    """See whether logs can be written to a place; an address is tried out.
+
+    Inspect would make a bucket that is missing, so a mistyped name would send the logs where nobody looks.
+
+    Raises:
+        NotReady: nothing can be written there.
+    """
+    why = _why_not_written_there(place) if "://" in place else _why_not_written_here(Path(place).absolute())
+    if why is not None:
+        raise NotReady(f"logs cannot be written to {place}, for {why}: name another place with --agent-log-dir")
+
+
+def _why_not_written_here(folder: Path) -> str | None:
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    if not there.is_dir():
+        return f"{there} is not a directory"
+    return None if os.access(there, os.W_OK) else f"{there} may not be written to"
+
+
+def _why_not_written_there(address: str) -> str | None:
+    try:
+        system, path = url_to_fs(address)
+        system.pipe_file(f"{path}/.agenteval", b"")
+    except Exception as error:  # whatever a file system makes fsspec raise
+        return f"the attempt ended with {type(error).__name__} ({error})"
+    with suppress(Exception):  # who may write need not be allowed to remove
+        system.rm_file(f"{path}/.agenteval")
+    return None
+
+
+def log_files(place: str | Path) -> list[str]:
+    """The `.eval` logs that a place holds: a log, or a directory with all below it; any address that fsspec knows.
+
+    Raises:
+        NotReady: it does not exist, or cannot be listed.
+    """
+    where = str(place)
+    if where.endswith(".eval"):
+        return [where]
+    if "://" not in where and not Path(where).is_dir():
+        raise NotReady(f"{where} is neither a .eval log nor a directory of them: check the path")
+    try:
+        found = list_eval_logs(where, formats=["eval"], recursive=True)
+    except Exception as error:  # whatever a file system makes fsspec raise
+        raise NotReady(f"{where} cannot be listed: {error}") from None
+    return sorted(_plain(info.name) for info in found)
+
+
+def read_headers(files: Iterable[str]) -> Iterator[StoredLog]:
+    """Our logs among these, without their attempts.
+
+    Raises:
+        NotReady: a file cannot be read as a log.
+    """
+    for file in files:
+        try:
+            if "://" not in file and Path(file).exists() and not Path(file).is_file():
+                raise OSError("it is no file")  # opened, a pipe would be waited for
+            log = read_eval_log(file, header_only=True)
+        except Exception as error:  # whatever a damaged file makes Inspect, zipfile or pydantic raise
+            raise _unreadable(file, error) from None
+        if (stored := _stored(file, log)) is not None:
+            yield stored
+
+
+def read_attempts(log: StoredLog) -> StoredLog:
+    """The same log with its attempts.
+
+    Raises:
+        NotReady: its summaries cannot be read.
+    """
+    attempts: list[tuple[str, AttemptRecord]] = []
+    try:
+        for sample in read_eval_log_sample_summaries(log.path):
+            score = (sample.scores or {}).get("passed")
+            record = record_of(score.metadata or {}, log.path) if score is not None else None
+            if record is not None:
+                attempts.append((str(sample.id), record))
+    except Exception as error:  # as above
+        raise _unreadable(log.path, error) from None
+    return replace(log, attempts=tuple(attempts))
+
+
+def _unreadable(file: str, error: Exception) -> NotReady:
+    """In one sentence, though pydantic tells a paragraph."""
+    reason = shortened(str(error), _REASON) or type(error).__name__
+    return NotReady(f"{file} cannot be read as an Inspect log of pytest-agenteval: {reason}")
+
+
+def read_all(logs: Iterable[StoredLog]) -> list[StoredLog]:
+    """The same logs with their attempts; see :func:`read_attempts`.
+
+    All that is read lives on. The garbage collector would look through it again and again: a third of the time.
+    """
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        return [read_attempts(log) for log in logs]
+    finally:
+        if collects:
+            gc.enable()
+
+
+def read_store(place: str | Path) -> tuple[list[StoredLog], list[str]]:
+    """All that can be read of a directory of logs, and a sentence for each log that cannot.
+
+    A log that a crash has damaged must not keep the others from being used.
+
+    Raises:
+        NotReady: the place cannot be listed.
+    """
+    logs, problems = [], []
+    for file in log_files(place):
+        try:
+            logs += [read_attempts(log) for log in read_headers([file])]
+        except NotReady as error:
+            problems.append(str(error))
+    return logs, problems
+
+
+def metadata_of(log: EvalLog) -> dict[str, Any]:
+    """What we wrote about a log; empty where it is not ours."""
+    said = log.eval.metadata or {}
+    return said if "pytest_agenteval" in said else {}
+
+
+def _stored(file: str, log: EvalLog) -> StoredLog | None:
+    said = metadata_of(log)
+    if not said:
+        return None
+    try:
+        header = _HEADER.validate_python(said)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where, what = ".".join(map(str, first["loc"])), shortened(repr(first["input"]), 60)
+        raise _unreadable(file, ValueError(f"{where} is {what} in its header ({first['msg']})")) from None
+    if not header.tasks:
+        return None
+    return StoredLog(
+        path=file,
+        run=log.eval.run_id if header.session is None else header.session,
+        invocation=log.eval.run_id if header.invocation is None else header.invocation,
+        created=log.eval.created,
+        k=header.k,
+        ended=log.status == "success",
+        killed=log.status == "started",
+        tasks=header.tasks,
+        early_stop=header.early_stop,
+        setup=header.setup,
+        shard=header.shard,
+        shard_sizes=header.shard_sizes,
+        suites=header.suites,
+        suite=header.suite,
+        took=header.took,
+        errors=header.errors,
+    )
+
+
+def _plain(name: str) -> str:
+    return name.removeprefix("file://")

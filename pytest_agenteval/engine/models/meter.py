@@ -1,0 +1,406 @@
+"""Every model call of an attempt passes here: paid from the run's budget before it is made, counted after."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import functools
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import Any, Literal, NoReturn
+
+from inspect_ai.event import ModelEvent
+from inspect_ai.hooks import BeforeModelGenerate, Hooks, ModelRetry, hooks
+from inspect_ai.log import transcript
+from inspect_ai.model import Model, ModelOutput, ModelRefusalError
+from inspect_ai.util import LimitExceededError, suspend_working_limit
+
+from pytest_agenteval.collect.agent_task import TaskOptions
+from pytest_agenteval.engine.models.usage import model_call
+from pytest_agenteval.engine.sandboxes.leftovers import Leftovers
+from pytest_agenteval.money.budget import BudgetClosed, Reservation, RunBudget
+from pytest_agenteval.money.estimate import estimate_tokens, max_output, worst_case
+from pytest_agenteval.money.prices import PriceBook
+from pytest_agenteval.money.tabs import Tab
+from pytest_agenteval.record.outcomes import Cause
+from pytest_agenteval.record.records import ModelCall, total_of
+from pytest_agenteval.run.attempt import Attempt
+
+__all__ = ["CallMeter", "Usage", "current_meter", "metered"]
+
+_NO_CONNECTION = re.compile(
+    r"^\S*(?:ConnectError|ConnectTimeout|ClientConnectorError|ConnectionRefusedError|gaierror)\b", re.MULTILINE
+)
+"""In a traceback: what HTTP clients raise when they cannot connect."""
+
+_LimitKind = Literal["custom", "cost", "token", "turn"]
+
+_current: contextvars.ContextVar[CallMeter | None] = contextvars.ContextVar("agenteval_meter", default=None)
+
+
+@dataclass(slots=True)
+class Usage:
+    """What the agent has used so far of its limits, over all its runs in one try."""
+
+    cost: float | None = 0.0
+    """US dollars; None as soon as the cost of one call is unknown."""
+    tokens: int | None = 0
+    """None as soon as an answer does not say how many it took."""
+    turns: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _OpenCall:
+    model: str
+    reservation: Reservation
+    since: float
+
+
+@dataclass(slots=True)
+class CallMeter:
+    """Counts and pays the model calls of one try of one attempt."""
+
+    attempt: Attempt
+    options: TaskOptions
+    budget: RunBudget
+    prices: PriceBook
+    own_agent: bool
+    """Whether the agent is the user's: it has started with its first model call."""
+    leftovers: Leftovers = field(default_factory=lambda: Leftovers(None, stop=False))
+    """What the agent leaves running."""
+    tab: Tab | None = None
+    """The attempt's, at the budget; it goes over all its tries."""
+    calls: list[ModelCall] = field(default_factory=list)
+    """The answered calls of any model, each priced once, here."""
+    used: Usage = field(default_factory=Usage)
+    agent_running: bool = False
+    """Whether calls count against the agent's limits (not a judge's, which are made while the test grades)."""
+    called: bool = False
+    """Whether the agent began a model call in this try."""
+    unheard: bool = False
+    """Whether the agent raised before its first model call: what went wrong is not the model's doing."""
+    sandbox_lost: bool = False
+    """A tool found the sandbox gone: the agent must not go on spending."""
+    stopped_by: LimitExceededError | None = None
+    """What was raised last to stop the agent; its own code may have swallowed it or made something else of it."""
+    on_stop: Callable[[], None] = lambda: None
+    """Called whenever the agent is told to stop."""
+    lost_calls: int = 0
+    lost_cost: float = 0.0
+    answered_by: set[str] = field(default_factory=set)
+    """The models that have answered the agent in this try."""
+    _open: dict[asyncio.Task[object], _OpenCall] = field(default_factory=dict)
+    _retries: Counter[str] = field(default_factory=Counter)
+    """By model, how often its provider refused or failed since its last answer."""
+    _unknown: list[ModelCall] = field(default_factory=list)
+    """The agent's calls of unknown cost."""
+    _posted: set[str] = field(default_factory=set)
+    """The transcript's model events that are in `calls`."""
+    _events_seen: int = field(default_factory=lambda: transcript().history.event_count)
+    """The transcript goes over all tries of an attempt: what an earlier one met is not this one's."""
+
+    @contextmanager
+    def agent_speaks(self) -> Iterator[None]:
+        """Around the agent's own program: note where it raises before it has called a model."""
+        try:
+            yield
+        except Exception:
+            self.unheard = not self.called
+            raise
+
+    async def before_call(self, call: BeforeModelGenerate) -> None:
+        """Reserve the call's worst case, or stop the agent before it spends.
+
+        Raises:
+            LimitExceededError: of type `custom`, where the run (not the agent) is at its end; of type `cost`,
+                `token` or `turn`, where the agent has used up its own limit, or where that cannot be told.
+        """
+        if self.agent_running:
+            self.called, self.unheard = True, False
+        self._look_for_lost_sandbox()
+        if self.sandbox_lost:
+            raise self._stopping("custom", 1, 0, "the agent's sandbox is gone")
+        if self.own_agent and not self.attempt.agent_started:
+            await self.leftovers.agent_begins()
+            self.attempt.agent_begins()
+        self._hold_to_limits()
+        worst = self._worst_case(call)
+        if worst is None and self.budget.limit is not None:
+            # the other attempts would come to the same call: what they spend until then would be wasted
+            self.budget.stop(f"--max-cost cannot be held: the price of {call.model_name} is not known")
+        task = _task()
+        if lost := self._open.pop(task, None):  # its retry was not announced: nobody knows what became of it
+            self._lose(lost)
+        try:
+            # waiting for a share of the budget is neither the agent's time nor the test's
+            with suspend_working_limit(), self.attempt.clock_stopped():
+                reservation = await self.budget.reserve(worst, self.tab)
+        except BudgetClosed as error:
+            self._stop(str(error))
+        self._open[task] = _OpenCall(call.model_name, reservation, time.monotonic())
+
+    def refused(self, call: ModelRetry) -> None:
+        """The provider will be asked again. An error it answered with was not billed; a lost answer may have been."""
+        self.gave_up(call.status_code)
+
+    def answered(self, model: Model, output: ModelOutput, since: int) -> None:
+        """The call of this task has its answer: settle and record it.
+
+        Args:
+            model: the one that was called.
+            output: its answer.
+            since: how many events the transcript had before the call.
+
+        Raises:
+            LimitExceededError: of type `cost` or `token`, where the agent has now used more than its own limit; of type
+                `custom`, where nobody can tell whether it has.
+        """
+        event = next((event for event in self._completed(model, since) if _same(event.output, output)), None)
+        if event is not None and event.cache == "read":  # Inspect's own cache answered: nobody was asked or paid
+            if opened := self._open.pop(_task(), None):
+                opened.reservation.release()
+            return
+        if _task() not in self._open:  # the output says that the provider refused: it was given up already
+            return
+        self._post(model, output, event)
+        if self.agent_running:
+            self._hold_to_limits(spent=True)
+
+    def broke_off(self, model: Model, error: BaseException, since: int) -> None:
+        """The call of this task ended in an error: mostly without an answer, but a limit may have struck after it."""
+        if not isinstance(error, LimitExceededError | ModelRefusalError | asyncio.CancelledError):
+            self.gave_up(_status(error))
+        elif _task() in self._open:
+            event = next((event for event in self._completed(model, since) if event.cache != "read"), None)
+            if event is None:
+                self.gave_up(None)
+            else:
+                self._post(model, event.output, event)
+
+    def _completed(self, model: Model, since: int) -> Iterator[ModelEvent]:
+        """Answers of the model that are not recorded yet. Several, where its calls run side by side."""
+        for event in transcript().history.events_from(since):
+            if not isinstance(event, ModelEvent) or event.pending or event.error or event.uuid in self._posted:
+                continue
+            if (event.model, event.role) == (str(model), model.role):
+                yield event
+
+    def _post(self, model: Model, output: ModelOutput, event: ModelEvent | None) -> None:
+        opened = self._open.pop(_task(), None)
+        retries = self._retries.pop(str(model), 0)
+        if event is not None:
+            self._posted.add(event.uuid or "")
+            retries += event.retries or 0
+        call = model_call(model, output, self.prices, retries)
+        if opened is not None:
+            opened.reservation.settle(call.cost)
+            if call.cost is None:
+                call = replace(call, cost_at_most=opened.reservation.worst_case)
+        self.calls.append(call)
+        if self.agent_running:
+            self.used.cost = total_of((self.used.cost, call.cost))
+            self.used.tokens = total_of((self.used.tokens, call.tokens))
+            self.used.turns += 1
+            if call.cost is None:
+                self._unknown.append(call)
+
+    def gave_up(self, status_code: int | None) -> None:
+        """The call of this task has ended without an answer, with the provider's HTTP status where it gave one."""
+        if opened := self._open.pop(_task(), None):
+            self._retries[opened.model] += 1
+            if status_code is not None or _no_connection():
+                opened.reservation.release()
+            else:
+                self._lose(opened)
+
+    def _hold_to_limits(self, *, spent: bool = False) -> None:
+        """The agent's cost, tokens and turns: before a call not used up, after one (`spent`) not exceeded.
+
+        Tokens are held here and not by Inspect's `token_limit`, which raises before it says that a call was answered;
+        turns because its `turn_limit` lets one call more be paid.
+        """
+        if not self.agent_running:
+            return
+        cost, tokens, turns = self.options.max_cost, self.options.token_limit, self.options.turn_limit
+        if cost is not None and self.used.cost is None:
+            raise self.not_to_be_held("max_cost" if tokens is None else "max_cost and token_limit")
+        if tokens is not None and self.used.tokens is None:
+            raise self.not_to_be_held("token_limit")
+        if cost is not None and self.used.cost is not None and _reached(self.used.cost, cost, spent):
+            self.attempt.limit = Cause.COST
+            message = f"the agent has used up its ${cost:g} of max_cost"
+            raise self._stopping("cost", self.used.cost, cost, message)
+        if tokens is not None and self.used.tokens is not None and _reached(self.used.tokens, tokens, spent):
+            self.attempt.limit = Cause.TOKENS
+            message = f"the agent has used up its {tokens} tokens of token_limit"
+            raise self._stopping("token", self.used.tokens, tokens, message)
+        if turns is not None and self.used.turns >= turns and not spent:
+            self.attempt.limit = Cause.TURNS
+            message = f"the agent has used up its {turns} calls of turn_limit"
+            raise self._stopping("turn", self.used.turns, turns, message)
+
+    def not_to_be_held(self, limit: str) -> LimitExceededError:
+        """What stops an agent whose limit nobody can tell the reaching of: it must not be silently off."""
+        uncounted = next((call for call in self._unknown if call.tokens is None), None)
+        if uncounted is not None:
+            message = self.attempt.unmeasured = (
+                f"{limit} cannot be held: {uncounted.model} answered without saying how many tokens it took; use a "
+                f"provider that does, or leave {limit} out and hold the agent with turn_limit and time_limit"
+            )
+        else:
+            message = self.attempt.miswired = (
+                f"max_cost cannot be held: the price of {self._unknown[0].model} is not known; "
+                "give it with --agent-prices=FILE"
+            )
+        return self._stopping("custom", 1, 0, message)
+
+    def close(self) -> None:
+        """The try is over: what is still open then, in tasks that nobody waited for, has no answer."""
+        for opened in self._open.values():
+            self._lose(opened)
+        self._open.clear()
+        self._look_for_lost_sandbox()
+
+    @property
+    def calling(self) -> bool:
+        """Whether the running task is inside a model call: what its provider's client sends is paid for."""
+        return _task() in self._open
+
+    @property
+    def silent_for(self) -> float:
+        """Seconds that the longest open call has gone without an answer; 0.0 where none is open."""
+        return max((time.monotonic() - opened.since for opened in self._open.values()), default=0.0)
+
+    def _lose(self, opened: _OpenCall) -> None:
+        opened.reservation.keep()
+        self.lost_calls += 1
+        self.lost_cost += opened.reservation.worst_case or 0.0
+
+    def _stop(self, message: str) -> NoReturn:
+        self.attempt.stopped = Cause.BUDGET
+        raise self._stopping("custom", 1, 0, message)
+
+    def _stopping(self, kind: _LimitKind, value: float, limit: float, message: str) -> LimitExceededError:
+        self.stopped_by = LimitExceededError(kind, value=value, limit=limit, message=message)
+        self.attempt.unanswered = None  # it is not for that call that the agent ends
+        self.on_stop()
+        return self.stopped_by
+
+    def _worst_case(self, call: BeforeModelGenerate) -> float | None:
+        texts = [_without_media(part.model_dump_json()) for part in (*call.input, *call.tools)]
+        tokens = estimate_tokens(texts)
+        rates = self.prices.rates(call.model_name, tokens)
+        if rates is None:
+            return None
+        limit = self.options.token_limit
+        left = None if limit is None or self.used.tokens is None else max(0, limit - self.used.tokens)
+        most = max_output(call.config.max_tokens, left)
+        return worst_case(rates, input_tokens=tokens, max_output_tokens=most)
+
+    def _look_for_lost_sandbox(self) -> None:
+        history = transcript().history
+        for event in history.events_from(self._events_seen):
+            if event.event == "tool" and event.error is not None and event.error.type == "sandbox_unavailable":
+                self.sandbox_lost = True
+        self._events_seen = history.event_count
+
+
+def current_meter() -> CallMeter | None:
+    """The meter of the attempt that this code runs for."""
+    return _current.get()
+
+
+@contextmanager
+def metered(meter: CallMeter) -> Iterator[CallMeter]:
+    """Count every model call made in here, and in tasks started from here, with `meter`."""
+    _watch_models()
+    token = _current.set(meter)
+    try:
+        yield meter
+    finally:
+        _current.reset(token)
+
+
+@hooks(name="pytest_agenteval_meter", description="pytest-agenteval: run budget and agent limits")
+class MeterHooks(Hooks):
+    """Inspect's documented place to stand before and after every model call, whatever model made it."""
+
+    def enabled(self) -> bool:
+        """Only inside an attempt; elsewhere (the banner at start, other evals) it is not there."""
+        return _current.get() is not None
+
+    async def on_before_model_generate(self, data: BeforeModelGenerate) -> None:
+        """A call, or a retry of one, is about to be made."""
+        if meter := _current.get():
+            await meter.before_call(data)
+
+    async def on_model_retry(self, data: ModelRetry) -> None:
+        """A call failed and will be retried."""
+        if meter := _current.get():
+            meter.refused(data)
+
+
+@functools.cache
+def _watch_models() -> None:
+    """Stand around `Model.generate`, once per process: no hook tells of a call whose answer has no usage, or failed."""
+    inspects = Model.generate
+
+    @functools.wraps(inspects)
+    async def generate(self: Model, *arguments: Any, **named: Any) -> ModelOutput:
+        meter = _current.get()
+        if meter is None:
+            return await inspects(self, *arguments, **named)
+        since = transcript().history.event_count
+        try:
+            output = await inspects(self, *arguments, **named)
+        except BaseException as error:
+            meter.broke_off(self, error, since)
+            raise
+        meter.answered(self, output, since)
+        return output
+
+    Model.generate = generate  # type: ignore[method-assign]
+
+
+def _same(one: ModelOutput, other: ModelOutput) -> bool:
+    """Whether they are the same answer: events hold copies, whose messages keep their ids."""
+    ids = [[choice.message.id for choice in output.choices] for output in (one, other)]
+    return ids[0] == ids[1] and one.time == other.time
+
+
+def _without_media(text: str) -> str:
+    """Pictures are written into messages as data URLs, which are many characters and not so many tokens."""
+    return re.sub(r"data:[\w/+.-]+;base64,[A-Za-z0-9+/=]+", "x" * 6_000, text)
+
+
+def _no_connection() -> bool:
+    """Whether the call that failed last never reached the provider: nothing was sent, so nothing can be billed."""
+    failed = (event for event in reversed(transcript().events) if event.event == "model" and event.error)
+    return any(_NO_CONNECTION.search(event.traceback or "") for event in islice(failed, 1))
+
+
+def _reached(used: float, limit: float, spent: bool) -> bool:
+    return used > limit or (used == limit and not spent)
+
+
+def _task() -> asyncio.Task[object]:
+    task = asyncio.current_task()
+    assert task is not None
+    return task
+
+
+def _status(error: BaseException | None) -> int | None:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        status = getattr(error, "status_code", None)
+        if isinstance(status, int):
+            return status
+        error = error.__cause__ or error.__context__
+    return None

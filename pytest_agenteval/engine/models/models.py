@@ -1,0 +1,166 @@
+"""Models by Inspect's names, made once per run, with what they cost made known to Inspect."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from inspect_ai._util.error import PrerequisiteError
+from inspect_ai._util.registry import registry_find, registry_unqualified_name
+from inspect_ai.model import GenerateConfig, Model, ModelCost, ModelInfo, get_model, get_model_info, set_model_info
+from pydantic import ValidationError
+
+from pytest_agenteval.engine.models.lacking import one_sentence
+from pytest_agenteval.money.prices import PriceBook
+from pytest_agenteval.options.settings import Settings, why_not_on_host
+
+__all__ = [
+    "ModelNotReady", "max_retries", "names_a_model", "open_grader", "open_models", "open_roles", "tell_prices",
+]  # fmt: skip
+
+MAX_RETRIES = 6
+"""How often the provider is asked again before it counts as down: about three minutes with Inspect's waits. Inspect's
+own default is to ask for ever, which would end attempts by their time limit for a fault that is not theirs."""
+
+
+REFUSED = {
+    "cache": "a cached reply would make k attempts one",
+    "fallback_models": "another model than the one under evaluation would answer",
+}
+"""Settings of Inspect's that would make the figures wrong."""
+
+
+class ModelNotReady(Exception):
+    """A model cannot be used, in one sentence."""
+
+
+def max_retries(settings: Settings) -> Any:
+    """How often a call is repeated at most: as the user says, else :data:`MAX_RETRIES`."""
+    return dict(settings.generate).get("max_retries", MAX_RETRIES)
+
+
+def open_models(names: Iterable[str], settings: Settings) -> Mapping[str, Model]:
+    """The models of a run, by name.
+
+    Raises:
+        ModelNotReady: unknown provider, missing provider package or key, an argument it does not take, or a real model
+            that would run commands on this host.
+    """
+    config = _generate_config(dict(settings.generate))
+    models = {}
+    for name in dict.fromkeys(names):
+        if reason := _unknown_provider(name):
+            raise ModelNotReady(f"model {name or repr(name)} cannot be used: {reason}")
+        if reason := why_not_on_host(settings, name):
+            raise ModelNotReady(reason)
+        models[name] = _open(name, config, settings.model_base_url, dict(settings.model_args))
+    return models
+
+
+def open_roles(settings: Settings) -> Mapping[str, Model]:
+    """The models of the roles beside the agent's, by role. What is asked of the agent's model does not hold for them.
+
+    Raises:
+        ModelNotReady: unknown provider, or missing provider package or key.
+    """
+    config = GenerateConfig(max_retries=max_retries(settings))
+    models = {}
+    for role, name in settings.roles:
+        if reason := _unknown_provider(name):
+            raise ModelNotReady(f"model {name} of --agent-role={role} cannot be used: {reason}")
+        models[role] = _open(name, config)
+    return models
+
+
+def _generate_config(asked: dict[str, Any]) -> GenerateConfig:
+    for name in asked:
+        if name not in GenerateConfig.model_fields:
+            hint = _near(name, GenerateConfig.model_fields) or "see GenerateConfig in Inspect's documentation"
+            raise ModelNotReady(f"--agent-generate={name}={asked[name]}: Inspect has no such setting; {hint}")
+        if name in REFUSED:
+            raise ModelNotReady(f"--agent-generate={name}={asked[name]} cannot be used: {REFUSED[name]}; leave it out")
+    most = asked.get("max_tokens")
+    if isinstance(most, int) and most < 1:
+        raise ModelNotReady(f"--agent-generate=max_tokens={most} cannot be used: it must be 1 or more")
+    try:
+        return GenerateConfig(**{"max_retries": MAX_RETRIES, **asked})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0])
+        raise ModelNotReady(
+            f"--agent-generate={name}={asked[name]} cannot be used: {one_sentence(first['msg'])}"
+        ) from None
+
+
+def open_grader(name: str) -> None:
+    """See whether a model that a grader names can be used.
+
+    Raises:
+        ModelNotReady: missing provider package or key.
+    """
+    _open(name, GenerateConfig())
+
+
+def names_a_model(text: str) -> bool:
+    """Whether it is PROVIDER/MODEL with a provider that Inspect knows."""
+    return _unknown_provider(text) is None
+
+
+def _open(
+    name: str, config: GenerateConfig, base_url: str | None = None, arguments: Mapping[str, Any] = MappingProxyType({})
+) -> Model:
+    try:
+        model = get_model(name, config=config, base_url=base_url, memoize=False, **arguments)
+    except PrerequisiteError as error:
+        raise ModelNotReady(f"model {name} cannot be used: {one_sentence(str(error.message))}") from None
+    except (ValueError, LookupError, TypeError, ImportError) as error:
+        raise ModelNotReady(f"model {name} cannot be used: {one_sentence(str(error))}") from None
+    if "max_retries" not in arguments:
+        _retry_in_sight(model)
+    return model
+
+
+def _unknown_provider(model: str) -> str | None:
+    provider, slash, rest = model.partition("/")
+    if not slash:
+        return "a model is named PROVIDER/MODEL, for example openai/gpt-5-mini"
+    # asked as Inspect asks: what is not there makes it load the providers of other packages
+    if registry_find(lambda found: found.type == "modelapi" and registry_unqualified_name(found) == provider):
+        return None
+    known = {registry_unqualified_name(found) for found in registry_find(lambda found: found.type == "modelapi")}
+    near = difflib.get_close_matches(provider, known, n=1)
+    hint = f"did you mean {near[0]}/{rest}?" if near else "see https://inspect.aisi.org.uk/providers.html"
+    return f"Inspect knows no provider {provider!r}; {hint}"
+
+
+def _near(name: str, known: Iterable[str]) -> str | None:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {near[0]}?" if near else None
+
+
+def _retry_in_sight(model: Model) -> None:
+    """Providers' clients (openai, anthropic) retry twice by themselves: a call may be billed that nobody counts.
+
+    Without that, Inspect does all retrying, and every request to the provider passes the meter.
+    """
+    client = getattr(model.api, "client", None)
+    if client is not None and isinstance(getattr(client, "max_retries", None), int):
+        client.max_retries = 0
+
+
+def tell_prices(models: Iterable[str], prices: PriceBook) -> None:
+    """Make the base rates known to Inspect, so that its logs and viewer show costs too."""
+    for name in models:
+        rates = prices.rates(name)
+        if rates is None:
+            continue
+        cost = ModelCost(
+            input=rates.input,
+            output=rates.output,
+            input_cache_write=rates.cache_write_or_input,
+            input_cache_read=rates.cache_read_or_input,
+        )
+        known = get_model_info(name)
+        set_model_info(name, known.model_copy(update={"cost": cost}) if known else ModelInfo(cost=cost))

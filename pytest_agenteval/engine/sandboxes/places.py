@@ -1,0 +1,246 @@
+"""Sandboxes of attempts: a fresh one for every try."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import anyio
+from inspect_ai._util.error import PrerequisiteError
+from inspect_ai.util import SandboxEnvironment, SandboxUnavailableError, concurrency
+from inspect_ai.util._sandbox.context import (
+    cleanup_sandbox_environments_sample,
+    init_sandbox_environments_sample,
+)
+from inspect_ai.util._sandbox.registry import registry_find_sandboxenv
+from inspect_ai.util._subprocess import max_subprocesses_context_var
+
+from pytest_agenteval.engine.sandboxes.provider import AgentevalSandbox
+from pytest_agenteval.sandbox.autopsy import Death, EndedBy, examine
+from pytest_agenteval.sandbox.docker.containers import ContainerConfig
+from pytest_agenteval.sandbox.docker.daemon import DaemonGone, SandboxSetupError, connect
+
+__all__ = ["OpenSandbox", "SandboxFailed", "SandboxSpec", "Sandboxes"]
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxSpec:
+    """Which sandbox a task gets."""
+
+    provider: str
+    """Inspect's name: `agenteval`, `docker` or `local`."""
+    config: Path | ContainerConfig | None
+    """A compose file or Dockerfile for `docker`, the container's configuration for `agenteval`."""
+    name: str
+    """Of the suite, for the containers' names."""
+    notes: tuple[str, ...] = ()
+    """What a reader of the task's record should know."""
+    metadata: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    """Of an Inspect sample: a compose file may name it as `${SAMPLE_METADATA_KEY}`."""
+
+
+class SandboxFailed(Exception):
+    """A sandbox could not be started."""
+
+
+@dataclass(slots=True)
+class OpenSandbox:
+    """A sandbox in use."""
+
+    environment: SandboxEnvironment
+
+    container: str | None
+    """Name or id of the default container, or None where it runs in none."""
+    ends_with_connection: bool
+    """Whether the container ends by itself, with status 0, when its connection to this process does."""
+    image: str | None = None
+    """Its registry's digest, else the daemon's id; None where it runs in no container, or the daemon does not tell."""
+    waited: float | None = None
+    """Seconds it waited for a place to start; None where there is no such queue."""
+    kept: str | None = None
+    """The shell command that enters it, once it is to be kept."""
+
+    async def keep(self) -> None:
+        """Leave it when it is closed, and set `kept`; does nothing where it has ended."""
+        inner: Any = getattr(self.environment, "_sandbox", self.environment)
+        if isinstance(inner, AgentevalSandbox):
+            with suppress(SandboxUnavailableError):
+                self.kept = await inner.keep()
+        elif self.container is not None:
+            if not await self.is_gone():
+                self.kept = f"docker exec -it {self.container} bash -l"
+        else:  # on this host: what it was is copied, for the folder is removed
+            place = Path(tempfile.mkdtemp(prefix="agenteval-kept-"))
+            await asyncio.to_thread(shutil.copytree, inner.directory.name, place, symlinks=True, dirs_exist_ok=True)
+            self.kept = f"cd {shlex.quote(str(place))}"
+
+    async def died_unseen(self) -> bool:
+        """Whether it has died, though nobody may have met that: `docker exec` ends as a command that was killed does.
+
+        Free of charge on our own provider, whose connection has then ended; else as :meth:`is_gone`.
+        """
+        inner: Any = getattr(self.environment, "_sandbox", self.environment)
+        if isinstance(inner, AgentevalSandbox) and inner.has_exec_server:
+            return inner.last_words != ""
+        return await self.is_gone()
+
+    async def is_gone(self) -> bool:
+        """Whether the container does not run any more, by one quick question; False where nobody can tell."""
+        return self.container is not None and await asyncio.to_thread(_is_gone, self.container)
+
+    async def examine(self) -> Death:
+        """Find out who ended the container, if anybody did."""
+        if self.container is None:
+            return Death(EndedBy.RUNNING, "it is no container")
+        death = await asyncio.to_thread(examine, self.container)
+        if self.ends_with_connection and death.by is EndedBy.INSIDE and death.exit_code == 0:
+            return Death(EndedBy.UNKNOWN, "the connection to the container ended, and the container with it")
+        return death
+
+
+class Sandboxes:
+    """Opens and closes sandboxes of one run, and counts those that are up."""
+
+    def __init__(self) -> None:
+        self.up = 0
+        self._prepared: list[SandboxSpec] = []
+
+    async def prepare(self, specs: Iterable[SandboxSpec | None]) -> None:
+        """Do once what a provider does before its first sandbox: check, build, pull.
+
+        Raises:
+            SandboxFailed: an image cannot be built or is missing; all of them are named.
+        """
+        lacking: list[str] = []
+        for spec in specs:
+            if spec is None or any(_same(spec, other) for other in self._prepared):
+                continue
+            provider = registry_find_sandboxenv(spec.provider)
+            try:
+                asked = (
+                    await provider.task_init_environment(_config(spec), dict(spec.metadata)) if spec.metadata else {}
+                )
+                with _environment(asked):
+                    await provider.task_init(spec.name, _config(spec))
+            except SandboxSetupError as error:
+                lacking.append(str(error))
+            except (PrerequisiteError, RuntimeError) as error:
+                lacking.append(f"sandbox {spec.provider} ({spec.config}): {error}")
+            else:
+                self._prepared.append(spec)
+        if lacking:
+            raise SandboxFailed(" ".join(dict.fromkeys(lacking)))
+
+    @asynccontextmanager
+    async def open(self, spec: SandboxSpec) -> AsyncIterator[OpenSandbox]:
+        """A fresh sandbox, which `inspect_ai.util.sandbox()` finds in this block; removed at its end, whatever happens.
+
+        Raises:
+            SandboxFailed: it did not start.
+        """
+        if spec.provider == "docker":
+            await _widen_docker_cli()
+        try:
+            environments = await init_sandbox_environments_sample(
+                sandboxenv_type=registry_find_sandboxenv(spec.provider),
+                task_name=spec.name,
+                config=_config(spec),
+                files={},
+                setup=None,
+                metadata=dict(spec.metadata),
+            )
+        except Exception as error:
+            raise SandboxFailed(f"the sandbox did not start: {error}") from error
+        self.up += 1
+        opened: OpenSandbox | None = None
+        try:
+            opened = await _opened(spec, next(iter(environments.values())))
+            yield opened
+        finally:
+            self.up -= 1
+            with anyio.CancelScope(shield=True):
+                # our own provider keeps what it was told to; Inspect's would remove it
+                if spec.provider != "docker" or opened is None or opened.kept is None:
+                    await cleanup_sandbox_environments_sample(
+                        spec.provider, spec.name, _config(spec), environments, interrupted=False
+                    )
+
+    async def close(self) -> None:
+        """Remove what is left when all attempts have ended."""
+        for spec in self._prepared:
+            await registry_find_sandboxenv(spec.provider).task_cleanup(spec.name, _config(spec), True)
+
+
+def _same(one: SandboxSpec, other: SandboxSpec) -> bool:
+    """Whether their provider has the same to prepare for both."""
+    return (one.provider, one.config, one.metadata) == (other.provider, other.config, other.metadata)
+
+
+@contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    """Variables that Docker Compose reads while it builds and pulls, as Inspect sets them."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+async def _widen_docker_cli() -> None:
+    """Let as many commands of `docker` run at once as the evaluation lets processes run, unless the user has a say.
+
+    Each exec of Inspect's provider is one until it ends, and its own limit is four on two processors: the commands of a
+    few attempts then wait for one another's. The limit is whatever is asked for first in an evaluation.
+    """
+    if "INSPECT_DOCKER_CLI_CONCURRENCY" not in os.environ:
+        async with concurrency("docker-cli", max_subprocesses_context_var.get(), visible=False):
+            pass
+
+
+def _is_gone(container: str) -> bool:
+    try:
+        with connect() as daemon:
+            found = daemon.container(container)
+    except DaemonGone:
+        return True
+    except SandboxSetupError:
+        return False
+    return found is None or not found["State"]["Running"] or found["State"]["Paused"]
+
+
+def _config(spec: SandboxSpec) -> str | ContainerConfig | None:
+    return str(spec.config) if isinstance(spec.config, Path) else spec.config
+
+
+async def _opened(spec: SandboxSpec, first: SandboxEnvironment) -> OpenSandbox:
+    if spec.provider == "agenteval":
+        ours = first.as_type(AgentevalSandbox)
+        return OpenSandbox(first, ours.container_id, True, ours.image_digest, ours.waited)
+    if spec.provider != "docker":
+        return OpenSandbox(first, None, False)
+    inner: Any = getattr(first, "_sandbox", first)
+    # Compose names a container after project, service and number
+    container = f"{inner._project.name}-{inner._service}-1"
+    return OpenSandbox(first, container, False, await asyncio.to_thread(_image_of, container))
+
+
+def _image_of(container: str) -> str | None:
+    try:
+        with connect() as daemon:
+            found = daemon.container(container)
+    except SandboxSetupError:
+        return None
+    return None if found is None else str(found["Image"])

@@ -1,0 +1,164 @@
+"""Gates about the full grid, and when its verdict on them is a matter of logic, whatever the open attempts show.
+
+A missing attempt could have passed or failed. A gate over the finished grid is PASS where its rate reaches the
+threshold though every missing attempt failed, FAIL where it does not though every one passed, else UNDECIDED; and
+UNDECIDED where no attempt counts. While attempts are open the verdict is fixed as soon as all their outcomes (passed,
+failed, missing, or the task skipped) lead to the same one.
+
+The arithmetic of skipping: taking out an open task that passes lowers a rate and taking out one that fails raises it,
+but never beyond what passing or failing would have done. Only where a task has nothing but missing attempts so far
+can skipping it undo them; such missing attempts are held to be still able to pass.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from pytest_agenteval.estimate.early_stop.grid import Bools, Grid
+from pytest_agenteval.estimate.stats.thresholds import passes_needed
+from pytest_agenteval.record.verdict import Verdict
+
+__all__ = ["GridGate", "PassAt1", "PassHatK", "Race", "TaskPassRate", "open_rows"]
+
+
+@dataclass(frozen=True, slots=True)
+class Race:
+    """A gate as a race between PASS and FAIL over units that each pass or fail (tasks for pass^k, attempts else)."""
+
+    to_pass: int
+    """How many more units must pass for PASS: 0 or less once that is certain."""
+    to_fail: int
+    """How many more must fail for FAIL."""
+    can_pass: int
+    """How many open units may still pass; those that cannot are open only because they may fail."""
+    open: int
+    """How many units are open."""
+    undone_by_skipping: int
+    """How many units held as missing would come back into play if their task turned out to be skipped."""
+    evaluated: bool
+    """Whether any attempt counts."""
+
+    @property
+    def fixed(self) -> Verdict | None:
+        """The verdict that every way to finish the grid leads to, or None while there are several."""
+        if self.evaluated and self.to_pass <= 0:
+            return Verdict.PASS
+        if self.to_fail <= 0:
+            return Verdict.FAIL
+        neither = self.to_pass > self.can_pass + self.undone_by_skipping and self.to_fail > self.open
+        silent = not self.evaluated and not self.open
+        return Verdict.UNDECIDED if neither or silent else None
+
+    @property
+    def least(self) -> int:
+        """How many more units at least must end before the verdict is fixed; at least 1."""
+        ways = [self.to_pass] if self.to_pass <= self.can_pass else []
+        if self.to_fail <= self.open:
+            ways.append(self.to_fail)
+        neither = max(0, self.can_pass - self.to_pass + 1) + max(0, self.open - self.to_fail + 1)
+        if neither <= self.open:
+            ways.append(neither)
+        return max(1, min(ways, default=1))
+
+
+class GridGate(Protocol):
+    """A gate whose verdict depends on nothing but the full grid."""
+
+    def race(self, grid: Grid) -> Race:
+        """Where the gate stands."""
+        ...
+
+    def bounds(self, grid: Grid) -> tuple[float, float] | None:
+        """Between which rates the full grid will end; None where no task is left to rate."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PassHatK:
+    """pass^k >= threshold, k the grid's: the share of tasks whose every attempt passes."""
+
+    threshold: float
+
+    def race(self, grid: Grid) -> Race:
+        """Tasks race: one passes when all its attempts have passed, and fails at its first failure."""
+        tasks, reliable, failed = self._settled(grid)
+        undecided = open_rows(grid) & (grid.failed == 0)
+        unspoilt = undecided & (grid.missing == 0)
+        silent = undecided & (grid.missing > 0) & (grid.passed == 0)
+        needed = passes_needed(self.threshold, tasks) if tasks else 0
+        return Race(
+            needed - reliable,
+            tasks - failed - needed + 1,
+            int(np.count_nonzero(unspoilt)),
+            int(np.count_nonzero(undecided)),
+            int(np.count_nonzero(silent)),
+            bool(grid.passed.any() or grid.failed.any()),
+        )
+
+    def bounds(self, grid: Grid) -> tuple[float, float] | None:
+        """Tasks certain to pass, and tasks not certain to fail, of all tasks."""
+        tasks, reliable, failed = self._settled(grid)
+        return (reliable / tasks, (tasks - failed) / tasks) if tasks else None
+
+    def _settled(self, grid: Grid) -> tuple[int, int, int]:
+        tasks = len(grid.tasks) - int(np.count_nonzero(grid.skipped))
+        return tasks, int(np.count_nonzero(grid.passed == grid.k)), int(np.count_nonzero(grid.failed))
+
+
+@dataclass(frozen=True, slots=True)
+class PassAt1:
+    """pass@1 >= threshold: the share of attempts that pass, every task with the same number of them."""
+
+    threshold: float
+
+    def race(self, grid: Grid) -> Race:
+        """Attempts race."""
+        attempts = self._attempts(grid)
+        passes, fails, left = int(grid.passed.sum()), int(grid.failed.sum()), int(grid.open.sum())
+        needed = passes_needed(self.threshold, attempts) if attempts else 0
+        silent = open_rows(grid) & (grid.passed + grid.failed == 0)
+        undone = int(grid.missing[silent].sum())
+        return Race(needed - passes, attempts - fails - needed + 1, left, left, undone, passes + fails > 0)
+
+    def bounds(self, grid: Grid) -> tuple[float, float] | None:
+        """Attempts that passed, and attempts that did not fail, of all."""
+        return _attempts_bounds(self._attempts(grid), int(grid.passed.sum()), int(grid.failed.sum()))
+
+    def _attempts(self, grid: Grid) -> int:
+        return grid.k * (len(grid.tasks) - int(np.count_nonzero(grid.skipped)))
+
+
+@dataclass(frozen=True, slots=True)
+class TaskPassRate:
+    """The share of one task's attempts that pass >= threshold (its `min_pass_rate`)."""
+
+    task: str
+    threshold: float
+
+    def race(self, grid: Grid) -> Race:
+        """The task's attempts race."""
+        row = grid.row(self.task)
+        passed, failed, missing, left = (
+            int(counts[row]) for counts in (grid.passed, grid.failed, grid.missing, grid.open)
+        )
+        needed = passes_needed(self.threshold, grid.k)
+        undone = missing if left and not passed + failed else 0
+        return Race(needed - passed, grid.k - failed - needed + 1, left, left, undone, passed + failed > 0)
+
+    def bounds(self, grid: Grid) -> tuple[float, float] | None:
+        """The task's attempts that passed, and those that did not fail, of k."""
+        row = grid.row(self.task)
+        attempts = 0 if grid.skipped[row] else grid.k
+        return _attempts_bounds(attempts, int(grid.passed[row]), int(grid.failed[row]))
+
+
+def open_rows(grid: Grid) -> Bools:
+    """Which tasks have attempts that were not recorded."""
+    return grid.open > 0
+
+
+def _attempts_bounds(attempts: int, passes: int, fails: int) -> tuple[float, float] | None:
+    return (passes / attempts, (attempts - fails) / attempts) if attempts else None

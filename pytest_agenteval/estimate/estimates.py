@@ -1,0 +1,127 @@
+"""The estimates of a cell from its tasks' counts: of the whole grid, or of one that early stopping has thinned out.
+
+Attempts that stop at failures are no sample: of an agent that passes half the time their share of passes is 0.31. So of
+a thinned grid neither pass@1 nor pass^k is estimated from it. pass@1 may come from first attempts, where every task was
+certain to get one; what is certain about pass^k, its worst and best case say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from pytest_agenteval.estimate.stats.estimators import (
+    Counts,
+    PassHatBounds,
+    SuiteEstimate,
+    pass_hat_bounds,
+    pass_hat_curve,
+    suite_g_pass_at_k,
+    suite_pass_at_1,
+    suite_pass_at_k,
+    suite_pass_hat_k,
+)
+from pytest_agenteval.estimate.stats.intervals import (
+    Interval,
+    tasks_like_these_pass_at_1,
+    tasks_like_these_pass_hat_k,
+    this_suite_pass_at_1,
+    this_suite_pass_hat_k,
+)
+
+__all__ = ["Estimates", "of_first_attempts", "of_full_grid"]
+
+
+@dataclass(frozen=True, slots=True)
+class Estimates:
+    """What the attempts of a cell say, averaged over tasks; what they do not say is None or empty."""
+
+    pass_at_1: SuiteEstimate
+    pass_hat_k: SuiteEstimate
+    gap: float | None
+    """pass@1 minus pass^k, both over the tasks that have a pass^k; None where no task has one."""
+    curve: tuple[SuiteEstimate, ...]
+    """pass^1 to pass^k, all over the same tasks: one for which a task of the first lacks attempts has no value."""
+    at_least: tuple[SuiteEstimate, ...]
+    """The chance that at least 1, 2, ..., k of k attempts pass: G-Pass@k, from pass@k to pass^k."""
+    pass_at_1_intervals: tuple[Interval, ...]
+    """At 95%, each named by its question."""
+    pass_hat_k_intervals: tuple[Interval, ...]
+    pass_hat_k_bounds: PassHatBounds | None
+    """Point bounds of pass^k where a task has fewer than k attempts, without a confidence; else None."""
+    counts: Counts
+    """`(n, c)` by task, of the attempts that may be estimated from: their number was fixed beforehand."""
+    first_attempts: int | None = None
+    """How many first attempts pass@1 is estimated from, where it is from these alone."""
+
+    def pass_at(self, j: int) -> SuiteEstimate:
+        """pass@j, the chance that at least one of j attempts passes, for any j: over the tasks with so many attempts.
+
+        Raises:
+            ValueError: j is below 1; so for the other two.
+        """
+        return suite_pass_at_k(self.counts, j)
+
+    def pass_hat(self, j: int) -> SuiteEstimate:
+        """pass^j, the chance that all of j attempts pass."""
+        return suite_pass_hat_k(self.counts, j)
+
+    def g_pass_at(self, j: int, tau: float) -> SuiteEstimate:
+        """G-Pass@j, the chance that at least ceil(tau * j) of j attempts pass.
+
+        Raises:
+            ValueError: tau is not in (0, 1].
+        """
+        return suite_g_pass_at_k(self.counts, j, tau)
+
+
+def of_full_grid(counts: Counts, k: int) -> Estimates:
+    """The estimates from all attempts that count, every task's number of them fixed beforehand."""
+    hat_k = suite_pass_hat_k(counts, k)
+    at_1 = suite_pass_at_1([(n, c) for n, c in counts if n >= k])
+    return Estimates(
+        pass_at_1=suite_pass_at_1(counts),
+        pass_hat_k=hat_k,
+        gap=None if hat_k.value is None or at_1.value is None else at_1.value - hat_k.value,
+        curve=_of_the_same_tasks(pass_hat_curve(counts, k)),
+        at_least=tuple(suite_g_pass_at_k(counts, k, j / k) for j in range(1, k + 1)),
+        pass_at_1_intervals=_some(this_suite_pass_at_1(counts), tasks_like_these_pass_at_1(counts)),
+        pass_hat_k_intervals=_some(this_suite_pass_hat_k(counts, k), tasks_like_these_pass_hat_k(counts, k)),
+        pass_hat_k_bounds=pass_hat_bounds(counts, k) if hat_k.tasks_left_out else None,
+        counts=tuple(counts),
+    )
+
+
+def of_first_attempts(passed: Sequence[bool | None], k: int) -> Estimates:
+    """The estimates of a thinned grid: pass@1 from the first attempts alone.
+
+    Args:
+        passed: by task whether its first attempt passed; None where it does not count, or where not every task was
+            certain to get one.
+        k: of the grid.
+    """
+    counts = [(int(first is not None), int(bool(first))) for first in passed]
+    nothing = SuiteEstimate(None, 0, len(counts))
+    used = sum(n for n, _ in counts)
+    return Estimates(
+        pass_at_1=suite_pass_at_1(counts),
+        pass_hat_k=nothing,
+        gap=None,
+        curve=(nothing,) * k,
+        at_least=(nothing,) * k,
+        pass_at_1_intervals=_some(this_suite_pass_at_1(counts), tasks_like_these_pass_at_1(counts)),
+        pass_hat_k_intervals=(),
+        pass_hat_k_bounds=None,
+        counts=tuple(counts),
+        first_attempts=used or None,
+    )
+
+
+def _of_the_same_tasks(curve: Sequence[SuiteEstimate]) -> tuple[SuiteEstimate, ...]:
+    """The curve without the values that are over other tasks than its first: it would seem to rise or fall by them."""
+    most = curve[0].tasks_used
+    return tuple(point if point.tasks_used == most else replace(point, value=None) for point in curve)
+
+
+def _some(*intervals: Interval | None) -> tuple[Interval, ...]:
+    return tuple(interval for interval in intervals if interval is not None)

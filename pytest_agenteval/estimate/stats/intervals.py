@@ -1,0 +1,209 @@
+"""Intervals of a rate, each named by the question it answers.
+
+Two questions need two intervals. "This suite, re-run": what would the same tasks show on average over endless
+attempts; only the luck of the attempts counts. "Tasks like these": what would other tasks of the same kind show; the
+luck of which tasks are in the suite counts too, and is most of it. An interval for one is wrong for the other: the
+pooled attempts read as the second cover it about 69 % of the time instead of 95 %.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil, log, sqrt
+
+from pytest_agenteval.estimate.stats.distributions import beta_quantile, normal_quantile, t_quantile
+from pytest_agenteval.estimate.stats.estimators import Counts, check_counts, pass_hat_k, suite_pass_at_1
+from pytest_agenteval.estimate.stats.posterior import suite_pass_hat_k_draws
+
+__all__ = [
+    "TASKS_LIKE_THESE",
+    "THIS_SUITE",
+    "THIS_TASK",
+    "Interval",
+    "attempts_to_show",
+    "clopper_pearson",
+    "rate_shown_by_all_passing",
+    "tasks_like_these_pass_at_1",
+    "tasks_like_these_pass_hat_k",
+    "this_suite_pass_at_1",
+    "this_suite_pass_hat_k",
+    "wilson",
+]
+
+THIS_TASK = "this task, re-run"
+THIS_SUITE = "this suite, re-run"
+TASKS_LIKE_THESE = "tasks like these"
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A two-sided interval."""
+
+    low: float
+    high: float
+    confidence: float
+    """How often such an interval holds the truth it asks for, for example 0.95."""
+    question: str
+    """What the interval answers: `this suite, re-run`, `tasks like these` or `this task, re-run`."""
+    method: str
+    """How it was computed, in a few words."""
+
+
+def wilson(passes: int, n: int, confidence: float = 0.95) -> Interval:
+    """Wilson's score interval of one task's pass rate from n attempts (Wilson 1927).
+
+    Raises:
+        ValueError: the counts are impossible, n is 0, or the confidence is not inside (0, 1).
+    """
+    _check_some(passes, n, confidence)
+    low, high = _wilson(passes / n, n, normal_quantile(0.5 + confidence / 2))
+    return Interval(low, high, confidence, THIS_TASK, "Wilson")
+
+
+def clopper_pearson(passes: int, n: int, confidence: float = 0.95) -> Interval:
+    """The exact interval of one task's pass rate from n attempts (Clopper and Pearson 1934); never too narrow.
+
+    Raises:
+        ValueError: the counts are impossible, n is 0, or the confidence is not inside (0, 1).
+    """
+    _check_some(passes, n, confidence)
+    tail = (1.0 - confidence) / 2
+    low = 0.0 if passes == 0 else beta_quantile(tail, passes, n - passes + 1)
+    high = 1.0 if passes == n else beta_quantile(1.0 - tail, passes + 1, n - passes)
+    return Interval(low, high, confidence, THIS_TASK, "Clopper-Pearson")
+
+
+def rate_shown_by_all_passing(attempts: int, confidence: float = 0.95) -> float:
+    """The pass rate that all of so many attempts passing shows at this confidence, one-sided: 8 of 8 show 0.69.
+
+    Raises:
+        ValueError: `attempts` is below 1, or the confidence is not inside (0, 1).
+    """
+    _check_some(attempts, attempts, confidence)
+    return float((1.0 - confidence) ** (1.0 / attempts))
+
+
+def attempts_to_show(rate: float, confidence: float = 0.95) -> int:
+    """How many attempts must all pass to show a pass rate at this confidence, one-sided: 29 for 0.9.
+
+    Raises:
+        ValueError: the rate is not inside (0, 1) (no number of attempts shows 1), or the confidence is not.
+    """
+    _check_confidence(confidence)
+    if not 0.0 < rate < 1.0:
+        raise ValueError(f"no number of attempts is the least that shows a pass rate of {rate}: give one inside (0, 1)")
+    attempts = max(1, ceil(log(1.0 - confidence) / log(rate)))
+    # The logarithms may be off by one in their last digit: ask the shown rate itself.
+    if attempts > 1 and rate_shown_by_all_passing(attempts - 1, confidence) >= rate:
+        attempts -= 1
+    return attempts if rate_shown_by_all_passing(attempts, confidence) >= rate else attempts + 1
+
+
+def this_suite_pass_at_1(counts: Counts, confidence: float = 0.95) -> Interval | None:
+    """What pass@1 this suite would show if it were re-run endlessly: Wilson on the pooled attempts.
+
+    Conservative: the passes of unlike tasks vary less than those of equal ones, so it holds the truth more often
+    than it says. Where tasks have different numbers of attempts, the pool is as large as its average over tasks is
+    precise: T^2 / sum(1/n_i).
+
+    Returns:
+        The interval, or None where no task has an attempt.
+
+    Raises:
+        ValueError: the counts are impossible, or the confidence is not inside (0, 1).
+    """
+    _check_confidence(confidence)
+    mean = suite_pass_at_1(counts)
+    if mean.value is None:
+        return None
+    size = mean.tasks_used**2 / sum(1.0 / n for n, _ in counts if n > 0)
+    low, high = _wilson(mean.value, size, normal_quantile(0.5 + confidence / 2))
+    return Interval(low, high, confidence, THIS_SUITE, "Wilson on pooled attempts, conservative")
+
+
+def this_suite_pass_hat_k(counts: Counts, k: int, confidence: float = 0.95) -> Interval | None:
+    """What pass^k this suite would show if it were re-run endlessly: the posterior of a beta-binomial hierarchy.
+
+    It needs a model (task pass rates come from one beta distribution) and therefore also speaks where tasks have
+    fewer than k attempts. It always holds the unbiased estimate.
+
+    Returns:
+        The interval, or None where no task has an attempt.
+
+    Raises:
+        ValueError: the counts are impossible, k is below 1, or the confidence is not inside (0, 1).
+    """
+    _check_confidence(confidence)
+    draws = suite_pass_hat_k_draws(counts, k)
+    if draws is None:
+        return None
+    tail = (1.0 - confidence) / 2
+    low, high = draws.quantile(tail), draws.quantile(1.0 - tail)
+    scores = [score for n, c in counts if (score := pass_hat_k(n, c, k)) is not None]
+    if scores and len(scores) == draws.tasks:
+        estimate = sum(scores) / len(scores)
+        low, high = min(low, estimate), max(high, estimate)
+    return Interval(low, high, confidence, THIS_SUITE, "beta-binomial hierarchy")
+
+
+def tasks_like_these_pass_at_1(counts: Counts, confidence: float = 0.95) -> Interval | None:
+    """What pass@1 other tasks of the same kind would show: Wilson with the effective sample size and Student's t.
+
+    Returns:
+        The interval, or None where fewer than two tasks have an attempt.
+
+    Raises:
+        ValueError: the counts are impossible, or the confidence is not inside (0, 1).
+    """
+    return tasks_like_these_pass_hat_k(counts, 1, confidence)
+
+
+def tasks_like_these_pass_hat_k(counts: Counts, k: int, confidence: float = 0.95) -> Interval | None:
+    """What pass^k other tasks of the same kind would show: Wilson with the effective sample size and Student's t.
+
+    The effective size is m(1-m) / Var(m), m the mean over tasks and Var from the spread between tasks; at least the
+    number of tasks, at most the number of disjoint groups of k attempts. At the least (as where n = k: every task
+    scores 0 or 1) no spread was estimated, and the quantile is the normal one.
+
+    Returns:
+        The interval, or None where fewer than two tasks have k attempts.
+
+    Raises:
+        ValueError: the counts are impossible, k is below 1, or the confidence is not inside (0, 1).
+    """
+    _check_confidence(confidence)
+    scores = [score for n, c in counts if (score := pass_hat_k(n, c, k)) is not None]
+    tasks = len(scores)
+    if tasks < 2:
+        return None
+    mean = sum(scores) / tasks
+    variance_of_mean = sum((score - mean) ** 2 for score in scores) / (tasks - 1) / tasks
+    groups = sum(n // k for n, _ in counts)
+    size = mean * (1.0 - mean) / variance_of_mean if variance_of_mean > 0.0 else tasks
+    size = min(max(size, tasks), groups)
+    p = 0.5 + confidence / 2
+    if size == tasks:
+        low, high = _wilson(mean, size, normal_quantile(p))
+        return Interval(low, high, confidence, TASKS_LIKE_THESE, "Wilson on tasks")
+    low, high = _wilson(mean, size, t_quantile(p, tasks - 1))
+    return Interval(low, high, confidence, TASKS_LIKE_THESE, "Wilson with effective sample size and t")
+
+
+def _wilson(mean: float, size: float, quantile: float) -> tuple[float, float]:
+    square = quantile * quantile
+    centre = (mean + square / (2 * size)) / (1 + square / size)
+    half = quantile / (1 + square / size) * sqrt(max(mean * (1 - mean), 0.0) / size + square / (4 * size * size))
+    # At 0 and 1 the two halves cancel exactly in arithmetic, and only nearly in floats.
+    return (0.0 if mean <= 0.0 else max(0.0, centre - half)), (1.0 if mean >= 1.0 else min(1.0, centre + half))
+
+
+def _check_confidence(confidence: float) -> None:
+    if not 0.0 < confidence < 1.0:
+        raise ValueError(f"a confidence of {confidence} makes no interval: give one inside (0, 1), for example 0.95")
+
+
+def _check_some(passes: int, n: int, confidence: float) -> None:
+    _check_confidence(confidence)
+    check_counts(n, passes)
+    if n == 0:
+        raise ValueError("no attempts say nothing about a pass rate: give at least one attempt")

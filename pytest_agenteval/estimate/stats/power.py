@@ -1,0 +1,157 @@
+"""What a gate or a comparison can be expected to say, before anything is run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_agenteval.estimate.stats.distributions import normal_quantile
+from pytest_agenteval.estimate.stats.regression import p_of_task
+from pytest_agenteval.estimate.stats.thresholds import passes_needed
+from pytest_agenteval.record.verdict import Verdict
+
+__all__ = [
+    "VerdictChances",
+    "chance_pass_at_1_reached",
+    "chance_pass_hat_k_reached",
+    "power_of_gate",
+    "power_of_regression_test",
+    "smallest_detectable_drop",
+]
+
+Floats = NDArray[np.float64]
+_BISECTIONS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictChances:
+    """How often a gate would say what."""
+
+    passes: float
+    fails: float
+    undecided: float
+
+
+def chance_pass_hat_k_reached(rates: Sequence[float], k: int, threshold: float) -> float:
+    """The exact chance that a run of k attempts shows pass^k >= threshold, given the tasks' pass rates.
+
+    Two runs of the same agent disagree with chance 2 P (1 - P).
+
+    Raises:
+        ValueError: there is no task, or the threshold is not between 0 and 1.
+    """
+    return _chance_of_at_least([rate**k for rate in rates], passes_needed(threshold, len(rates)))
+
+
+def chance_pass_at_1_reached(rates: Sequence[float], k: int, threshold: float) -> float:
+    """The exact chance that a run of k attempts shows pass@1 >= threshold, given the tasks' pass rates.
+
+    Raises:
+        ValueError: there is no task, or the threshold is not between 0 and 1.
+    """
+    return _chance_of_at_least([rate for rate in rates for _ in range(k)], passes_needed(threshold, len(rates) * k))
+
+
+def power_of_gate(
+    rates: Sequence[float],
+    attempts: int,
+    judge: Callable[[list[tuple[int, int]]], Verdict],
+    simulations: int = 400,
+    seed: int = 0,
+) -> VerdictChances:
+    """How often a gate says PASS, FAIL and UNDECIDED, given the tasks' pass rates, by simulation.
+
+    Args:
+        rates: the pass rate of each task.
+        attempts: of each task.
+        judge: the gate, from `(n, c)` of each task.
+        simulations: how many runs are simulated; the standard error is at most 0.5 / sqrt(simulations).
+        seed: the same seed gives the same figures.
+    """
+    rng = np.random.default_rng(seed)
+    passes = rng.binomial(attempts, np.asarray(rates), size=(simulations, len(rates)))
+    said = Counter(judge([(attempts, int(c)) for c in run]) for run in passes)
+    return VerdictChances(*(said[v] / simulations for v in (Verdict.PASS, Verdict.FAIL, Verdict.UNDECIDED)))
+
+
+def power_of_regression_test(
+    before: Sequence[float],
+    after: Sequence[float],
+    attempts_before: int,
+    attempts_after: int,
+    alpha: float = 0.05,
+    simulations: int = 1000,
+    seed: int = 0,
+) -> float:
+    """How often the regression test calls an agent worse whose pass rates went from `before` to `after`.
+
+    With `before` equal to `after` it is the rate of false alarms. The p-value over all tasks is taken from its normal
+    approximation with the exact mean and variance, which costs a point of power or two and makes this fast.
+
+    Raises:
+        ValueError: the two have different numbers of tasks.
+    """
+    if len(before) != len(after):
+        raise ValueError(
+            f"{len(before)} pass rates before and {len(after)} after can not be compared: give equal numbers"
+        )
+    rng = np.random.default_rng(seed)
+    tasks = len(before)
+    passes_before = rng.binomial(attempts_before, np.asarray(before), size=(simulations, tasks))
+    passes_after = rng.binomial(attempts_after, np.asarray(after), size=(simulations, tasks))
+    total, size = passes_before + passes_after, attempts_before + attempts_after
+    share = attempts_after / size
+    # Mean and variance of the hypergeometric number of passes after, summed over tasks.
+    mean = (total * share).sum(axis=1)
+    variance = (total * (size - total) * share * (1 - share) / (size - 1)).sum(axis=1)
+    limit = mean + normal_quantile(alpha / 2) * np.sqrt(variance)
+    fell = (variance > 0) & (passes_after.sum(axis=1) + 0.5 <= limit)
+    table = np.array(
+        [
+            [p_of_task((attempts_before, b), (attempts_after, a)) for a in range(attempts_after + 1)]
+            for b in range(attempts_before + 1)
+        ]
+    )
+    # Holm's correction names some task exactly when the smallest p is small enough for all of them.
+    named = table[passes_before, passes_after].min(axis=1) * tasks <= alpha / 2
+    return float((fell | named).mean())
+
+
+def smallest_detectable_drop(
+    rates: Sequence[float],
+    attempts_before: int,
+    attempts_after: int,
+    power: float = 0.8,
+    alpha: float = 0.05,
+    simulations: int = 1000,
+    seed: int = 0,
+) -> float | None:
+    """The smallest fall of pass@1 that the regression test finds with this power, when all rates fall by one factor.
+
+    Returns:
+        The fall, between 0 and the mean of the rates, or None where even an agent that never passes is not found.
+    """
+    after = np.asarray(rates)
+    settings = (attempts_before, attempts_after, alpha, simulations, seed)
+    if power_of_regression_test(rates, (0.0 * after).tolist(), *settings) < power:
+        return None
+    low, high = 0.0, 1.0
+    for _ in range(_BISECTIONS):
+        lost = 0.5 * (low + high)
+        if power_of_regression_test(rates, (after * (1.0 - lost)).tolist(), *settings) < power:
+            low = lost
+        else:
+            high = lost
+    return float(high * after.mean())
+
+
+def _chance_of_at_least(chances: Sequence[float], least: int) -> float:
+    """P(at least so many of independent events happen)."""
+    distribution = np.ones(1)
+    for chance in chances:
+        distribution = np.convolve(distribution, (1.0 - chance, chance))
+    return min(1.0, float(distribution[least:].sum()))

@@ -1,0 +1,322 @@
+"""What the record of one task adds up to."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import chain
+
+from pytest_agenteval.estimate.stats.estimators import pass_hat_k
+from pytest_agenteval.estimate.stats.missing import pass_at_1_range
+from pytest_agenteval.record.cost import Cost
+from pytest_agenteval.record.outcomes import Cause, Outcome
+from pytest_agenteval.record.records import AttemptRecord, Cell, ModelCall, Retry, TaskRecord
+from pytest_agenteval.record.verdict import Verdict
+
+__all__ = [
+    "EnvironmentErrors",
+    "Expectation",
+    "MissingAttempt",
+    "RoleCost",
+    "TaskSummary",
+    "ToolCallFailures",
+    "bug_hint",
+    "known_sum",
+    "summarize_task",
+]
+
+_ASSERTIONS = ("AssertionError", "Failed")
+"""The exceptions by which a test says that the agent did not solve the task; `Failed` is pytest.fail's."""
+_MISSING_FILE = "FileNotFoundError"
+"""What reading a file raises that the agent did not write: the most ordinary way not to solve a task."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallFailures:
+    """How often calls of one tool failed in one way."""
+
+    tool: str
+    type: str
+    """Inspect's type of the failure: parsing, timeout, permission, ..."""
+    count: int
+
+    @staticmethod
+    def of(counts: Mapping[tuple[str, str], int]) -> tuple[ToolCallFailures, ...]:
+        """Counts by tool and type, the largest first."""
+        ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+        return tuple(ToolCallFailures(tool, kind, count) for (tool, kind), count in ordered)
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentErrors:
+    """How many tries of attempts ended in an environment error."""
+
+    retried: int = 0
+    """Tries that were repeated in a fresh sandbox."""
+    stayed: int = 0
+    """Attempts that ended in an environment error."""
+    tries: int = 0
+    """All tries that ran to an end, whatever it was."""
+
+    @property
+    def count(self) -> int:
+        """Tries that ended in an environment error, repeated or not."""
+        return self.retried + self.stayed
+
+    @property
+    def rate(self) -> float | None:
+        """The share of the tries, or None where nothing ran."""
+        return self.count / self.tries if self.tries else None
+
+    @classmethod
+    def of(cls, errors: Iterable[EnvironmentErrors]) -> EnvironmentErrors:
+        """The sum."""
+        parts = list(errors)
+        return cls(sum(p.retried for p in parts), sum(p.stayed for p in parts), sum(p.tries for p in parts))
+
+
+@dataclass(frozen=True, slots=True)
+class RoleCost:
+    """What the answered calls of one role cost: of the agent, or of a role beside it."""
+
+    role: str
+    calls: int
+    cost: Cost
+
+    @classmethod
+    def of(cls, parts: Iterable[RoleCost]) -> tuple[RoleCost, ...]:
+        """The sums by role, the agent's first."""
+        by_role: dict[str, list[RoleCost]] = {}
+        for part in parts:
+            by_role.setdefault(part.role, []).append(part)
+        sums = [cls(role, sum(p.calls for p in of), Cost.of(p.cost for p in of)) for role, of in by_role.items()]
+        return tuple(sorted(sums, key=lambda each: (each.role != "agent", each.role)))
+
+    @classmethod
+    def of_attempts(cls, attempts: Iterable[AttemptRecord]) -> tuple[RoleCost, ...]:
+        """Of all calls of attempts, those of repeated tries included."""
+        calls: dict[str, list[ModelCall]] = {}
+        for attempt in attempts:
+            tries: tuple[AttemptRecord | Retry, ...] = (attempt, *attempt.retries)
+            for call in chain.from_iterable(each.model_calls for each in tries):
+                calls.setdefault(call.role, []).append(call)
+        return cls.of(cls(role, len(of), Cost.of_calls(of)) for role, of in calls.items())
+
+
+@dataclass(frozen=True, slots=True)
+class MissingAttempt:
+    """An attempt that was wanted and says nothing about the agent."""
+
+    number: int
+    outcome: Outcome
+    cause: Cause | None
+    """None where it is not recorded, too."""
+
+
+class Expectation(StrEnum):
+    """What became of a task that was expected to fail."""
+
+    XFAILED = "xfail"
+    """It failed, and every attempt that did not pass was expected not to."""
+    XPASSED = "xpass"
+    """It passed all the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSummary:
+    """One task in one cell."""
+
+    task: str
+    cell: Cell
+    k: int
+    n: int
+    """Attempts that count."""
+    passes: int
+    pass_at_1: float | None
+    """None where no attempt counts, and where early stopping chose those that do."""
+    pass_hat_k: float | None
+    """None where n < k."""
+    min_pass_rate: float | None
+    skipped: bool
+    missing: tuple[MissingAttempt, ...]
+    """Empty for a skipped task: nothing was wanted of it."""
+    broken: tuple[int, ...]
+    """The numbers of the broken attempts."""
+    decided: int
+    """Attempts that did not run because every verdict was already fixed; they are not missing."""
+    unmeasured: int
+    """Wanted attempts that do not count in n, for whatever reason: each could have passed or failed."""
+    tool_calls: int
+    """Of the attempts that count, like the failures and exits below."""
+    tool_failures: tuple[ToolCallFailures, ...]
+    """The most frequent first."""
+    nonzero_exits: int
+    """Commands that ran and ended with a non-zero exit status, which is often no failure."""
+    environment_errors: EnvironmentErrors
+    cost: Cost
+    """Everything: retries and attempts that do not count included."""
+    own_cost: Cost
+    """The attempts that count, each without its earlier tries: what the agent itself spent."""
+    paid_now: Cost
+    """The part of the cost that earlier invocations had not paid before."""
+    bug_hint: str | None
+    notes: tuple[str, ...]
+    roles: tuple[RoleCost, ...] = ()
+    """The cost by role, the agent's first; without calls whose answer was lost."""
+    wall_seconds: float = 0.0
+    """Of the attempts that count, in sum, each without its earlier tries."""
+    sandbox_wait_seconds: float | None = None
+    """How long its attempts waited for places to start their sandboxes, in sum; None where there is no such queue."""
+    sandbox_waits: int = 0
+    """How many attempts that sum is over."""
+    source: str | None = None
+    """A digest of the test function's source; None where that is not known."""
+    first_passed: bool | None = None
+    """Whether attempt 1 passed; None where it does not count."""
+    unknown_tool_calls: int = 0
+    """Of the tool calls those of which nobody knows whether they failed: they are no successes."""
+    expected: Expectation | None = None
+    """None where no failure was expected, and where the attempts do not settle it."""
+    strict: bool = False
+    """Whether it must not pass where it is expected to fail."""
+    unknown_exits: int = 0
+    """Tool calls of which nobody knows how their command ended, or whether they ran one."""
+    identical: bool = False
+    """Whether the model did exactly the same in all attempts that count, two at least: k is then effectively 1."""
+    name: str | None = None
+    """Its name without the cell; None where its log does not say it."""
+
+    @property
+    def tool_failure_count(self) -> int:
+        """All tool-call failures."""
+        return sum(failures.count for failures in self.tool_failures)
+
+    @property
+    def reliable(self) -> bool:
+        """Whether all of at least k attempts passed."""
+        return not self.skipped and self.n >= self.k and self.passes == self.n
+
+    @property
+    def mixed(self) -> bool:
+        """Whether some attempts passed and some did not."""
+        return 0 < self.passes < self.n
+
+    @property
+    def cost_per_attempt(self) -> Cost | None:
+        """Everything the task cost, by attempts that count; None without any."""
+        return self.cost.per(self.n)
+
+
+def summarize_task(record: TaskRecord) -> TaskSummary:
+    """The numbers of one task."""
+    attempts = record.attempts
+    counted = [attempt for attempt in attempts if attempt.outcome.counts]
+    calls = [call for attempt in counted for call in attempt.tool_calls]
+    n, passes, skipped = record.n, record.passes, record.skipped
+    own = [Cost.of_try(attempt) for attempt in attempts]
+    costs = [Cost.of([cost, *map(Cost.of_try, a.retries)]) for a, cost in zip(attempts, own, strict=True)]
+    return TaskSummary(
+        task=record.task,
+        cell=record.cell,
+        k=record.k,
+        n=n,
+        passes=passes,
+        pass_at_1=passes / n if n and not any(_decided(attempt) for attempt in attempts) else None,
+        pass_hat_k=pass_hat_k(n, passes, record.k),
+        min_pass_rate=record.min_pass_rate,
+        skipped=skipped,
+        missing=() if skipped else _missing(record),
+        broken=tuple(attempt.number for attempt in attempts if attempt.outcome is Outcome.BROKEN),
+        decided=sum(_decided(attempt) for attempt in attempts),
+        unmeasured=0 if skipped else max(record.k, len(attempts)) - n,
+        tool_calls=len(calls),
+        unknown_tool_calls=sum(not call.failure_known for call in calls),
+        unknown_exits=sum(not call.exit_known for call in calls),
+        tool_failures=ToolCallFailures.of(Counter((call.tool, call.error) for call in calls if call.error is not None)),
+        nonzero_exits=sum(call.error is None and call.exit_code not in (None, 0) for call in calls),
+        environment_errors=_environment_errors(attempts),
+        cost=Cost.of([*costs, *(Cost.of_attempt(attempt) for attempt in record.discarded)]),
+        paid_now=Cost.of(cost for attempt, cost in zip(attempts, costs, strict=True) if not attempt.reused),
+        own_cost=Cost.of(cost for attempt, cost in zip(attempts, own, strict=True) if attempt.outcome.counts),
+        bug_hint=bug_hint(record),
+        notes=record.notes,
+        roles=RoleCost.of_attempts((*attempts, *record.discarded)),
+        wall_seconds=math.fsum(attempt.wall_seconds for attempt in counted),
+        sandbox_wait_seconds=known_sum(attempt.sandbox_wait_seconds for attempt in attempts),
+        sandbox_waits=sum(attempt.sandbox_wait_seconds is not None for attempt in attempts),
+        source=record.source,
+        first_passed=next((a.outcome is Outcome.PASSED for a in counted if a.number == 1), None),
+        identical=_identical(record, counted),
+        expected=_expected(record, counted),
+        strict=record.strict,
+        name=record.name,
+    )
+
+
+def known_sum(seconds: Iterable[float | None]) -> float | None:
+    """The sum of what is known; None where nothing is."""
+    known = [each for each in seconds if each is not None]
+    return sum(known) if known else None
+
+
+def bug_hint(record: TaskRecord) -> str | None:
+    """A sentence where all attempts, two at least, failed with the same non-assertion exception on the same line."""
+    counted = [attempt for attempt in record.attempts if attempt.outcome.counts]
+    signs = {(attempt.exception, attempt.where) for attempt in counted}
+    blameless = all(
+        a.outcome is Outcome.FAILED and a.cause not in (Cause.SANDBOX_EXHAUSTED, Cause.REFUSED) for a in counted
+    )
+    if len(counted) < 2 or len(signs) > 1 or not blameless:
+        return None
+    exception, where = signs.pop()
+    if exception is None or where is None or exception.rpartition(".")[2] in (*_ASSERTIONS, _MISSING_FILE):
+        return None
+    return f"looks like a bug in the test: {exception} at {where} in every attempt"
+
+
+def _identical(record: TaskRecord, counted: Sequence[AttemptRecord]) -> bool:
+    """The built-in models are meant to repeat themselves."""
+    prints = {attempt.fingerprint for attempt in counted}
+    return len(counted) > 1 and len(prints) == 1 and None not in prints and not record.cell.rehearsed
+
+
+def _expected(record: TaskRecord, counted: Sequence[AttemptRecord]) -> Expectation | None:
+    """By the task's own pass rate (all attempts where it asks for none), also where a gate judges in its place."""
+    failures = [attempt for attempt in counted if attempt.outcome is not Outcome.PASSED]
+    if not record.expected_failure and not any(attempt.excused for attempt in failures):
+        return None
+    if any(attempt.outcome is Outcome.BROKEN for attempt in record.attempts):
+        return None
+    n = len(counted)
+    counts = (n, n - len(failures), max(record.k, len(record.attempts)) - n)
+    verdict = pass_at_1_range([counts]).verdict(1.0 if record.min_pass_rate is None else record.min_pass_rate)
+    if verdict is Verdict.FAIL and all(record.excuses(attempt) for attempt in failures):
+        return Expectation.XFAILED
+    return Expectation.XPASSED if verdict is Verdict.PASS and record.expected_failure else None
+
+
+def _decided(attempt: AttemptRecord) -> bool:
+    return attempt.outcome is Outcome.NOT_RUN and attempt.cause is Cause.DECIDED
+
+
+def _missing(record: TaskRecord) -> tuple[MissingAttempt, ...]:
+    missing = [
+        MissingAttempt(attempt.number, attempt.outcome, attempt.cause)
+        for attempt in record.attempts
+        if attempt.outcome.missing and not _decided(attempt)
+    ]
+    recorded = {attempt.number for attempt in record.attempts}
+    lost = [MissingAttempt(i, Outcome.NOT_RUN, None) for i in range(1, record.k + 1) if i not in recorded]
+    return tuple(sorted(missing + lost, key=lambda attempt: attempt.number))
+
+
+def _environment_errors(attempts: Iterable[AttemptRecord]) -> EnvironmentErrors:
+    retried = stayed = ended = 0
+    for attempt in attempts:
+        retried += len(attempt.retries)
+        stayed += attempt.outcome is Outcome.ENVIRONMENT_ERROR
+        ended += attempt.outcome not in (Outcome.NOT_RUN, Outcome.SKIPPED)
+    return EnvironmentErrors(retried, stayed, retried + ended)

@@ -1,0 +1,179 @@
+"""The comparison with a baseline: which tasks are compared, what the test says, and what changed beside that."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from pytest_agenteval.estimate.run import CellSummary, RunSummary
+from pytest_agenteval.estimate.stats.regression import Regression, TaskChange, regression_test
+from pytest_agenteval.estimate.task import TaskSummary
+from pytest_agenteval.judge.result import GateResult, nothing_to_judge
+from pytest_agenteval.judge.thresholds import BASELINE
+from pytest_agenteval.record.figures import plural, rate
+from pytest_agenteval.record.history import EarlierRun, EarlierTask
+from pytest_agenteval.record.records import Cell, name_of
+from pytest_agenteval.record.verdict import Verdict
+
+__all__ = ["Comparison", "RegressedTask", "compare", "judge_comparison"]
+
+_THRESHOLD = "no regression"
+_NAMED = 3
+_FALLEN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class RegressedTask:
+    """A task that passes less often, with what else changed. None is what is not known."""
+
+    task: str
+    before: tuple[int, int]
+    """`(n, c)` in the baseline."""
+    after: tuple[int, int]
+    p: float
+    """Corrected for having looked at every task."""
+    cost_before: float | None
+    """US dollars per attempt that counts, without repeated tries."""
+    cost_after: float | None
+    tool_failures_before: float | None
+    """The share of the tool calls that failed."""
+    tool_failures_after: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One cell beside the baseline."""
+
+    cell: Cell
+    baseline: str
+    """How the earlier run is called."""
+    other: Cell | None
+    """The baseline's cell, where it is another one."""
+    test: Regression
+    worst: bool | None
+    """Whether it is a regression had every unmeasured attempt failed; None where nothing could be compared."""
+    best: bool | None
+    """Whether it is one had every unmeasured attempt passed."""
+    pass_at_1_before: float | None
+    """Of the compared tasks, like the one after."""
+    pass_at_1_after: float | None
+    regressed: tuple[RegressedTask, ...]
+    fell_most: tuple[RegressedTask, ...]
+    """Where all tasks together fell and none by its own test: those that fell, least probable first, a few."""
+    changed: tuple[str, ...]
+    """Tasks whose test function is another one than in the baseline: not compared."""
+    added: tuple[str, ...]
+    """Tasks that are not in the baseline."""
+    removed: tuple[str, ...]
+    """Tasks of the baseline that are not in this run."""
+    silent: tuple[str, ...]
+    """Tasks of both runs without an attempt that counts in this one."""
+
+
+def compare(run: RunSummary, earlier: EarlierRun) -> tuple[Comparison, ...]:
+    """Each cell beside the same of the baseline, or else beside its only one of that model, or its only one."""
+    tasks = earlier.tasks
+    cells = {cell for _, cell in tasks}
+    comparisons = []
+    for cell in run.cells:
+        beside = _counterpart(cell.cell, cells)
+        before = {name: seen for (name, of), seen in tasks.items() if of == beside}
+        comparisons.append(_compare(cell, before, earlier.name, beside if beside != cell.cell else None))
+    return tuple(comparisons)
+
+
+def _counterpart(cell: Cell, cells: Collection[Cell]) -> Cell:
+    if cell in cells:
+        return cell
+    for candidates in ([each for each in cells if each.model == cell.model], list(cells)):
+        if len(candidates) == 1:
+            return candidates[0]
+    return cell
+
+
+def judge_comparison(found: Comparison) -> GateResult:
+    """FAIL for a regression, PASS for none; UNDECIDED where less than half is compared or missing attempts decide."""
+    test = found.test
+    if test.regressed is None:
+        why = f"no task can be compared with {found.baseline}"
+        return nothing_to_judge(BASELINE, found.cell, _THRESHOLD, why)
+    span = f"{rate(found.pass_at_1_before)} to {rate(found.pass_at_1_after)}"
+    reason = f"pass@1 of {plural(len(test.tasks), 'compared task')} went from {span} (p = {_p(test.p_all_tasks)})"
+    left_out = len(found.added) + len(found.changed) + len(found.silent)
+    if left_out:
+        reason += f"; {plural(left_out, 'task')} not compared"
+    if found.regressed:
+        named = [f"{each.task} {_passes(each.before)} to {_passes(each.after)}" for each in found.regressed]
+        more = f" and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
+        reason += f"; regressed: {', '.join(named[:_NAMED])}{more}"
+    if found.worst is not found.best:
+        verdict = Verdict.UNDECIDED
+        reason += "; it depends on attempts that were not measured"
+    elif not found.best and left_out > len(test.tasks):
+        verdict = Verdict.UNDECIDED
+        reason += ", which is most of them"
+    else:
+        verdict = Verdict.FAIL if found.best else Verdict.PASS
+        reason += "" if found.best else "; that is no regression"
+    return GateResult(BASELINE, found.cell, verdict, span, _THRESHOLD, reason)
+
+
+def _compare(cell: CellSummary, before: Mapping[str, EarlierTask], name: str, other: Cell | None) -> Comparison:
+    kept = {name_of(task): task for task in cell.tasks if not task.skipped}
+    both = [task for task in kept if task in before]
+    changed = [task for task in both if None not in (kept[task].source, before[task].source)
+               and kept[task].source != before[task].source]  # fmt: skip
+    compared = {task: kept[task] for task in both if task not in changed}
+    counts = {task: (before[task].n, before[task].c) for task in compared}
+    test = regression_test(counts, {task: (now.n, now.passes) for task, now in compared.items()})
+    missing = {task: now.unmeasured for task, now in compared.items()}
+    worst = regression_test(counts, {t: (now.n + missing[t], now.passes) for t, now in compared.items()})
+    best = regression_test(counts, {t: (now.n + missing[t], now.passes + missing[t]) for t, now in compared.items()})
+    skipped = {name_of(task) for task in cell.tasks if task.skipped}
+    fallen = [change for change in test.tasks if change.drop > 0]
+
+    def described(changes: Sequence[TaskChange]) -> tuple[RegressedTask, ...]:
+        return tuple(_regressed(c.task, c.p_holm, before[c.task], compared[c.task]) for c in changes)
+
+    return Comparison(
+        cell=cell.cell,
+        baseline=name,
+        other=other,
+        test=test,
+        worst=worst.regressed,
+        best=best.regressed,
+        pass_at_1_before=_mean([change.before for change in test.tasks]),
+        pass_at_1_after=_mean([change.after for change in test.tasks]),
+        regressed=described(test.regressed_tasks),
+        fell_most=described(fallen[:_FALLEN]) if test.fell_overall and not test.regressed_tasks else (),
+        changed=tuple(changed),
+        added=tuple(task for task in kept if task not in before),
+        removed=tuple(task for task in before if task not in kept and task not in skipped),
+        silent=test.not_compared,
+    )
+
+
+def _regressed(name: str, p: float, before: EarlierTask, now: TaskSummary) -> RegressedTask:
+    cost = now.own_cost.per(now.n)
+    return RegressedTask(
+        name,
+        (before.n, before.c),
+        (now.n, now.passes),
+        p,
+        before.cost,
+        None if cost is None else cost.total,
+        before.tool_failure_rate,
+        now.tool_failure_count / now.tool_calls if now.tool_calls and not now.unknown_tool_calls else None,
+    )
+
+
+def _mean(counts: Sequence[tuple[int, int]]) -> float | None:
+    return sum(c / n for n, c in counts) / len(counts) if counts else None
+
+
+def _passes(counts: tuple[int, int]) -> str:
+    return f"{counts[1]}/{counts[0]}"
+
+
+def _p(p: float | None) -> str:
+    return "-" if p is None else f"{p:.3f}" if p >= 0.001 else f"{p:.0e}"

@@ -1,0 +1,48 @@
+"""The verdicts on a run."""
+
+from __future__ import annotations
+
+from pytest_agenteval.estimate.run import CellSummary, RunSummary
+from pytest_agenteval.judge.pass_rates import judge_pass_at_1, judge_pass_hat_k, judge_task
+from pytest_agenteval.judge.result import GateResult, nothing_to_judge
+from pytest_agenteval.judge.spending import cost_per_attempt, environment_errors, run_cost, tool_failures
+from pytest_agenteval.judge.thresholds import MAX_COST, GateSettings
+
+__all__ = ["judge"]
+
+
+def judge(run: RunSummary, gates: GateSettings) -> tuple[GateResult, ...]:
+    """The verdict of every gate: the run's, then cell by cell those of the suite, then those of the judged tasks.
+
+    Without any record every gate that was asked for is UNDECIDED once, for the whole run.
+    """
+    if not run.cells:
+        return tuple(
+            nothing_to_judge(name, None, threshold, "no task was evaluated") for name, threshold in gates.asked.items()
+        )
+    results = [] if gates.max_cost is None else [run_cost(run, gates.max_cost)]
+    for cell in run.cells:
+        results += _judge_cell(cell, gates)
+    results += [result for task in run.tasks if (result := judge_task(task, gates)) is not None]
+    return tuple(results)
+
+
+def _judge_cell(cell: CellSummary, gates: GateSettings) -> list[GateResult]:
+    results = []
+    if cell.attempts == 0:
+        why = "every task is skipped" if cell.skipped == len(cell.tasks) else "no attempt could be evaluated"
+        results += [
+            nothing_to_judge(name, cell.cell, text, why) for name, text in gates.asked.items() if name != MAX_COST
+        ]
+    else:
+        if gates.min_pass_at_1 is not None:
+            results.append(judge_pass_at_1(cell, gates.min_pass_at_1, gates))
+        if gates.min_pass_k is not None:
+            results.append(judge_pass_hat_k(cell, gates.min_pass_k, gates))
+        if gates.max_cost_per_attempt is not None:
+            results.append(cost_per_attempt(cell, gates.max_cost_per_attempt))
+        if gates.max_tool_failure_rate is not None:
+            results.append(tool_failures(cell, gates.max_tool_failure_rate))
+    if cell.environment_errors.tries:
+        results.append(environment_errors(cell, gates.max_env_error_rate))
+    return results

@@ -1,0 +1,115 @@
+"""Gates on what attempts cost, on tool-call failures and on environment errors: they judge the attempts that ran."""
+
+from __future__ import annotations
+
+from pytest_agenteval.estimate.run import CellSummary, RunSummary
+from pytest_agenteval.judge.result import GateResult, nothing_to_judge
+from pytest_agenteval.judge.thresholds import MAX_COST, MAX_COST_PER_ATTEMPT, MAX_ENV_ERROR_RATE, MAX_TOOL_FAILURE_RATE
+from pytest_agenteval.record.cost import Cost
+from pytest_agenteval.record.figures import dollars_beside, plural, rate_beside, written
+from pytest_agenteval.record.verdict import Verdict
+
+__all__ = ["cost_per_attempt", "environment_errors", "run_cost", "tool_failures"]
+
+
+def cost_per_attempt(cell: CellSummary, asked: float) -> GateResult:
+    """The mean over the attempts that count: FAIL on what the agent itself spent, PASS on everything that was paid.
+
+    Between the two lies what environment errors cost, and what calls of unknown price or without an answer may have
+    cost: none of it may fail a run, and none of it may be left out of a PASS.
+    """
+    spent, paid = cell.own_cost.per(cell.attempts), cell.cost.per(cell.attempts)
+    assert spent is not None
+    assert paid is not None
+    low, high = _without_noise(spent.priced), None if paid.at_most is None else _without_noise(paid.at_most)
+    threshold = f"at most ${written(asked)}"
+    value = dollars_beside(low, asked)
+    if high is None:
+        value = f"≥ {value}"
+    elif high != low:
+        value = f"{value} to {dollars_beside(high, asked)}"
+    mean = f"an attempt cost {value} on average; {threshold} was allowed"
+    if low > _without_noise(asked):
+        verdict, reason = Verdict.FAIL, mean
+    elif high is not None and high <= _without_noise(asked):
+        verdict, reason = Verdict.PASS, mean
+    else:
+        verdict, reason = Verdict.UNDECIDED, f"{mean}, and {_doubt(cell)}"
+    return GateResult(MAX_COST_PER_ATTEMPT, cell.cell, verdict, value, threshold, reason)
+
+
+def _doubt(cell: CellSummary) -> str:
+    if cell.cost.total is None and cell.cost.at_most is None:
+        way_out = ": give one with --agent-prices" if cell.cost.unpriced_calls > cell.cost.uncounted_calls else ""
+        return f"{_of_unknown_cost(cell.cost)}{way_out}"
+    if cell.cost.at_most is None:
+        calls = plural(cell.cost.lost_calls, "model call")
+        return f"{calls} without an answer may have been billed: --max-cost puts a bound on what they cost"
+    return "it depends on what repeated tries, attempts that do not count and calls without an answer cost"
+
+
+def _of_unknown_cost(cost: Cost) -> str:
+    if unpriced := cost.unpriced_calls - cost.uncounted_calls:
+        return f"{plural(unpriced, 'model call')} {'has' if unpriced == 1 else 'have'} no known price"
+    return f"{plural(cost.uncounted_calls, 'model call')} answered without saying how many tokens they took"
+
+
+def tool_failures(cell: CellSummary, asked: float) -> GateResult:
+    """The share of the tool calls that failed. Unknown ones may have failed or not: they can leave it UNDECIDED."""
+    threshold = f"at most {written(asked)}"
+    possible = cell.tool_failure_range
+    if possible is None:
+        return nothing_to_judge(MAX_TOOL_FAILURE_RATE, cell.cell, threshold, "no tool call was recorded")
+    least, most = possible
+    verdict = Verdict.FAIL if least > asked else Verdict.PASS if most <= asked else Verdict.UNDECIDED
+    reason = f"{cell.tool_failure_count} of {plural(cell.tool_calls, 'tool call')} failed"
+    if cell.unknown_tool_calls:
+        reason += f", of {cell.unknown_tool_calls} it is not known"
+    rate = cell.tool_failure_rate
+    value = rate_beside(rate, asked) if rate is not None else f"{least:.3f} to {most:.3f}"
+    reason += f"; {threshold} was allowed"
+    return GateResult(MAX_TOOL_FAILURE_RATE, cell.cell, verdict, value, threshold, reason)
+
+
+def environment_errors(cell: CellSummary, asked: float) -> GateResult:
+    """The floor under everything else: above it a cell is UNDECIDED, and never FAIL."""
+    errors = cell.environment_errors
+    value = errors.rate
+    assert value is not None
+    threshold = f"at most {written(asked)}"
+    verdict = Verdict.UNDECIDED if value > asked else Verdict.PASS
+    reason = f"{errors.count} of {plural(errors.tries, 'try')} met an environment error; {threshold} was allowed"
+    return GateResult(MAX_ENV_ERROR_RATE, cell.cell, verdict, rate_beside(value, asked), threshold, reason)
+
+
+def run_cost(run: RunSummary, asked: float) -> GateResult:
+    """The invocation's budget: PASS where it sufficed, else UNDECIDED: a run that was cut short has no score."""
+    threshold = f"at most ${written(asked)}"
+    total = run.paid_now
+    spent = dollars_beside(total.priced, asked)
+    value = spent if total.exact else f"≥ {spent}"
+    if total.total is None and total.at_most is not None:
+        value = f"at most {dollars_beside(total.at_most, asked)}"
+    verdict = Verdict.UNDECIDED
+    if run.budget_stopped:
+        left = plural(run.budget_stopped, "attempt")
+        perhaps = f", {plural(total.lost_calls, 'call')} without an answer aside" if total.lost_calls else ""
+        reason = (
+            f"INCOMPLETE: {value} of the budget of ${written(asked)} was spent{perhaps}, and the next model call of "
+            f"{left} might have cost more than what was left: raise --max-cost, or bound what a call may cost with "
+            "--agent-generate=max_tokens=N"
+        )
+    elif total.total is None and (total.at_most is None or _without_noise(total.at_most) > _without_noise(asked)):
+        reason = _of_unknown_cost(total)
+    elif _without_noise(total.priced) > _without_noise(asked):
+        reason = f"the run cost {value}, more than its budget of ${written(asked)}"
+    elif run.evaluated == 0:
+        reason = "no attempt could be evaluated"
+    else:
+        verdict, reason = Verdict.PASS, f"the run cost {value} of its budget of ${written(asked)}"
+    return GateResult(MAX_COST, None, verdict, value, threshold, reason)
+
+
+def _without_noise(amount: float) -> float:
+    """An amount without the noise of sums of floats: to a billionth of a dollar."""
+    return round(amount, 9)

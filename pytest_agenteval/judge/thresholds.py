@@ -1,0 +1,87 @@
+"""What a run is held to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pytest_agenteval.record.figures import written
+
+__all__ = [
+    "BASELINE",
+    "MAX_COST",
+    "MAX_COST_PER_ATTEMPT",
+    "MAX_ENV_ERROR_RATE",
+    "MAX_TOOL_FAILURE_RATE",
+    "MIN_PASS_AT_1",
+    "MIN_PASS_K",
+    "MIN_PASS_RATE",
+    "XFAIL_STRICT",
+    "GateSettings",
+]
+
+BASELINE = "--agent-baseline"
+MIN_PASS_AT_1 = "--min-pass-at-1"
+MIN_PASS_K = "--min-pass-k"
+MAX_COST = "--max-cost"
+MAX_COST_PER_ATTEMPT = "--agent-max-cost-per-attempt"
+MAX_ENV_ERROR_RATE = "--agent-max-env-error-rate"
+MAX_TOOL_FAILURE_RATE = "--agent-max-tool-failure-rate"
+MIN_PASS_RATE = "min_pass_rate"
+XFAIL_STRICT = "xfail(strict=True)"
+
+
+@dataclass(frozen=True, slots=True)
+class GateSettings:
+    """The thresholds; None where nothing was asked. Rates lie in [0, 1], costs are US dollars."""
+
+    min_pass_at_1: float | None = None
+    min_pass_k: float | None = None
+    max_cost: float | None = None
+    """Of the whole run."""
+    max_cost_per_attempt: float | None = None
+    """Of the mean."""
+    max_env_error_rate: float = 0.05
+    """Above it a cell is UNDECIDED at best, and never FAIL."""
+    max_tool_failure_rate: float | None = None
+    confidence: float | None = None
+    """None: gates on pass rates are about the grid of attempts. Else about the truth, and so sure must they be."""
+    undecided: str = "incomplete"
+    """What a gate says that is about the truth when a complete grid settles it neither way: incomplete, fail, pass."""
+
+    @property
+    def suite_gate(self) -> bool:
+        """Whether a gate on the suite decides, so that tasks without a `min_pass_rate` are measured, not judged."""
+        return self.min_pass_at_1 is not None or self.min_pass_k is not None
+
+    def asked_of_task(self, min_pass_rate: float | None) -> float | None:
+        """The pass rate a task is held to, or None where it is measured and not judged.
+
+        Without a `min_pass_rate` of its own that is 1.0, all k attempts, unless a suite gate decides.
+        """
+        if min_pass_rate is not None:
+            return min_pass_rate
+        return None if self.suite_gate else 1.0
+
+    @property
+    def asked(self) -> dict[str, str]:
+        """The gates the user asked for, as typed, with their thresholds as text."""
+        gates = {
+            MIN_PASS_AT_1: _at_least(self.min_pass_at_1),
+            MIN_PASS_K: _at_least(self.min_pass_k),
+            MAX_COST: _at_most_dollars(self.max_cost),
+            MAX_COST_PER_ATTEMPT: _at_most_dollars(self.max_cost_per_attempt),
+            MAX_TOOL_FAILURE_RATE: _at_most(self.max_tool_failure_rate),
+        }
+        return {name: threshold for name, threshold in gates.items() if threshold is not None}
+
+
+def _at_least(rate: float | None) -> str | None:
+    return None if rate is None else f"at least {written(rate)}"
+
+
+def _at_most(rate: float | None) -> str | None:
+    return None if rate is None else f"at most {written(rate)}"
+
+
+def _at_most_dollars(amount: float | None) -> str | None:
+    return None if amount is None else f"at most ${written(amount)}"

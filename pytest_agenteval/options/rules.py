@@ -1,0 +1,52 @@
+"""Which options cannot go together, each reason in a sentence."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pytest_agenteval.options.settings import Settings
+
+__all__ = ["why_not_early", "why_not_taken_over"]
+
+
+def why_not_early(asked: Settings, *, distributed: bool) -> str | None:
+    """Why `--agent-early-stop` cannot go with the other options, or None where it can.
+
+    Args:
+        asked: the options.
+        distributed: whether xdist spreads the tests over processes.
+    """
+    if asked.early_stop is None:
+        return None
+    early = f"--agent-early-stop={asked.early_stop}"
+    for flag, value in (
+        ("--agent-max-cost-per-attempt", asked.max_cost_per_attempt),
+        ("--agent-max-tool-failure-rate", asked.max_tool_failure_rate),
+        ("--agent-baseline", asked.baseline),
+    ):
+        if value is not None:
+            return f"{early} cannot go with {flag}, which needs every attempt: leave one of the two out"
+    if asked.top_up:
+        return f"{early} cannot go with --agent-top-up, whose grid of attempts is not k wide: leave one of the two out"
+    if asked.gate_mode != "grid":
+        return f"{early} keeps verdicts about the grid of attempts, not about the truth: use --agent-gate-mode=grid"
+    if distributed:
+        return f"{early} needs one process that sees every attempt: leave out xdist's -n (attempts run concurrently)"
+    return None
+
+
+def why_not_taken_over(asked: Settings) -> str | None:
+    """Why stored attempts cannot be taken as these options say, or None where they can."""
+    if asked.resume and asked.top_up:
+        return (
+            "--agent-resume goes on with one run, --agent-top-up takes attempts of all runs: leave one of the two out"
+        )
+    if asked.max_age is not None and not (asked.resume or asked.top_up):
+        return "--agent-max-age is about stored attempts: add --agent-resume or --agent-top-up"
+    if (asked.resume or asked.top_up) and not asked.active:
+        flag = "--agent-resume" if asked.resume else "--agent-top-up"
+        return f"{flag} runs what is missing: say of which model, with --agent-model=PROVIDER/MODEL or --agent-run"
+    if (asked.resume or asked.top_up) and asked.plan:
+        return "--agent-plan plans whole runs: leave out --agent-resume and --agent-top-up"
+    return None

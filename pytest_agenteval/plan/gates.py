@@ -1,0 +1,46 @@
+"""From the options to the gates: the thresholds, and, for early stopping and planning, the gates of one cell's grid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from pytest_agenteval.estimate.early_stop.gates import GridGate, PassAt1, PassHatK, TaskPassRate
+from pytest_agenteval.judge import GateSettings
+
+if TYPE_CHECKING:
+    from pytest_agenteval.options.settings import Settings
+
+__all__ = ["cell_gates", "gate_settings"]
+
+
+def gate_settings(asked: Settings) -> GateSettings:
+    """The thresholds among the options."""
+    return GateSettings(
+        min_pass_at_1=asked.min_pass_at_1,
+        min_pass_k=asked.min_pass_k,
+        max_cost=asked.max_cost,
+        max_cost_per_attempt=asked.max_cost_per_attempt,
+        max_env_error_rate=asked.max_env_error_rate,
+        max_tool_failure_rate=asked.max_tool_failure_rate,
+        confidence=asked.confidence if asked.gate_mode == "confidence" else None,
+        undecided=asked.undecided,
+    )
+
+
+def cell_gates(tasks: Iterable[tuple[str, float | None]], gates: GateSettings) -> list[GridGate]:
+    """Every gate on pass rates that one cell will be held to.
+
+    Args:
+        tasks: the cell's tasks with the pass rate that each asks for itself, None where it asks for none.
+        gates: the thresholds.
+    """
+    found: list[GridGate] = []
+    if gates.min_pass_k is not None:
+        found.append(PassHatK(gates.min_pass_k))
+    if gates.min_pass_at_1 is not None:
+        found.append(PassAt1(gates.min_pass_at_1))
+    for task, own in tasks:
+        if (asked := gates.asked_of_task(own)) is not None:
+            found.append(TaskPassRate(task, asked))
+    return found

@@ -1,0 +1,164 @@
+"""Everything that is checked and prepared before the first attempt: models, prices, sandboxes."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from uuid import uuid4
+
+from pytest_agenteval.collect.inspect_task import SAMPLE
+from pytest_agenteval.collect.items import AgentItem
+from pytest_agenteval.engine.agents.scaffolds import REACT, ProgramScaffold, Scaffold, ScaffoldNotReady, open_scaffolds
+from pytest_agenteval.engine.eval.evaluation import Evaluation
+from pytest_agenteval.engine.eval.tries import Services
+from pytest_agenteval.engine.inspect_tasks.attempt import InspectSample
+from pytest_agenteval.engine.logs.baseline import history
+from pytest_agenteval.engine.logs.files import require_writable
+from pytest_agenteval.engine.models.content_guard import guard_content
+from pytest_agenteval.engine.models.model_watch import watch_models
+from pytest_agenteval.engine.models.models import ModelNotReady, open_grader, open_models, open_roles, tell_prices
+from pytest_agenteval.engine.sandboxes.places import Sandboxes, SandboxFailed
+from pytest_agenteval.errors import NotAvailable, NotReady
+from pytest_agenteval.money.budget import RunBudget
+from pytest_agenteval.money.prices import PriceBook, PriceFileError, open_prices
+from pytest_agenteval.options.settings import SHARD_SIZES, Settings
+from pytest_agenteval.plan.dispatcher import choose_dispatcher, refuse_gates_that_never_pass
+from pytest_agenteval.plan.distinct import refuse_alike
+from pytest_agenteval.plan.identity import identify
+from pytest_agenteval.plan.sandboxes import choose_sandboxes
+from pytest_agenteval.plan.takeover import Takeover
+
+__all__ = ["Started", "prepare", "start"]
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A run that is checked, and has not begun."""
+
+    evaluation: Evaluation
+    items: tuple[AgentItem, ...]
+    takeover: Takeover
+
+
+def start(settings: Settings, items: Sequence[AgentItem], say: Callable[[str], None]) -> Started:
+    """Check what the run needs and make its evaluation; nothing is spent yet.
+
+    Args:
+        settings: of the run.
+        items: the agent tasks that will run.
+        say: tells the user what takes a while (building an image).
+
+    Raises:
+        NotReady: a model, a price or a sandbox is missing, no log can be written, or a gate could never pass.
+    """
+    guard_content()
+    refuse_alike(items)
+    refuse_gates_that_never_pass(settings, items)
+    names = list(dict.fromkeys([*settings.models, *(item.model for item in items if item.model is not None)]))
+    try:
+        prices = open_prices(settings.prices)
+        models, roles = open_models(names, settings), open_roles(settings)
+        wanted = [*(settings.scaffolds or [REACT]), *(item.scaffold for item in items if item.scaffold is not None)]
+        scaffolds = open_scaffolds(wanted, settings.scaffold_args)
+    except (PriceFileError, ModelNotReady, ScaffoldNotReady) as error:
+        raise NotReady(str(error)) from None
+    _refuse_without_grader(items)
+    paid = list(dict.fromkeys([*names, *(model for _, model in settings.roles)]))
+    _refuse_unpriced(settings, items, paid, prices)
+    tell_prices(paid, prices)
+    watch_models()
+    _refuse_without_container(settings, items, scaffolds)
+    require_writable(settings.log_dir)
+    sandboxes = choose_sandboxes(settings, items, say)
+    for item in items:
+        spec = sandboxes[item.nodeid]
+        item.notes += spec.notes if spec is not None else ()
+    budget = RunBudget(settings.max_cost)
+    invocation = os.environ.get("PYTEST_XDIST_TESTRUNUID") or uuid4().hex  # xdist's workers share theirs
+    takeover = Takeover.of(settings, items)
+    run = takeover.run or invocation
+    services = Services(Sandboxes(), budget, prices, settings.env_retries, run, settings.keep_sandbox, scaffolds)
+    metadata = {
+        "session": run,
+        "invocation": invocation,
+        "pytest_agenteval": version("pytest-agenteval"),
+        "k": settings.k,
+        "early_stop": settings.early_stop,
+        "shard": settings.shard,
+        "shard_sizes": items[0].config.stash.get(SHARD_SIZES, ()) if items else (),
+        "took": takeover.other_runs,
+        "suites": Counter(item.nodeid.split("::")[0] for item in items if not item.skips),
+        "setup": settings.setup,
+        "roles": dict(settings.roles),
+        "prices": {name: prices.source(name) for name in paid},
+    }
+    known = history(settings.log_dir, settings.setup) if settings.early_stop is not None else {}
+    dispatcher = choose_dispatcher(settings, items, known)
+    evaluation = Evaluation(settings, models, roles, sandboxes, services, metadata, dispatcher)
+    return Started(evaluation, tuple(items), takeover)
+
+
+async def prepare(started: Started) -> tuple[str, ...]:
+    """Let the sandbox providers check, build and pull, on the loop that will use them, and take over what is stored.
+
+    Returns what the user should know of that, a sentence each.
+
+    Raises:
+        NotAvailable: a sandbox cannot be had.
+    """
+    evaluation, settings = started.evaluation, started.evaluation.settings
+    try:
+        await evaluation.services.sandboxes.prepare(evaluation.sandboxes.values())
+    except SandboxFailed as error:
+        raise NotAvailable(str(error)) from None
+    wanted = [item for item in started.items if not item.skips]  # of the others nobody will miss an attempt
+    tasks = await identify(settings, wanted, evaluation.sandboxes)
+    reuse = started.takeover.take(settings, tasks)
+    evaluation.take_over(tasks, reuse)
+    return started.takeover.account(reuse, settings.k * len(tasks))
+
+
+def _refuse_without_grader(items: Sequence[AgentItem]) -> None:
+    """Refuse Inspect tasks whose scorers name a model that cannot be used: every attempt would be paid for nothing."""
+    asked: dict[str, str] = {}
+    for item in items:
+        given = item.plan.params.get(SAMPLE)
+        for grader in given.graders if isinstance(given, InspectSample) and not item.skips else ():
+            asked.setdefault(grader, item.nodeid)
+    for grader, task in asked.items():
+        try:
+            open_grader(grader)
+        except ModelNotReady as error:
+            raise NotReady(f"a scorer of {task} cannot judge: {error}") from None
+
+
+def _refuse_without_container(
+    settings: Settings, items: Sequence[AgentItem], scaffolds: Mapping[str, Scaffold]
+) -> None:
+    if settings.sandbox != "local":
+        return
+    for item in items:
+        name = item.scaffold or REACT
+        if item.plan.uses_ours("agent") and isinstance(scaffolds.get(name), ProgramScaffold):
+            raise NotReady(
+                f"scaffold {name} is a program in the sandbox, and needs a container: leave out --agent-sandbox=local"
+            )
+
+
+def _refuse_unpriced(settings: Settings, items: Sequence[AgentItem], names: Sequence[str], prices: PriceBook) -> None:
+    unpriced = [name for name in names if prices.source(name) is None]
+    if not unpriced:
+        return
+    way_out = "give its prices with --agent-prices=FILE, or install pytest-agenteval[prices]"
+    if settings.max_cost is not None:
+        raise NotReady(f"--max-cost cannot be held: the price of {unpriced[0]} is not known; {way_out}")
+    if settings.max_cost_per_attempt is not None:
+        what = "--agent-max-cost-per-attempt cannot be judged"
+        raise NotReady(f"{what}: the price of {unpriced[0]} is not known; {way_out}")
+    for item in items:
+        if item.options.max_cost is not None and item.model in unpriced:
+            what = f"max_cost of {item.nodeid} cannot be held"
+            raise NotReady(f"{what}: the price of {item.model} is not known; {way_out}")

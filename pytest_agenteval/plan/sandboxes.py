@@ -1,0 +1,280 @@
+"""From what tasks and options ask for to a sandbox for each task: files read, images built, refusals said."""
+
+from __future__ import annotations
+
+import atexit
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from inspect_ai.util._sandbox.docker.internal import is_internal_image
+from pydantic import ValidationError
+
+from pytest_agenteval.collect.inspect_task import SAMPLE
+from pytest_agenteval.collect.items import AgentItem
+from pytest_agenteval.engine.inspect_tasks.attempt import InspectSample
+from pytest_agenteval.engine.sandboxes.places import SandboxSpec
+from pytest_agenteval.errors import NotAvailable, NotReady
+from pytest_agenteval.options.settings import Settings
+from pytest_agenteval.sandbox.asked.choice import (
+    BuiltInImage,
+    Choice,
+    ChoiceError,
+    ConfigFile,
+    NamedImage,
+    choose,
+    is_dockerfile,
+)
+from pytest_agenteval.sandbox.asked.compose import default_compose, host_access
+from pytest_agenteval.sandbox.asked.compose_plan import (
+    ComposeFileError,
+    Plan,
+    images_to_pull,
+    own_program,
+    plan_compose,
+    read_compose,
+)
+from pytest_agenteval.sandbox.docker.address import address
+from pytest_agenteval.sandbox.docker.containers import ContainerConfig
+from pytest_agenteval.sandbox.docker.daemon import DaemonGone, DaemonSilent, SandboxSetupError, connect
+from pytest_agenteval.sandbox.docker.engine_api import Endpoint
+from pytest_agenteval.sandbox.images.images import ensure_image
+from pytest_agenteval.sandbox.images.task_image import built_image, present_image
+from pytest_agenteval.sandbox.preflight import Needs, preflight, refuse_bad_compose
+
+__all__ = ["RELAXATIONS", "choose_sandboxes"]
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+RELAXATIONS = ("network", "cpus", "memory", "user", "runtime")
+"""Options of a task that change its container."""
+NONE = "none"
+"""Names no sandbox: the task's agent works with tools of the task's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """A sandbox that tasks ask for, before anything is built."""
+
+    choice: Choice
+    plan: Plan
+    access: tuple[str, ...] = ()
+    """By which keys it gives the container this host."""
+
+    @property
+    def compose(self) -> bool:
+        """Whether Docker Compose runs or builds it."""
+        dockerfile = isinstance(self.choice, ConfigFile) and is_dockerfile(self.choice.path.name)
+        return dockerfile or self.plan.config is None or self.plan.build
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A sandbox that can be started."""
+
+    config: ContainerConfig | None
+    """For our own provider; None where Docker Compose runs the file of the wish."""
+    image: Mapping[str, Any] | None = None
+    """The engine's description of its image, where it is known."""
+    because: str = ""
+
+
+def choose_sandboxes(
+    settings: Settings, items: Sequence[AgentItem], say: Callable[[str], None]
+) -> dict[str, SandboxSpec | None]:
+    """The sandbox of every task, by its node id; None for a task that uses none.
+
+    What the daemon lacks is built or pulled; `say` gets a line about what takes a while.
+
+    Raises:
+        NotReady: one is not described well, gives access to this host without leave, or cannot be changed as its task
+            asks.
+        NotAvailable: Docker cannot be asked, or an image cannot be had; all that are missing are named.
+    """
+    if settings.sandbox == "local":
+        return {item.nodeid: None if item.options.sandbox == NONE else _local(item) for item in items}
+    needing = [item for item in items if item.plan.uses_ours("agent", "sandbox") and item.options.sandbox != NONE]
+    wishes = {item.nodeid: _wish(item, settings) for item in needing}
+    found: dict[str, SandboxSpec | None] = dict.fromkeys((item.nodeid for item in items), None)
+    try:
+        ours = Endpoint.current() is not None
+        if wishes:
+            preflight(Needs(compose=not ours or any(wish.compose for wish in wishes.values())))
+        ready = _make_all_ready(wishes.values(), say)
+        for item in needing:
+            wish = wishes[item.nodeid]
+            found[item.nodeid] = _told(_spec(item, wish, ready[wish.choice], ours), item)
+        _check_runtimes(found)
+    except SandboxSetupError as error:
+        raise NotAvailable(str(error)) from None
+    except ComposeFileError as error:
+        raise NotReady(str(error)) from None
+    return found
+
+
+def _local(item: AgentItem) -> SandboxSpec:
+    if asked := _relaxations(item):
+        raise NotReady(
+            f"{item.nodeid} asks for {' and '.join(asked)}, which --agent-sandbox=local cannot give: "
+            "run it in Docker, or leave the option out"
+        )
+    if item.options.leftovers == "stop":
+        raise NotReady(
+            f"{item.nodeid} asks for leftovers='stop', and --agent-sandbox=local cannot tell an agent's processes from "
+            "this host's: run it in Docker, or leave the option out"
+        )
+    return SandboxSpec("local", None, _name(item), ("not isolated",))
+
+
+def _wish(item: AgentItem, settings: Settings) -> _Wish:
+    root, wish = item.config.rootpath, item.options.sandbox
+    try:
+        choice = choose(wish, folder=item.path.parent, root=root, default=settings.sandbox_default)
+    except ChoiceError as error:
+        who = item.nodeid if wish is not None else "agent_sandbox_default"
+        raise NotReady(f"{who} {error}") from None
+    if not isinstance(choice, ConfigFile) or is_dockerfile(choice.path.name):
+        return _Wish(choice, Plan(ContainerConfig()))
+    try:
+        content = read_compose(choice.path)
+    except ComposeFileError as error:
+        raise NotReady(str(error)) from None
+    access = tuple(host_access(content))
+    if access and not settings.allow_host_access:
+        raise NotReady(
+            f"{choice.path} gives containers access to this host by {', '.join(access)}; "
+            "remove it, or add --agent-allow-host-access if you mean it"
+        )
+    plan = plan_compose(content)
+    if plan.config is None:
+        _refuse_changes(item, choice.path, plan.because)
+    return _Wish(choice, plan, access)
+
+
+def _refuse_changes(item: AgentItem, path: Path, because: str) -> None:
+    if asked := _relaxations(item):
+        raise NotReady(
+            f"{item.nodeid} asks for {' and '.join(asked)}, and {path} is run by Docker Compose (because {because}): "
+            "write it into that file"
+        )
+
+
+def _make_all_ready(wishes: Iterable[_Wish], say: Callable[[str], None]) -> dict[Choice, _Ready]:
+    """Each sandbox once. Raises `SandboxSetupError` with what every one of those lacks that cannot be had."""
+    different = {wish.choice: wish for wish in wishes}
+    return dict(zip(different, _each(lambda wish: _make_ready(wish, say), different.values()), strict=True))
+
+
+def _each(make: Callable[[T], R], things: Iterable[T]) -> list[R]:
+    """What is made of each. Raises `SandboxSetupError`: the sentences of all that cannot be made."""
+    made, lacking = [], []
+    for thing in things:
+        try:
+            made.append(make(thing))
+        except (DaemonGone, DaemonSilent):  # nor will it give the others
+            raise
+        except SandboxSetupError as error:
+            lacking.append(str(error))
+    if lacking:
+        raise SandboxSetupError(" ".join(dict.fromkeys(lacking)))
+    return made
+
+
+def _make_ready(wish: _Wish, say: Callable[[str], None]) -> _Ready:
+    choice, plan = wish.choice, wish.plan
+    if isinstance(choice, BuiltInImage):
+        name = ensure_image(choice.name, say).name
+        return _Ready(ContainerConfig(image=name), present_image(name, say))
+    if isinstance(choice, NamedImage):
+        return _Ready(ContainerConfig(image=choice.image), present_image(choice.image, say))
+    if plan.config is None:
+        if "SAMPLE_METADATA_" not in choice.path.read_text("utf-8"):  # with these it may be whole only for a sample
+            refuse_bad_compose(choice.path)
+        pulled = (name for name in images_to_pull(read_compose(choice.path)) if not is_internal_image(name))
+        _each(lambda name: present_image(name, say), pulled)
+        return _Ready(None, because=plan.because)
+    if is_dockerfile(choice.path.name):
+        image = built_image(choice.path, say)
+    elif plan.build:
+        image = built_image(choice.path, say, service=plan.service, image=plan.config.image)
+    else:
+        assert plan.config.image is not None
+        image = present_image(plan.config.image, say)
+    because = own_program(image, command=plan.own_command)
+    if because is not None:
+        preflight(Needs(compose=True))
+        return _Ready(None, because=because)
+    return _Ready(plan.config.model_copy(update={"image": str(image["Id"])}), image)
+
+
+def _spec(item: AgentItem, wish: _Wish, ready: _Ready, ours: bool) -> SandboxSpec:
+    asked, notes = _relaxations(item), []
+    if wish.access:
+        notes.append(f"not isolated: {', '.join(wish.access)}")
+    if ready.config is not None and ours:
+        try:
+            config = ContainerConfig(**{**ready.config.model_dump(), **asked})
+        except ValidationError as error:
+            raise NotReady(f"{item.nodeid}: {error.errors()[0]['msg']}") from None
+        return SandboxSpec("agenteval", config, _name(item), tuple(notes))
+    because = ready.because or f"the daemon is at {address()}"
+    notes.append(f"sandbox: docker compose, because {because}")
+    if isinstance(wish.choice, ConfigFile):
+        _refuse_changes(item, wish.choice.path, because)
+        return SandboxSpec("docker", wish.choice.path, _name(item), tuple(notes))
+    assert ready.config is not None and ready.image is not None
+    path = _as_compose_file(item, ready.config.image or "", ready.image)
+    return SandboxSpec("docker", path, _name(item), tuple(notes))
+
+
+def _told(spec: SandboxSpec, item: AgentItem) -> SandboxSpec:
+    """The same for Docker Compose, whose files may name what an Inspect sample says of itself."""
+    sample = item.plan.params.get(SAMPLE)
+    if spec.provider != "docker" or not isinstance(sample, InspectSample):
+        return spec
+    return replace(spec, metadata=sample.metadata)
+
+
+def _as_compose_file(item: AgentItem, name: str, image: Mapping[str, Any]) -> Path:
+    """An image, hardened, for Inspect's provider `docker`."""
+    asked, own = _relaxations(item), image.get("Config") or {}
+    if "runtime" in asked:
+        raise NotReady(
+            f"{item.nodeid} asks for a runtime, which a daemon at {address()} is not asked for: leave it out"
+        )
+    options: dict[str, Any] = {"user": own.get("User") or "root", "working_dir": own.get("WorkingDir") or "/"}
+    folder = tempfile.TemporaryDirectory(prefix="agenteval-")
+    atexit.register(folder.cleanup)
+    path = Path(folder.name) / "compose.yaml"
+    path.write_text(default_compose(name, **(options | asked)), "utf-8")
+    return path
+
+
+def _check_runtimes(specs: Mapping[str, SandboxSpec | None]) -> None:
+    wanted = {
+        spec.config.runtime: nodeid
+        for nodeid, spec in specs.items()
+        if spec is not None and isinstance(spec.config, ContainerConfig) and spec.config.runtime is not None
+    }
+    if not wanted:
+        return
+    with connect() as daemon:
+        known = sorted(daemon.info().get("Runtimes") or ())
+    for runtime, nodeid in wanted.items():
+        if runtime not in known and "." not in runtime:  # a name with dots is a program that containerd looks for
+            raise NotReady(
+                f"{nodeid} asks for the runtime {runtime!r}, and Docker's daemon has {', '.join(known)}: "
+                "install it there, or leave the option out"
+            )
+
+
+def _relaxations(item: AgentItem) -> dict[str, Any]:
+    values = {name: getattr(item.options, name) for name in RELAXATIONS}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _name(item: AgentItem) -> str:
+    return item.nodeid.split("::")[0].removesuffix(".py").replace("/", "-")

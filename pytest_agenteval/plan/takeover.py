@@ -1,0 +1,123 @@
+"""What a new invocation takes over from the logs: of the run that it resumes, or of all runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from pytest_agenteval.collect.items import AgentItem
+from pytest_agenteval.engine.logs.files import log_files, read_attempts, read_headers
+from pytest_agenteval.errors import NotReady
+from pytest_agenteval.options.settings import Settings
+from pytest_agenteval.record.cost import Cost
+from pytest_agenteval.record.figures import cost, plural
+from pytest_agenteval.record.reuse import Reuse, newest_run, resume, top_up
+from pytest_agenteval.record.stored import StoredLog, StoredTask, lent_to
+
+__all__ = ["Takeover"]
+
+
+@dataclass(frozen=True, slots=True)
+class Takeover:
+    """The logs to take attempts from; none where nobody asked for it."""
+
+    logs: tuple[StoredLog, ...] = ()
+    run: str | None = None
+    """The run that is resumed."""
+    problems: tuple[str, ...] = ()
+    """Why logs are left out, a sentence each."""
+
+    @classmethod
+    def of(cls, settings: Settings, items: Sequence[AgentItem]) -> Takeover:
+        """Find what `--agent-resume` or `--agent-top-up` asks for.
+
+        Raises:
+            NotReady: there is no run to resume, or it cannot be resumed with these options.
+        """
+        if not (settings.resume or settings.top_up):
+            return cls()
+        logs, problems = _readable(settings.log_dir)
+        tasks = [StoredTask(item.nodeid, item.cell, name=item.task_name) for item in items]
+        wanted = {task.key for task in tasks}
+        run = newest_run(logs, tasks) if settings.resume else None
+        if settings.resume and run is None:
+            raise NotReady(
+                f"--agent-resume finds no run of these tasks in {settings.log_dir}: leave it out to begin one, "
+                "or give that run's directory with --agent-log-dir"
+            )
+        of_use = [log for log in logs if any(task.key in wanted for task in log.tasks)]
+        chosen = of_use
+        if run is not None:
+            own = [log for log in of_use if log.run == run]
+            chosen = [*own, *lent_to(own, of_use)]
+        most = max((log.k for log in chosen), default=0)
+        if settings.early_stop is not None and most > settings.k:
+            raise NotReady(
+                f"--agent-early-stop cannot judge k = {settings.k}, for the run to resume had k = {most}: "
+                f"give --k={most}, or leave --agent-early-stop out"
+            )
+        read = []
+        for log in chosen:
+            try:
+                read.append(read_attempts(log))
+            except NotReady as error:
+                problems.append(str(error))
+        return cls(tuple(read), run, tuple(problems))
+
+    @property
+    def other_runs(self) -> list[str]:
+        """The runs that attempts are taken of, and that are not resumed."""
+        return sorted({log.run for log in self.logs} - {self.run})
+
+    @property
+    def _just_killed(self) -> bool:
+        """Whether the newest invocation of the run was killed: of an older one it was said when it was resumed."""
+        own = [log for log in self.logs if log.run == self.run]
+        newest = max(own, key=lambda log: log.created, default=None)
+        return newest is not None and any(log.killed for log in own if log.invocation == newest.invocation)
+
+    def take(self, settings: Settings, tasks: Sequence[StoredTask]) -> Reuse:
+        """The attempts of these tasks that need not run again."""
+        oldest = ""
+        if settings.max_age is not None:
+            oldest = (datetime.now(UTC) - timedelta(seconds=settings.max_age)).isoformat(timespec="milliseconds")
+        if self.run is not None:
+            return resume(self.logs, self.run, tasks, settings.k, oldest)
+        return top_up(self.logs, tasks, settings.k, oldest) if self.logs else Reuse({})
+
+    def account(self, reuse: Reuse, wanted: int) -> tuple[str, ...]:
+        """What the user should know before the run goes on, a sentence each."""
+        if not self.logs and not self.problems:
+            return ()
+        attempts = [attempt for taken in reuse.taken.values() for attempt in taken.attempts]
+        rest = [attempt for taken in reuse.taken.values() for attempt in taken.discarded]
+        paid = cost(Cost.of(Cost.of_attempt(attempt) for attempt in (*attempts, *rest)))
+        what = "resumed" if self.run is not None else "topped up"
+        there = f"{plural(len(attempts), 'attempt')} of {wanted} are there"
+        if len(attempts) > wanted:
+            there = f"{len(attempts)} attempts are there, more than the {wanted} that were asked for: all count"
+        lines = [f"{what}: {there} ({paid} was paid for them)"]
+        if rest:
+            one = len(rest) == 1
+            begun = f"{plural(len(rest), 'attempt')} that {'was' if one else 'were'} begun and not finished"
+            lines.append(f"{begun} {'runs' if one else 'run'} again")
+        if self._just_killed:
+            lines.append("what attempts in flight had spent when the run was killed is in no log")
+        return (*lines, *reuse.refused, *self.problems)
+
+
+def _readable(place: str) -> tuple[list[StoredLog], list[str]]:
+    """The headers of our logs, and why others cannot be read: a damaged log must not keep the rest from being used."""
+    logs: list[StoredLog] = []
+    problems = []
+    try:
+        files = log_files(place)
+    except NotReady:
+        files = []
+    for file in files:
+        try:
+            logs += read_headers([file])
+        except NotReady as error:
+            problems.append(str(error))
+    return logs, problems

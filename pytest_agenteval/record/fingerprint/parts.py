@@ -1,0 +1,179 @@
+"""A test's fingerprint: a digest for each part of what it is made of."""
+
+# ruff: noqa: PTH100 (paths are text, as in reachable)
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from pytest_agenteval.record.fingerprint.declared import declared_files
+from pytest_agenteval.record.fingerprint.origins import file_of, origins
+from pytest_agenteval.record.fingerprint.reachable import Root, reached, sentences
+from pytest_agenteval.record.fingerprint.source import Piece, Source, file_digest, read_source
+from pytest_agenteval.record.fingerprint.syntax import Code, Import, digest_of
+from pytest_agenteval.record.fingerprint.values import texts_of
+
+__all__ = [
+    "BODY", "CONFTEST", "FILES", "FOREIGN_FIXTURES", "MODULES", "PARAMETERS",
+    "Fingerprint", "conftests_above", "fingerprint",
+]  # fmt: skip
+
+BODY = "the test's body"
+"""The test function with its decorators, its class, and all of its module that is no other test."""
+CONFTEST = "a conftest.py above it"
+MODULES = "a suite module it imports"
+FILES = "a file it declares"
+FOREIGN_FIXTURES = "a plugin whose fixture it uses"
+PARAMETERS = "a parameter's value"
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """What a test is made of."""
+
+    parts: Mapping[str, str]
+    """A digest (the first 16 hexadecimal digits of a SHA-256) by the name of the part, a noun fit for "... changed"."""
+    doubts: tuple[str, ...] = ()
+    """What the digests do not cover, a sentence each: with one, no stored attempt is known to be at the same task."""
+
+
+def conftests_above(file: Path, rootdir: Path) -> tuple[Path, ...]:
+    """The conftest.py files from the root directory down to the test module's folder."""
+    folders = [folder for folder in file.parents if folder.is_relative_to(rootdir)]
+    return tuple(conftest for folder in reversed(folders) if (conftest := folder / "conftest.py").is_file())
+
+
+def fingerprint(
+    function: Callable[..., Any],
+    *,
+    rootdir: Path,
+    conftests: Sequence[Path],
+    files: Sequence[str | Path] = (),
+    fixtures: Sequence[Callable[..., Any]] = (),
+    parameters: Mapping[str, object] = MappingProxyType({}),
+    file: Path | None = None,
+    name: str | None = None,
+) -> Fingerprint:
+    """Read a test's source and what it reaches; each file once until it changes. What cannot be read is a doubt.
+
+    Args:
+        function: The test function; of a test class, bound to an instance.
+        rootdir: Source below it is the suite's own, except what was installed there.
+        conftests: Those that apply to the test, outermost first (`conftests_above`).
+        files: The paths and globs that it declares, as of `declared_files`.
+        fixtures: The functions of all fixtures that it uses.
+        parameters: The values of its parameters by name.
+        file: The test module that pytest collected; by default the one in which the function or its class is written.
+        name: The test's name there, for example `TestRepair.test_adds`; by default the function's own, which a
+            decorator may have changed.
+    """
+    root = Root(os.path.abspath(rootdir))
+    test = _located(function, file, name, root)
+    own = list(_counted(test)) if test.source.pieces else [test.source.code]
+    above = {_placed(conftest, root): read_source(_placed(conftest, root)).code for conftest in conftests}
+    given = origins(fixtures, root)
+
+    starts = {path: code.imports for path, code in above.items()}
+    starts[test.path] = frozenset[Import]().union(*(code.imports for code in own))
+    modules = reached(starts, sorted(given.files - starts.keys()), root)
+
+    declared, missing = _declared(files, Path(test.path).parent)
+    values, unknown = texts_of(parameters, root.folder)
+    return Fingerprint(
+        {
+            BODY: digest_of(code.digest for code in own),
+            CONFTEST: digest_of(f"{root.name(path)} {code.digest}" for path, code in above.items()),
+            MODULES: digest_of(f"{name} {digest}" for name, digest in modules.digests.items()),
+            FILES: digest_of(declared),
+            FOREIGN_FIXTURES: digest_of(given.foreign),
+            PARAMETERS: digest_of(values),
+        },
+        tuple(dict.fromkeys([
+            *test.doubts(root, {*modules.files, *starts}),
+            *sentences(root.name(test.path), own),
+            *(doubt for path, code in above.items() for doubt in sentences(root.name(path), [code])),
+            *modules.doubts, *missing, *given.doubts, *unknown,
+        ])),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Test:
+    path: str
+    names: tuple[str, ...]
+    """Of its classes, outermost first, and its own."""
+    written: str | None
+    """The file in which its function is written."""
+    source: Source
+
+    def doubts(self, root: Root, covered: Set[str | None]) -> Iterator[str]:
+        if root.place(self.path) is None:
+            yield f"{self.path} is no file of the suite below {root.folder}, so that its imports were not followed"
+        if self.source.unread or _is_written(self.source.pieces, self.names):
+            return
+        if self.written is None or root.place(self.written) not in covered or "<locals>" in self.names:
+            yield f"the source of {'.'.join(self.names)} was not found in {root.name(self.path)} or what it imports"
+
+
+def _located(function: Callable[..., Any], file: Path | None, name: str | None, root: Root) -> _Test:
+    written = file_of(function)
+    instance = getattr(function, "__self__", None)
+    home = written
+    if name is None and instance is not None:
+        kind = instance if isinstance(instance, type) else type(instance)
+        home, name = file_of(kind) or written, f"{kind.__qualname__}.{function.__name__}"
+    path = _placed(file or Path(home or os.devnull), root)
+    names = (name or getattr(function, "__qualname__", "") or type(function).__qualname__).split(".")
+    return _Test(path, tuple(names), written, read_source(path))
+
+
+def _placed(path: Path, root: Root) -> str:
+    whole = os.path.abspath(path)
+    return root.place(whole) or whole
+
+
+def _is_written(pieces: Sequence[Piece], names: Sequence[str]) -> bool:
+    return any(
+        piece.name == names[0] and (len(names) == 1 or _is_written(piece.members, names[1:])) for piece in pieces
+    )
+
+
+def _counted(test: _Test) -> tuple[Code, ...]:
+    """What counts for a test: all that is no test, the test, and the tests that these name (they may call them)."""
+    named: frozenset[str] = frozenset()
+    while True:
+        codes = tuple(_picked(test.source.pieces, test.names, named))
+        found = frozenset[str]().union(*(code.tests for code in codes))
+        if found <= named:
+            return codes
+        named |= found
+
+
+def _picked(pieces: Sequence[Piece], names: Sequence[str], named: frozenset[str]) -> Iterator[Code]:
+    for piece in pieces:
+        wanted = piece.name == names[0]
+        if wanted or not piece.name or piece.name in named:
+            yield piece.code
+            inner = names[1:] if wanted else names[-1:]  # a class that is named may be a base with the test in it
+            yield from _picked(piece.members, inner or names, named)
+
+
+def _declared(patterns: Iterable[str | Path], folder: Path) -> tuple[list[str], list[str]]:
+    found, doubts = [], []
+    for pattern in patterns:
+        try:
+            files = declared_files([pattern], folder)
+        except ValueError as error:
+            doubts.append(str(error))
+            continue
+        for file in files:
+            digest = file_digest(str(file))
+            name = os.path.relpath(file, folder).replace(os.sep, "/")
+            found.append(f"{name} {digest}")
+            if digest is None:
+                doubts.append(f"the declared file {name} cannot be read")
+    return sorted(set(found)), doubts

@@ -1,0 +1,82 @@
+"""What earlier runs showed of each task: the history that orders attempts and plans, and the baseline's figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from pytest_agenteval.record.records import Cell, total_of
+
+__all__ = ["EarlierAttempt", "EarlierRun", "EarlierTask", "by_task"]
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierAttempt:
+    """One attempt of an earlier run that counts; None stands for what its log does not say."""
+
+    cell: Cell
+    task: str
+    """Its name without the cell (`records.name_of`): the same in runs of one cell and of several."""
+    passed: bool
+    cost: float | None
+    """US dollars, of its last try."""
+    tool_calls: int | None
+    tool_failures: int | None
+    source: str | None
+    """A digest of the test function's source."""
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierTask:
+    """All attempts of one task in one cell that count."""
+
+    n: int
+    c: int
+    cost: float | None
+    """The mean in US dollars; None where one is not known."""
+    tool_calls: int | None
+    tool_failures: int | None
+    source: str | None
+    """None where it is not known, or changed between the attempts."""
+
+    @property
+    def tool_failure_rate(self) -> float | None:
+        """The share of the tool calls that failed; None where that is not known or none was made."""
+        if not self.tool_calls or self.tool_failures is None:
+            return None
+        return self.tool_failures / self.tool_calls
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierRun:
+    """One run, as its logs have it."""
+
+    name: str
+    """How a report calls it, for example `the run of 2026-05-01 12:30 (11 logs)`."""
+    attempts: tuple[EarlierAttempt, ...]
+
+    @property
+    def tasks(self) -> dict[tuple[str, Cell], EarlierTask]:
+        """By the task's name and cell."""
+        return by_task(self.attempts)
+
+
+def by_task(attempts: Iterable[EarlierAttempt]) -> dict[tuple[str, Cell], EarlierTask]:
+    """Attempts added up, by the task's name and cell."""
+    groups: dict[tuple[str, Cell], list[EarlierAttempt]] = {}
+    for attempt in attempts:
+        groups.setdefault((attempt.task, attempt.cell), []).append(attempt)
+    return {key: _task(group) for key, group in groups.items()}
+
+
+def _task(group: list[EarlierAttempt]) -> EarlierTask:
+    cost = total_of(attempt.cost for attempt in group)
+    sources = {attempt.source for attempt in group}
+    return EarlierTask(
+        n=len(group),
+        c=sum(attempt.passed for attempt in group),
+        cost=None if cost is None else cost / len(group),
+        tool_calls=total_of(attempt.tool_calls for attempt in group),
+        tool_failures=total_of(attempt.tool_failures for attempt in group),
+        source=sources.pop() if len(sources) == 1 else None,
+    )

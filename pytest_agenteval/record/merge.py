@@ -1,0 +1,237 @@
+"""Stored attempts made one set of records: no attempt is chosen, none is counted twice, and no money is forgotten.
+
+Attempts at a task that has changed since are left out, and said to be; of those at one task all that count are taken,
+the oldest first. What an invocation began and did not bring to an end that counts is kept for what it cost.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from pytest_agenteval.record.figures import plural
+from pytest_agenteval.record.outcomes import Cause, Outcome
+from pytest_agenteval.record.records import AttemptRecord, Cell, TaskRecord, settle_skips
+from pytest_agenteval.record.stored import StoredLog, StoredTask, differences
+
+__all__ = ["Merged", "differing", "fold", "merge"]
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """What a set of logs comes to."""
+
+    records: tuple[TaskRecord, ...]
+    incomplete: tuple[str, ...] = ()
+    """What is missing from the set, a phrase each: shards, suites that never began."""
+    notes: tuple[str, ...] = ()
+    """What a reader should know, a sentence each."""
+    errors: tuple[str, ...] = ()
+    """What pytest met around attempts in the last invocation of each run, and counted as failed tests."""
+    every_first: bool = False
+    """Whether every task was certain to get its first attempt, though runs stopped early."""
+
+
+def fold(attempts: Iterable[AttemptRecord], k: int) -> tuple[tuple[AttemptRecord, ...], tuple[AttemptRecord, ...]]:
+    """All attempts of one task that count, the oldest first, and for each of the k that is missing what became of it.
+
+    An attempt keeps its number while that is free. Returns the attempts by number, and those that were replaced.
+    """
+    by_age = sorted(_once(attempts), key=lambda attempt: (attempt.ended or "", attempt.number))
+    taken: dict[int, AttemptRecord] = {}
+    homeless: list[AttemptRecord] = []
+    for attempt in by_age:
+        if not attempt.outcome.counts:
+            continue
+        if attempt.number in taken:
+            homeless.append(attempt)
+        else:
+            taken[attempt.number] = attempt
+    free = (number for number in range(1, len(by_age) + k + 1) if number not in taken)
+    for attempt in homeless:
+        number = next(free)
+        taken[number] = attempt.renumbered(number)
+    discarded = []
+    for attempt in reversed(by_age):  # of what does not count, the newest tells best what became of an attempt
+        if attempt.outcome.counts:
+            continue
+        if len(taken) < k and attempt.number not in taken and attempt.number <= k:
+            taken[attempt.number] = attempt
+        else:
+            discarded.append(attempt)
+    return tuple(taken[number] for number in sorted(taken)), tuple(reversed(discarded))
+
+
+def _once(attempts: Iterable[AttemptRecord]) -> list[AttemptRecord]:
+    """A log that was given twice (as a copy) is one log."""
+    return list({(a.run, a.number, a.ended, a.outcome, a.fingerprint): a for a in attempts}.values())
+
+
+def differing(then: StoredTask, now: StoredTask) -> tuple[str, ...]:
+    """The parts in which a task is not what it was, by name; `its identity` where nothing is known of it."""
+    if not then.identity or not now.identity:
+        return ("its identity, which is not known,",)
+    return differences(then.identity, now.identity)
+
+
+def merge(logs: Sequence[StoredLog], k: int | None = None) -> Merged:
+    """One set of records from these logs.
+
+    Args:
+        logs: of one run, of the shards of one, or of whatever a user wants to see as one.
+        k: how many attempts to judge; by default the most that was asked for.
+    """
+    ordered = sorted(logs, key=lambda log: (log.created, log.path))
+    pages: dict[tuple[str, Cell], list[_Page]] = {}
+    for log in ordered:
+        by_task: dict[str, list[AttemptRecord]] = {}
+        for name, record in log.given:
+            by_task.setdefault(name, []).append(record)
+        for task in log.tasks:
+            pages.setdefault(task.key, []).append(_Page(log, task, by_task.get(task.task, [])))
+    spent, settled, answering = _spent(ordered), _settled(ordered), _answering(ordered)
+    outdated: Counter[Cell] = Counter()
+    stale: dict[tuple[str, ...], list[str]] = {}
+    records = []
+    for (_, cell), written in pages.items():
+        task, wanted = written[-1].task, k or max(page.log.k for page in written)
+        kept: list[AttemptRecord] = []
+        for page in written:
+            if page.task.identity == task.identity:
+                now = answering.get(cell, {}).get(page.log.invocation)
+                fit = [each for each in page.attempts if now is None or now.issuperset(each.model_versions)]
+                outdated[cell] += len(page.attempts) - len(fit)
+                kept += [each.of_task(page.task.task, task.task) for each in fit]
+            elif page.attempts:
+                stale.setdefault(differing(page.task, task), []).extend([task.task] * len(page.attempts))
+        kept += _never_ran(kept, wanted, {page.log.run for page in written}, spent, settled)
+        folded, discarded = fold(kept, wanted)
+        records.append(
+            TaskRecord(
+                task=task.task,
+                cell=cell,
+                k=wanted,
+                attempts=settle_skips(folded),
+                min_pass_rate=task.min_pass_rate,
+                notes=task.notes,
+                source=task.source,
+                discarded=discarded,
+                expected_failure=task.expected_failure,
+                strict=task.strict,
+                name=task.name,
+            )
+        )
+    return Merged(
+        records=tuple(records),
+        incomplete=tuple(_gaps(ordered)),
+        notes=(
+            *(_left_out(changed, names) for changed, names in stale.items()),
+            *(
+                f"{plural(count, 'attempt')} with {cell} left out: another version of the model has answered since"
+                for cell, count in outdated.items()
+                if count
+            ),
+        ),
+        errors=tuple(error for log in ordered if log.invocation in _last(ordered) for error in log.errors),
+        every_first=all(log.early_stop in (None, "exact+first") for log in ordered),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """What one log says of one task."""
+
+    log: StoredLog
+    task: StoredTask
+    attempts: list[AttemptRecord]
+
+
+def _last(logs: Sequence[StoredLog]) -> set[str]:
+    """The last invocation of each run."""
+    return set({log.run: log.invocation for log in logs if not log.lent}.values())
+
+
+def _spent(logs: Sequence[StoredLog]) -> set[str]:
+    """Runs whose last invocation had no budget left for a call."""
+    last = {log.run: log.invocation for log in logs}
+    return {
+        log.run
+        for log in logs
+        if log.invocation == last[log.run]
+        and any(a.outcome is Outcome.NOT_RUN and a.cause is Cause.BUDGET for _, a in log.attempts)
+    }
+
+
+def _settled(logs: Sequence[StoredLog]) -> set[str]:
+    """Runs with early stopping whose last invocation came to its end: what they did not run was not needed."""
+    last = {log.run: log.invocation for log in logs}
+    ends: dict[str, list[bool]] = {}
+    for log in logs:
+        if log.invocation == last[log.run]:
+            ends.setdefault(log.run, []).append(log.early_stop is not None and log.ended)
+    return {run for run, ended in ends.items() if all(ended)}
+
+
+def _answering(logs: Sequence[StoredLog]) -> dict[Cell, dict[str, set[str]]]:
+    """By cell and earlier invocation, the model's versions that the last invocation of the same run has seen.
+
+    Logs that were lent belong to the newest of the other runs. Where the last one saw none, nothing is said.
+    """
+    own = [log for log in logs if not log.lent]
+    last = {log.run: log.invocation for log in own}
+    home = {log.invocation: log.run if not log.lent else own[-1].run for log in logs} if own else {}
+    seen: dict[tuple[Cell, str], set[str]] = {}
+    for log in own:
+        cells = {task.task: task.cell for task in log.tasks}
+        for name, record in log.attempts:
+            if log.invocation == last[log.run] and name in cells:
+                seen.setdefault((cells[name], log.run), set()).update(record.model_versions)
+    answering: dict[Cell, dict[str, set[str]]] = {}
+    for (cell, run), versions in seen.items():
+        earlier = [invocation for invocation, of in home.items() if of == run and invocation != last[run]]
+        answering.setdefault(cell, {}).update(dict.fromkeys(earlier if versions else [], versions))
+    return answering
+
+
+def _never_ran(
+    attempts: Sequence[AttemptRecord], k: int, runs: set[str], spent: set[str], settled: set[str]
+) -> list[AttemptRecord]:
+    """Attempts without a trace, where it is known why: the run's budget was spent, or every verdict was fixed."""
+    known = {attempt.number for attempt in attempts}
+    if runs & spent:
+        cause, why = Cause.BUDGET, "the run's budget could pay for no more calls before it could start"
+    elif runs & settled:
+        cause, why = Cause.DECIDED, "every verdict was already fixed"
+    else:
+        return []
+    return [AttemptRecord(n, Outcome.NOT_RUN, cause, why) for n in range(1, k + 1) if n not in known]
+
+
+def _gaps(logs: Sequence[StoredLog]) -> list[str]:
+    gaps = []
+    for parts in sorted({log.shard[1] for log in logs if log.shard is not None}):
+        there = {log.shard[0] for log in logs if log.shard is not None and log.shard[1] == parts}
+        sizes = next((log.shard_sizes for log in logs if len(log.shard_sizes) == parts), (1,) * parts)
+        if missing := [part for part, size in enumerate(sizes, 1) if size and part not in there]:
+            shards, are = ("shard", "is") if len(missing) == 1 else ("shards", "are")
+            gaps.append(f"{shards} {_numbers(missing)} of {parts} {are} missing")
+    begun = {(log.run, log.suite) for log in logs}
+    idle: dict[str, int] = {}
+    for log in logs:
+        for suite, tasks in log.suites.items():
+            if (log.run, suite) not in begun:
+                idle[suite] = tasks
+    return gaps + [f"no attempt at {plural(tasks, 'task')} of {suite} is there" for suite, tasks in idle.items()]
+
+
+def _numbers(numbers: Sequence[int]) -> str:
+    *first, last = map(str, numbers)
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def _left_out(changed: tuple[str, ...], names: Sequence[str]) -> str:
+    tasks = list(dict.fromkeys(names))
+    where = tasks[0] if len(tasks) == 1 else plural(len(tasks), "task")
+    have = "has" if len(changed) == 1 else "have"
+    return f"{plural(len(names), 'attempt')} at {where} left out: {', '.join(changed)} {have} changed since"

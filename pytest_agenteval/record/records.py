@@ -1,0 +1,329 @@
+"""What is kept of every attempt: plain frozen data, the same in memory, between processes and on disk.
+
+Costs are US dollars, durations are seconds. `None` means unknown; it is never written as 0.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Protocol, TypeVar
+
+from pytest_agenteval.record.outcomes import Cause, Outcome
+from pytest_agenteval.record.task_names import from_text
+from pytest_agenteval.texts import OURS
+
+__all__ = [
+    "AttemptRecord",
+    "Cell",
+    "ModelCall",
+    "Retry",
+    "TaskRecord",
+    "ToolCall",
+    "name_of",
+    "settle_skips",
+    "total_of",
+]
+
+Number = TypeVar("Number", int, float)
+
+
+def total_of(numbers: Iterable[Number | None]) -> Number | None:
+    """The sum, or None as soon as one part is unknown. Of nothing it is 0, which is known."""
+    known: list[Number] = []
+    for number in numbers:
+        if number is None:
+            return None
+        known.append(number)
+    return sum(known) if all(isinstance(number, int) for number in known) else math.fsum(known)  # type: ignore[return-value]
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One column of a comparison: a model in a scaffold."""
+
+    model: str
+    """Inspect's name of the model, for example `openai/gpt-5-mini`."""
+    scaffold: str
+    """The agent program around the model, for example `react`."""
+
+    def __str__(self) -> str:
+        return f"{self.model} · {self.scaffold}"
+
+    @property
+    def rehearsed(self) -> bool:
+        """Whether the model is one of the built-in ones, which play the tasks' declared solutions."""
+        return self.model.startswith("agenteval/")
+
+
+class OneTask(Protocol):
+    """A task in one cell, in whatever shape."""
+
+    @property
+    def task(self) -> str:
+        """pytest's node id."""
+
+    @property
+    def cell(self) -> Cell:
+        """The cell."""
+
+    @property
+    def name(self) -> str | None:
+        """Its name without the cell; None in logs that were written before logs had it."""
+
+
+def name_of(one: OneTask) -> str:
+    """The task's name without its cell: the same in all cells and in all runs (`AgentItem.task_name`)."""
+    if one.name is not None:
+        return one.name
+    return from_text(one.task, (str(one.cell), one.cell.model, one.cell.scaffold))
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """One call of a tool by the agent."""
+
+    tool: str
+    arguments: str
+    """The arguments as JSON text."""
+    seconds: float | None = None
+    error: str | None = None
+    """The type of the tool-call failure (Inspect's `ToolCallError.type`: parsing, timeout, permission, ...) or None."""
+    message: str | None = None
+    """What the failure said, cut to a few hundred characters."""
+    exit_code: int | None = None
+    """The exit status where the tool ran a command; a non-zero one is counted apart from failures, and is none."""
+    known_by: Literal["inspect", "messages", "recorded"] = "inspect"
+    """Inspect ran the tool; or the messages of an own agent show the call; or the own agent recorded it."""
+    failure_known: bool = True
+    """Whether it is known if the call failed. Where not, `error` is None and says nothing."""
+    exit_known: bool = True
+    """Whether it is known how its command ended, or that it ran none. Where not, `exit_code` is None."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCall:
+    """One answered call of a model."""
+
+    model: str
+    role: str
+    """`agent`, or the name of the model role that was called (a judge, a simulated user)."""
+    input_tokens: int | None
+    """Tokens read afresh: without those read from or written to the provider's cache. This and the other counts are
+    None where the answer does not say how many tokens the call took, or cannot mean what it says."""
+    output_tokens: int | None
+    cache_read_tokens: int | None = 0
+    cache_write_tokens: int | None = 0
+    cost: float | None = None
+    seconds: float | None = None
+    retries: int = 0
+    """How often the provider refused or failed before it answered."""
+    version: str | None = None
+    """The model's name in the provider's answer, which may say more than the name that was asked for."""
+    cost_uncached: float | None = None
+    """What the same tokens would have cost without the provider's cache, all that was read as fresh input."""
+    cost_at_most: float | None = None
+    """Where the cost is unknown, the most that was reserved for it; None where nothing was."""
+
+    @property
+    def tokens(self) -> int | None:
+        """All tokens of the call: read, written and cached; None where that is unknown."""
+        return total_of((self.input_tokens, self.output_tokens, self.cache_read_tokens, self.cache_write_tokens))
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """A try of an attempt that ended in an environment error and was repeated in a fresh sandbox: paid, and kept."""
+
+    cause: Cause
+    message: str
+    model_calls: tuple[ModelCall, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
+    wall_seconds: float = 0.0
+    lost_calls: int = 0
+    """Model calls whose answer never came: they may have been billed, nobody knows how much."""
+    lost_cost: float = 0.0
+    """The most that the lost calls can have cost, as reserved from the run's budget; 0.0 without a budget."""
+
+    @property
+    def cost(self) -> float | None:
+        """What the try cost, or None where the cost of a call is unknown."""
+        return total_of(call.cost for call in self.model_calls)
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRecord:
+    """One attempt at a task, as it ended."""
+
+    number: int
+    """From 1 to k."""
+    outcome: Outcome
+    cause: Cause | None = None
+    message: str = ""
+    """Why it did not pass, in one or a few lines."""
+    exception: str | None = None
+    """The name of the exception's type."""
+    where: str | None = None
+    """`file:line` of the test or fixture line the exception came through."""
+    model_calls: tuple[ModelCall, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
+    retries: tuple[Retry, ...] = ()
+    """Earlier tries of this attempt, oldest first."""
+    wall_seconds: float = 0.0
+    working_seconds: float | None = None
+    """Wall time without the waits for rate limits, retries and other attempts, as Inspect counts it."""
+    answer: str | None = None
+    """What the agent submitted."""
+    last_steps: tuple[str, ...] = ()
+    """What the agent did last, newest last, a line each."""
+    log: str | None = field(default=None, metadata=OURS)
+    """The `.eval` log that holds the attempt."""
+    lost_calls: int = 0
+    """Model calls whose answer never came: they may have been billed, nobody knows how much."""
+    lost_cost: float = 0.0
+    """The most that the lost calls can have cost, as reserved from the run's budget; 0.0 without a budget."""
+    image: str | None = None
+    """The image of its sandbox: its registry's digest, else the daemon's id; None where it ran in no container."""
+    sandbox_wait_seconds: float | None = None
+    """How long it waited for a place to start its sandbox, in all tries; None where there is no such queue."""
+    sandbox_kept: str | None = field(default=None, metadata=OURS)
+    """The shell command that enters its sandbox, where that was kept."""
+    fingerprint: str | None = None
+    """A digest of what the model said and which tools it called with what; None where it said nothing."""
+    run: str | None = None
+    """The run that ran it; a run that was resumed keeps its name."""
+    ended: str | None = None
+    """When it ended, in UTC (ISO 8601)."""
+    reused: bool = False
+    """It was run, and paid, by an earlier invocation."""
+    logged_as: int | None = None
+    """Its number in its log, where that is another."""
+    logged_task: str | None = None
+    """The node id of its task in its log, where that is another."""
+    excused: bool | None = None
+    """Whether its failure was expected: True by `pytest.xfail`, False where the task's mark `xfail` expects another
+    exception (`raises`), None as the mark says, if there is one."""
+
+    @property
+    def cost(self) -> float | None:
+        """What the attempt cost with all its retries, or None where the cost of a call is unknown."""
+        return total_of([*(call.cost for call in self.model_calls), *(retry.cost for retry in self.retries)])
+
+    @property
+    def epoch(self) -> int:
+        """Its number in its log."""
+        return self.number if self.logged_as is None else self.logged_as
+
+    def of_task(self, then: str, now: str) -> AttemptRecord:
+        """The same attempt under the task's present node id."""
+        return self if then == now else replace(self, logged_task=then)
+
+    def renumbered(self, number: int) -> AttemptRecord:
+        """The same attempt among others: attempts of several runs are numbered anew."""
+        return self if number == self.number else replace(self, number=number, logged_as=self.epoch)
+
+    @property
+    def model_versions(self) -> tuple[str, ...]:
+        """As what the agent's models answered, by what the provider says, for example `gpt-5-mini-2025-08-07`."""
+        return tuple(sorted({call.version for call in self.model_calls if call.version and call.role == "agent"}))
+
+    @property
+    def tokens(self) -> int | None:
+        """All tokens of the attempt, without its retries; None where an answer does not say how many it took."""
+        return total_of(call.tokens for call in self.model_calls)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRecord:
+    """All attempts at one task in one cell."""
+
+    task: str
+    """pytest's node id."""
+    cell: Cell
+    k: int
+    """How many attempts were asked for."""
+    attempts: tuple[AttemptRecord, ...] = ()
+    min_pass_rate: float | None = None
+    """The pass rate the task itself asks for, or None where it declares none."""
+    notes: tuple[str, ...] = field(default=())
+    """What a reader should know, a sentence each (a hint at a bug in the test, "not isolated", ...)."""
+    source: str | None = None
+    """A digest of the test function's source; None where that is not known."""
+    discarded: tuple[AttemptRecord, ...] = ()
+    """What earlier invocations began and did not bring to an end that counts: only what it cost still matters."""
+    expected_failure: bool = False
+    """Whether a mark `xfail` expects it to fail."""
+    strict: bool = False
+    """Whether it must not pass where it is expected to fail."""
+    name: str | None = None
+    """Its name without the cell; None where its log does not say it."""
+
+    @property
+    def n(self) -> int:
+        """How many attempts count."""
+        return sum(attempt.outcome.counts for attempt in self.attempts)
+
+    @property
+    def passes(self) -> int:
+        """How many attempts passed (c)."""
+        return sum(attempt.outcome is Outcome.PASSED for attempt in self.attempts)
+
+    @property
+    def missing(self) -> int:
+        """How many wanted attempts say nothing about the agent: errors that stayed, and attempts that never ran."""
+        recorded = sum(attempt.outcome.missing for attempt in self.attempts)
+        return recorded + (self.k - len(self.attempts))
+
+    @property
+    def skipped(self) -> bool:
+        """Whether the task as a whole is skipped: all its attempts skipped themselves."""
+        skips = sum(attempt.outcome is Outcome.SKIPPED for attempt in self.attempts)
+        return skips == max(self.k, len(self.attempts))
+
+    def excuses(self, attempt: AttemptRecord) -> bool:
+        """Whether an attempt that did not pass was expected not to."""
+        return self.expected_failure if attempt.excused is None else attempt.excused
+
+    @property
+    def cost(self) -> float | None:
+        """What the task cost, retries included, or None where the cost of a call is unknown."""
+        return total_of(attempt.cost for attempt in (*self.attempts, *self.discarded))
+
+
+def settle_skips(attempts: Iterable[AttemptRecord]) -> tuple[AttemptRecord, ...]:
+    """The attempts of one task, those that skipped themselves as broken where another one ran.
+
+    A task is skipped in every attempt or in none: else an attempt that fails could take its task out of every gate.
+    While all others are missing nobody knows, and the skip says no more than they do.
+    """
+    known = tuple(attempts)
+    if not any(each.outcome.counts or each.outcome is Outcome.BROKEN for each in known):
+        return known
+    return tuple(_half_skipped(each) if each.outcome is Outcome.SKIPPED else each for each in known)
+
+
+def _half_skipped(attempt: AttemptRecord) -> AttemptRecord:
+    message = f"skipped, while other attempts of the task ran: {attempt.message}"
+    return replace(attempt, outcome=Outcome.BROKEN, message=message)
+
+
+def to_json(record: TaskRecord) -> Any:
+    """The record as JSON types, for another process or a file."""
+    return _adapter().dump_python(record, mode="json")
+
+
+def from_json(data: Any) -> TaskRecord:
+    """The record that :func:`to_json` wrote.
+
+    Raises:
+        pydantic.ValidationError: the data is not such a record.
+    """
+    record: TaskRecord = _adapter().validate_python(data)
+    return record
+
+
+def _adapter() -> Any:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(TaskRecord)

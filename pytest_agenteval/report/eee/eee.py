@@ -1,0 +1,229 @@
+"""Records as files of Every Eval Ever, schema 0.3.0: by cell one aggregate, and one row for each attempt.
+
+https://github.com/evaleval/every_eval_ever. Their own converter of Inspect's logs writes the mean over all epochs into
+the row of each; here a row has its attempt's own outcome, so that pass^k can be computed from the rows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from pytest_agenteval.estimate.run import CellSummary, summarize
+from pytest_agenteval.record.conversation import Conversation
+from pytest_agenteval.record.outcomes import Outcome
+from pytest_agenteval.record.records import AttemptRecord, TaskRecord
+from pytest_agenteval.redaction import redact
+from pytest_agenteval.report.eee.about import Limits, generation_config, model_info, source_data
+from pytest_agenteval.report.eee.identity import ModelIdentity, check_collection, folder, model_identity, uuid_of
+from pytest_agenteval.report.eee.messages import Said, said_in
+from pytest_agenteval.report.eee.plain import Clean, plain
+from pytest_agenteval.report.eee.results import evaluation_results
+from pytest_agenteval.report.eee.rows import Head, belonging, log_name, row, sample_ids
+
+__all__ = ["SCHEMA_VERSION", "CellExport", "Conversations", "Publication", "cell_exports"]
+
+SCHEMA_VERSION = "0.3.0"
+
+Conversations = Callable[[TaskRecord, AttemptRecord], Conversation | None]
+"""What was said in an attempt; None where nobody knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """What the records do not say of themselves."""
+
+    version: str
+    """Of this plugin."""
+    collection: str = "pytest-agenteval"
+    """The name that the tasks as a whole have in a datastore."""
+    organization: str = "unspecified"
+    """Who provides the data."""
+    relationship: str = "other"
+    """Of the evaluator to the model: first_party, third_party, collaborative or other."""
+    model_ids: Mapping[str, str] = field(default_factory=dict)
+    """`developer/model` by Inspect's name, where the latter does not say it."""
+    every_first: bool = False
+    """Whether every task was certain to get its first attempt, though runs may have stopped early."""
+    setups: Mapping[str, str] = field(default_factory=dict)
+    """How the models were set up, by Inspect's name; as text."""
+    limits: Mapping[str, Limits] = field(default_factory=dict)
+    """Of attempts, by the tasks' node ids."""
+
+
+@dataclass(frozen=True, slots=True)
+class CellExport:
+    """The two files of a cell. The rows are made while they are read, for conversations are large."""
+
+    summary: CellSummary
+    model: ModelIdentity
+    publication: Publication
+    tasks: tuple[TaskRecord, ...]
+    """By name."""
+    identifier: str
+    """The name of the files: the same records give the same one, others another one."""
+    clean: Clean
+    """Takes what is secret out of a text."""
+
+    @property
+    def path(self) -> str:
+        """The aggregate's file, relative to the root of a datastore."""
+        return f"{folder(self.publication.collection, self.model)}/{self.identifier}.json"
+
+    @property
+    def rows_path(self) -> str:
+        """The rows' file."""
+        return f"{self.path.removesuffix('.json')}_samples.jsonl"
+
+    @property
+    def evaluation_id(self) -> str:
+        """What both files know the evaluation by."""
+        model = self.model.id.replace("/", "_")
+        return f"{self.publication.collection}/{self.summary.cell.scaffold}__{model}/{self.identifier}"
+
+    def lines(self, conversations: Conversations) -> Iterator[bytes]:
+        """The rows' file, a line for each attempt."""
+        names = sample_ids(self.tasks, self.clean)
+        head = Head(SCHEMA_VERSION, self.evaluation_id, self.model.id, self.publication.collection, names)
+        for task in self.tasks:
+            attempts = _exported(task)
+            said = _with_prompts([self._said(conversations, task, attempt) for attempt in attempts])
+            for attempt, words in zip(attempts, said, strict=True):
+                belongs = belonging(
+                    task,
+                    attempt,
+                    thinned=self.summary.decided > 0,
+                    every_first=self.publication.every_first,
+                )
+                # ASCII: readers cut a file at every character that Unicode ends a line with, in texts too
+                yield json.dumps(row(head, task, attempt, belongs, words, self.clean), allow_nan=False).encode() + b"\n"
+
+    def aggregate(self, checksum: str, rows: int) -> dict[str, Any]:
+        """The aggregate's file.
+
+        Args:
+            checksum: of the rows' file, SHA-256 in hexadecimal digits.
+            rows: how many it has.
+        """
+        publication = self.publication
+        ended = _seconds(max(self._ends(), default=None))
+        common = {
+            "source_data": source_data(self.tasks, publication.collection, self.clean),
+            "evaluation_timestamp": ended,
+            "generation_config": generation_config(
+                self.summary, self.tasks, publication.setups.get(self.summary.cell.model), self._limits(), self.clean
+            ),
+        }
+        whole: dict[str, Any] = {
+            "schema_version": SCHEMA_VERSION,
+            "evaluation_id": self.evaluation_id,
+            "evaluation_timestamp": ended,
+            "retrieved_timestamp": ended or "unknown",
+            "source_metadata": {
+                "source_name": "pytest-agenteval",
+                "source_type": "evaluation_run",
+                "source_organization_name": publication.organization,
+                "evaluator_relationship": publication.relationship,
+            },
+            "eval_library": {"name": "pytest-agenteval", "version": publication.version},
+            "model_info": model_info(self.summary, self.model, self.tasks, self.clean),
+            "evaluation_results": plain(evaluation_results(self.summary, common, publication.collection), self.clean),
+            "detailed_evaluation_results": {
+                "format": "jsonl",
+                "file_path": self.rows_path,
+                "hash_algorithm": "sha256",
+                "checksum": checksum,
+                "total_rows": rows,
+            },
+        }
+        pruned: dict[str, Any] = _pruned(whole)
+        return pruned
+
+    def _said(self, conversations: Conversations, task: TaskRecord, attempt: AttemptRecord) -> Said:
+        return said_in(conversations(task, attempt), len(attempt.retries) + 1, self.clean)
+
+    def _limits(self) -> list[Limits]:
+        known = self.publication.limits
+        return [known[task.task] for task in self.tasks if task.task in known]
+
+    def _ends(self) -> Iterator[str]:
+        for task in self.tasks:
+            yield from (attempt.ended for attempt in task.attempts if attempt.ended is not None)
+
+
+def cell_exports(records: Sequence[TaskRecord], publication: Publication, clean: Clean = redact) -> list[CellExport]:
+    """The files that records come to, by cell in the order of their first records; none for a cell without a row.
+
+    Args:
+        records: of all tasks.
+        publication: what they do not say.
+        clean: takes what is secret out of a text; every text in the files passes it.
+
+    Raises:
+        ExportError: a name cannot be used in a datastore.
+    """
+    check_collection(publication.collection)
+    exports = []
+    for cell in summarize(records, every_first=publication.every_first).cells:
+        tasks = tuple(sorted((each for each in records if each.cell == cell.cell), key=lambda task: task.task))
+        if any(_exported(task) for task in tasks):
+            model = model_identity(cell.cell.model, publication.model_ids)
+            identifier = _identifier(tasks, model, publication)
+            exports.append(CellExport(cell, model, publication, tasks, identifier, clean))
+    return exports
+
+
+def _exported(task: TaskRecord) -> list[AttemptRecord]:
+    """The attempts that get a row: of a skipped task there was none."""
+    return [attempt for attempt in task.attempts if attempt.outcome is not Outcome.SKIPPED]
+
+
+def _identifier(tasks: Sequence[TaskRecord], model: ModelIdentity, publication: Publication) -> str:
+    """A name made of all that is exported, wherever its logs lie now and whichever invocation paid for it."""
+    facts = [
+        asdict(
+            replace(
+                task,
+                attempts=tuple(_anywhere(attempt) for attempt in task.attempts),
+                discarded=tuple(_anywhere(attempt) for attempt in task.discarded),
+            )
+        )
+        for task in tasks
+    ]
+    given = {"schema": SCHEMA_VERSION, "model": asdict(model), "publication": _said(publication), "tasks": facts}
+    return str(uuid_of(hashlib.sha256(json.dumps(given, sort_keys=True).encode()).digest()))
+
+
+def _anywhere(attempt: AttemptRecord) -> AttemptRecord:
+    log = None if attempt.log is None else log_name(attempt.log)
+    return replace(attempt, log=log, reused=False, sandbox_kept=None)
+
+
+def _said(publication: Publication) -> dict[str, Any]:
+    return {"collection": publication.collection, "organization": publication.organization}
+
+
+def _with_prompts(said: Sequence[Said]) -> list[Said]:
+    """An attempt that ended before it was asked anything was about what the others were asked, if that is one thing."""
+    prompts = {each.prompt for each in said if each.prompt is not None}
+    common = prompts.pop() if len(prompts) == 1 else None
+    return [replace(each, prompt=common) if each.prompt is None else each for each in said]
+
+
+def _seconds(moment: str | None) -> str | None:
+    """A moment in UTC (ISO 8601) as seconds of Unix's epoch."""
+    if moment is None:
+        return None
+    then = datetime.fromisoformat(moment)
+    return repr((then if then.tzinfo is not None else then.replace(tzinfo=UTC)).timestamp())
+
+
+def _pruned(value: Any) -> Any:
+    """Without what is not known: the schema of aggregates has no null."""
+    if isinstance(value, Mapping):
+        return {name: _pruned(part) for name, part in value.items() if part is not None}
+    return [_pruned(part) for part in value] if isinstance(value, list) else value

@@ -1,0 +1,106 @@
+"""Conversations as data of the page, while there is room: its script turns them into text when they are opened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from pytest_agenteval.record.conversation import Conversation, ConversationReader, Message, Text, ToolUse
+from pytest_agenteval.report.html.attempts import AttemptView, RowView
+from pytest_agenteval.report.html.text import embedded_json, shown
+
+__all__ = ["Embedded", "Room", "embedded"]
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How much of the conversations a page holds: it has to open on a phone."""
+
+    characters: int = 12_000_000
+    conversations: int = 1_500
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """What of the conversations is in a page."""
+
+    texts: dict[str, str]
+    """JSON by the attempt's anchor, fit to stand in a script element."""
+    left_out: int
+    """Attempts with a log that are left out for want of room."""
+    passed: int
+    """How many of these passed."""
+
+
+def embedded(found: Sequence[RowView], read: ConversationReader, room: Room) -> Embedded:
+    """The conversations of attempts that did not pass first, and as many as there is room for."""
+    texts: dict[str, str] = {}
+    used = tried = left_out = passed = 0
+    for attempt, task in _told_first(found):
+        if used >= room.characters or tried >= room.conversations:
+            left_out += 1
+            passed += attempt.passed
+            continue
+        tried += 1
+        conversation = read(attempt.logged_task or task, attempt.epoch, attempt.log or "")
+        if conversation is None:
+            continue
+        text = embedded_json(_plain(conversation))
+        if used + len(text) > room.characters:
+            left_out += 1
+            passed += attempt.passed
+            continue
+        texts[attempt.anchor] = text
+        used += len(text)
+    return Embedded(texts, left_out, passed)
+
+
+def _told_first(found: Sequence[RowView]) -> Iterator[tuple[AttemptView, str]]:
+    logged = [
+        (attempt, task)
+        for row in found
+        for cell, task in zip(row.cells, row.identities, strict=True)
+        for attempt in cell
+        if attempt.log
+    ]
+    yield from (each for each in logged if not each[0].passed)
+    yield from (each for each in logged if each[0].passed)
+
+
+def _plain(conversation: Conversation) -> list[object]:
+    messages: list[object] = [_message(message) for message in conversation.messages]
+    if conversation.left_out:
+        messages.insert(conversation.left_out_after, conversation.left_out)
+    return messages
+
+
+def _message(message: Message) -> dict[str, object]:
+    said: dict[str, object] = {"r": message.role, "n": message.try_number}
+    if message.text.head:
+        said["x"] = _text(message.text)
+    if message.speaker is not None:
+        said["w"] = shown(message.speaker)
+    if message.reasoning is not None:
+        said["t"] = _text(message.reasoning)
+    if message.calls:
+        said["c"] = [_call(call) for call in message.calls]
+    return said
+
+
+def _call(call: ToolUse) -> dict[str, object]:
+    said: dict[str, object] = {"f": shown(call.tool), "a": _text(call.arguments)}
+    if call.result is not None:
+        said["o"] = _text(call.result)
+    if call.error is not None:
+        said["e"] = shown(call.error)
+    if call.message is not None:
+        said["m"] = _text(call.message)
+    if call.exit_code is not None:
+        said["s"] = call.exit_code
+    if call.seconds is not None:
+        said["d"] = round(call.seconds, 2)
+    return said
+
+
+def _text(text: Text) -> object:
+    return [shown(text.head), text.cut, shown(text.tail)] if text.cut else shown(text.head)

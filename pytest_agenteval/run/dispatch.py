@@ -1,0 +1,191 @@
+"""In which order attempts start: all of them as they come, or only those that can still change a verdict.
+
+A dispatcher knows attempts by (task, number). It learns of a task when pytest arms it, and never starts one before: a
+fixture that tasks do not share keeps pytest from arming all of them at once, and it arms the next ones only when every
+attempt of the earlier ones has either ended or is decided.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Sequence
+from typing import Protocol
+
+from pytest_agenteval.estimate.early_stop.curtailment import Curtailment
+
+__all__ = ["AsTheyCome", "Dispatcher", "Key", "StopWhenDecided", "StoppingPolicy"]
+
+Key = tuple[str, int]
+"""A task and the number of an attempt, from 1."""
+
+
+class Dispatcher(Protocol):
+    """Chooses among the attempts of armed tasks.
+
+    While an attempt of an armed task has neither been started nor told by :meth:`decided`, and none is in flight,
+    :meth:`next` or :meth:`decided` names at least one: nobody waits for ever.
+    """
+
+    def arm(self, task: str, numbers: Collection[int]) -> None:
+        """These attempts at the task can run from now on."""
+
+    def next(self, places: int) -> list[Key]:
+        """Up to so many attempts to start now; they are in flight until recorded."""
+
+    def record(self, key: Key, passed: bool | None) -> None:
+        """How an attempt ended for good: None where it will never say anything about the agent.
+
+        It was started here, or it is none of those that are armed: an earlier invocation ran it.
+        """
+
+    def skipped(self, key: Key) -> None:
+        """An attempt that was started here skipped itself. Only its task's other attempts show whether the task does.
+
+        So all of them run: where they skip, too, no verdict is about the task, else the attempt says nothing.
+        """
+
+    def withdraw(self, task: str) -> None:
+        """The task will never be armed: no verdict is about it."""
+
+    def decided(self) -> list[Key]:
+        """Attempts of armed tasks that need not run, because every verdict is fixed without them; each told once."""
+
+
+class StoppingPolicy(Protocol):
+    """What chooses within one cell: see :class:`pytest_agenteval.estimate.early_stop.policy.ExactStop`."""
+
+    curtailment: Curtailment
+
+    def hold(self, task: str) -> None:
+        """The task can not run yet."""
+
+    def release(self, task: str) -> None:
+        """The task can run."""
+
+    def needs(self, task: str) -> bool:
+        """Whether an attempt of the task that has not ended may still change a verdict."""
+
+    def next_attempts(self, in_flight_slots: int) -> list[Key]:
+        """The attempts worth starting now."""
+
+    def record(self, task: str, attempt: int, passed: bool | None) -> None:
+        """How an attempt ended."""
+
+    def skip(self, task: str) -> None:
+        """No verdict is about the task."""
+
+
+class AsTheyCome:
+    """Every attempt, first come first served."""
+
+    def __init__(self) -> None:
+        self._queue: deque[Key] = deque()
+
+    def arm(self, task: str, numbers: Collection[int]) -> None:
+        """Queue the task's attempts."""
+        self._queue.extend((task, number) for number in numbers)
+
+    def next(self, places: int) -> list[Key]:
+        """The oldest attempts."""
+        return [self._queue.popleft() for _ in range(min(places, len(self._queue)))]
+
+    def record(self, key: Key, passed: bool | None) -> None:
+        """Nothing depends on it."""
+
+    def skipped(self, key: Key) -> None:
+        """Nothing depends on it."""
+
+    def withdraw(self, task: str) -> None:
+        """Nothing waits for the task."""
+
+    def decided(self) -> list[Key]:
+        """None ever."""
+        return []
+
+
+class StopWhenDecided:
+    """What the policy of each cell asks for; the rest is decided."""
+
+    def __init__(self, policies: Sequence[StoppingPolicy]) -> None:
+        """A dispatcher over these policies, one per cell, whose grids hold all the tasks that pytest may arm."""
+        self._policies = tuple(policies)
+        self._policy_of = {task: policy for policy in policies for task in policy.curtailment.grid.tasks}
+        for task, policy in self._policy_of.items():
+            policy.hold(task)
+        self._left: dict[str, set[int]] = {}
+        """Per armed task the attempts that are neither started nor decided."""
+        self._armed: dict[str, set[int]] = {}
+        """Per armed task the attempts that have not ended, whatever was decided of them."""
+        self._skips: dict[str, set[int]] = {}
+        """Per task the attempts that skipped themselves, while it is open whether all do."""
+        self._ran: set[str] = set()
+        """Tasks of which an attempt has ended otherwise."""
+        self._withdrawn: set[str] = set()
+        self._late = AsTheyCome()
+        """Attempts that run whatever the policies say: of tasks that were withdrawn and can run after all, and of those
+        of which one has skipped itself."""
+
+    def arm(self, task: str, numbers: Collection[int]) -> None:
+        """The task can run."""
+        if task in self._withdrawn:
+            self._late.arm(task, numbers)
+        else:
+            self._left[task], self._armed[task] = set(numbers), set(numbers)
+            self._policy_of[task].release(task)
+
+    def next(self, places: int) -> list[Key]:
+        """What the policies ask for; the first cells come first."""
+        started = self._late.next(places)
+        for policy in self._policies:
+            for task, number in policy.next_attempts(places - len(started)):
+                self._left[task].discard(number)
+                started.append((task, number))
+        return started
+
+    def record(self, key: Key, passed: bool | None) -> None:
+        """Tell the policy."""
+        task, number = key
+        if task in self._withdrawn:
+            return
+        self._ran.add(task)
+        self._policy_of[task].record(task, number, passed)
+        self._ended(key)
+
+    def skipped(self, key: Key) -> None:
+        """Hold the task back from the policy, and run what is left of it."""
+        task, number = key
+        if task in self._withdrawn:
+            return
+        if not self._skips.setdefault(task, set()):
+            self._policy_of[task].hold(task)
+            self._late.arm(task, sorted(self._left.pop(task, ())))
+        self._skips[task].add(number)
+        self._ended(key)
+
+    def _ended(self, key: Key) -> None:
+        task, number = key
+        left = self._armed.get(task, set())
+        left.discard(number)
+        if left:
+            return
+        skips = self._skips.pop(task, set())
+        if skips and task not in self._ran:
+            self.withdraw(task)
+        else:
+            for skip in sorted(skips):
+                self._policy_of[task].record(task, skip, None)
+
+    def withdraw(self, task: str) -> None:
+        """Tell the policy, once."""
+        if task not in self._withdrawn:
+            self._withdrawn.add(task)
+            self._policy_of[task].skip(task)
+
+    def decided(self) -> list[Key]:
+        """What is left of the tasks that nothing can come of any more."""
+        settled = {task: self._left[task] for task in self._left if not self._policy_of[task].needs(task)}
+        for task, numbers in settled.items():
+            del self._left[task]
+            self._armed[task] -= numbers
+            self._ran.update([task] if numbers else [])  # in part decided, it is no skipped task any more
+        return [(task, number) for task, numbers in settled.items() for number in sorted(numbers)]

@@ -1,0 +1,301 @@
+"""Arm and pump: attempts of many tasks run at once, inside pytest's own protocol, in the main thread.
+
+arm   When pytest reaches an agent task, the real set-up hooks are called for it and for each following agent task whose
+      shared fixtures stay alive; their attempts are queued on one event loop.
+pump  pytest then visits each task as ever; its call phase runs the loop until *that* task's attempts are done, while
+      everybody else's go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import inspect
+import warnings
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+import pytest
+
+from pytest_agenteval.collect.items import AgentItem
+from pytest_agenteval.record.records import AttemptRecord
+from pytest_agenteval.run.attempt import Ending
+from pytest_agenteval.run.output import Capture, routed
+
+__all__ = ["Engine", "Finished", "Pump"]
+
+T = TypeVar("T")
+_STOPS = (KeyboardInterrupt, pytest.exit.Exception)
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """An attempt that has come to its end."""
+
+    record: AttemptRecord
+    ending: Ending | None
+    """The last try's ending with its live exception, or None where no body ever ran."""
+    capture: Capture | None
+
+
+class Engine(Protocol):
+    """Runs attempts. It knows nothing of pytest's protocol; the pump knows nothing of models and sandboxes."""
+
+    def submit(self, item: AgentItem, shared: dict[str, Any]) -> list[asyncio.Future[Finished]]:
+        """Take in the k attempts of a task; must be called on the running loop. One future each, in order."""
+
+    def feed(self) -> None:
+        """Start attempts of the tasks taken in; must be called on the running loop, after the last of several tasks."""
+
+    def kept(self, item: AgentItem) -> Sequence[AttemptRecord]:
+        """The attempts of earlier invocations that a task need not run again."""
+
+    def discarded(self, item: AgentItem) -> Sequence[AttemptRecord]:
+        """What earlier invocations began at a task and did not bring to an end that counts."""
+
+    def withdraw(self, item: AgentItem) -> None:
+        """The task will not be taken in: pytest did not set it up."""
+
+    def note_error(self, item: AgentItem, text: str) -> None:
+        """What pytest met around the attempts at a task, such as an error in the teardown of a shared fixture."""
+
+    async def close(self, *, cancel: bool) -> None:
+        """End the evaluation: `cancel` stops attempts in flight (their fixtures are torn down), else none is left."""
+
+    @property
+    def problems(self) -> Sequence[str]:
+        """What went wrong with the evaluation itself, so that it did less than was asked of it; a sentence each."""
+
+    @property
+    def stopped_by(self) -> BaseException | None:
+        """What a body raised to stop the whole session (`pytest.exit`), or None."""
+
+
+@dataclass(slots=True)
+class _Job:
+    item: AgentItem
+    attempts: list[asyncio.Future[Finished]] = field(default_factory=list)
+
+
+class Pump:
+    """Owns the event loop of a session and feeds the engine with tasks as pytest reaches them."""
+
+    def __init__(self, session: pytest.Session, engine: Engine) -> None:
+        self.engine = engine
+        self._session = session
+        self._runner = asyncio.Runner()
+        self._jobs: dict[AgentItem, _Job] = {}
+        self._open: list[_Job] = []
+        """Tasks that pytest has not reported yet."""
+        self._position = {item: index for index, item in enumerate(session.items)}
+        self._reached: AgentItem | None = None
+        self.skipped: set[AgentItem] = set()
+        """Tasks that their set-up has skipped, though pytest has not come to report it."""
+        self._watchers: list[Callable[[], Coroutine[Any, Any, None]]] = []
+        option = session.config.option
+        self._routes_streams = option.capture != "no"
+        # xdist's workers run other items than session.items; with --pdb nothing may run behind the debugger's back
+        self._looks_ahead = not (hasattr(session.config, "workerinput") or option.usepdb or option.setuponly)
+
+    def watch(self, watcher: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run a coroutine (the live line) whenever the loop is pumped; it is cancelled when the pumping pauses."""
+        self._watchers.append(watcher)
+
+    def reach(self, item: pytest.Item) -> None:
+        """pytest has come to `item`: ordinary tests never overlap with attempts, agent tasks are armed."""
+        if self._reached is not None and self._reached not in self._jobs:
+            self.engine.withdraw(self._reached)
+        self._reached = item if isinstance(item, AgentItem) else None
+        if self._reached is not None and self._reached.armed:
+            return
+        self._wait(self._open)
+        if self._reached is not None:
+            self._arm(self._reached)
+
+    def finished(self, item: AgentItem) -> list[Finished]:
+        """Pump until all attempts of a task have ended, and return them in order.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C.
+            pytest.exit.Exception: an attempt asked for it.
+        """
+        job = self._jobs.get(item)
+        if job is None:
+            job = self._start(item)
+            self._feed()
+        self._wait([job])
+        if job in self._open:
+            self._open.remove(job)
+        return [attempt.result() for attempt in job.attempts]
+
+    def has_run(self, item: AgentItem) -> bool:
+        """Whether an attempt of a task that was taken in has ended, whatever pytest says of the task."""
+        return item in self._jobs and any(attempt.done() for attempt in self._jobs[item].attempts)
+
+    def so_far(self, item: AgentItem) -> list[Finished]:
+        """The attempts of a task that have ended; where it never started, those of earlier invocations."""
+        job = self._jobs.get(item)
+        if job is None:
+            return [Finished(record, None, None) for record in self.engine.kept(item)]
+        return [attempt.result() for attempt in job.attempts if attempt.done() and not attempt.cancelled()]
+
+    def host(self, func: Callable[..., Any], arguments: dict[str, Any]) -> Iterator[Any]:
+        """A wider-scoped async fixture as a sync generator: one task on the loop does its set-up and its teardown."""
+        loop = self._runner.get_loop()
+        ready: asyncio.Future[Any] = loop.create_future()
+        stop = asyncio.Event()
+
+        async def hosted() -> None:
+            made = func(**arguments)
+            steps = made if inspect.isasyncgen(made) else _one(made)
+            async for value in steps:
+                ready.set_result(value)
+                await stop.wait()
+                async for _ in steps:
+                    await steps.aclose()
+                    pytest.fail(f"fixture {func.__name__!r} yielded more than once", pytrace=False)
+                return
+            pytest.fail(f"fixture {func.__name__!r} did not yield a value", pytrace=False)
+
+        task = loop.create_task(hosted())
+
+        async def set_up() -> Any:
+            try:
+                await asyncio.wait({task, ready}, return_when=asyncio.FIRST_COMPLETED)
+            except asyncio.CancelledError:  # Ctrl-C: let the fixture clean up what it has begun
+                task.cancel()
+                raise
+            return await (ready if ready.done() else task)
+
+        async def tear_down() -> None:
+            await task
+
+        yield self._run(set_up())
+        stop.set()
+        self._run(tear_down())
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run something on the session's loop, with everything else that is going on there."""
+        return self._run(coroutine)
+
+    def stop(self, *, cancel: bool) -> None:
+        """End the evaluation. The loop stays: shared async fixtures are torn down on it later."""
+        self._run(self.engine.close(cancel=cancel))
+
+    def close(self) -> None:
+        """Close the loop."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # unclosed streams of libraries must not warn inside somebody's test
+            self._runner.close()
+            gc.collect()
+
+    def _start(self, item: AgentItem) -> _Job:
+        shared = {name: item.funcargs[name] for name in item.plan.shared}
+
+        async def submit() -> list[asyncio.Future[Finished]]:
+            return self.engine.submit(item, shared)
+
+        job = self._jobs[item] = _Job(item, self._run(submit()))
+        self._open.append(job)
+        return job
+
+    def _feed(self) -> None:
+        async def feed() -> None:
+            self.engine.feed()
+
+        self._run(feed())
+
+    def _wait(self, jobs: Sequence[_Job]) -> None:
+        async def until_done() -> None:
+            # any attempt may stop the session, not only those waited for
+            while _undone(jobs) and self.engine.stopped_by is None:
+                await asyncio.wait(_undone(self._open), return_when=asyncio.FIRST_COMPLETED)
+
+        if _undone(jobs):
+            self._run(until_done())
+        if self.engine.stopped_by is not None:
+            raise self.engine.stopped_by
+
+    def _run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        async def watched() -> T:
+            watchers = [asyncio.ensure_future(watcher()) for watcher in self._watchers]
+            try:
+                return await coroutine
+            finally:
+                for watcher in watchers:
+                    watcher.cancel()
+
+        main = self._runner.get_loop().create_task(watched())
+
+        async def result() -> T:
+            return await main
+
+        with routed(streams=self._routes_streams):
+            while True:
+                try:
+                    return self._runner.run(result())
+                except (SystemExit, RuntimeError):
+                    # asyncio lets SystemExit out of whatever task raised it: that task keeps it for who awaits it; and
+                    # any code may call the loop's stop(). The others go on
+                    if main.done() or self._runner.get_loop().is_closed():
+                        raise
+
+    def _arm(self, item: AgentItem) -> None:
+        batch = self._batch(item)
+        for armed in batch:
+            armed.armed = True  # once: a task that its set-up skips must not arm the rest again
+        if len(batch) == 1:
+            return
+        for this, following in zip(batch, [*batch[1:], item], strict=True):
+            try:
+                this.ihook.pytest_runtest_setup(item=this)
+            except _STOPS:
+                raise
+            except BaseException as error:
+                self.engine.withdraw(this)  # raised again, and reported, when pytest gets there
+                if isinstance(error, pytest.skip.Exception):
+                    self.skipped.add(this)
+            else:
+                self._start(this)
+            finally:
+                self._undo_setup(this, following)
+        self._feed()
+
+    def _batch(self, item: AgentItem) -> list[AgentItem]:
+        """`item` and the agent tasks right after it that can overlap with it."""
+        batch, anchors, params = [item], item.anchors, item.plan.shared_params
+        home = set(item.listchain())
+        items = self._session.items
+        for following in items[self._position[item] + 1 :] if self._looks_ahead and item in self._position else []:
+            if not isinstance(following, AgentItem) or following in following.anchors:
+                break
+            # all shared collectors must be above both: the last teardown of the arming leaves only `item`'s set up
+            if not (anchors | following.anchors) <= (home & set(following.listchain())):
+                break
+            if any(params.get(name, value) is not value for name, value in following.plan.shared_params.items()):
+                break
+            if following.warning_filters != item.warning_filters:  # filters are the process's
+                break
+            batch.append(following)
+            anchors, params = anchors | following.anchors, params | following.plan.shared_params
+        return batch
+
+    def _undo_setup(self, item: AgentItem, following: AgentItem) -> None:
+        try:
+            item.ihook.pytest_runtest_teardown(item=item, nextitem=following)
+        except _STOPS:
+            raise
+        except Exception:
+            # a plugin that expects pytest_runtest_protocol around it: keep pytest's own state consistent without it
+            manager = item.config.pluginmanager
+            others = [plugin for plugin in manager.get_plugins() if plugin is not manager.get_plugin("runner")]
+            manager.subset_hook_caller("pytest_runtest_teardown", others)(item=item, nextitem=following)
+
+
+def _undone(jobs: Iterable[_Job]) -> set[asyncio.Future[Finished]]:
+    return {attempt for job in jobs for attempt in job.attempts if not attempt.done()}
+
+
+async def _one(value: Awaitable[T]) -> AsyncGenerator[T, None]:
+    yield await value

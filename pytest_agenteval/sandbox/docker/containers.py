@@ -1,0 +1,134 @@
+"""What a sandbox's container is: its configuration, hardened by default, and the engine's words for it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from pytest_agenteval.sandbox.asked.compose import CAPABILITIES
+
+__all__ = ["FALLBACK_COMMAND", "ContainerConfig", "creation", "parse_bytes"]
+
+FALLBACK_COMMAND = ["/bin/sh", "-c", "read -r keep && exec tail -f /dev/null"]
+"""What runs in a container without an exec server: ends with its stdin, unless a line is written to it first."""
+
+_UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+
+
+def parse_bytes(text: str) -> int:
+    """A number of bytes in Docker's notation, for example `512m` or `4g`. Raises `ValueError`."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([bkmg]?)(?:i?b)?", text.strip().lower())
+    if match is None:
+        raise ValueError(f"{text!r} is no amount of memory: write for example 512m or 4g")
+    return int(float(match[1]) * _UNITS[match[2]])
+
+
+class ContainerConfig(BaseModel):
+    """The configuration of Inspect's sandbox provider `agenteval`: one container, hardened unless relaxed by name."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    image: str | None = None
+    """A name or id; None is the package's default image."""
+    name: str = "default"
+    """What Inspect calls the sandbox."""
+    user: str | None = None
+    """The user of the agent's commands, a name or number; None is the image's."""
+    working_dir: str | None = None
+    """An absolute path; None is the image's."""
+    env: Mapping[str, str] = Field(default_factory=dict)
+    """Environment variables of every command."""
+    network: Literal["none", "bridge"] = "none"
+    """`none`: not even to the host. `bridge`: the daemon's default network, and with it the internet."""
+    memory: int | None = Field(default=4 << 30, gt=0)
+    """The most memory, in bytes, swap included; also in Docker's notation (`512m`). None: no limit."""
+    cpus: float | None = Field(default=None, gt=0)
+    """How many processors' worth of time; None: no limit."""
+    pids: int | None = Field(default=1024, gt=0)
+    """The most processes and threads at once; None: no limit."""
+    shm_size: int | None = Field(default=None, gt=0)
+    """The size of /dev/shm in bytes, also in Docker's notation; None: the daemon's default, 64 MiB."""
+    capabilities: tuple[str, ...] = CAPABILITIES
+    """What root in the container may do; every other capability is taken away."""
+    new_privileges: bool = False
+    """Whether programs such as sudo may raise a user's rights."""
+    read_only: bool = False
+    """Whether the root file system is read-only."""
+    tmpfs: Mapping[str, str] = Field(default_factory=dict)
+    """File systems in memory: their path, and mount options."""
+    runtime: str | None = None
+    """The container runtime, for example `runsc`; None is the daemon's default."""
+    hostname: str | None = None
+    """The container's own name for itself; None is a part of its id."""
+
+    @field_validator("memory", "shm_size", mode="before")
+    @classmethod
+    def _bytes(cls, value: object) -> object:
+        return parse_bytes(value) if isinstance(value, str) else value
+
+    @field_validator("working_dir")
+    @classmethod
+    def _absolute(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith("/"):
+            raise ValueError(f"working_dir {value!r} is not an absolute path")
+        return value
+
+    def __hash__(self) -> int:
+        # Inspect puts configurations into sets, and mappings have no hash.
+        return hash(self.model_dump_json())
+
+
+def creation(
+    config: ContainerConfig, image: str, command: Sequence[str], labels: Mapping[str, str], *, init: bool = False
+) -> dict[str, Any]:
+    """The body of the engine's call that creates the container.
+
+    It lives as long as its stdin is held open by the one who attached first, and is removed when it ends: a host
+    process that dies takes its containers with it. `init` puts the daemon's own init process before the command.
+    """
+    host: dict[str, Any] = {
+        "AutoRemove": True,
+        "Init": init,
+        "NetworkMode": config.network,
+        "LogConfig": {"Type": "none"},
+        "CapDrop": ["ALL"],
+        "CapAdd": list(config.capabilities),
+        "SecurityOpt": [] if config.new_privileges else ["no-new-privileges"],
+        "ReadonlyRootfs": config.read_only,
+        "Tmpfs": dict(config.tmpfs),
+        "PidsLimit": config.pids,
+    }
+    if config.memory is not None:
+        host |= {"Memory": config.memory, "MemorySwap": config.memory}
+    if config.cpus is not None:
+        host["NanoCpus"] = round(config.cpus * 1e9)
+    if config.shm_size is not None:
+        host["ShmSize"] = config.shm_size
+    if config.runtime is not None:
+        host["Runtime"] = config.runtime
+    body: dict[str, Any] = {
+        "Image": image,
+        "Entrypoint": [],
+        "Cmd": list(command),
+        "Env": [f"{name}={value}" for name, value in config.env.items()],
+        "Labels": dict(labels),
+        "OpenStdin": True,
+        "StdinOnce": True,
+        "AttachStdin": True,
+        "AttachStdout": True,
+        "AttachStderr": True,
+        "Tty": False,
+        "Healthcheck": {"Test": ["NONE"]},
+        "StopTimeout": 1,
+        "HostConfig": host,
+    }
+    if config.user is not None:
+        body["User"] = config.user
+    if config.working_dir is not None:
+        body["WorkingDir"] = config.working_dir
+    if config.hostname is not None:
+        body["Hostname"] = config.hostname
+    return body

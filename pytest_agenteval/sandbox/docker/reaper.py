@@ -1,0 +1,185 @@
+"""Whose container is it: the labels that say so, and the removal of what dead processes have left.
+
+A container ends with the process that started it (see `containers.creation`), so little is ever left: what was created
+and not yet started when its process was killed. Several machines and CI containers may share one daemon and have the
+same process ids; only a process of the same kernel and the same PID namespace can be known to be dead.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import platform
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pytest_agenteval.sandbox.docker.engine_api import Engine, EngineError
+
+__all__ = [
+    "KEPT_PREFIX",
+    "LABEL",
+    "NAME_PREFIX",
+    "Owner",
+    "is_orphan",
+    "list_sandboxes",
+    "reap",
+    "remove",
+    "remove_all",
+    "remove_kept",
+]
+
+LABEL = "agenteval.sandbox"
+"""Every sandbox's container carries this label; its value is `1`."""
+NAME_PREFIX = "agenteval-"
+KEPT_PREFIX = "agenteval-kept-"
+"""How the name of a container begins that was left on purpose; it is removed by hand only."""
+
+_RUN = uuid.uuid4().hex[:12]
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """A process, so that no other can be taken for it."""
+
+    run: str
+    pid: int
+    started: str
+    """When it started, in the kernel's ticks since boot; empty where the system does not tell."""
+    pidns: str
+    """Its PID namespace, for example `pid:[4026531836]`; empty where the system does not tell."""
+    host: str
+    boot: str
+    """The kernel's boot id; empty where the system does not tell."""
+
+    @classmethod
+    @cache
+    def this(cls) -> Owner:
+        """This process."""
+        boot = _read("/proc/sys/kernel/random/boot_id")
+        return cls(_RUN, os.getpid(), _started(os.getpid()), _namespace(), platform.node(), boot)
+
+    def labels(self) -> dict[str, str]:
+        """What to write on a container."""
+        fields = {"run": self.run, "pid": str(self.pid), "started": self.started, "pidns": self.pidns}
+        return {LABEL: "1", **{f"agenteval.{name}": value for name, value in fields.items()}} | {
+            "agenteval.host": self.host,
+            "agenteval.boot": self.boot,
+        }
+
+
+def is_orphan(labels: Mapping[str, str], here: Owner) -> bool:
+    """Whether the container's process is known to be dead: one of this kernel and PID namespace that is gone.
+
+    Where one of these is unknown, or differs, the answer is no.
+    """
+    place = [(labels.get("agenteval.host"), here.host), (labels.get("agenteval.boot"), here.boot)]
+    place.append((labels.get("agenteval.pidns"), here.pidns))
+    if any(not theirs or theirs != ours for theirs, ours in place):
+        return False
+    try:
+        pid = int(labels["agenteval.pid"])
+    except (KeyError, ValueError):
+        return False
+    return _started(pid) != labels.get("agenteval.started", "")
+
+
+async def list_sandboxes(engine: Engine) -> list[dict[str, Any]]:
+    """All containers of sandboxes the daemon knows, whoever they belong to, as the engine lists them.
+
+    Raises:
+        EngineError: the daemon refused or does not answer.
+    """
+    found: list[dict[str, Any]] = await engine.get(
+        "/containers/json", all="true", filters=json.dumps({"label": [f"{LABEL}=1"]})
+    )
+    return found
+
+
+async def reap(engine: Engine, *, older_than: float = 0.0) -> tuple[str, ...]:
+    """Remove the containers of dead processes, except those left on purpose, and return their ids.
+
+    `older_than` is an age in seconds. Raises `EngineError`.
+    """
+    here = Owner.this()
+
+    def left(container: Mapping[str, Any]) -> bool:
+        return not _is_kept(container) and is_orphan(container.get("Labels") or {}, here)
+
+    return await _remove_those(engine, left, older_than)
+
+
+async def remove_kept(engine: Engine, *, older_than: float = 0.0) -> tuple[str, ...]:
+    """Remove the containers that were left on purpose, by whomever, and return their ids.
+
+    `older_than` is an age in seconds. Raises `EngineError`.
+    """
+    return await _remove_those(engine, _is_kept, older_than)
+
+
+async def remove_all(engine: Engine, *, older_than: float = 0.0) -> tuple[str, ...]:
+    """Remove the containers of all sandboxes, also of live processes and of other machines, and return their ids.
+
+    `older_than` is an age in seconds. Raises `EngineError`.
+    """
+    return await _remove_those(engine, lambda _: True, older_than)
+
+
+def _is_kept(container: Mapping[str, Any]) -> bool:
+    return any(name.lstrip("/").startswith(KEPT_PREFIX) for name in container.get("Names") or ())
+
+
+async def _remove_those(
+    engine: Engine, chosen: Callable[[Mapping[str, Any]], bool], older_than: float
+) -> tuple[str, ...]:
+    removed = []
+    # ages are by the daemon's clock, whose times of creation they are
+    latest = await engine.now() - older_than if older_than > 0 else math.inf
+    for container in await list_sandboxes(engine):
+        if container["Created"] <= latest and chosen(container):
+            await remove(engine, container["Id"])
+            removed.append(str(container["Id"]))
+    return tuple(removed)
+
+
+async def remove(engine: Engine, container: str) -> None:
+    """Remove a container, of that name or id and in whatever state, with its anonymous volumes; return when it is gone.
+
+    Raises:
+        EngineError: the daemon refused or does not answer.
+    """
+    try:
+        await engine.call("DELETE", f"/containers/{container}", None, force="true", v="true")
+    except EngineError as error:
+        if error.status == 409:  # it is being removed already
+            try:
+                await engine.post(f"/containers/{container}/wait", None, condition="removed")
+            except EngineError as gone:
+                if gone.status != 404:
+                    raise
+        elif error.status != 404:
+            raise
+
+
+def _started(pid: int) -> str:
+    """Field 22 of /proc/PID/stat (proc(5)), empty for a process that is gone."""
+    fields = _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
+    return fields[19] if len(fields) > 19 else ""
+
+
+def _namespace() -> str:
+    try:
+        return str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        return ""
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text("utf-8").strip()
+    except OSError:
+        return ""

@@ -1,0 +1,70 @@
+"""One call of an exec server: what it has brought so far, and how it ended."""
+
+from __future__ import annotations
+
+import anyio
+
+from pytest_agenteval.sandbox.exec import frames
+from pytest_agenteval.sandbox.exec.frames import Done, Failure
+
+__all__ = ["Call", "Output", "ServerError"]
+
+
+class ServerError(Exception):
+    """The server could not carry out a call, for an operating system error."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(f"error {failure.errno} in stage {failure.stage}")
+        self.errno = failure.errno
+        self.stage = failure.stage
+        """One of `frames.STAGE_...`."""
+
+
+class Output:
+    """What a command, or a file, gave: the last `limit` bytes of each stream."""
+
+    def __init__(self, limit: int) -> None:
+        self.stdout = bytearray()
+        self.stderr = bytearray()
+        self.done = Done(0, False)
+        self._limit = limit
+        self._cut: set[int] = set()
+
+    def add(self, kind: int, data: bytes | bytearray) -> None:
+        """Take in a piece of a stream, `frames.STDOUT` or `frames.STDERR`."""
+        stream = self.stdout if kind == frames.STDOUT else self.stderr
+        stream += data
+        if len(stream) > 2 * self._limit:
+            self._keep_end(kind, stream)
+
+    def text(self, kind: int) -> str:
+        """The stream's last `limit` bytes as text; a character that the cut went through is left out."""
+        stream = self.stdout if kind == frames.STDOUT else self.stderr
+        if len(stream) > self._limit:
+            self._keep_end(kind, stream)
+        start = 0
+        if kind in self._cut:
+            while start < min(3, len(stream)) and stream[start] & 0xC0 == 0x80:
+                start += 1
+        return stream[start:].decode("utf-8", "replace")
+
+    def _keep_end(self, kind: int, stream: bytearray) -> None:
+        del stream[: len(stream) - self._limit]
+        self._cut.add(kind)
+
+
+class Call:
+    """A call on its way."""
+
+    __slots__ = ("credit", "failure", "kind", "limit", "output", "settled", "wake")
+
+    def __init__(self, kind: int, limit: int) -> None:
+        self.kind = kind
+        self.limit = limit
+        self.output = Output(limit)
+        self.settled = False
+        self.failure: Failure | None = None
+        self.credit = 0
+        """Bytes of input sent and not acknowledged."""
+        self.wake: anyio.Event | None = None
+        """Set when there may be news, while the call waits and does not read."""

@@ -1,0 +1,365 @@
+"""A sandbox's container from its start to its end: one exec server per user, or none where the image has no Python."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import shlex
+import signal
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import anyio
+
+from pytest_agenteval.sandbox.docker.containers import FALLBACK_COMMAND, ContainerConfig, creation
+from pytest_agenteval.sandbox.docker.engine_api import Engine, EngineError, Stream
+from pytest_agenteval.sandbox.docker.reaper import KEPT_PREFIX, NAME_PREFIX, remove
+from pytest_agenteval.sandbox.exec import exec_server, fallback
+from pytest_agenteval.sandbox.exec.calls import Output, ServerError
+from pytest_agenteval.sandbox.exec.channel import Channel, ChannelClosed
+from pytest_agenteval.sandbox.exec.frames import STAGE_CWD, STDERR, Done
+
+__all__ = ["Image", "NoExecServer", "RunningContainer", "SandboxLost", "UnknownUser", "start"]
+
+_HELLO_SECONDS = 60.0
+_ANSWER_SECONDS = 10.0
+_NOT_STARTED = 126
+"""The exit status of a command that the engine could not start."""
+_PIDS_OF_A_START = 16
+"""How many processes and threads the engine's runtime takes to start a command."""
+_FULL = 0.95
+_ROOT = ("", "0", "root", "0:0", "root:root")
+
+
+class SandboxLost(Exception):
+    """The container has ended, or what runs in it cannot be trusted; the message says what happened."""
+
+
+class NoExecServer(Exception):
+    """The image cannot run an exec server; the message says why."""
+
+
+class UnknownUser(Exception):
+    """The container has no such user; the message is the engine's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image as the daemon has it."""
+
+    name: str
+    id: str
+    """The daemon's id: which image of that name it was."""
+    digest: str
+    """What names it best outside this daemon: its registry's digest, else its id."""
+    user: str
+    working_dir: str
+
+
+class RunningContainer:
+    """A container that runs, or has run."""
+
+    def __init__(
+        self, engine: Engine, container: str, name: str, config: ContainerConfig, image: Image, held: Stream | Channel
+    ) -> None:
+        self.id = container
+        self.name = name
+        self.config = config
+        self.image = image
+        self.user = config.user if config.user is not None else image.user
+        """The user of commands, as the engine was told; empty for root."""
+        self.working_dir = config.working_dir or image.working_dir or "/"
+        self.kept = False
+        """Whether it was left on purpose."""
+        self._engine = engine
+        self._held = held
+        self._main = held if isinstance(held, Channel) else None
+        self._others: dict[str, Channel | None] = {}
+        """Of other users; None where none could be started in what the agent has made of the container."""
+        self._opening = anyio.Lock()
+
+    @property
+    def has_exec_server(self) -> bool:
+        """Whether commands go through an exec server; else each is an exec of the engine."""
+        return self._main is not None
+
+    @property
+    def last_words(self) -> str:
+        """Why the connection to the container ended, and what its exec server or the runtime said; empty until then."""
+        return (self._main.closed or "") if self._main is not None else ""
+
+    async def exec(
+        self,
+        cmd: Sequence[str],
+        *,
+        stdin: bytes | None,
+        cwd: str,
+        env: Mapping[str, str],
+        user: str | None,
+        timeout: float | None,
+        limit: int,
+    ) -> Output:
+        """Run a command; see `Channel.exec`.
+
+        A command whose exec server was killed, where the container lives on, counts as killed: servers of other users
+        than the container's own can be killed by that user, and this one's next command gets a new server. Where the
+        agent has left nothing that a server can be started with, a command is an exec of the engine.
+
+        Raises:
+            SandboxLost: whether the command ran is not known.
+            ServerError: the command could not be started.
+            UnknownUser: there is no such user.
+        """
+        if self._main is None:
+            return await self._engine_exec(cmd, stdin, cwd, env, user, timeout, limit)
+        channel = await self._channel(user)
+        if channel is None:
+            return await self._engine_exec(cmd, stdin, cwd, env, user, timeout, limit)
+        try:
+            return await channel.exec(cmd, stdin=stdin, cwd=cwd, env=env, timeout=timeout, limit=limit)
+        except ServerError as error:
+            if error.stage == STAGE_CWD and error.errno == errno.EACCES and channel is not self._main:
+                # The engine enters a working directory as root.
+                return await self._engine_exec(cmd, stdin, cwd, env, user, timeout, limit)
+            raise
+        except ChannelClosed as error:
+            if channel is self._main or not await self._is_sound():
+                raise SandboxLost(str(error)) from error
+            output = Output(limit)
+            output.done = Done(-signal.SIGKILL, False)
+            return output
+
+    async def read(self, path: str, limit: int) -> bytes | bytearray:
+        """Read a regular file as the container's own user. Raises `SandboxLost` and `ServerError`."""
+        try:
+            if self._main is None:
+                return await fallback.read(self._engine, self.id, path, limit)
+            return await self._main.read(path, limit)
+        except (ChannelClosed, EngineError) as error:
+            raise SandboxLost(str(error)) from error
+
+    async def write(self, path: str, data: bytes) -> None:
+        """Write a file, with its directories, as the container's own user. Raises `SandboxLost` and `ServerError`."""
+        try:
+            if self._main is None:
+                await fallback.write(self._engine, self.id, path, data)
+            else:
+                await self._main.write(path, data)
+        except (ChannelClosed, EngineError) as error:
+            raise SandboxLost(str(error)) from error
+
+    async def processes(self, *, as_root: bool = False) -> str:
+        """All processes but those of this package, as `inside/processes.py` tells them. Raises `SandboxLost`.
+
+        Servers of other users end, unless one is at work; they are started again when needed. `as_root` asks root's.
+        """
+        for user, channel in list(self._others.items()):
+            if not (as_root and user == "root") and (channel is None or not channel.busy):
+                del self._others[user]
+                if channel is not None:
+                    await channel.close()
+        try:
+            return await (await self._killer(as_root)).processes()
+        except ChannelClosed as error:
+            raise SandboxLost(str(error)) from error
+
+    async def kill_processes(self, pids: Iterable[str], *, as_root: bool) -> None:
+        """Kill processes, as far as the container's own user or root may. Raises `SandboxLost`."""
+        try:
+            await (await self._killer(as_root)).kill_processes(pids)
+        except ChannelClosed as error:
+            raise SandboxLost(str(error)) from error
+
+    async def _killer(self, as_root: bool) -> Channel:
+        assert self._main is not None
+        root = await self._channel("root") if as_root else None
+        return root or self._main  # without a server of root's, what is left stays and is found
+
+    async def is_running(self) -> bool:
+        """Whether the daemon says that the container runs and is not paused; False when it does not answer."""
+        try:
+            state = await self._engine.get(f"/containers/{self.id}/json")
+        except EngineError:
+            return False
+        return bool(state["State"]["Running"]) and not state["State"]["Paused"]
+
+    async def _is_sound(self) -> bool:
+        """Whether the container runs and its first exec server answers: then the agent has ended another."""
+        return self._main is not None and await _answers(self._main) and await self.is_running()
+
+    def enter_command(self, user: str | None = None) -> str:
+        """The shell command that opens a shell in the container."""
+        return shlex.join(["docker", "exec", "-it", *(["--user", user] if user else []), self.name, "bash", "-l"])
+
+    async def keep(self) -> str:
+        """Leave the container running for good, and return the shell command that enters it.
+
+        It gets a name that begins with `reaper.KEPT_PREFIX`; stopping it removes it.
+
+        Raises:
+            SandboxLost: the container has ended.
+        """
+        name = KEPT_PREFIX + self.name.removeprefix(NAME_PREFIX)
+        try:
+            await self._engine.post(f"/containers/{self.id}/rename", None, name=name)
+            self.name = name
+            if isinstance(self._held, Channel):
+                await self._held.linger()
+            else:
+                await self._held.send(b"keep\n")
+        except (ChannelClosed, EngineError) as error:
+            raise SandboxLost(str(error)) from error
+        self.kept = True
+        return self.enter_command()
+
+    async def close(self) -> None:
+        """Remove the container, unless it is kept, and close the connections to it; also when cancelled meanwhile.
+
+        Raises:
+            EngineError: the daemon did not remove it; it ends with this process.
+        """
+        with anyio.CancelScope(shield=True):
+            try:
+                if not self.kept:
+                    await remove(self._engine, self.id)
+            finally:
+                for channel in filter(None, self._others.values()):
+                    await channel.close()
+                await self._held.close()
+
+    async def _channel(self, user: str | None) -> Channel | None:
+        """The exec server of a user, started when it is first needed; None where it cannot be."""
+        assert self._main is not None
+        if user in (None, "", self.user) or (user in _ROOT and self.user in _ROOT):
+            return self._main
+        async with self._opening:
+            if user in self._others:
+                channel = self._others[user]
+                if channel is None or await _answers(channel):  # the agent may have killed it
+                    return channel
+                await channel.close()
+            opened = self._others[user] = await self._open(user, self._main)
+            return opened
+
+    async def _open(self, user: str, main: Channel) -> Channel | None:
+        # The interpreter of the first server, for by now the agent may have put another `python3` on the path.
+        python = main.hello.python if main.hello is not None else "python3"
+        try:
+            _, stream = await fallback.open_exec(self._engine, self.id, exec_server.command(python), user=user)
+        except EngineError as error:
+            await self._blame_container(error)
+            return None
+        channel = Channel(stream)
+        try:
+            await channel.start(exec_server.program(), _HELLO_SECONDS)
+        except ChannelClosed as error:
+            await channel.close()
+            await self._blame_container(error)
+            return None
+        except BaseException:
+            await channel.close()
+            raise
+        return channel
+
+    async def _blame_container(self, error: EngineError | ChannelClosed) -> None:
+        """Return where a program could not be started because of the state that the agent has brought its machine into.
+
+        Raises:
+            UnknownUser: there is no such user.
+            SandboxLost: the container does not run, or the daemon is to blame.
+        """
+        text = str(error)
+        if "unable to find user" in text:
+            raise UnknownUser(text[text.index("unable to find user") :]) from error
+        # 400 is the engine's word for a program that is not there or cannot be executed
+        at_fault = isinstance(error, ChannelClosed) or error.status == 400 or await self._is_exhausted()
+        if not at_fault or not await self.is_running():
+            raise SandboxLost(text) from error
+
+    async def _is_exhausted(self) -> bool:
+        """Whether the container has no processes or no memory left to start a program with."""
+        params = {"stream": "false", "one-shot": "true"}
+        try:
+            stats = await self._engine.get(f"/containers/{self.id}/stats", **params)
+        except EngineError:
+            return False
+        pids, memory = stats.get("pids_stats") or {}, stats.get("memory_stats") or {}
+        if 0 < pids.get("limit", 0) <= pids.get("current", 0) + _PIDS_OF_A_START:
+            return True
+        return bool(0 < memory.get("limit", 0) * _FULL <= memory.get("usage", 0))
+
+    async def _engine_exec(
+        self,
+        cmd: Sequence[str],
+        stdin: bytes | None,
+        cwd: str,
+        env: Mapping[str, str],
+        user: str | None,
+        timeout: float | None,
+        limit: int,
+    ) -> Output:
+        try:
+            return await fallback.execute(
+                self._engine, self.id, cmd, stdin=stdin, cwd=cwd, env=env, user=user, timeout=timeout, limit=limit
+            )
+        except EngineError as error:
+            await self._blame_container(error)
+            output = Output(limit)
+            output.add(STDERR, str(error).encode())
+            output.done = Done(_NOT_STARTED, False)
+            return output
+
+
+async def _answers(channel: Channel) -> bool:
+    """Whether an exec server is alive."""
+    with anyio.move_on_after(_ANSWER_SECONDS):
+        try:
+            await channel.read("/", 0)
+        except ServerError:  # it is a directory
+            return True
+        except ChannelClosed:
+            pass
+    return False
+
+
+async def start(
+    engine: Engine, config: ContainerConfig, image: Image, labels: Mapping[str, str], *, with_server: bool = True
+) -> RunningContainer:
+    """Start a container; on an error or a cancellation nothing of it is left.
+
+    Raises:
+        EngineError: the daemon refused or does not answer.
+        NoExecServer: `with_server` and the image cannot run it.
+        SandboxLost: the container ended at once.
+    """
+    name = NAME_PREFIX + uuid.uuid4().hex[:12]
+    command = exec_server.command() if with_server else FALLBACK_COMMAND
+    body = creation(config, image.id, command, labels, init=not with_server)
+    held: Stream | Channel | None = None
+    try:
+        # Not cut short: a container whose creation was not waited for might come to be after its removal.
+        with anyio.CancelScope(shield=True):
+            container = str((await engine.post("/containers/create", body, name=name))["Id"])
+        params = dict.fromkeys(("stream", "stdin", "stdout", "stderr"), "true")
+        held = await engine.hijack(f"/containers/{container}/attach", None, **params)
+        try:
+            await engine.post(f"/containers/{container}/start")
+        except EngineError as error:
+            if with_server and "python3" in str(error):
+                raise NoExecServer(str(error)) from error
+            raise
+        if with_server:
+            held = Channel(held)
+            try:
+                await held.start(exec_server.program(), _HELLO_SECONDS)
+            except ChannelClosed as error:
+                raise (NoExecServer if held.last_words else SandboxLost)(str(error)) from error
+        return RunningContainer(engine, container, name, config, image, held)
+    except BaseException:
+        with anyio.CancelScope(shield=True):
+            if held is not None:
+                await held.close()
+            with contextlib.suppress(EngineError):
+                await remove(engine, name)
+        raise

@@ -1,0 +1,244 @@
+"""The hooks of a session that evaluates: registered only when something asked for agent tasks to run."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Generator
+from contextlib import redirect_stdout, suppress
+from io import StringIO
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import pytest
+
+from pytest_agenteval.collect.items import AgentItem
+from pytest_agenteval.judge.exit_status import UNDECIDED
+from pytest_agenteval.options.settings import settings
+from pytest_agenteval.redaction import secret_values
+from pytest_agenteval.report.log_places import log_place
+from pytest_agenteval.report.outgoing import clean_report
+from pytest_agenteval.report.stalls import StallNotice
+from pytest_agenteval.run.output import forgive_libraries, quiet_libraries
+from pytest_agenteval.run.whereabouts import short_message
+from pytest_agenteval.session.last_failed import LastFailed
+from pytest_agenteval.session.reporter import REFUSED, Recorder
+from pytest_agenteval.texts import inert
+
+if TYPE_CHECKING:
+    from pytest_agenteval.errors import NotReady
+    from pytest_agenteval.session.tasks import AgentSession
+
+__all__ = ["Running"]
+
+
+class Running:
+    """Feeds pytest's protocol to the agent session, and reports to the recorder."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._session: AgentSession | None = None
+        self._item: pytest.Item | None = None
+        self._recorder: Recorder | None = None
+        self._announced = not hasattr(config, "workerinput") or config.option.setuponly
+        if _reruns(config):
+            raise pytest.UsageError(
+                "--reruns would run failed attempts until they pass, which biases every estimate: "
+                "leave it out (environment errors are retried by themselves, see --agent-env-retries)"
+            )
+        if settings(config).html is not None:
+            from pytest_agenteval.errors import NotReady
+            from pytest_agenteval.report.html import check_installed
+
+            try:
+                check_installed()
+            except NotReady as error:
+                raise pytest.UsageError(inert(str(error))) from None
+        if not hasattr(config, "workerinput"):
+            self._recorder = Recorder(config)
+            config.pluginmanager.register(self._recorder, "pytest_agenteval_recorder")
+            config.pluginmanager.register(LastFailed(config), "pytest_agenteval_last_failed")
+
+    # -- before anything is spent --------------------------------------------------------------------
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        """Read the baseline. With xdist the controller checks what it can: an error in a worker would crash it."""
+        asked = settings(self._config)
+        if self._recorder is not None and asked.baseline is not None and not session.config.option.collectonly:
+            from pytest_agenteval.engine.logs.baseline import read_baseline
+            from pytest_agenteval.errors import NotReady
+
+            try:
+                self._recorder.baseline = read_baseline(asked.baseline, (), asked.setup)
+            except NotReady as error:
+                raise pytest.UsageError(inert(str(error))) from None
+        self._config.add_cleanup(forgive_libraries())
+        if getattr(self._config.option, "numprocesses", None):
+            self._started(session, [])
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, Any, Any]:
+        """Start the evaluation before the first test and end it after the last, however that came."""
+        items = [item for item in session.items if isinstance(item, AgentItem)]
+        option = session.config.option
+        runs = not option.collectonly and not getattr(option, "setupplan", False)
+        if session.testsfailed and not option.continue_on_collection_errors:
+            runs = False  # pytest will refuse to go on
+        if items and runs:
+            self._session = self._started(session, items)
+        cancel = True
+        try:
+            result = yield
+            cancel = bool(session.shouldfail or session.shouldstop)
+            return result
+        finally:
+            if self._session is not None:
+                try:
+                    self._session.pump.stop(cancel=cancel)
+                finally:  # Ctrl-C again must not make what never started look as if nobody had asked for it
+                    if self._recorder is not None and not option.setuponly:
+                        self._recorder.close(self._session, items)
+
+    def _started(self, session: pytest.Session, items: list[AgentItem]) -> AgentSession | None:
+        from pytest_agenteval.errors import NotReady
+        from pytest_agenteval.plan.ready import prepare, start
+        from pytest_agenteval.session.tasks import AgentSession
+
+        try:
+            with redirect_stdout(StringIO()):  # Inspect greets, and says which images it uses
+                started = start(settings(self._config), items, self._say)
+                if not items:
+                    return None
+                self._choose_baseline(items)
+                agent_session = AgentSession(session, started.evaluation)
+                for line in agent_session.pump.run(prepare(started)):
+                    self._say(line)
+        except NotReady as error:
+            self._refuse(error, session)
+        notice = StallNotice.of(started.evaluation, settings(self._config).stall_notice)
+        if notice is not None:
+            self._config.add_cleanup(notice.close)
+            agent_session.pump.watch(notice.show)
+        if self._recorder is not None:
+            self._recorder.follow(agent_session, len(items))
+        return agent_session
+
+    def _refuse(self, error: NotReady, session: pytest.Session) -> NoReturn:
+        """End a session that cannot begin: a usage error, or nobody's fault. A worker leaves that to the controller."""
+        from pytest_agenteval.errors import NotAvailable
+
+        text, unavailable = inert(str(error)), isinstance(error, NotAvailable)
+        if self._recorder is None:
+            session.shouldstop = text  # xdist then stops the other workers, and says this
+            self._config.workeroutput[REFUSED] = text, unavailable  # type: ignore[attr-defined]
+            pytest.exit(text, returncode=UNDECIDED)
+        if not unavailable:
+            raise pytest.UsageError(text) from None
+        self._recorder.refused = error
+        pytest.exit(text)  # the recorder sets the status: pytest shows a summary after one of its own only
+
+    def _choose_baseline(self, items: list[AgentItem]) -> None:
+        asked = settings(self._config)
+        if self._recorder is not None and asked.baseline is not None:
+            from pytest_agenteval.engine.logs.baseline import read_baseline
+
+            wanted = {item.task_name for item in items}
+            self._recorder.baseline = read_baseline(asked.baseline, wanted, asked.setup)
+
+    def _say(self, text: str) -> None:
+        reporter = self._config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is not None:
+            reporter.write_line(inert(text))
+
+    # -- pytest's protocol -----------------------------------------------------------------------------
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        """Arm what can be armed, before pytest's own protocol for the item."""
+        self._item = item
+        if self._session is not None:
+            # pytest restores the filters after each item; an ordinary test's own warnings are not ours to silence
+            quiet_libraries(Warning if isinstance(item, AgentItem) else ResourceWarning)
+            self._session.pump.reach(item)
+        return (yield)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_fixture_setup(self, fixturedef: Any, request: Any) -> Generator[None, Any, Any]:
+        """Wider-scoped async fixtures of agent tasks live on the session's loop, whatever async plugin is installed."""
+        func = fixturedef.func
+        asynchronous = inspect.isasyncgenfunction(func) or inspect.iscoroutinefunction(func)
+        if asynchronous and isinstance(self._item, AgentItem) and self._session is not None:
+            pump = self._session.pump
+
+            def hosted(**arguments: Any) -> Generator[Any, None, None]:
+                yield from pump.host(func, arguments)
+
+            fixturedef.func = hosted
+        try:
+            return (yield)
+        finally:
+            fixturedef.func = func
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
+        """Give the report its record (plain JSON types: it crosses processes) and the attempts' own duration."""
+        settled = isinstance(item, AgentItem) and call.when == "call" and item.reported is not None
+        if isinstance(item, AgentItem) and settled:
+            item.settle_xfail()
+        report = yield
+        if isinstance(item, AgentItem) and settled and item.wasxfail is not None:
+            _tell_xfail(report, item.wasxfail, call)
+        if isinstance(item, AgentItem):
+            if report.failed and call.when != "call" and call.excinfo is not None and self._session is not None:
+                text = f"{call.when} of {item.nodeid}: {short_message(call.excinfo.value)}"
+                self._session.pump.engine.note_error(item, text)
+            attempts = item.reported["attempts"] if item.reported is not None else ()
+            logs = {log_place(attempt["log"]) for attempt in attempts if attempt["log"]}
+            clean_report(report, secret_values(os.environ), logs)
+        if isinstance(item, AgentItem) and call.when == "call" and item.reported is not None:
+            report.agenteval = item.reported
+            report.agenteval_undecided = call.excinfo is not None and call.excinfo.typename == "Undecided"
+            report.duration = max((a["wall_seconds"] for a in item.reported["attempts"]), default=0.0)
+            # pytest's own log section holds records of every attempt in flight; each attempt has a section of its own
+            report.sections = [(name, text) for name, text in report.sections if name != "Captured log call"]
+        if self._session is not None and not self._announced:
+            self._announced = True
+            report.agenteval_selected = self._session.announcement()
+        return report
+
+    @pytest.hookimpl(optionalhook=True, tryfirst=True)
+    def pytest_timeout_set_timer(self, item: pytest.Item) -> bool | None:
+        """pytest-timeout's alarm would hit whichever attempts are in flight: tasks have a `time_limit` of their own."""
+        if not isinstance(item, AgentItem):
+            return None
+        item.note(
+            "pytest-timeout does not apply to agent tasks: their time_limit does, and grading_time_limit to checks"
+        )
+        return True
+
+    def pytest_unconfigure(self) -> None:
+        """The last user of the loop is gone."""
+        if self._session is not None:
+            self._session.pump.close()
+            self._session = None
+
+
+def _tell_xfail(report: pytest.TestReport, reason: str, call: pytest.CallInfo[None]) -> None:
+    """Have the report say what the attempts of a task that was expected to fail have settled.
+
+    A pass that some other plugin's hook has made a failure stays one.
+    """
+    if call.excinfo is not None:
+        report.outcome, report.wasxfail = "skipped", reason
+    elif report.passed:
+        report.wasxfail = reason
+
+
+def _reruns(config: pytest.Config) -> bool:
+    """Whether pytest-rerunfailures was asked to run failed tests again: by option, forced, or by the ini file."""
+    if not hasattr(config.option, "reruns"):
+        return False
+    asked = [config.option.reruns, getattr(config.option, "force_reruns", None)]  # since 16
+    with suppress(ValueError):  # before 11 it had no ini key
+        asked.append(config.getini("reruns"))
+    return any(int(value or 0) for value in asked)

@@ -1,0 +1,168 @@
+"""Inspect tasks in pytest's collection: each sample is a parameter of a test, each named task a test of a module."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Generator, Iterable, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_agenteval.collect.agent_task import agent_task
+from pytest_agenteval.collect.inspect_task import SAMPLE, TASK_SOLVER, Asked, asked_in_text
+from pytest_agenteval.collect.items import load_conftests
+from pytest_agenteval.errors import NotReady
+from pytest_agenteval.options.settings import INSPECT_TASK, MARK, settings
+
+if TYPE_CHECKING:
+    from pytest_agenteval.engine.inspect_tasks.load import LoadedTask
+
+__all__ = ["PLUGIN", "NamedTasks", "once_per_sample"]
+
+PLUGIN = "pytest_agenteval_inspect_tasks"
+_LONGEST = 80
+_COLLECTED = "agenteval_inspect_tasks"
+_LOADED: pytest.StashKey[dict[int, LoadedTask]] = pytest.StashKey()
+
+
+def once_per_sample(metafunc: pytest.Metafunc) -> None:
+    """Make an item of every sample, in the task's own solver unless the run names scaffolds.
+
+    Where nothing asks for agent tasks to run, the task is not even loaded: its dataset may have to be downloaded.
+
+    Raises:
+        pytest.Collector.CollectError: the task cannot be used, in one sentence.
+    """
+    config = metafunc.config
+    asked = settings(config)
+    if not asked.active and not config.option.collectonly:
+        metafunc.parametrize(SAMPLE, [None], ids=[pytest.HIDDEN_PARAM])
+        return
+    try:
+        loaded = _load(metafunc)
+        replaced = bool(set(asked.scaffolds) - {TASK_SOLVER})
+        marks = metafunc.definition.iter_markers(MARK)
+        named = next((mark.kwargs["sandbox"] for mark in marks if mark.kwargs.get("sandbox")), None)
+        found = list(loaded.samples(sandbox=named, default=_default(config), scaffold=replaced))
+    except NotReady as error:
+        raise pytest.Collector.CollectError(str(error)) from None
+    metafunc.parametrize(
+        SAMPLE,
+        [pytest.param(sample, marks=agent_task(**options)) for sample, options in found],
+        ids=_readable([str(sample.id) for sample, _ in found]),
+    )
+    if not asked.scaffolds:
+        metafunc.parametrize("agent_scaffold", [TASK_SOLVER], ids=[pytest.HIDDEN_PARAM], indirect=True)
+
+
+def _load(metafunc: pytest.Metafunc) -> LoadedTask:
+    from pytest_agenteval.engine.inspect_tasks.load import load_task
+
+    wanted: Asked = getattr(metafunc.function, INSPECT_TASK)
+    known = metafunc.config.stash.setdefault(_LOADED, {})
+    if id(wanted) not in known:
+        with warnings.catch_warnings():  # what libraries warn of while they are imported is not the suite's
+            warnings.simplefilter("ignore")
+            known[id(wanted)] = load_task(wanted)
+    return known[id(wanted)]
+
+
+def _default(config: pytest.Config) -> str | None:
+    """The run's default sandbox; its path is relative to the rootdir, that of a mark to the test's folder."""
+    text = settings(config).sandbox_default
+    if text is None or text.startswith("image:"):
+        return text
+    path = config.rootpath / text
+    return str(path) if "/" in text or path.is_file() else text
+
+
+def _readable(ids: Iterable[str]) -> list[str]:
+    """As parts of node ids: no brackets, blanks or `::`, not too long, each once."""
+    seen: dict[str, int] = {}
+    made = []
+    for text in ids:
+        name = re.sub(r"[^\w.@:/+=,-]+", "_", text).replace("::", ":")[:_LONGEST] or "_"
+        seen[name] = seen.get(name, 0) + 1
+        made.append(name if seen[name] == 1 else f"{name}~{seen[name]}")
+    return made
+
+
+class NamedTasks:
+    """The tasks of `--agent-inspect-task`, as modules beside what pytest collects.
+
+    Nothing runs, and costs, by accident:
+
+    - named on the command line where no path is given, they are all that is collected;
+    - named in the ini file, they are collected only where no path is given.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        sources = pytest.Config.ArgsSource
+        on_command_line = bool(config.getoption("agenteval_inspect_tasks"))
+        no_path = config.args_source in (sources.INVOCATION_DIR, sources.TESTPATHS)
+        if on_command_line and no_path:
+            config.args = []
+        told = getattr(config, "workerinput", {}).get(_COLLECTED)  # xdist's workers are given paths in any case
+        self._collected = bool(on_command_line or no_path) if told is None else bool(told)
+        base = config.invocation_params.dir
+        if not on_command_line and config.inipath is not None:
+            base = config.inipath.parent
+        self._tests: dict[str, list[tuple[str, Any]]] = {}
+        for text in settings(config).inspect_tasks:
+            try:
+                test = asked_in_text(text, base)
+            except ValueError as error:
+                raise pytest.UsageError(f"--agent-inspect-task={text} {error}") from None
+            suite, name = _place(getattr(test, INSPECT_TASK).task, base, config.rootpath)
+            tests = self._tests.setdefault(suite, [])
+            same = sum(other == name or other.startswith(f"{name}~") for other, _ in tests)
+            tests.append((f"{name}~{same + 1}" if same else name, test))
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Tell a worker of xdist whether it collects them."""
+        node.workerinput[_COLLECTED] = self._collected
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_make_collect_report(
+        self, collector: pytest.Collector
+    ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+        """Add the modules to what the session finds."""
+        report = yield
+        if self._collected and isinstance(collector, pytest.Session) and report.passed:
+            report.result = [*(report.result or ()), *self._modules(collector)]
+        return report
+
+    def _modules(self, session: pytest.Session) -> Iterable[pytest.Module]:
+        for suite, tests in self._tests.items():
+            root = session.config.rootpath
+            path = root / suite if (root / suite).is_file() else root
+            if path.is_relative_to(root):
+                load_conftests(session, path)  # else not even the hooks of the rootdir's would see its tests
+            module: pytest.Module = pytest.Module.from_parent(session, path=path, name=suite, nodeid=suite)
+            module.obj = _holding(suite, tests)
+            yield module
+
+
+def _holding(suite: str, tests: Sequence[tuple[str, Any]]) -> ModuleType:
+    module = ModuleType(suite)
+    for name, test in tests:
+        setattr(module, name, test)
+    return module
+
+
+def _place(task: str, base: Path, root: Path) -> tuple[str, str]:
+    """The suite's and the test's name of a task that was named on the command line."""
+    home, _, name = task.rpartition("@")
+    if not home and task.endswith(".py"):
+        home, name = task, Path(task).stem
+    if not home:  # a registered name
+        home, _, name = task.rpartition("/")
+        return home or "inspect", name
+    if not home.endswith(".py"):
+        return home, name
+    path = (base / home).resolve()
+    return (path.relative_to(root) if path.is_relative_to(root) else path).as_posix(), name

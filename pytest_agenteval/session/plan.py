@@ -1,0 +1,67 @@
+"""`--agent-plan`: after collection the plan is printed, and nothing is run."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_agenteval.collect.items import AgentItem
+from pytest_agenteval.options.settings import Settings, settings
+
+__all__ = ["Planner"]
+
+
+class Planner:
+    """Takes the place of what runs agent tasks, and of pytest's own loop."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        if getattr(config.option, "numprocesses", None):
+            raise pytest.UsageError(
+                "--agent-plan runs nothing, so there is nothing to distribute: leave out xdist's -n"
+            )
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
+        """Print the plan; pytest goes on by itself only where collection failed."""
+        option = session.config.option
+        if option.collectonly or (session.testsfailed and not option.continue_on_collection_errors):
+            return None
+        from pytest_agenteval.errors import NotReady
+
+        items = [item for item in session.items if isinstance(item, AgentItem)]
+        try:
+            lines = _lines(settings(session.config), items, session.config.get_terminal_writer().fullwidth)
+        except NotReady as error:
+            raise pytest.UsageError(str(error)) from None
+        reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is not None:
+            reporter.section("plan")
+            for text, markup in lines:
+                reporter.write_line(text, **markup)
+        return True
+
+
+def _lines(asked: Settings, items: list[AgentItem], width: int) -> list[tuple[str, dict[str, bool]]]:
+    from pytest_agenteval.judge.passable import why_never
+    from pytest_agenteval.options.rules import why_not_early
+    from pytest_agenteval.plan.distinct import refuse_alike
+    from pytest_agenteval.plan.expect import detections, plan_costs, plan_early_stop
+    from pytest_agenteval.plan.gates import cell_gates, gate_settings
+    from pytest_agenteval.plan.outlook import attempts_of_baseline, outlook
+    from pytest_agenteval.report.plan import CellPlan, plan_lines
+
+    refuse_alike(items)
+    gates, plans = gate_settings(asked), []
+    before = attempts_of_baseline(asked, [item.task_name for item in items])
+    possible = why_not_early(asked._replace(early_stop=asked.early_stop or "exact"), distributed=False) is None
+    for cell, tasks in outlook(asked, items).items():
+        own = [(task.task, task.min_pass_rate) for task in tasks]
+        on_grid = cell_gates(own, gates)
+        early = None
+        if possible and on_grid:
+            first = asked.early_stop == "exact+first"
+            early = plan_early_stop(tasks, asked.k, on_grid, asked.concurrency, every_first=first)
+        found = detections(tasks, asked.k, gates, before)
+        costs, never = plan_costs(tasks, asked.k), why_never(own, asked.k, gates)
+        plans.append(CellPlan(cell, costs, early, asked.early_stop, found, never))
+    lines = plan_lines(plans, asked.max_cost, asked.log_dir, width)
+    return [(line.text, dict(line.markup)) for line in lines]

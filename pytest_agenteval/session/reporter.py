@@ -1,0 +1,259 @@
+"""Collects the records of all tasks in the one process that judges, and turns them into verdicts and exit status."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_agenteval.collect.shards import PLUGIN as SHARDING
+from pytest_agenteval.options.settings import LOOKALIKES, settings
+
+if TYPE_CHECKING:
+    from pytest_agenteval.collect.items import AgentItem
+    from pytest_agenteval.collect.shards import Sharding
+    from pytest_agenteval.errors import NotReady
+    from pytest_agenteval.judge.judgement import Judgement
+    from pytest_agenteval.record.history import EarlierRun
+    from pytest_agenteval.record.records import TaskRecord
+    from pytest_agenteval.session.tasks import AgentSession
+
+__all__ = ["REFUSED", "Recorder"]
+
+REFUSED = "agenteval_refused"
+"""Under this name an xdist worker tells why it did not begin, and whether something was not there."""
+
+_ANNOTATES_FAILURES = ("pytest_github_actions_annotate_failures", "pytest_github_actions_annotate_failures.plugin")
+"""The plugin that tells GitHub of each failed test, by its entry point and by `-p`."""
+_TASKS_TOLD = 20
+"""So many measured or undecided tasks are told attempt by attempt."""
+_NAME = 300
+"""Characters of a task's name."""
+
+
+class Recorder:
+    """pytest's reporting hooks: what each task shows, and what the session says at its end."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._records: list[TaskRecord] = []
+        self._failed_tasks: set[str] = set()
+        self._untold: list[TaskRecord] = []
+        self._reported: set[str] = set()
+        self._announced: dict[str, TaskRecord] = {}
+        """By node id what workers have to run."""
+        self._ordinary_failures = 0
+        self._deselected = 0
+        self._notes: list[str] = []
+        self._incomplete: list[str] = []
+        self._selected = 0
+        self._judgement: Judgement | None = None
+        self._written: list[str] = []
+        self._junit = _junit_file(config)
+        self.baseline: EarlierRun | None = None
+        """What `--agent-baseline` names."""
+        self.refused: NotReady | None = None
+        """Why no task began."""
+
+    def follow(self, session: AgentSession, tasks: int) -> None:
+        """Show the live line of a session."""
+        from pytest_agenteval.report.live import LiveLine
+
+        line = LiveLine.of(self._config, session, tasks)
+        if line is not None:
+            session.pump.watch(line.show)
+
+    def close(self, session: AgentSession, items: Iterable[AgentItem]) -> None:
+        """Take in, after the last test of this process, what pytest did not come to report."""
+        recorded = {record.task for record in self._records}
+        left = [
+            item
+            for item in items
+            if item.nodeid not in recorded and (item.nodeid not in self._reported or session.pump.has_run(item))
+        ]
+        self._records += session.unreported(left)
+        self._incomplete += session.pump.engine.problems
+
+    def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
+        """Count agent tasks that were collected and left out."""
+        from pytest_agenteval.collect.items import AgentItem
+
+        self._deselected += sum(isinstance(item, AgentItem) for item in items)
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Count agent tasks that were selected."""
+        from pytest_agenteval.collect.items import AgentItem
+
+        self._selected = sum(isinstance(item, AgentItem) for item in session.items)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take the record off a report, from this process or from an xdist worker."""
+        data = getattr(report, "agenteval", None)
+        if data is not None or report.when == "call" or (report.when == "setup" and not report.passed):
+            self._reported.add(report.nodeid)
+        if (selected := getattr(report, "agenteval_selected", None)) is not None:
+            self._announce(selected)
+        if data is not None:
+            from pytest_agenteval.record.records import from_json
+
+            record = from_json(data)
+            self._records.append(record)
+            if report.failed:
+                self._failed_tasks.add(record.task)
+            elif not hasattr(report, "wasxfail"):
+                self._untold.append(record)
+        elif report.failed:
+            self._ordinary_failures += 1
+
+    def _announce(self, selected: Sequence[Any]) -> None:
+        """A worker says which tasks there are to run; all workers say the same."""
+        from pytest_agenteval.record.records import from_json
+
+        self._announced.update((record.task, record) for record in map(from_json, selected))
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """An xdist worker has ended, perhaps before it began."""
+        from pytest_agenteval.errors import NotAvailable, NotReady
+
+        if (told := getattr(node, "workeroutput", {}).get(REFUSED)) is not None:
+            self.refused = (NotAvailable if told[1] else NotReady)(told[0])
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """A suite that cannot be collected is a failure."""
+        self._ordinary_failures += report.failed
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_report_teststatus(self, report: Any) -> tuple[str, str, Any] | None:
+        """`.` passed, `F` failed, `~` measured, `?` undecided, `-` decided; with c/n in verbose mode."""
+        data = getattr(report, "agenteval", None)
+        if data is None or hasattr(report, "wasxfail"):
+            return None
+        outcomes = [attempt["outcome"] for attempt in data["attempts"]]
+        passes, n = outcomes.count("passed"), sum(o in ("passed", "failed", "limit") for o in outcomes)
+        if report.agenteval_undecided:
+            return "undecided", "?", (f"UNDECIDED {passes}/{n}", {"yellow": True})
+        if all(attempt["cause"] == "decided" for attempt in data["attempts"]):
+            return "decided", "-", "DECIDED"
+        if report.skipped:
+            return None
+        if report.passed and passes < len(outcomes):
+            return "measured", "~", (f"MEASURED {passes}/{n}", {"yellow": True})
+        return report.outcome, "." if report.passed else "F", f"{report.outcome.upper()} {passes}/{n}"
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, Any, Any]:
+        """Judge, and set the exit status; then, after every other plugin has written its files, write the reports."""
+        if not session.config.option.collectonly:
+            self._judge(session)
+        result = yield
+        if self._judgement is not None:
+            self._publish(self._judgement)
+        return result
+
+    def _judge(self, session: pytest.Session) -> None:
+        from pytest_agenteval.errors import NotAvailable
+        from pytest_agenteval.judge import GateSettings
+        from pytest_agenteval.judge.judgement import PytestSaid, judge_run
+        from pytest_agenteval.plan.gates import gate_settings
+        from pytest_agenteval.record.reuse import reuse_note, without_outdated
+
+        asked = settings(self._config)
+        self._take_announced()
+        records, outdated = without_outdated(self._records)
+        reused = reuse_note(records)
+        self._notes += [*([reused] if reused else []), *outdated]
+        sharding: Sharding | None = self._config.pluginmanager.get_plugin(SHARDING)
+        if sharding is not None:
+            self._notes.append(sharding.note)
+        if lookalikes := self._config.stash.get(LOOKALIKES, []):
+            self._notes.append(
+                f"{len(lookalikes)} ordinary tests use a fixture `agent` that is not pytest-agenteval's; "
+                "the mark agent_task would make them agent tasks"
+            )
+        self._judgement = judge_run(
+            records,
+            GateSettings() if sharding is not None and sharding.without_tasks else gate_settings(asked),
+            baseline=self.baseline,
+            every_first=asked.early_stop == "exact+first",
+            incomplete=(
+                *self._incomplete,
+                *([str(self.refused).rstrip(".")] if isinstance(self.refused, NotAvailable) else []),
+            ),
+            said=PytestSaid(self._status(session), self._ordinary_failures, self._failed_tasks),
+        )
+        session.exitstatus = self._judgement.status.code
+
+    def _status(self, session: pytest.Session) -> int:
+        """With what pytest would end; how it was stopped where nothing began says nothing."""
+        from pytest_agenteval.errors import NotAvailable
+        from pytest_agenteval.judge.exit_status import OK, USAGE_ERROR
+
+        if self.refused is None:
+            return int(session.exitstatus)
+        return OK if isinstance(self.refused, NotAvailable) else USAGE_ERROR
+
+    def _take_announced(self) -> None:
+        self._records += [record for task, record in self._announced.items() if task not in self._reported]
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """The report."""
+        if self._judgement is None:
+            return
+        from pytest_agenteval.redaction import secret_values
+        from pytest_agenteval.report.outgoing import without_secrets
+        from pytest_agenteval.report.terminal import report_lines
+
+        secrets = secret_values(os.environ)
+        self._untold = without_secrets(self._untold, secrets)
+        self._tell(terminalreporter)
+        collected = self._selected + self._deselected
+        terminalreporter.section("agent evaluation")
+        for line in report_lines(
+            without_secrets(self._judgement, secrets),
+            width=self._config.get_terminal_writer().fullwidth,
+            selected=(self._selected, collected) if self._deselected else None,
+            notes=without_secrets(self._notes, secrets),
+        ):
+            terminalreporter.write_line(line.text, **line.markup)
+        for text in self._written:  # workflow commands among them, which are meant
+            terminalreporter.write_line(text)
+
+    def _publish(self, judgement: Judgement) -> None:
+        """Everything that leaves by another way than the terminal; how that went is told there."""
+        from pytest_agenteval.report.files import amend_junit, write_reports
+
+        self._written = write_reports(
+            settings(self._config),
+            judgement,
+            self._notes,
+            root=self._config.rootpath,
+            failures_told=any(map(self._config.pluginmanager.hasplugin, _ANNOTATES_FAILURES)),
+        )
+        if self._junit is not None:
+            self._written += amend_junit(self._junit, judgement)
+
+    def _tell(self, terminalreporter: Any) -> None:
+        """Why attempts did not pass, of tasks that are measured or undecided: pytest shows only what failed."""
+        from pytest_agenteval.report.terminal import failure_lines
+        from pytest_agenteval.texts import inert, shortened
+
+        told = [(record, lines) for record in self._untold if (lines := failure_lines(record))]
+        if not told or self._config.option.verbose < 0:
+            return
+        terminalreporter.section("attempts that did not pass")
+        for record, lines in told[:_TASKS_TOLD]:
+            terminalreporter.write_line(inert(shortened(record.task, _NAME)), bold=True)
+            for line in lines:
+                terminalreporter.write_line(f"  {line.text}", **line.markup)
+        if len(told) > _TASKS_TOLD:
+            terminalreporter.write_line(f"and {len(told) - _TASKS_TOLD} more tasks: see the logs")
+
+
+def _junit_file(config: pytest.Config) -> Path | None:
+    """Where pytest will write its JUnit file, as it reads the option itself."""
+    given = getattr(config.option, "xmlpath", None)
+    return Path(os.path.expandvars(given)).expanduser().absolute() if given else None

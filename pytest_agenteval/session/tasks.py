@@ -1,0 +1,177 @@
+"""One pytest session of agent tasks: from an item that pytest reaches to the record and the report of it."""
+
+from __future__ import annotations
+
+import os
+import unittest
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NoReturn
+
+import pytest
+
+from pytest_agenteval.collect.items import SESSION, AgentItem
+from pytest_agenteval.estimate.task import Expectation, TaskSummary, summarize_task
+from pytest_agenteval.judge import GateResult, Verdict, judge_task
+from pytest_agenteval.options.settings import settings
+from pytest_agenteval.plan.gates import gate_settings
+from pytest_agenteval.record.outcomes import Cause, Outcome
+from pytest_agenteval.record.records import AttemptRecord, TaskRecord, settle_skips, to_json
+from pytest_agenteval.redaction import secret_values
+from pytest_agenteval.report.failures import failure_lines
+from pytest_agenteval.report.junit import TASK_PROPERTY
+from pytest_agenteval.report.outgoing import without_secrets
+from pytest_agenteval.report.task_table import verdict_mark
+from pytest_agenteval.run.pump import Engine, Finished, Pump
+
+__all__ = ["AgentSession", "NotNeeded", "Undecided"]
+
+
+_Skipped: type[BaseException] = pytest.skip.Exception
+_NOT_RAISED = (KeyboardInterrupt, SystemExit, pytest.skip.Exception, unittest.SkipTest, pytest.xfail.Exception)
+"""Exceptions of attempts by which pytest would end, or call a task that fails something else."""
+
+
+class Undecided(_Skipped):  # type: ignore[misc, valid-type]
+    """The task has no verdict: attempts are missing. For pytest it is neither a pass nor a failure."""
+
+
+class NotNeeded(_Skipped):  # type: ignore[misc, valid-type]
+    """No attempt of the task ran, for every verdict was fixed without it."""
+
+
+class AgentSession:
+    """Runs agent tasks for pytest and keeps what they did."""
+
+    def __init__(self, session: pytest.Session, engine: Engine) -> None:
+        self.pump = Pump(session, engine)
+        self._items = [item for item in session.items if isinstance(item, AgentItem)]
+        self._settings = settings(session.config)
+        self._gates = gate_settings(self._settings)
+        session.config.stash[SESSION] = self
+
+    def finish(self, item: AgentItem) -> None:
+        """Wait for a task's attempts, attach its record to the item, and end as its verdict says.
+
+        Raises:
+            BaseException: of the first attempt that broke or failed, with its own traceback, where the task fails.
+            Undecided: attempts are missing and could turn the verdict.
+            NotNeeded: early stopping needed none of its attempts.
+            pytest.skip.Exception: the task skipped itself.
+        """
+        finished = self.pump.finished(item)
+        record = self.record(item, finished)
+        item.reported = to_json(record)
+        summary = summarize_task(record)
+        result = judge_task(summary, self._gates)
+        item.user_properties += [
+            (TASK_PROPERTY, record.task),
+            ("agent_verdict", verdict_mark(summary, None if result is None else result.verdict)),
+            ("agent_attempts", record.n),
+            ("agent_passes", record.passes),
+            *((name, value) for name, value in (
+                ("agent_pass_at_1", summary.pass_at_1),
+                (f"agent_pass_hat_{record.k}", summary.pass_hat_k),
+                ("agent_cost_usd", record.cost),
+            ) if value is not None),
+            ("agent_tool_call_failures", summary.tool_failure_count),
+            ("agent_environment_errors", summary.environment_errors.count),
+        ]  # fmt: skip
+        for one in finished:
+            for name, text in one.capture.sections() if one.capture is not None else ():
+                item.add_report_section("call", f"{name} (attempt {one.record.number})", text)
+        if lines := failure_lines(without_secrets(record, secret_values(os.environ))):
+            item.add_report_section("call", "agent evaluation", "\n".join(line.text for line in lines))
+        if item.returned is not None:
+            warnings.warn(item.return_warning, stacklevel=1)
+        errors = {one.record.number: one.ending.error for one in finished if one.ending is not None}
+        _end(item, record, summary, result, errors)
+
+    def record(self, item: AgentItem, finished: Sequence[Finished]) -> TaskRecord:
+        """All that is known of a task; attempts that never started are recorded as not run."""
+        known = {one.record.number: one.record for one in finished}
+        k = self._settings.k
+        never = [n for n in range(1, k + 1) if n not in known][: max(0, k - len(known))]
+        known |= {n: AttemptRecord(n, Outcome.NOT_RUN, None, "the run was stopped before it started") for n in never}
+        attempts = tuple(known[number] for number in sorted(known))
+        return TaskRecord(
+            task=item.nodeid,
+            cell=item.cell,
+            k=k,
+            attempts=settle_skips(attempts),
+            min_pass_rate=item.options.min_pass_rate,
+            notes=item.notes,
+            source=item.source,
+            discarded=tuple(self.pump.engine.discarded(item)),
+            expected_failure=item.expects_failure,
+            strict=item.strict,
+            name=item.task_name,
+        )
+
+    def unreported(self, items: Iterable[AgentItem]) -> list[TaskRecord]:
+        """Records of tasks that pytest has not reported, whether or not they started, without those that are skipped.
+
+        A stopped run is judged with them: of what never started nobody knows how it would have ended.
+        """
+        left = [item for item in items if not item.skips and item not in self.pump.skipped]
+        return [self.record(item, self.pump.so_far(item)) for item in left]
+
+    def announcement(self) -> list[Any]:
+        """The tasks there are to run, as JSON types: what a worker tells the process that judges."""
+        return [to_json(record) for record in self.unreported(self._items)]
+
+
+def _end(
+    item: AgentItem,
+    record: TaskRecord,
+    summary: TaskSummary,
+    result: GateResult | None,
+    errors: Mapping[int, BaseException | None],
+) -> None:
+    """End a task in pytest's eyes as its verdict says, by raising or not."""
+    attempts = record.attempts
+    failures = [each for each in attempts if each.outcome in (Outcome.FAILED, Outcome.LIMIT)]
+    if summary.skipped:
+        _skip(attempts[0], errors)
+    if summary.broken:
+        _fail(next(each for each in attempts if each.outcome is Outcome.BROKEN), errors)
+    if summary.expected is Expectation.XPASSED and summary.strict:
+        pytest.fail(f"[XPASS(strict)] {item.xfail_reason}", pytrace=False)
+    if summary.expected is not None:
+        item.wasxfail = item.xfail_reason or _reason(failures, errors)
+    if summary.expected is Expectation.XFAILED:
+        _fail(failures[0], errors)
+    if result is not None and result.verdict is Verdict.FAIL:
+        for each in failures:
+            if not record.excuses(each):
+                _fail(each, errors)
+        pytest.fail(result.reason, pytrace=False)
+    if result is not None and result.verdict is Verdict.UNDECIDED:
+        raise Undecided(f"undecided: {result.reason}")
+    if summary.decided == record.k:
+        raise NotNeeded("not run: every verdict was fixed without it")
+    if record.n == 0:
+        raise Undecided("undecided: no attempt could be evaluated")
+
+
+def _skip(attempt: AttemptRecord, errors: Mapping[int, BaseException | None]) -> NoReturn:
+    error = errors.get(attempt.number)
+    if isinstance(error, pytest.skip.Exception):
+        raise error
+    raise pytest.skip.Exception(attempt.message or "skipped") from error
+
+
+def _fail(attempt: AttemptRecord, errors: Mapping[int, BaseException | None]) -> NoReturn:
+    """Raise an attempt's own exception, unless pytest would make something else of it."""
+    error = errors.get(attempt.number)
+    # of these the provider's own sentence is all there is to say
+    told = attempt.cause in (Cause.CONTEXT, Cause.REFUSED)
+    if error is None or told or isinstance(error, _NOT_RAISED):
+        pytest.fail(f"attempt {attempt.number}: {attempt.message}", pytrace=False)
+    raise error
+
+
+def _reason(failures: Sequence[AttemptRecord], errors: Mapping[int, BaseException | None]) -> str:
+    """What `pytest.xfail` said."""
+    raised = (errors.get(each.number) for each in failures)
+    return next((error.msg or "" for error in raised if isinstance(error, pytest.xfail.Exception)), "")
