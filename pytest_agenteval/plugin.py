@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_agenteval.collect.fixtures import NAMES, agent, agent_model, agent_scaffold, attempt, sandbox
-from pytest_agenteval.options import settings as options
-from pytest_agenteval.options.settings import MARK
+from pytest_agenteval.options.reading import add_options, settings
+from pytest_agenteval.options.settings import INSPECT_TASK, LOOKALIKES, MARK
 
 if TYPE_CHECKING:
     from pytest_agenteval.collect.items import AgentItem
@@ -21,7 +21,7 @@ __all__ = ["agent", "agent_model", "agent_scaffold", "attempt", "sandbox"]
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Register options and ini keys."""
-    options.add_options(parser)
+    add_options(parser)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -32,7 +32,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "files, sandbox, network, cpus, memory, user, runtime): "
         "an agent task, run k times by pytest-agenteval, and its options",
     )
-    asked = options.settings(config)
+    asked = settings(config)
     if asked.inspect_tasks:
         from pytest_agenteval.session.inspect_tasks import PLUGIN as INSPECT_TASKS
         from pytest_agenteval.session.inspect_tasks import NamedTasks
@@ -54,8 +54,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Several models or scaffolds make several cells: every agent task once per model and scaffold that it uses."""
-    asked = options.settings(metafunc.config)
-    if hasattr(metafunc.function, options.INSPECT_TASK):
+    asked = settings(metafunc.config)
+    if hasattr(metafunc.function, INSPECT_TASK):
         from pytest_agenteval.session.inspect_tasks import once_per_sample
 
         once_per_sample(metafunc)
@@ -143,7 +143,7 @@ def _as_agent_item(function: pytest.Function) -> pytest.Function | AgentItem:
         except ValueError as error:
             raise pytest.Collector.CollectError(f"{function.nodeid}: {error}") from None
     if lookalike(plan):
-        function.config.stash.setdefault(options.LOOKALIKES, []).append(function.nodeid)
+        function.config.stash.setdefault(LOOKALIKES, []).append(function.nodeid)
     return function
 
 

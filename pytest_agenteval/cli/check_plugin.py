@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from pytest_agenteval.collect.items import AgentItem
-from pytest_agenteval.options.settings import SETTINGS, defaults, settings
+from pytest_agenteval.options.reading import SETTINGS, defaults, settings
 
 __all__ = ["FILE_VARIABLE", "NULL", "ORACLE"]
 

@@ -100,7 +100,8 @@ def _add_options(parser: argparse.ArgumentParser, keys: Sequence[str]) -> None:
 
 
 def _settings(asked: argparse.Namespace) -> Settings:
-    from pytest_agenteval.options.settings import Settings, defaults
+    from pytest_agenteval.options.reading import defaults
+    from pytest_agenteval.options.settings import Settings
 
     given = {key: value for key, value in vars(asked).items() if key in Settings._fields and value is not None}
     return Settings(**{"active": True, **defaults(), **given})

@@ -22,7 +22,7 @@ from _pytest.skipping import evaluate_skip_marks, evaluate_xfail_marks, xfailed_
 from pytest_agenteval.collect.agent_task import MARK, TaskOptions
 from pytest_agenteval.collect.fixture_plan import Definition, FixturePlan
 from pytest_agenteval.collect.unshareable import MARKS, is_foreign, named_by_user, package_of
-from pytest_agenteval.options.settings import settings
+from pytest_agenteval.options.reading import settings
 from pytest_agenteval.record.records import Cell
 from pytest_agenteval.record.task_names import remaining_ids
 

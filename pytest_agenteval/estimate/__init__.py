@@ -1,0 +1,4 @@
+"""From records to numbers: pass rates, intervals, comparisons, and which attempts can still change a verdict.
+
+Pure: numbers in, numbers out, with numpy and the standard library. Nothing here says PASS or FAIL.
+"""

@@ -5,6 +5,8 @@ gate on a pass rate is PASS or FAIL only where their worst and best case agree. 
 tool-call failures have no such bounds; they judge the attempts that count, and the gate on environment errors holds
 the floor under them. Where no attempt counts every gate is UNDECIDED, whatever its threshold. Every gate is judged
 cell by cell.
+
+Pure: numbers in, verdicts and an exit status out. How they are shown belongs to `report`.
 """
 
 from __future__ import annotations

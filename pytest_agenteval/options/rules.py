@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pytest_agenteval.options import values
+from pytest_agenteval.options.settings import Settings
 
-if TYPE_CHECKING:
-    from pytest_agenteval.options.settings import Settings
-
-__all__ = ["why_not_early", "why_not_taken_over"]
+__all__ = ["why_not_early", "why_not_on_host", "why_not_taken_over"]
 
 
 def why_not_early(asked: Settings, *, distributed: bool) -> str | None:
@@ -50,3 +48,13 @@ def why_not_taken_over(asked: Settings) -> str | None:
     if (asked.resume or asked.top_up) and asked.plan:
         return "--agent-plan plans whole runs: leave out --agent-resume and --agent-top-up"
     return None
+
+
+def why_not_on_host(asked: Settings, model: str) -> str | None:
+    """Why a model may not run, in a sentence: a real one would run commands on this host, and nobody has allowed it."""
+    if asked.sandbox != "local" or model in values.BUILT_IN_MODELS or asked.allow_local:
+        return None
+    return (
+        f"--agent-sandbox=local would let {model} run commands on this host: "
+        "use the docker sandbox, or add --agent-allow-local if you mean it"
+    )

@@ -11,7 +11,8 @@ from uuid import uuid4
 
 from pytest_agenteval.collect.inspect_task import SAMPLE
 from pytest_agenteval.collect.items import AgentItem
-from pytest_agenteval.engine.agents.scaffolds import REACT, ProgramScaffold, Scaffold, ScaffoldNotReady, open_scaffolds
+from pytest_agenteval.engine.agents.scaffold import REACT, Scaffold
+from pytest_agenteval.engine.agents.scaffolds import ProgramScaffold, ScaffoldNotReady, open_scaffolds
 from pytest_agenteval.engine.eval.evaluation import Evaluation
 from pytest_agenteval.engine.eval.tries import Services
 from pytest_agenteval.engine.inspect_tasks.attempt import InspectSample

@@ -48,7 +48,7 @@ class LiveLine:
     @classmethod
     def of(cls, config: pytest.Config, session: Any, tasks: int) -> LiveLine | None:
         """A live line on the terminal, or None where there is none to write on."""
-        from pytest_agenteval.options.settings import settings
+        from pytest_agenteval.options.reading import settings
 
         if getattr(config.option, "verbose", -1) < 0 or not sys.__stdout__ or not _terminal():
             return None

@@ -1,1 +1,4 @@
-"""Sandboxes: where an agent works. Images, the daemon they live in, and who ended a container."""
+"""Where an agent works: images, containers, commands in them, and who ended a container.
+
+The only folder that imports `docker`. It knows nothing of Inspect, pytest, tasks and attempts.
+"""

@@ -13,7 +13,7 @@ import pytest
 
 from pytest_agenteval.collect.items import AgentItem
 from pytest_agenteval.judge.exit_status import UNDECIDED
-from pytest_agenteval.options.settings import settings
+from pytest_agenteval.options.reading import settings
 from pytest_agenteval.redaction import secret_values
 from pytest_agenteval.report.log_places import log_place
 from pytest_agenteval.report.outgoing import clean_report

@@ -15,10 +15,11 @@ from pytest_agenteval.collect.agent_task import agent_task
 from pytest_agenteval.collect.inspect_task import SAMPLE, TASK_SOLVER, Asked, asked_in_text
 from pytest_agenteval.collect.items import load_conftests
 from pytest_agenteval.errors import NotReady
-from pytest_agenteval.options.settings import INSPECT_TASK, MARK, settings
+from pytest_agenteval.options.reading import settings
+from pytest_agenteval.options.settings import INSPECT_TASK, MARK
 
 if TYPE_CHECKING:
-    from pytest_agenteval.engine.inspect_tasks.load import LoadedTask
+    from pytest_agenteval.engine.inspect_tasks.loaded import LoadedTask
 
 __all__ = ["PLUGIN", "NamedTasks", "once_per_sample"]
 
@@ -41,18 +42,20 @@ def once_per_sample(metafunc: pytest.Metafunc) -> None:
     if not asked.active and not config.option.collectonly:
         metafunc.parametrize(SAMPLE, [None], ids=[pytest.HIDDEN_PARAM])
         return
+    from pytest_agenteval.engine.inspect_tasks.load import samples
+
     try:
         loaded = _load(metafunc)
         replaced = bool(set(asked.scaffolds) - {TASK_SOLVER})
         marks = metafunc.definition.iter_markers(MARK)
         named = next((mark.kwargs["sandbox"] for mark in marks if mark.kwargs.get("sandbox")), None)
-        found = list(loaded.samples(sandbox=named, default=_default(config), scaffold=replaced))
+        chosen = list(samples(loaded, sandbox=named, default=_default(config), scaffold=replaced))
     except NotReady as error:
         raise pytest.Collector.CollectError(str(error)) from None
     metafunc.parametrize(
         SAMPLE,
-        [pytest.param(sample, marks=agent_task(**options)) for sample, options in found],
-        ids=_readable([str(sample.id) for sample, _ in found]),
+        [pytest.param(sample, marks=agent_task(**options)) for sample, options in chosen],
+        ids=_readable([str(sample.id) for sample, _ in chosen]),
     )
     if not asked.scaffolds:
         metafunc.parametrize("agent_scaffold", [TASK_SOLVER], ids=[pytest.HIDDEN_PARAM], indirect=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pytest_agenteval.collect.items import AgentItem
-from pytest_agenteval.options.settings import Settings, settings
+from pytest_agenteval.options.reading import settings
+from pytest_agenteval.options.settings import Settings
 
 __all__ = ["Planner"]
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_agenteval.collect.shards import PLUGIN as SHARDING
-from pytest_agenteval.options.settings import LOOKALIKES, settings
+from pytest_agenteval.options.reading import settings
+from pytest_agenteval.options.settings import LOOKALIKES
 
 if TYPE_CHECKING:
     from pytest_agenteval.collect.items import AgentItem

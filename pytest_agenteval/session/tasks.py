@@ -13,7 +13,7 @@ import pytest
 from pytest_agenteval.collect.items import SESSION, AgentItem
 from pytest_agenteval.estimate.task import Expectation, TaskSummary, summarize_task
 from pytest_agenteval.judge import GateResult, Verdict, judge_task
-from pytest_agenteval.options.settings import settings
+from pytest_agenteval.options.reading import settings
 from pytest_agenteval.plan.gates import gate_settings
 from pytest_agenteval.record.outcomes import Cause, Outcome
 from pytest_agenteval.record.records import AttemptRecord, TaskRecord, settle_skips, to_json

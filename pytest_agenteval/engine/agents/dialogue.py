@@ -18,7 +18,7 @@ from inspect_ai.model import (
 from inspect_ai.tool import Tool, ToolDef, ToolSource
 
 from pytest_agenteval.engine.agents.agent import Agent
-from pytest_agenteval.engine.agents.scaffolds import AgentRequest
+from pytest_agenteval.engine.agents.scaffold import AgentRequest
 from pytest_agenteval.options.values import BUILT_IN_MODELS
 from pytest_agenteval.record.records import ToolCall, total_of
 

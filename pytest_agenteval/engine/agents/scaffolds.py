@@ -6,25 +6,24 @@ import difflib
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NoReturn
 
 from inspect_ai._util.error import PrerequisiteError
 from inspect_ai._util.registry import is_registry_object, registry_find, registry_info, registry_unqualified_name
 from inspect_ai.agent import AgentState
-from inspect_ai.tool import Tool, ToolDef, ToolSource, bash
+from inspect_ai.tool import bash
 
 from pytest_agenteval.collect.inspect_task import TASK_SOLVER
 from pytest_agenteval.engine.agents.importing import import_named, why_not_imported
 from pytest_agenteval.engine.agents.own_code import AgentContext, run_own_code
 from pytest_agenteval.engine.agents.program import SandboxAgent, run_program
-from pytest_agenteval.engine.inspect_tasks.solver import TaskSolver
+from pytest_agenteval.engine.agents.scaffold import REACT, AgentRequest, Scaffold
 from pytest_agenteval.engine.models.lacking import what_is_lacking
 from pytest_agenteval.engine.models.meter import CallMeter
 from pytest_agenteval.errors import NotReady
 
-__all__ = ["REACT", "AgentRequest", "ProgramScaffold", "Scaffold", "ScaffoldNotReady", "open_scaffolds"]
+__all__ = ["ProgramScaffold", "ScaffoldNotReady", "open_scaffolds"]
 
-REACT = "react"
 _OWN_TAKES = ["task", "context"]
 """The first parameters of an own agent."""
 BASH_SECONDS = 180
@@ -36,30 +35,6 @@ _INSTRUCTIONS = ("prompt", "instructions", "system_prompt")
 
 class ScaffoldNotReady(Exception):
     """A scaffold cannot be used, in one sentence."""
-
-
-@dataclass(frozen=True, slots=True)
-class AgentRequest:
-    """What a test asks of the agent with one `agent.run`."""
-
-    model: str
-    tools: Sequence[Tool | ToolDef | ToolSource] | None
-    instructions: str | None
-    submit: bool
-
-
-class Scaffold(Protocol):
-    """An agent program around the model."""
-
-    def refuse(self, request: AgentRequest) -> None:
-        """Refuse what this program cannot do, before the agent starts.
-
-        Raises:
-            TypeError: in one sentence.
-        """
-
-    async def run(self, state: AgentState, request: AgentRequest, meter: CallMeter) -> AgentState:
-        """Work on the conversation, extending it in place, and return it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +116,26 @@ class ProgramScaffold:
     async def run(self, state: AgentState, request: AgentRequest, meter: CallMeter) -> AgentState:
         """Run it in the attempt's sandbox."""
         return await run_program(self.program, state, request.instructions, meter)
+
+
+class TaskSolver:
+    """The name under which an Inspect task's own solver runs; that task runs it, and nothing else has one."""
+
+    def refuse(self, request: AgentRequest) -> NoReturn:
+        """Refuse everything: a test that is made from an Inspect task does not come here in its own solver.
+
+        Raises:
+            TypeError: always.
+        """
+        raise TypeError(f"scaffold {TASK_SOLVER} is the solver of an Inspect task, and this test is made from none")
+
+    async def run(self, state: AgentState, request: AgentRequest, meter: CallMeter) -> AgentState:
+        """Refuse it, too.
+
+        Raises:
+            TypeError: always.
+        """
+        self.refuse(request)
 
 
 def open_scaffolds(names: Iterable[str], arguments: Sequence[tuple[str, Any]]) -> Mapping[str, Scaffold]:

@@ -18,7 +18,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_after_
 
 from pytest_agenteval.collect.items import AgentItem
 from pytest_agenteval.engine.agents.agent import Agent, own_agent_limits
-from pytest_agenteval.engine.agents.scaffolds import REACT, Scaffold
+from pytest_agenteval.engine.agents.scaffold import REACT, Scaffold
 from pytest_agenteval.engine.logs.events import fingerprint, last_steps, tool_calls
 from pytest_agenteval.engine.models.faults import InspectFaults
 from pytest_agenteval.engine.models.meter import CallMeter, metered

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import anyio
 from inspect_ai import Task
@@ -34,13 +34,11 @@ from pydantic_core import to_jsonable_python
 
 from pytest_agenteval.collect.inspect_task import TASK_SOLVER
 from pytest_agenteval.engine.agents.agent import Agent, agent_limits
+from pytest_agenteval.engine.inspect_tasks.loaded import LoadedTask
 from pytest_agenteval.engine.inspect_tasks.scores import NotJudged, NotNamed, grader_models, scorer_names
 from pytest_agenteval.engine.models.faults import limit_cause, limit_in
 from pytest_agenteval.engine.models.lacking import needing
 from pytest_agenteval.engine.models.meter import CallMeter
-
-if TYPE_CHECKING:
-    from pytest_agenteval.engine.inspect_tasks.load import LoadedTask
 
 __all__ = ["ALL_TOKENS", "InspectSample"]
 

@@ -8,7 +8,7 @@ import inspect
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import nullcontext
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -19,88 +19,25 @@ from inspect_ai._eval.task.util import task_run_dir
 from inspect_ai._util.error import PrerequisiteError
 from inspect_ai._util.path import chdir_python
 from inspect_ai.dataset import Sample
-from inspect_ai.model import Model, get_model
+from inspect_ai.model import get_model
 from inspect_ai.model._model import active_model_context_var
 from inspect_ai.util import SandboxEnvironmentSpec
 from pydantic import BaseModel
 
 from pytest_agenteval.collect.inspect_task import Asked
 from pytest_agenteval.engine.inspect_tasks.attempt import ALL_TOKENS, InspectSample
+from pytest_agenteval.engine.inspect_tasks.loaded import LoadedTask
 from pytest_agenteval.engine.inspect_tasks.names import find_function, hint, refuse_arguments
-from pytest_agenteval.engine.inspect_tasks.scores import Judge, choose_judge
+from pytest_agenteval.engine.inspect_tasks.scores import choose_judge
 from pytest_agenteval.engine.models.lacking import one_sentence
 from pytest_agenteval.engine.models.models import REFUSED
 from pytest_agenteval.errors import NotReady
 
-__all__ = ["LoadedTask", "load_task"]
+__all__ = ["load_task", "samples"]
 
 _FILES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml", "Dockerfile")
 _NOT_HELD = ("review", "sentinel", "sample_source")
 """What a Task may ask of Inspect's own runner that attempts are not run with."""
-
-
-@dataclass(slots=True)
-class LoadedTask:
-    """An Inspect task as its function made it, for all of its attempts."""
-
-    asked: Asked
-    make: Callable[[], Task]
-    task: Task
-    judge: Judge
-    code: str
-    """The version of its package, or a digest of its file."""
-    needs_model: bool
-    """Whether its function asked for the model: then it is made once more for every model."""
-    unclear: str | None = None
-    """Why the scores of an attempt were no verdict, where those of no other will be one."""
-    _by_model: dict[str, Task] = field(default_factory=dict)
-
-    def for_model(self, model: Model) -> Task:
-        """The task whose solver and scorers may hold this model; inside the evaluation."""
-        if not self.needs_model:
-            return self.task
-        if str(model) not in self._by_model:
-            self._by_model[str(model)] = self.make()
-        return self._by_model[str(model)]
-
-    def samples(
-        self, *, sandbox: str | None, default: str | None, scaffold: bool
-    ) -> Iterator[tuple[InspectSample, dict[str, Any]]]:
-        """The chosen samples, each with the options of its agent task that the Inspect task asks for.
-
-        Args:
-            sandbox: what the test itself names; it replaces the task's own.
-            default: the run's default sandbox, which replaces the task's own where the task has one.
-            scaffold: whether a scaffold replaces the solver: it works in a sandbox whatever the task has.
-
-        Raises:
-            NotReady: a sample that was asked for is not there, or a sandbox cannot be had.
-        """
-        limits = _limits(self.task)
-        for sample in self._chosen():
-            asks = scaffold or self.task.sandbox is not None or sample.sandbox is not None
-            named = sandbox or (default if asks else "none") or _sandbox(self.asked.name, self.task, sample)
-            yield InspectSample(self, sample, self._identity(sample)), {**limits, "sandbox": named}
-
-    def _chosen(self) -> Sequence[Sample]:
-        samples = list(self.task.dataset)
-        for number, sample in enumerate(samples, 1):
-            if sample.id is None:  # as Inspect numbers them
-                sample.id = number
-        if self.asked.samples:
-            known = {str(sample.id): sample for sample in samples}
-            for wanted in self.asked.samples:
-                if str(wanted) not in known:
-                    raise NotReady(f"{self.asked.name} has no sample {wanted!r}; {hint(str(wanted), list(known))}")
-            samples = [known[str(wanted)] for wanted in self.asked.samples]
-        return samples[: self.asked.limit]
-
-    def _identity(self, sample: Sample) -> str:
-        """What stored attempts must agree in, apart from the test's source: the code and the sample."""
-        asked = self.asked
-        text = repr([asked.name, sorted(asked.args.items()), asked.scorer, asked.key, self.code])
-        content = f"{text} {sample.model_dump_json()}"
-        return f"{asked.name} {sample.id} {hashlib.sha256(content.encode()).hexdigest()[:16]}"
 
 
 def load_task(asked: Asked) -> LoadedTask:
@@ -114,7 +51,7 @@ def load_task(asked: Asked) -> LoadedTask:
     refuse_arguments(asked, function)
 
     def make() -> Task:
-        with chdir_python(str(folder)) if folder is not None else _nowhere():
+        with chdir_python(str(folder)) if folder is not None else nullcontext():
             made = function(**asked.args)
         if not isinstance(made, Task):
             raise NotReady(f"{asked.name} made a {type(made).__name__}, not an Inspect Task: name one that does")
@@ -129,12 +66,6 @@ def load_task(asked: Asked) -> LoadedTask:
             raise NotReady(f"{asked.name} generates with {name}, which cannot be used: {why}")
     judge = choose_judge(asked.name, task, asked.scorer, asked.key, asked.passes)
     return LoadedTask(asked, make, task, judge, _code(function), needs_model)
-
-
-class _nowhere:  # noqa: N801 (a context manager that stays where it is)
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, *_: object) -> None: ...
 
 
 def _make(asked: Asked, make: Callable[[], Task]) -> tuple[Task, bool]:
@@ -171,6 +102,49 @@ def _code(function: Callable[..., Any]) -> str:
         pass
     file = Path(getattr(module, "__file__", None) or os.devnull)
     return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
+
+
+def samples(
+    loaded: LoadedTask, *, sandbox: str | None, default: str | None, scaffold: bool
+) -> Iterator[tuple[InspectSample, dict[str, Any]]]:
+    """The chosen samples, each with the options of its agent task that the Inspect task asks for.
+
+    Args:
+        loaded: the task.
+        sandbox: what the test itself names; it replaces the task's own.
+        default: the run's default sandbox, which replaces the task's own where the task has one.
+        scaffold: whether a scaffold replaces the solver: it works in a sandbox whatever the task has.
+
+    Raises:
+        NotReady: a sample that was asked for is not there, or a sandbox cannot be had.
+    """
+    task, limits = loaded.task, _limits(loaded.task)
+    for sample in _chosen(loaded):
+        asks = scaffold or task.sandbox is not None or sample.sandbox is not None
+        named = sandbox or (default if asks else "none") or _sandbox(loaded.asked.name, task, sample)
+        yield InspectSample(loaded, sample, _identity(loaded, sample)), {**limits, "sandbox": named}
+
+
+def _chosen(loaded: LoadedTask) -> Sequence[Sample]:
+    asked, dataset = loaded.asked, list(loaded.task.dataset)
+    for number, sample in enumerate(dataset, 1):
+        if sample.id is None:  # as Inspect numbers them
+            sample.id = number
+    if asked.samples:
+        known = {str(sample.id): sample for sample in dataset}
+        for wanted in asked.samples:
+            if str(wanted) not in known:
+                raise NotReady(f"{asked.name} has no sample {wanted!r}; {hint(str(wanted), list(known))}")
+        dataset = [known[str(wanted)] for wanted in asked.samples]
+    return dataset[: asked.limit]
+
+
+def _identity(loaded: LoadedTask, sample: Sample) -> str:
+    """What stored attempts must agree in, apart from the test's source: the code and the sample."""
+    asked = loaded.asked
+    text = repr([asked.name, sorted(asked.args.items()), asked.scorer, asked.key, loaded.code])
+    content = f"{text} {sample.model_dump_json()}"
+    return f"{asked.name} {sample.id} {hashlib.sha256(content.encode()).hexdigest()[:16]}"
 
 
 # -- what the task asks for ------------------------------------------------------------------------------

@@ -14,7 +14,8 @@ from pydantic import ValidationError
 
 from pytest_agenteval.engine.models.lacking import one_sentence
 from pytest_agenteval.money.prices import PriceBook
-from pytest_agenteval.options.settings import Settings, why_not_on_host
+from pytest_agenteval.options.rules import why_not_on_host
+from pytest_agenteval.options.settings import Settings
 
 __all__ = [
     "ModelNotReady", "max_retries", "names_a_model", "open_grader", "open_models", "open_roles", "tell_prices",

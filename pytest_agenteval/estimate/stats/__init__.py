@@ -1,1 +1,4 @@
-"""The numbers of the product: pure functions of counts, with numpy and the standard library only."""
+"""The formulas, each with its source: estimators, intervals, tests, power.
+
+Pure functions of counts; records are unknown here.
+"""

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from pytest_agenteval import SandboxAgent
-from pytest_agenteval.engine.agents.scaffolds import AgentRequest, ProgramScaffold
+from pytest_agenteval.engine.agents.scaffold import AgentRequest
+from pytest_agenteval.engine.agents.scaffolds import ProgramScaffold
 from pytest_agenteval.engine.logs.program_exit import ProgramExit
 
 VALUES = {

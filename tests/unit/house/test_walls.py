@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ast
 import os
 import subprocess
 import sys
@@ -7,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import pytest
+from support.import_graph import circles, floors, module_graph, room, room_graph
 from support.imports import Module, modules
 
 PACKAGE = "pytest_agenteval"
@@ -46,11 +48,6 @@ AT_START = ("", "plugin")
 """What pytest loads at each start, before it knows whether there is an agent task: the package and the plugin."""
 
 Modules = Mapping[str, Module]
-
-
-def room(name: str) -> str:
-    """The room of a module of the package, `""` for the package itself."""
-    return inner(name).partition(".")[0]
 
 
 def inner(name: str) -> str:
@@ -171,6 +168,11 @@ def data_flows_one_way(found: Modules) -> list[str]:
     return broken
 
 
+def no_modules_in_a_circle(found: Modules) -> list[str]:
+    """Names that only type checkers read do count here: a reader follows them, too."""
+    return [" <-> ".join(circle) for circle in circles(module_graph(found))]
+
+
 def imports_are_absolute(found: Modules) -> list[str]:
     return [f"{made} relatively" for module in found.values() for made in module.imports if made.relative]
 
@@ -188,6 +190,7 @@ WALLS: tuple[Callable[[Modules], list[str]], ...] = (
     what_runs_in_the_container_needs_nothing,
     the_start_is_light,
     data_flows_one_way,
+    no_modules_in_a_circle,
     imports_are_absolute,
 )
 
@@ -195,6 +198,19 @@ WALLS: tuple[Callable[[Modules], list[str]], ...] = (
 @pytest.mark.parametrize("wall", WALLS)
 def test_the_package_keeps(wall: Callable[[Modules], list[str]]) -> None:
     assert wall(modules(ROOT)) == []
+
+
+def test_the_house_is_low() -> None:
+    rooms = room_graph(modules(ROOT))
+    assert set(rooms) == set(ORDER)
+    assert circles(rooms) == []
+    assert max(floors(rooms).values()) <= 10
+
+
+@pytest.mark.parametrize("folder", sorted({file.parent for file in ROOT.rglob("*.py")}), ids=lambda folder: folder.name)
+def test_a_folder_says_what_belongs_there(folder: Path) -> None:
+    said = ast.get_docstring(ast.parse((folder / "__init__.py").read_text("utf-8")))
+    assert said is not None and len(said.split(".")) > 1
 
 
 GOOD = {
@@ -259,6 +275,8 @@ def test_a_good_tree_passes(wall: Callable[[Modules], list[str]], tmp_path: Path
         (data_flows_one_way, "record/outcomes.py", "from pytest_agenteval.estimate.run import A"),
         (data_flows_one_way, "collect/items.py", "def f():\n    from pytest_agenteval.engine import agent"),
         (data_flows_one_way, "helpers.py", ""),
+        (no_modules_in_a_circle, "record/outcomes.py", "def f():\n    import pytest_agenteval.record.records"),
+        (no_modules_in_a_circle, "record/outcomes.py", "if TYPE_CHECKING:\n    import pytest_agenteval.record.records"),
         (imports_are_absolute, "collect/items.py", "from . import options"),
         (imports_are_absolute, "engine/agent.py", "def f():\n    from ..options import a"),
     ],

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_agenteval.options import values
-from pytest_agenteval.options.settings import Settings, add_options, settings
+from pytest_agenteval.options.reading import add_options, settings
+from pytest_agenteval.options.settings import Settings
 
 SHORT = {"--k", "--max-cost", "--min-pass-at-1", "--min-pass-k"}
 PLUGIN = ("-p", "pytest_agenteval")
