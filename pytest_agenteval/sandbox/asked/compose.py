@@ -10,16 +10,9 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-__all__ = ["CAPABILITIES", "default_compose", "host_access"]
+from pytest_agenteval.sandbox.docker.containers import CAPABILITIES
 
-CAPABILITIES = (
-    *("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "SETGID", "SETUID", "SETPCAP", "KILL"),
-    *("NET_BIND_SERVICE", "SYS_CHROOT"),
-)
-"""What root in a sandbox may do: Docker's own default without raw sockets, device nodes, audit and file capabilities.
-
-Package managers, `useradd`, `chown`, `su` to another user and ports below 1024 work with it.
-"""
+__all__ = ["default_compose", "host_access"]
 
 
 def default_compose(

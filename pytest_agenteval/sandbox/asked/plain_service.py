@@ -14,8 +14,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from pytest_agenteval.sandbox.asked.compose import CAPABILITIES
-from pytest_agenteval.sandbox.docker.containers import ContainerConfig
+from pytest_agenteval.sandbox.docker.containers import CAPABILITIES, ContainerConfig
 from pytest_agenteval.sandbox.docker.daemon import SandboxSetupError
 
 __all__ = ["NotPlain", "container_config", "plain_service"]

@@ -8,10 +8,16 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from pytest_agenteval.sandbox.asked.compose import CAPABILITIES
+__all__ = ["CAPABILITIES", "FALLBACK_COMMAND", "ContainerConfig", "creation", "parse_bytes"]
 
-__all__ = ["FALLBACK_COMMAND", "ContainerConfig", "creation", "parse_bytes"]
+CAPABILITIES = (
+    *("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "SETGID", "SETUID", "SETPCAP", "KILL"),
+    *("NET_BIND_SERVICE", "SYS_CHROOT"),
+)
+"""What root in a sandbox may do: Docker's own default without raw sockets, device nodes, audit and file capabilities.
 
+Package managers, `useradd`, `chown`, `su` to another user and ports below 1024 work with it.
+"""
 FALLBACK_COMMAND = ["/bin/sh", "-c", "read -r keep && exec tail -f /dev/null"]
 """What runs in a container without an exec server: ends with its stdin, unless a line is written to it first."""
 

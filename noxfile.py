@@ -1,0 +1,83 @@
+"""All checks with one command: `nox`. A single one: `nox -s lint`. What there is: `nox -l`."""
+
+from __future__ import annotations
+
+import nox
+
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.sessions = ["lint", "types", "pure", "tests", "floors", "docs", "wheel"]
+nox.options.error_on_missing_interpreters = False
+
+PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
+PURE = "record,estimate,judge,money"
+"""Folders without input and output: what their tests leave out is a gap, not a platform."""
+PURE_FLOOR = 95
+"""Per cent of lines and branches of the pure folders that their unit tests must reach."""
+
+
+def _install(session: nox.Session, *extra: str, groups: str = "dev") -> None:
+    pyproject = nox.project.load_toml("pyproject.toml")
+    session.install(*extra, "-e", ".[html,prices]", *nox.project.dependency_groups(pyproject, groups))
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style of the code."""
+    session.install("ruff>=0.11")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Types of the package under mypy, types of the public API under pyright as well."""
+    _install(session, "pyright>=1.1.400")
+    session.run("mypy")
+    session.run("pyright", "tests/typing")
+
+
+@nox.session
+def pure(session: nox.Session) -> None:
+    """Coverage of the pure folders by their own unit tests."""
+    _install(session, "coverage>=7.6")
+    folders = PURE.split(",")
+    sources = ",".join(f"pytest_agenteval/{folder}/*" for folder in folders)
+    tests = [f"tests/unit/{folder}" for folder in folders]
+    session.run("coverage", "run", "--branch", f"--include={sources}", "-m", "pytest", "-q", *tests)
+    session.run("coverage", "report", "--skip-covered", f"--fail-under={PURE_FLOOR}")
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """The whole test suite with the newest packages; needs Docker. Arguments go to pytest."""
+    _install(session)
+    session.run("pytest", "-n", "2", *session.posargs)
+
+
+@nox.session(venv_backend="uv")
+def floors(session: nox.Session) -> None:
+    """The tests that need no Docker, with the oldest packages that `pyproject.toml` allows."""
+    _install(session, "--resolution=lowest-direct", groups="floor")
+    session.run("pytest", "-n", "2", "tests/unit", "tests/plugin", *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The documentation site, where a broken link is an error."""
+    _install(session, groups="docs")
+    session.run("mkdocs", "build", "--strict", "--site-dir", session.create_tmp())
+
+
+@nox.session
+def wheel(session: nox.Session) -> None:
+    """The wheel is built, installed without the checkout, and runs the example suite on this host."""
+    session.install("build>=1.2")
+    folder = session.create_tmp()
+    session.run("python", "-m", "build", "--outdir", folder)
+    session.run("bash", "-c", f"python -m pip install --force-reinstall {folder}/*.whl", external=True)
+    with session.chdir(folder):
+        session.run("pytest-agenteval", "--version")
+        session.run(
+            "pytest", f"{session.invoked_from}/example_suites/quickstart", "-p", "no:cacheprovider", "-q",
+            "--agent-model=agenteval/oracle", "--agent-sandbox=local", "--k=2", "--agent-log-dir=logs",
+        )  # fmt: skip
