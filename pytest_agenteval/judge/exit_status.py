@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from pytest_agenteval.judge import GateResult
 from pytest_agenteval.record.figures import plural
 from pytest_agenteval.record.verdict import Verdict
 
-__all__ = ["FAILED", "NO_TESTS", "OK", "UNDECIDED", "USAGE_ERROR", "ExitStatus", "exit_status"]
+__all__ = ["FAILED", "NO_TESTS", "OK", "UNDECIDED", "USAGE_ERROR", "ExitStatus", "RunVerdict", "exit_status"]
 
 OK = 0
 FAILED = 1
@@ -18,14 +19,41 @@ NO_TESTS = 5
 UNDECIDED = 10
 """UNDECIDED or INCOMPLETE: neither a success nor a failure of what was tested."""
 
-_OWN = {2: "interrupted", 3: "an internal error", USAGE_ERROR: "a usage error"}
+
+class RunVerdict(StrEnum):
+    """One word for how a run ended."""
+
+    PASS = "PASS"
+    """Everything that was judged passed."""
+    FAIL = "FAIL"
+    """A test, a judged task or a gate failed, or an attempt is broken."""
+    UNDECIDED = "UNDECIDED"
+    """The attempts at hand leave both PASS and FAIL possible."""
+    INCOMPLETE = "INCOMPLETE"
+    """The run did less than was asked of it."""
+    NOT_JUDGED = "NOT_JUDGED"
+    """Nothing failed, and no gate and no task was judged."""
+    NO_TESTS = "NO_TESTS"
+    """pytest ran nothing."""
+    INTERRUPTED = "INTERRUPTED"
+    """pytest's own status 2."""
+    ERROR = "ERROR"
+    """pytest's own statuses from 3 on, and those of other plugins."""
+
+
+_OWN = {
+    2: (RunVerdict.INTERRUPTED, "interrupted"),
+    3: (RunVerdict.ERROR, "an internal error"),
+    USAGE_ERROR: (RunVerdict.ERROR, "a usage error"),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class ExitStatus:
-    """The number the process ends with, and why."""
+    """The number the process ends with, the same in a word, and why."""
 
     code: int
+    verdict: RunVerdict
     reason: str
     """A phrase, for example `UNDECIDED: --min-pass-k (openai/gpt-5-mini · react)`."""
 
@@ -57,24 +85,26 @@ def exit_status(
         incomplete: why the run did less than was asked of it, a phrase each.
     """
     if pytest_status not in (OK, FAILED, NO_TESTS):
-        return ExitStatus(pytest_status, _OWN.get(pytest_status, "set by another plugin"))
+        return ExitStatus(pytest_status, *_OWN.get(pytest_status, (RunVerdict.ERROR, "set by another plugin")))
     failed = [gate for gate in gates if gate.verdict is Verdict.FAIL]
     undecided = [gate for gate in gates if gate.verdict is Verdict.UNDECIDED]
     if ordinary_failures or broken or failed:
         parts = [f"{plural(ordinary_failures, 'test')} failed"] if ordinary_failures else []
         if broken:
             parts.append(f"{plural(broken, 'attempt')} {'is' if broken == 1 else 'are'} broken")
-        return ExitStatus(FAILED, f"FAILED: {'; '.join(parts + _named(failed))}")
+        return ExitStatus(FAILED, RunVerdict.FAIL, f"FAILED: {'; '.join(parts + _named(failed))}")
     if incomplete or undecided:
-        word = "INCOMPLETE" if incomplete else "UNDECIDED"
+        word = RunVerdict.INCOMPLETE if incomplete else RunVerdict.UNDECIDED
         named = _named(undecided)
         parts = [*incomplete, "UNDECIDED: " * bool(incomplete) + ", ".join(named)] if named else list(incomplete)
-        return ExitStatus(UNDECIDED, f"{word}: {'; '.join(parts)}")
+        return ExitStatus(UNDECIDED, word, f"{word}: {'; '.join(parts)}")
     if pytest_status == FAILED:
-        return ExitStatus(FAILED, "FAILED: pytest reported a failure")
+        return ExitStatus(FAILED, RunVerdict.FAIL, "FAILED: pytest reported a failure")
     if pytest_status == NO_TESTS:
-        return ExitStatus(NO_TESTS, "no test ran")
-    return ExitStatus(OK, "all gates and judged tasks passed" if gates else "nothing failed")
+        return ExitStatus(NO_TESTS, RunVerdict.NO_TESTS, "no test ran")
+    if not gates:
+        return ExitStatus(OK, RunVerdict.NOT_JUDGED, "nothing failed")
+    return ExitStatus(OK, RunVerdict.PASS, "all gates and judged tasks passed")
 
 
 def _named(gates: Sequence[GateResult]) -> list[str]:

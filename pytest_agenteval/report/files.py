@@ -55,7 +55,7 @@ def write_reports(
         Lines to print as they are: where reports are, what could not be written, and GitHub's workflow commands.
     """
     from pytest_agenteval.report.github import output_file, outputs, workflow_commands
-    from pytest_agenteval.report.json_report import json_report
+    from pytest_agenteval.report.json import json_report
     from pytest_agenteval.report.markdown import SUMMARY_LIMIT, comment, markdown_report
 
     environment = os.environ if environment is None else environment

@@ -11,7 +11,6 @@ from pytest_agenteval.record.outcomes import Outcome
 from pytest_agenteval.record.records import AttemptRecord, Cell, TaskRecord
 from pytest_agenteval.record.verdict import Verdict
 from pytest_agenteval.report.cell_block import cell_names
-from pytest_agenteval.report.verdicts import run_verdict
 from pytest_agenteval.texts import inert
 
 __all__ = ["output_file", "outputs", "workflow_commands"]
@@ -26,7 +25,7 @@ def outputs(judgement: Judgement) -> dict[str, str]:
     cells = judgement.run.cells
     cost = judgement.run.cost.total
     return {
-        "verdict": run_verdict(judgement),
+        "verdict": judgement.status.verdict.value,
         "exit_status": str(judgement.status.code),
         "pass_at_1": _lowest(cell.pass_at_1.value for cell in cells),
         "pass_hat_k": _lowest(cell.pass_hat_k.value for cell in cells),

@@ -19,7 +19,6 @@ from pytest_agenteval.judge.judgement import Judgement
 from pytest_agenteval.redaction import redact, redact_around
 from pytest_agenteval.report.failures import failure_lines
 from pytest_agenteval.report.log_places import log_place
-from pytest_agenteval.report.verdicts import run_verdict
 
 __all__ = ["TASK_PROPERTY", "amended"]
 
@@ -92,7 +91,7 @@ def _add_totals(suite: ElementTree.Element, judgement: Judgement) -> None:
         suite.insert(0, properties)
     run = judgement.run
     totals: list[tuple[str, object]] = [
-        ("agent_verdict", run_verdict(judgement)),
+        ("agent_verdict", judgement.status.verdict.value),
         ("agent_exit_status", judgement.status.code),
         ("agent_cost_usd", run.cost.total),
     ]

@@ -20,7 +20,7 @@ from pytest_agenteval.report.markdown_text import MORE, code, fitting, html_code
 from pytest_agenteval.report.notes import task_notes
 from pytest_agenteval.report.pass_rates import interval_lines, pass_parts
 from pytest_agenteval.report.task_table import verdict_mark
-from pytest_agenteval.report.verdicts import run_verdict, task_verdicts
+from pytest_agenteval.report.verdicts import task_verdicts
 
 __all__ = ["COMMENT_LIMIT", "MARKER", "SUMMARY_LIMIT", "comment", "markdown_report"]
 
@@ -61,7 +61,7 @@ def markdown_report(judgement: Judgement, notes: Sequence[str] = (), *, limit: i
         raise ValueError(f"a report does not fit into {limit} bytes: give it {_LEAST} at least")
     status = judgement.status
     page = _Page(limit)
-    page.add([f"## {run_verdict(judgement).replace('_', ' ')}: agent evaluation"])
+    page.add([f"## {judgement.status.verdict.value.replace('_', ' ')}: agent evaluation"])
     page.add([f"exit {status.code}: {prose(status.reason, 300)}"])
     page.add([line for cell in judgement.run.cells for line in _cell_lines(cell)], 0.25)
     page.add([line for found in judgement.comparisons for line in _baseline_lines(found)], 0.2)

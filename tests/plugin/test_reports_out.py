@@ -10,7 +10,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from support.suite_runs import Run, run
 
-from pytest_agenteval.report.json_report import json_schema
+from pytest_agenteval.report.json import json_schema
 
 __all__ = ["run"]
 

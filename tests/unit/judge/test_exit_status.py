@@ -7,7 +7,7 @@ from support.made_records import CELL, task
 
 from pytest_agenteval.estimate.run import summarize
 from pytest_agenteval.judge import GateResult, GateSettings, Verdict, judge
-from pytest_agenteval.judge.exit_status import ExitStatus, exit_status
+from pytest_agenteval.judge.exit_status import ExitStatus, RunVerdict, exit_status
 
 VERDICTS = {"P": Verdict.PASS, "F": Verdict.FAIL, "U": Verdict.UNDECIDED}
 
@@ -93,7 +93,7 @@ def test_infrastructure_alone_is_never_one(tasks: list[str], settings: GateSetti
 def test_reasons_say_who_is_to_blame() -> None:
     failed = [*gates("F"), *gates("F", task="t.py::test_a")]
     assert exit_status(1, ordinary_failures=2, broken=1, gates=failed) == ExitStatus(
-        1, "FAILED: 2 tests failed; 1 attempt is broken; --gate-1; t.py::test_a (--gate-1)"
+        1, RunVerdict.FAIL, "FAILED: 2 tests failed; 1 attempt is broken; --gate-1; t.py::test_a (--gate-1)"
     )
     many = [*gates("F", task="t.py::test_a"), *gates("F", task="t.py::test_b"), *gates("F", task="t.py::test_c")]
     assert exit_status(1, gates=many).reason == "FAILED: 3 tasks (--gate-1)"

@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,12 @@ from jsonschema import Draft202012Validator
 from support.made_records import CELL, OTHER, attempt, model_call, retry, task, task_of, tool_call
 
 from pytest_agenteval.judge import GateSettings
+from pytest_agenteval.judge.exit_status import RunVerdict
 from pytest_agenteval.judge.judgement import Judgement, PytestSaid, judge_run
 from pytest_agenteval.record.history import EarlierAttempt, EarlierRun
 from pytest_agenteval.record.outcomes import Cause, Outcome
 from pytest_agenteval.record.records import TaskRecord
-from pytest_agenteval.report.json_report import SCHEMA_VERSION, json_report, json_schema
-from pytest_agenteval.report.verdicts import RUN_VERDICTS
+from pytest_agenteval.report.json import SCHEMA_VERSION, json_report, json_schema
 
 SCHEMA = json_schema()
 VALID = Draft202012Validator(SCHEMA)
@@ -38,9 +39,15 @@ def as_read(judgement: Judgement, notes: tuple[str, ...] = ()) -> Any:
 def test_the_schema_is_a_schema_and_names_its_version() -> None:
     Draft202012Validator.check_schema(SCHEMA)
     assert SCHEMA["$id"].endswith(f":{SCHEMA_VERSION}")
-    assert SCHEMA["$defs"]["cause"]["enum"] == [cause.value for cause in Cause]
-    assert SCHEMA["$defs"]["outcome"]["enum"] == [outcome.value for outcome in Outcome]
-    assert SCHEMA["properties"]["run"]["properties"]["verdict"]["enum"] == list(RUN_VERDICTS)
+    assert SCHEMA["$defs"]["Cause"]["enum"] == [cause.value for cause in Cause]
+    assert SCHEMA["$defs"]["Outcome"]["enum"] == [outcome.value for outcome in Outcome]
+    assert SCHEMA["$defs"]["RunVerdict"]["enum"] == [verdict.value for verdict in RunVerdict]
+
+
+def test_the_schema_that_is_part_of_the_package_is_the_one_that_the_code_makes() -> None:
+    """If it is not: `python -m pytest_agenteval.report.json > pytest_agenteval/report/report.schema.json`."""
+    checked_in = files("pytest_agenteval.report").joinpath("report.schema.json").read_text("utf-8")
+    assert json.loads(checked_in) == SCHEMA
 
 
 def objects(schema: Any) -> Iterator[Any]:

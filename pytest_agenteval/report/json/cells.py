@@ -1,0 +1,236 @@
+"""A cell in the JSON report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from pytest_agenteval.estimate.run import CellSummary
+from pytest_agenteval.estimate.stats.estimators import SuiteEstimate
+from pytest_agenteval.record.records import TaskRecord
+from pytest_agenteval.report.json.parts import (
+    Amount,
+    Cost,
+    Count,
+    EnvironmentErrors,
+    Failures,
+    Interval,
+    Part,
+    Rate,
+    cell_name,
+    cost_of,
+    environment_errors,
+    failures,
+    intervals_of,
+)
+
+__all__ = ["Cell", "cell_report"]
+
+Difference = Annotated[float, Field(ge=-1, le=1)]
+
+
+class Bounds(Part):
+    """Point bounds where a task has fewer than k attempts, without a confidence."""
+
+    low: Rate
+    """The lower one."""
+    high: Rate
+    """The upper one."""
+    attempts: Count
+    """The number of attempts they are made of."""
+
+
+class PassAt1(Part):
+    """The share of attempts that pass."""
+
+    value: Rate | None
+    """The average over the tasks used; null where no task has enough attempts."""
+    tasks_used: Count
+    """Tasks with enough attempts."""
+    tasks_left_out: Count
+    """Tasks with too few attempts."""
+    worst: Rate | None
+    """Had every unmeasured attempt failed."""
+    best: Rate | None
+    """Had every unmeasured attempt passed."""
+    intervals: list[Interval]
+    """Each answers a question of its own."""
+    first_attempts: Count | None
+    """How many first attempts it is estimated from, where it is from these alone."""
+
+
+class PassHatK(Part):
+    """pass^k, the chance that all k attempts pass. null where no task has n >= k."""
+
+    value: Rate | None
+    """The average over the tasks used; null where no task has enough attempts."""
+    tasks_used: Count
+    """Tasks with enough attempts."""
+    tasks_left_out: Count
+    """Tasks with too few attempts."""
+    worst: Rate | None
+    """Had every unmeasured attempt failed."""
+    best: Rate | None
+    """Had every unmeasured attempt passed."""
+    intervals: list[Interval]
+    """Each answers a question of its own."""
+    bounds: Bounds | None
+    """null where every task has k attempts."""
+
+
+class CurvePoint(Part):
+    """pass^j for one j."""
+
+    j: Count
+    """How many attempts."""
+    value: Rate | None
+    """The average over the tasks used; null where fewer tasks have enough attempts than for pass^1."""
+    tasks_used: Count
+    """Tasks with enough attempts."""
+    tasks_left_out: Count
+    """Tasks with too few attempts."""
+
+
+class AtLeastPoint(Part):
+    """The chance that at least j of k attempts pass."""
+
+    j: Count
+    """How many of the k."""
+    value: Rate | None
+    """The average over the tasks used; null where no task has enough attempts."""
+    tasks_used: Count
+    """Tasks with enough attempts."""
+    tasks_left_out: Count
+    """Tasks with too few attempts."""
+
+
+class Cell(Part):
+    """All tasks of one model in one scaffold.
+
+    Estimates are averages over tasks that are not skipped; every task weighs the same.
+    """
+
+    model: str
+    """Inspect's name of the model, for example openai/gpt-5-mini."""
+    scaffold: str
+    """The agent program around the model, for example react."""
+    k: Count
+    """The largest number of attempts wanted of a task."""
+    tasks: Count
+    """All tasks."""
+    skipped_tasks: Count
+    """Tasks that are in no estimate."""
+    reliable_tasks: Count
+    """Tasks of which all of at least k attempts passed."""
+    attempts: Count
+    """Attempts that count."""
+    passes: Count
+    """Attempts that passed."""
+    broken_attempts: Count
+    """Attempts that show the test to be wrong."""
+    missing_attempts: Count
+    """Wanted attempts that say nothing about the agent."""
+    attempts_not_run: Count
+    """The missing attempts that never ran to an end."""
+    decided_attempts: Count
+    """Attempts that early stopping did not need."""
+    unmeasured_attempts: Count
+    """Wanted attempts that do not count, for whatever reason."""
+    pass_at_1: PassAt1
+    """The share of attempts that pass."""
+    pass_hat_k: PassHatK
+    """pass^k, the chance that all k attempts pass. null where no task has n >= k."""
+    gap: Difference | None
+    """pass@1 minus pass^k, both over the tasks that have a pass^k."""
+    pass_hat_curve: list[CurvePoint]
+    """pass^1 to pass^k, all over the tasks of the first."""
+    at_least_j_of_k: list[AtLeastPoint]
+    """The chance that at least j of k attempts pass: pass@k for j = 1, pass^k for j = k."""
+    cost: Cost
+    """Everything, retries and attempts that do not count included."""
+    own_cost: Cost
+    """The attempts that count, each without its earlier tries."""
+    cost_per_attempt: Cost | None
+    """By attempts that count; null without any."""
+    cost_per_success: Cost | None
+    """By attempts that passed; null without any, and where early stopping chose them."""
+    cost_per_reliable_task: Cost | None
+    """By reliable tasks; null without any, and where early stopping chose them."""
+    saved_usd: Amount | None
+    """What the decided attempts would have cost: an estimate."""
+    tool_calls: Count
+    """Of the attempts that count."""
+    tool_call_failures: Failures
+    tool_call_failure_rate: Rate | None
+    """null where no tool was called."""
+    nonzero_exits: Count
+    """Commands that ended with a non-zero exit status, which is often no failure."""
+    unknown_exits: Count
+    """Tool calls of which nobody knows how their command ended, or whether they ran one."""
+    environment_errors: EnvironmentErrors
+    """Tries that ended in an environment error."""
+    sandbox_wait_seconds: Amount | None
+    """How long attempts waited for places to start their sandboxes, in sum."""
+
+
+def cell_report(cell: CellSummary, records: Iterable[TaskRecord]) -> Cell:
+    """A cell with its estimates.
+
+    Args:
+        cell: its summary.
+        records: the tasks of the run, of other cells too.
+    """
+    estimates, bounds, per_attempt = cell.estimates, cell.estimates.pass_hat_k_bounds, cell.cost_per_attempt
+    per_success, per_reliable = cell.cost_per_success, cell.cost_per_reliable_task
+    return Cell(
+        **cell_name(cell.cell).model_dump(),
+        k=cell.k,
+        tasks=len(cell.tasks),
+        skipped_tasks=cell.skipped,
+        reliable_tasks=cell.reliable,
+        attempts=cell.attempts,
+        passes=cell.passes,
+        broken_attempts=cell.broken,
+        missing_attempts=cell.missing,
+        attempts_not_run=cell.not_run,
+        decided_attempts=cell.decided,
+        unmeasured_attempts=cell.unmeasured,
+        pass_at_1=PassAt1(
+            **_estimate(cell.pass_at_1),
+            worst=cell.pass_at_1_range.worst,
+            best=cell.pass_at_1_range.best,
+            intervals=intervals_of(estimates.pass_at_1_intervals),
+            first_attempts=estimates.first_attempts,
+        ),
+        pass_hat_k=PassHatK(
+            **_estimate(cell.pass_hat_k),
+            worst=cell.pass_hat_k_range.worst,
+            best=cell.pass_hat_k_range.best,
+            intervals=intervals_of(estimates.pass_hat_k_intervals),
+            bounds=None if bounds is None else Bounds.model_validate(bounds),
+        ),
+        gap=cell.gap,
+        pass_hat_curve=[CurvePoint(j=j, **_estimate(point)) for j, point in enumerate(cell.curve, 1)],
+        at_least_j_of_k=[AtLeastPoint(j=j, **_estimate(point)) for j, point in enumerate(estimates.at_least, 1)],
+        cost=cost_of(cell.cost),
+        own_cost=cost_of(cell.own_cost),
+        cost_per_attempt=None if per_attempt is None else cost_of(per_attempt),
+        cost_per_success=None if per_success is None else cost_of(per_success),
+        cost_per_reliable_task=None if per_reliable is None else cost_of(per_reliable),
+        saved_usd=cell.saved_cost,
+        tool_calls=cell.tool_calls,
+        tool_call_failures=failures(cell.tool_failures),
+        tool_call_failure_rate=cell.tool_failure_rate,
+        nonzero_exits=cell.nonzero_exits,
+        unknown_exits=cell.unknown_exits,
+        environment_errors=environment_errors(
+            cell.environment_errors, (record for record in records if record.cell == cell.cell)
+        ),
+        sandbox_wait_seconds=cell.sandbox_wait_seconds,
+    )
+
+
+def _estimate(found: SuiteEstimate) -> dict[str, Any]:
+    return {"value": found.value, "tasks_used": found.tasks_used, "tasks_left_out": found.tasks_left_out}

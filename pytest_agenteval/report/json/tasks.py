@@ -1,0 +1,261 @@
+"""A task and its attempts in the JSON report."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from pytest_agenteval.estimate.task import TaskSummary
+from pytest_agenteval.record import records
+from pytest_agenteval.record.cost import Cost as Costs
+from pytest_agenteval.record.outcomes import Cause, Outcome
+from pytest_agenteval.record.records import total_of
+from pytest_agenteval.record.verdict import Verdict
+from pytest_agenteval.report.json.parts import (
+    Amount,
+    Cost,
+    Count,
+    EnvironmentErrors,
+    Failures,
+    Number,
+    Part,
+    Rate,
+    cell_name,
+    cost_of,
+    environment_errors,
+    failures,
+)
+from pytest_agenteval.report.log_places import log_place
+
+__all__ = ["Attempt", "Task", "task_report"]
+
+
+class Tokens(Part):
+    """Tokens of an attempt\'s last try."""
+
+    input: Count | None
+    """Read afresh."""
+    output: Count | None
+    """Written."""
+    cache_read: Count | None
+    """Read from the provider's cache."""
+    cache_write: Count | None
+    """Written to it."""
+
+
+class ToolCallCount(Part):
+    """Calls of one tool that ended in one way."""
+
+    tool: str
+    """The tool."""
+    error: str | None
+    """The type of the tool-call failure; null for calls that did not fail."""
+    count: Count
+    """How many calls."""
+
+
+class Retry(Part):
+    """A try that ended in an environment error and was repeated in a fresh sandbox."""
+
+    cause: Cause
+    """What broke."""
+    message: str
+    """What happened."""
+    cost: Cost
+    """What it cost."""
+    wall_seconds: Amount
+    """How long it took."""
+
+
+class Attempt(Part):
+    """One attempt."""
+
+    number: Number
+    """From 1."""
+    outcome: Outcome
+    """How it ended. passed, limit and failed count in n."""
+    counts: bool
+    """Whether it is one of the n of an estimate."""
+    cause: Cause | None
+    """What stands behind the outcome; null for a plain success or failure."""
+    message: str
+    """Why it did not pass."""
+    exception: str | None
+    """The type of the exception."""
+    where: str | None
+    """file:line of the suite that the exception came through."""
+    cost: Cost
+    """With all its tries."""
+    model_calls: Count
+    """Answered calls of its last try."""
+    tokens: Tokens
+    """Of its last try."""
+    tool_calls: list[ToolCallCount]
+    """Of its last try, by tool and failure."""
+    nonzero_exits: Count
+    """Commands that ended with a non-zero exit status."""
+    unknown_exits: Count
+    """Tool calls of which nobody knows how their command ended, or whether they ran one."""
+    retries: list[Retry]
+    """Earlier tries, which ended in an environment error, oldest first."""
+    wall_seconds: Amount
+    """How long its last try took."""
+    working_seconds: Amount | None
+    """The same without waits, as Inspect counts it."""
+    sandbox_wait_seconds: Amount | None
+    """How long it waited for a place to start its sandbox."""
+    model_versions: list[str]
+    """As what the provider said it answered."""
+    image: str | None
+    """The image of its sandbox, by digest or id."""
+    log: str | None
+    """The .eval log that holds it; relative to the working directory where it is below that."""
+    number_in_log: Number | None
+    """Its number in that log (Inspect's epoch): attempts of several runs put together are numbered anew."""
+    run: str | None
+    """The run that ran it."""
+    ended: str | None
+    """When it ended, in UTC (ISO 8601)."""
+    reused: bool
+    """It was run, and paid, by an earlier invocation."""
+
+
+class Task(Part):
+    """One task in one cell."""
+
+    task: str
+    """pytest's node id."""
+    model: str
+    """Inspect's name of the model, for example openai/gpt-5-mini."""
+    scaffold: str
+    """The agent program around the model, for example react."""
+    k: Count
+    """How many attempts were asked for."""
+    n: Count
+    """Attempts that count."""
+    c: Count
+    """Attempts that passed."""
+    verdict: Verdict | None
+    """null where the task is measured, not judged."""
+    min_pass_rate: Rate | None
+    """What the task itself asks for."""
+    skipped: bool
+    """It is in no estimate."""
+    pass_at_1: Rate | None
+    """null where no attempt counts, and where early stopping chose them."""
+    pass_hat_k: Rate | None
+    """null where n < k."""
+    broken_attempts: list[Number]
+    """Their numbers."""
+    missing_attempts: list[Number]
+    """Their numbers."""
+    decided_attempts: Count
+    """Attempts that early stopping did not need."""
+    cost: Cost
+    """Everything."""
+    own_cost: Cost
+    """The attempts that count, each without its earlier tries."""
+    cost_per_attempt: Cost | None
+    """By attempts that count; null without any."""
+    tool_calls: Count
+    """Of the attempts that count."""
+    tool_call_failures: Failures
+    nonzero_exits: Count
+    """Commands that ended with a non-zero exit status."""
+    unknown_exits: Count
+    """Tool calls of which nobody knows how their command ended, or whether they ran one."""
+    environment_errors: EnvironmentErrors
+    """Tries that ended in an environment error."""
+    identical_attempts: bool
+    """The model did exactly the same in all attempts: k is effectively 1."""
+    source: str | None
+    """A digest of the test function's source."""
+    notes: list[str]
+    """What a reader should know, a sentence each."""
+    attempts: list[Attempt]
+    """In the order of their numbers."""
+
+
+def task_report(record: records.TaskRecord, summary: TaskSummary, verdict: Verdict | None) -> Task:
+    """A task with its attempts.
+
+    Args:
+        record: its attempts.
+        summary: what they come to.
+        verdict: on the task; None where it is measured, not judged.
+    """
+    per_attempt = summary.cost_per_attempt
+    return Task(
+        task=summary.task,
+        **cell_name(summary.cell).model_dump(),
+        k=summary.k,
+        n=summary.n,
+        c=summary.passes,
+        verdict=verdict,
+        min_pass_rate=summary.min_pass_rate,
+        skipped=summary.skipped,
+        pass_at_1=summary.pass_at_1,
+        pass_hat_k=summary.pass_hat_k,
+        broken_attempts=list(summary.broken),
+        missing_attempts=[attempt.number for attempt in summary.missing],
+        decided_attempts=summary.decided,
+        cost=cost_of(summary.cost),
+        own_cost=cost_of(summary.own_cost),
+        cost_per_attempt=None if per_attempt is None else cost_of(per_attempt),
+        tool_calls=summary.tool_calls,
+        tool_call_failures=failures(summary.tool_failures),
+        nonzero_exits=summary.nonzero_exits,
+        unknown_exits=summary.unknown_exits,
+        environment_errors=environment_errors(summary.environment_errors, [record]),
+        identical_attempts=summary.identical,
+        source=summary.source,
+        notes=[*summary.notes, *([summary.bug_hint] if summary.bug_hint is not None else [])],
+        attempts=[attempt_report(attempt) for attempt in record.attempts],
+    )
+
+
+def attempt_report(attempt: records.AttemptRecord) -> Attempt:
+    """An attempt as it ended."""
+    calls = Counter((call.tool, call.error) for call in attempt.tool_calls)
+    usage = attempt.model_calls
+    return Attempt(
+        number=attempt.number,
+        outcome=attempt.outcome,
+        counts=attempt.outcome.counts,
+        cause=attempt.cause,
+        message=attempt.message,
+        exception=attempt.exception,
+        where=attempt.where,
+        cost=cost_of(Costs.of_attempt(attempt)),
+        model_calls=len(usage),
+        tokens=Tokens(
+            input=total_of(call.input_tokens for call in usage),
+            output=total_of(call.output_tokens for call in usage),
+            cache_read=total_of(call.cache_read_tokens for call in usage),
+            cache_write=total_of(call.cache_write_tokens for call in usage),
+        ),
+        tool_calls=[
+            ToolCallCount(tool=tool, error=error, count=count)
+            for (tool, error), count in sorted(calls.items(), key=lambda item: (-item[1], item[0][0], item[0][1] or ""))
+        ],
+        nonzero_exits=sum(call.error is None and call.exit_code not in (None, 0) for call in attempt.tool_calls),
+        unknown_exits=sum(not call.exit_known for call in attempt.tool_calls),
+        retries=[
+            Retry(
+                cause=retry.cause,
+                message=retry.message,
+                cost=cost_of(Costs.of_try(retry)),
+                wall_seconds=retry.wall_seconds,
+            )
+            for retry in attempt.retries
+        ],
+        wall_seconds=attempt.wall_seconds,
+        working_seconds=attempt.working_seconds,
+        sandbox_wait_seconds=attempt.sandbox_wait_seconds,
+        model_versions=list(attempt.model_versions),
+        image=attempt.image,
+        log=None if attempt.log is None else log_place(attempt.log),
+        number_in_log=None if attempt.log is None else attempt.epoch,
+        run=attempt.run,
+        ended=attempt.ended,
+        reused=attempt.reused,
+    )
