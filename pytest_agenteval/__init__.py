@@ -17,6 +17,18 @@ if TYPE_CHECKING:
         record_tool,
         recorded_tool,
     )
+    from pytest_agenteval.engine.sandboxes.offered import OfferedSandbox
+    from pytest_agenteval.estimate.run import CellSummary, RunSummary
+    from pytest_agenteval.estimate.task import TaskSummary
+    from pytest_agenteval.judge.baseline import Comparison
+    from pytest_agenteval.judge.exit_status import ExitStatus, RunVerdict
+    from pytest_agenteval.judge.judgement import Judgement
+    from pytest_agenteval.judge.result import GateResult
+    from pytest_agenteval.money.rates import PriceBook, Rates, TokenUsage
+    from pytest_agenteval.record.outcomes import Cause, Outcome
+    from pytest_agenteval.record.records import AttemptRecord, Cell, ModelCall, Retry, TaskRecord, ToolCall
+    from pytest_agenteval.record.verdict import Verdict
+    from pytest_agenteval.report.writer import ReportRequest, ReportSection, Writer
     from pytest_agenteval.run.attempt import Attempt
 
     __version__: str
@@ -26,10 +38,34 @@ __all__ = [
     "AgentContext",
     "AgentResult",
     "Attempt",
+    "AttemptRecord",
+    "Cause",
+    "Cell",
+    "CellSummary",
+    "Comparison",
     "Dialogue",
+    "ExitStatus",
+    "GateResult",
+    "Judgement",
+    "ModelCall",
+    "OfferedSandbox",
+    "Outcome",
+    "PriceBook",
+    "Rates",
+    "ReportRequest",
+    "ReportSection",
+    "Retry",
+    "RunSummary",
+    "RunVerdict",
     "Sandbox",
     "SandboxAgent",
     "SimulatedUser",
+    "TaskRecord",
+    "TaskSummary",
+    "TokenUsage",
+    "ToolCall",
+    "Verdict",
+    "Writer",
     "__version__",
     "agent_task",
     "dialogue",
@@ -43,10 +79,34 @@ _HOMES = {
     "AgentContext": "pytest_agenteval.engine.agents.public",
     "AgentResult": "pytest_agenteval.engine.agents.public",
     "Attempt": "pytest_agenteval.run.attempt",
+    "AttemptRecord": "pytest_agenteval.record.records",
+    "Cause": "pytest_agenteval.record.outcomes",
+    "Cell": "pytest_agenteval.record.records",
+    "CellSummary": "pytest_agenteval.estimate.run",
+    "Comparison": "pytest_agenteval.judge.baseline",
     "Dialogue": "pytest_agenteval.engine.agents.dialogue",
+    "ExitStatus": "pytest_agenteval.judge.exit_status",
+    "GateResult": "pytest_agenteval.judge.result",
+    "Judgement": "pytest_agenteval.judge.judgement",
+    "ModelCall": "pytest_agenteval.record.records",
+    "OfferedSandbox": "pytest_agenteval.engine.sandboxes.offered",
+    "Outcome": "pytest_agenteval.record.outcomes",
+    "PriceBook": "pytest_agenteval.money.rates",
+    "Rates": "pytest_agenteval.money.rates",
+    "ReportRequest": "pytest_agenteval.report.writer",
+    "ReportSection": "pytest_agenteval.report.writer",
+    "Retry": "pytest_agenteval.record.records",
+    "RunSummary": "pytest_agenteval.estimate.run",
+    "RunVerdict": "pytest_agenteval.judge.exit_status",
     "Sandbox": "pytest_agenteval.engine.agents.public",
     "SandboxAgent": "pytest_agenteval.engine.agents.public",
     "SimulatedUser": "pytest_agenteval.engine.agents.dialogue",
+    "TaskRecord": "pytest_agenteval.record.records",
+    "TaskSummary": "pytest_agenteval.estimate.task",
+    "TokenUsage": "pytest_agenteval.money.rates",
+    "ToolCall": "pytest_agenteval.record.records",
+    "Verdict": "pytest_agenteval.record.verdict",
+    "Writer": "pytest_agenteval.report.writer",
     "agent_task": "pytest_agenteval.collect.agent_task",
     "dialogue": "pytest_agenteval.engine.agents.dialogue",
     "inspect_task": "pytest_agenteval.collect.inspect_task",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_agenteval import hookspecs
 from pytest_agenteval.collect.fixtures import NAMES, agent, agent_model, agent_scaffold, attempt, sandbox
 from pytest_agenteval.options.reading import add_options, settings
 from pytest_agenteval.options.settings import INSPECT_TASK, LOOKALIKES, MARK
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
     from pytest_agenteval.collect.items import AgentItem
 
 __all__ = ["agent", "agent_model", "agent_scaffold", "attempt", "sandbox"]
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Let conftest files and other plugins use our hooks."""
+    pluginmanager.add_hookspecs(hookspecs)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -11,6 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import pluggy
+
+from pytest_agenteval.plugins import console_plugins
 from pytest_agenteval.record.figures import plural
 
 if TYPE_CHECKING:
@@ -35,6 +38,20 @@ def add_export(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         description="Write stored attempts in a format that others read. No model is called.",
     )
     formats = parser.add_subparsers(required=True, metavar="FORMAT")
+    plugins = console_plugins()
+    plugins.register(_EveryEvalEver(), "pytest_agenteval_eee")
+    plugins.hook.pytest_agenteval_exports(formats=formats)
+
+
+class _EveryEvalEver:
+    """Our own format, by the same hook that other packages use."""
+
+    @pluggy.HookimplMarker("pytest")
+    def pytest_agenteval_exports(self, formats: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+        _add_eee(formats)
+
+
+def _add_eee(formats: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     eee = formats.add_parser(
         "eee",
         allow_abbrev=False,

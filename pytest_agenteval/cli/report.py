@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from pytest_agenteval.options.cli_values import checked
 
 if TYPE_CHECKING:
-    from pytest_agenteval.judge.judgement import Judgement
     from pytest_agenteval.options.settings import Settings
     from pytest_agenteval.report.line import Line
 
@@ -113,10 +112,10 @@ def _report(asked: argparse.Namespace) -> int:
     from pytest_agenteval.errors import NotReady
     from pytest_agenteval.judge.judgement import PytestSaid, judge_run
     from pytest_agenteval.plan.gates import gate_settings
+    from pytest_agenteval.plugins import console_plugins
     from pytest_agenteval.record.merge import merge
     from pytest_agenteval.record.records import name_of
-    from pytest_agenteval.redaction import secret_values
-    from pytest_agenteval.report.outgoing import without_secrets
+    from pytest_agenteval.report.files import report_request, write_reports
     from pytest_agenteval.report.terminal import report_lines
 
     settings = _settings(asked)
@@ -136,19 +135,13 @@ def _report(asked: argparse.Namespace) -> int:
         incomplete=merged.incomplete,
         said=PytestSaid(ordinary_failures=len(merged.errors)),
     )
-    notes = [*chosen.notes, *merged.notes, *merged.errors]
-    secrets = secret_values(os.environ)
-    clean, told = without_secrets(judgement, secrets), without_secrets(notes, secrets)
-    _print(report_lines(clean, width=_width(), notes=told))
-    for line in _write(settings, judgement, notes):
+    plugins = console_plugins()
+    destinations = {"json": settings.json, "comment": settings.comment, "html": settings.html}
+    request = report_request(plugins, judgement, [*chosen.notes, *merged.notes, *merged.errors], destinations)
+    _print(report_lines(request.judgement, width=_width(), notes=request.notes, sections=request.sections))
+    for line in write_reports(plugins, request):
         print(line)
     return judgement.status.code
-
-
-def _write(settings: Settings, judgement: Judgement, notes: Sequence[str]) -> list[str]:
-    from pytest_agenteval.report.files import write_reports
-
-    return write_reports(settings, judgement, notes)
 
 
 def _compare(asked: argparse.Namespace) -> int:

@@ -65,11 +65,15 @@ class FirstKnown:
         return next((book for book in self.books if book.rates(model) is not None), None)
 
 
-def open_prices(file: Path | None = None) -> PriceBook:
-    """The prices of a run: the user's file where there is one, then the built-in models, then genai-prices.
+def open_prices(file: Path | None = None, offered: Sequence[PriceBook] = ()) -> PriceBook:
+    """The prices of a run: the user's file, what plugins offer, the built-in models, then genai-prices.
+
+    Args:
+        file: the user's, where there is one.
+        offered: by plugins.
 
     Raises:
         PriceFileError: the user's file cannot be used.
     """
-    known: list[PriceBook] = [BuiltInPrices(), GenaiPrices()]
+    known: list[PriceBook] = [*offered, BuiltInPrices(), GenaiPrices()]
     return FirstKnown(known if file is None else [PriceTable.read(file), *known])

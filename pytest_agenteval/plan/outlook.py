@@ -11,19 +11,20 @@ from pytest_agenteval.money.prices import PriceBook, PriceFileError, open_prices
 from pytest_agenteval.money.rates import MILLION
 from pytest_agenteval.options.settings import Settings
 from pytest_agenteval.plan.expect import PlannedTask
+from pytest_agenteval.plan.offered import Offered
 from pytest_agenteval.record.records import Cell
 
 __all__ = ["attempts_of_baseline", "outlook"]
 
 
-def outlook(settings: Settings, items: Sequence[AgentItem]) -> dict[Cell, list[PlannedTask]]:
+def outlook(settings: Settings, items: Sequence[AgentItem], offered: Offered) -> dict[Cell, list[PlannedTask]]:
     """The tasks of each cell with what earlier runs and their own options say.
 
     Raises:
         NotReady: the file of prices cannot be used.
     """
     try:
-        prices = open_prices(settings.prices)
+        prices = open_prices(settings.prices, offered.prices)
     except PriceFileError as error:
         raise NotReady(str(error)) from None
     known = whole_grid_history(settings.log_dir, settings.setup)

@@ -29,6 +29,7 @@ from pytest_agenteval.options.settings import SHARD_SIZES, Settings
 from pytest_agenteval.plan.dispatcher import choose_dispatcher, refuse_gates_that_never_pass
 from pytest_agenteval.plan.distinct import refuse_alike
 from pytest_agenteval.plan.identity import identify
+from pytest_agenteval.plan.offered import Offered
 from pytest_agenteval.plan.sandboxes import choose_sandboxes
 from pytest_agenteval.plan.takeover import Takeover
 
@@ -44,13 +45,14 @@ class Started:
     takeover: Takeover
 
 
-def start(settings: Settings, items: Sequence[AgentItem], say: Callable[[str], None]) -> Started:
+def start(settings: Settings, items: Sequence[AgentItem], say: Callable[[str], None], offered: Offered) -> Started:
     """Check what the run needs and make its evaluation; nothing is spent yet.
 
     Args:
         settings: of the run.
         items: the agent tasks that will run.
         say: tells the user what takes a while (building an image).
+        offered: by plugins.
 
     Raises:
         NotReady: a model, a price or a sandbox is missing, no log can be written, or a gate could never pass.
@@ -60,10 +62,10 @@ def start(settings: Settings, items: Sequence[AgentItem], say: Callable[[str], N
     refuse_gates_that_never_pass(settings, items)
     names = list(dict.fromkeys([*settings.models, *(item.model for item in items if item.model is not None)]))
     try:
-        prices = open_prices(settings.prices)
+        prices = open_prices(settings.prices, offered.prices)
         models, roles = open_models(names, settings), open_roles(settings)
         wanted = [*(settings.scaffolds or [REACT]), *(item.scaffold for item in items if item.scaffold is not None)]
-        scaffolds = open_scaffolds(wanted, settings.scaffold_args)
+        scaffolds = open_scaffolds(wanted, settings.scaffold_args, offered.scaffolds)
     except (PriceFileError, ModelNotReady, ScaffoldNotReady) as error:
         raise NotReady(str(error)) from None
     _refuse_without_grader(items)
@@ -73,7 +75,7 @@ def start(settings: Settings, items: Sequence[AgentItem], say: Callable[[str], N
     watch_models()
     _refuse_without_container(settings, items, scaffolds)
     require_writable(settings.log_dir)
-    sandboxes = choose_sandboxes(settings, items, say)
+    sandboxes = choose_sandboxes(settings, items, say, offered.sandboxes)
     for item in items:
         spec = sandboxes[item.nodeid]
         item.notes += spec.notes if spec is not None else ()

@@ -15,9 +15,11 @@ from pydantic import ValidationError
 from pytest_agenteval.collect.inspect_task import SAMPLE
 from pytest_agenteval.collect.items import AgentItem
 from pytest_agenteval.engine.inspect_tasks.attempt import InspectSample
+from pytest_agenteval.engine.sandboxes.offered import OfferedSandbox
 from pytest_agenteval.engine.sandboxes.places import SandboxSpec
 from pytest_agenteval.errors import NotAvailable, NotReady
 from pytest_agenteval.options.settings import Settings
+from pytest_agenteval.record.figures import joined
 from pytest_agenteval.sandbox.asked.choice import (
     BuiltInImage,
     Choice,
@@ -83,11 +85,18 @@ class _Ready:
 
 
 def choose_sandboxes(
-    settings: Settings, items: Sequence[AgentItem], say: Callable[[str], None]
+    settings: Settings,
+    items: Sequence[AgentItem],
+    say: Callable[[str], None],
+    offered: Mapping[str, OfferedSandbox],
 ) -> dict[str, SandboxSpec | None]:
     """The sandbox of every task, by its node id; None for a task that uses none.
 
-    What the daemon lacks is built or pulled; `say` gets a line about what takes a while.
+    Args:
+        settings: of the run.
+        items: its tasks.
+        say: gets a line about what takes a while: what the daemon lacks is built or pulled.
+        offered: sandboxes of plugins, by the name that `--agent-sandbox` takes.
 
     Raises:
         NotReady: one is not described well, gives access to this host without leave, or cannot be changed as its task
@@ -96,6 +105,9 @@ def choose_sandboxes(
     """
     if settings.sandbox == "local":
         return {item.nodeid: None if item.options.sandbox == NONE else _local(item) for item in items}
+    if settings.sandbox != "docker":
+        sandbox = _offered(settings.sandbox, offered)
+        return {item.nodeid: None if item.options.sandbox == NONE else _theirs(item, sandbox) for item in items}
     needing = [item for item in items if item.plan.uses_ours("agent", "sandbox") and item.options.sandbox != NONE]
     wishes = {item.nodeid: _wish(item, settings) for item in needing}
     found: dict[str, SandboxSpec | None] = dict.fromkeys((item.nodeid for item in items), None)
@@ -127,6 +139,17 @@ def _local(item: AgentItem) -> SandboxSpec:
             "this host's: run it in Docker, or leave the option out"
         )
     return SandboxSpec("local", None, _name(item), ("not isolated",))
+
+
+def _offered(name: str, offered: Mapping[str, OfferedSandbox]) -> OfferedSandbox:
+    if name not in offered:
+        raise NotReady(f"--agent-sandbox={name}: there is {joined(('docker', 'local', *sorted(offered)))}")
+    return offered[name]
+
+
+def _theirs(item: AgentItem, sandbox: OfferedSandbox) -> SandboxSpec:
+    config = sandbox.configure(item.nodeid, item.options)
+    return SandboxSpec(sandbox.provider, config, _name(item), (sandbox.note,) if sandbox.note else ())
 
 
 def _wish(item: AgentItem, settings: Settings) -> _Wish:

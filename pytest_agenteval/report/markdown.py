@@ -21,6 +21,7 @@ from pytest_agenteval.report.notes import task_notes
 from pytest_agenteval.report.pass_rates import interval_lines, pass_parts
 from pytest_agenteval.report.task_table import verdict_mark
 from pytest_agenteval.report.verdicts import task_verdicts
+from pytest_agenteval.report.writer import ReportSection
 
 __all__ = ["COMMENT_LIMIT", "MARKER", "SUMMARY_LIMIT", "comment", "markdown_report"]
 
@@ -41,17 +42,24 @@ _LEAST = 2_000
 """With less room there is no report."""
 
 
-def comment(judgement: Judgement, notes: Sequence[str] = ()) -> str:
+def comment(judgement: Judgement, notes: Sequence[str] = (), sections: Sequence[ReportSection] = ()) -> str:
     """The report as a comment on a pull request."""
-    return f"{MARKER}\n{markdown_report(judgement, notes, limit=COMMENT_LIMIT - len(MARKER) - 1)}"
+    return f"{MARKER}\n{markdown_report(judgement, notes, sections, limit=COMMENT_LIMIT - len(MARKER) - 1)}"
 
 
-def markdown_report(judgement: Judgement, notes: Sequence[str] = (), *, limit: int = SUMMARY_LIMIT) -> str:
+def markdown_report(
+    judgement: Judgement,
+    notes: Sequence[str] = (),
+    sections: Sequence[ReportSection] = (),
+    *,
+    limit: int = SUMMARY_LIMIT,
+) -> str:
     """The report as Markdown of at most `limit` bytes.
 
     Args:
         judgement: the numbers and the verdicts on them.
         notes: what a reader should know about the run as a whole, a sentence each.
+        sections: what plugins add, folded.
         limit: in bytes of UTF-8.
 
     Raises:
@@ -77,6 +85,10 @@ def markdown_report(judgement: Judgement, notes: Sequence[str] = (), *, limit: i
         lines = [preformatted(line.text) for line in failure_lines(rows.records[task.cell, task.task])]
         why = _fold(f"why: {html_code(rows.name(task))}")
         page.add(lines, 0.5, MORE, head=[*why, "<pre>"], tail=["</pre>", *_UNFOLD])
+    for section in sections:
+        lines = [preformatted(line) for line in section.lines]
+        head = [*_fold(html_code(section.title)), "<pre>"]
+        page.add(lines, 0.5, MORE, head=head, tail=["</pre>", *_UNFOLD])
     return page.text
 
 

@@ -19,6 +19,7 @@ from pytest_agenteval.report.regression import regression_lines
 from pytest_agenteval.report.task_table import task_table
 from pytest_agenteval.report.text_table import wrap
 from pytest_agenteval.report.verdicts import cell_verdict
+from pytest_agenteval.report.writer import ReportSection
 
 __all__ = ["Line", "failure_lines", "report_lines", "verdict_lines"]
 
@@ -35,6 +36,7 @@ def report_lines(
     width: int,
     selected: tuple[int, int] | None = None,
     notes: Sequence[str] = (),
+    sections: Sequence[ReportSection] = (),
 ) -> list[Line]:
     """The whole report.
 
@@ -43,6 +45,7 @@ def report_lines(
         width: columns of the terminal; less than 60 are taken for 60.
         selected: how many tasks of how many were selected, where a selection was made.
         notes: what a reader should know about the run as a whole, a sentence each.
+        sections: what plugins add.
     """
     run, gates, status = judgement.run, judgement.gates, judgement.status
     width = max(width, 60)
@@ -66,6 +69,8 @@ def report_lines(
         where = f" [{names[gate.cell]}]" if gate.cell in names and len(names) > 1 else ""
         lines += verdict_lines(gate.verdict, f"{name}{where}: {gate.reason}", width)
     lines += _judged_tasks(gates, width)
+    for section in sections:
+        lines += [Line(""), Line(section.title, TITLE), *(Line(f"{_INDENT}{text}") for text in section.lines), Line("")]
     markup = GOOD if status.code == OK else BAD if status.code == FAILED else UNSURE
     bold = {**markup, **TITLE}
     return lines + [Line(text, bold) for text in wrap(f"exit {status.code}: {status.reason}", width, hanging=_INDENT)]

@@ -92,6 +92,7 @@ class Pump:
         self._reached: AgentItem | None = None
         self.skipped: set[AgentItem] = set()
         """Tasks that their set-up has skipped, though pytest has not come to report it."""
+        self._listeners: list[Callable[[AgentItem, AttemptRecord], None]] = []
         self._watchers: list[Callable[[], Coroutine[Any, Any, None]]] = []
         option = session.config.option
         self._routes_streams = option.capture != "no"
@@ -101,6 +102,10 @@ class Pump:
     def watch(self, watcher: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Run a coroutine (the live line) whenever the loop is pumped; it is cancelled when the pumping pauses."""
         self._watchers.append(watcher)
+
+    def listen(self, listener: Callable[[AgentItem, AttemptRecord], None]) -> None:
+        """Tell of every attempt, once, when it has ended."""
+        self._listeners.append(listener)
 
     def reach(self, item: pytest.Item) -> None:
         """pytest has come to `item`: ordinary tests never overlap with attempts, agent tasks are armed."""
@@ -196,7 +201,13 @@ class Pump:
         async def submit() -> list[asyncio.Future[Finished]]:
             return self.engine.submit(item, shared)
 
+        def tell(attempt: asyncio.Future[Finished]) -> None:
+            for listener in self._listeners if not attempt.cancelled() else ():
+                listener(item, attempt.result().record)
+
         job = self._jobs[item] = _Job(item, self._run(submit()))
+        for attempt in job.attempts:
+            attempt.add_done_callback(tell)
         self._open.append(job)
         return job
 

@@ -14,6 +14,7 @@ import pytest
 from pytest_agenteval.collect.items import AgentItem
 from pytest_agenteval.judge.exit_status import UNDECIDED
 from pytest_agenteval.options.reading import settings
+from pytest_agenteval.plugins import load_plugins
 from pytest_agenteval.redaction import secret_values
 from pytest_agenteval.report.log_places import log_place
 from pytest_agenteval.report.outgoing import clean_report
@@ -53,6 +54,7 @@ class Running:
                 check_installed()
             except NotReady as error:
                 raise pytest.UsageError(inert(str(error))) from None
+        load_plugins(config.pluginmanager)
         if not hasattr(config, "workerinput"):
             self._recorder = Recorder(config)
             config.pluginmanager.register(self._recorder, "pytest_agenteval_recorder")
@@ -101,12 +103,14 @@ class Running:
 
     def _started(self, session: pytest.Session, items: list[AgentItem]) -> AgentSession | None:
         from pytest_agenteval.errors import NotReady
+        from pytest_agenteval.plan.offered import Offered
         from pytest_agenteval.plan.ready import prepare, start
         from pytest_agenteval.session.tasks import AgentSession
 
         try:
             with redirect_stdout(StringIO()):  # Inspect greets, and says which images it uses
-                started = start(settings(self._config), items, self._say)
+                offered = Offered.by(self._config.hook)
+                started = start(settings(self._config), items, self._say, offered)
                 if not items:
                     return None
                 self._choose_baseline(items)

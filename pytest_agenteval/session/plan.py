@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from pytest_agenteval.collect.items import AgentItem
 from pytest_agenteval.options.reading import settings
 from pytest_agenteval.options.settings import Settings
+from pytest_agenteval.plugins import load_plugins
+
+if TYPE_CHECKING:
+    from pytest_agenteval.plan.offered import Offered
 
 __all__ = ["Planner"]
 
@@ -15,6 +21,7 @@ class Planner:
     """Takes the place of what runs agent tasks, and of pytest's own loop."""
 
     def __init__(self, config: pytest.Config) -> None:
+        load_plugins(config.pluginmanager)
         if getattr(config.option, "numprocesses", None):
             raise pytest.UsageError(
                 "--agent-plan runs nothing, so there is nothing to distribute: leave out xdist's -n"
@@ -27,10 +34,12 @@ class Planner:
         if option.collectonly or (session.testsfailed and not option.continue_on_collection_errors):
             return None
         from pytest_agenteval.errors import NotReady
+        from pytest_agenteval.plan.offered import Offered
 
         items = [item for item in session.items if isinstance(item, AgentItem)]
         try:
-            lines = _lines(settings(session.config), items, session.config.get_terminal_writer().fullwidth)
+            offered = Offered.by(session.config.hook)
+            lines = _lines(settings(session.config), items, offered, session.config.get_terminal_writer().fullwidth)
         except NotReady as error:
             raise pytest.UsageError(str(error)) from None
         reporter = session.config.pluginmanager.get_plugin("terminalreporter")
@@ -41,7 +50,7 @@ class Planner:
         return True
 
 
-def _lines(asked: Settings, items: list[AgentItem], width: int) -> list[tuple[str, dict[str, bool]]]:
+def _lines(asked: Settings, items: list[AgentItem], offered: Offered, width: int) -> list[tuple[str, dict[str, bool]]]:
     from pytest_agenteval.judge.passable import why_never
     from pytest_agenteval.options.rules import why_not_early
     from pytest_agenteval.plan.distinct import refuse_alike
@@ -54,7 +63,7 @@ def _lines(asked: Settings, items: list[AgentItem], width: int) -> list[tuple[st
     gates, plans = gate_settings(asked), []
     before = attempts_of_baseline(asked, [item.task_name for item in items])
     possible = why_not_early(asked._replace(early_stop=asked.early_stop or "exact"), distributed=False) is None
-    for cell, tasks in outlook(asked, items).items():
+    for cell, tasks in outlook(asked, items, offered).items():
         own = [(task.task, task.min_pass_rate) for task in tasks]
         on_grid = cell_gates(own, gates)
         early = None

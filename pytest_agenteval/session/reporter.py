@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pytest_agenteval.judge.judgement import Judgement
     from pytest_agenteval.record.history import EarlierRun
     from pytest_agenteval.record.records import TaskRecord
+    from pytest_agenteval.report.writer import ReportRequest
     from pytest_agenteval.session.tasks import AgentSession
 
 __all__ = ["REFUSED", "Recorder"]
@@ -53,6 +54,7 @@ class Recorder:
         self._selected = 0
         self._judgement: Judgement | None = None
         self._written: list[str] = []
+        self._request: ReportRequest | None = None
         self._junit = _junit_file(config)
         self.baseline: EarlierRun | None = None
         """What `--agent-baseline` names."""
@@ -77,6 +79,7 @@ class Recorder:
         ]
         self._records += session.unreported(left)
         self._incomplete += session.pump.engine.problems
+        self._notes += session.notes
 
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
         """Count agent tasks that were collected and left out."""
@@ -202,22 +205,21 @@ class Recorder:
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """The report."""
-        if self._judgement is None:
+        if self._request is None:
             return
-        from pytest_agenteval.redaction import secret_values
         from pytest_agenteval.report.outgoing import without_secrets
         from pytest_agenteval.report.terminal import report_lines
 
-        secrets = secret_values(os.environ)
-        self._untold = without_secrets(self._untold, secrets)
+        self._untold = without_secrets(self._untold, self._request.secrets)
         self._tell(terminalreporter)
         collected = self._selected + self._deselected
         terminalreporter.section("agent evaluation")
         for line in report_lines(
-            without_secrets(self._judgement, secrets),
+            self._request.judgement,
             width=self._config.get_terminal_writer().fullwidth,
             selected=(self._selected, collected) if self._deselected else None,
-            notes=without_secrets(self._notes, secrets),
+            notes=self._request.notes,
+            sections=self._request.sections,
         ):
             terminalreporter.write_line(line.text, **line.markup)
         for text in self._written:  # workflow commands among them, which are meant
@@ -225,12 +227,14 @@ class Recorder:
 
     def _publish(self, judgement: Judgement) -> None:
         """Everything that leaves by another way than the terminal; how that went is told there."""
-        from pytest_agenteval.report.files import amend_junit, write_reports
+        from pytest_agenteval.report.files import amend_junit, report_request, write_reports
 
+        asked, plugins = settings(self._config), self._config.pluginmanager
+        destinations = {"json": asked.json, "comment": asked.comment, "html": asked.html}
+        self._request = report_request(plugins, judgement, self._notes, destinations)
         self._written = write_reports(
-            settings(self._config),
-            judgement,
-            self._notes,
+            plugins,
+            self._request,
             root=self._config.rootpath,
             failures_told=any(map(self._config.pluginmanager.hasplugin, _ANNOTATES_FAILURES)),
         )

@@ -15,6 +15,7 @@ from pytest_agenteval.estimate.task import Expectation, TaskSummary, summarize_t
 from pytest_agenteval.judge import GateResult, Verdict, judge_task
 from pytest_agenteval.options.reading import settings
 from pytest_agenteval.plan.gates import gate_settings
+from pytest_agenteval.plugins import call_each
 from pytest_agenteval.record.outcomes import Cause, Outcome
 from pytest_agenteval.record.records import AttemptRecord, TaskRecord, settle_skips, to_json
 from pytest_agenteval.redaction import secret_values
@@ -48,6 +49,10 @@ class AgentSession:
         self._items = [item for item in session.items if isinstance(item, AgentItem)]
         self._settings = settings(session.config)
         self._gates = gate_settings(self._settings)
+        self._hook = session.config.hook
+        self.notes: list[str] = []
+        """What a reader should know about the run as a whole: plugins that failed, a sentence each, once."""
+        self.pump.listen(self._tell_plugins)
         session.config.stash[SESSION] = self
 
     def finish(self, item: AgentItem) -> None:
@@ -115,6 +120,11 @@ class AgentSession:
         """
         left = [item for item in items if not item.skips and item not in self.pump.skipped]
         return [self.record(item, self.pump.so_far(item)) for item in left]
+
+    def _tell_plugins(self, item: AgentItem, attempt: AttemptRecord) -> None:
+        told = {"task": item.nodeid, "cell": item.cell, "attempt": attempt}
+        _, failed = call_each(self._hook.pytest_agenteval_attempt_finished, **told)
+        self.notes += [note for note in failed if note not in self.notes]
 
     def announcement(self) -> list[Any]:
         """The tasks there are to run, as JSON types: what a worker tells the process that judges."""

@@ -88,7 +88,7 @@ def test_every_report_of_one_run(run: Run, pytester: pytest.Pytester, monkeypatc
     assert [suite.get(name) for name in ("tests", "failures", "errors", "skipped")] == ["7", "2", "2", "2"]
     assert properties(found["test_agent_fails"]) == {
         "agent_task": "test_suite.py::test_agent_fails", "agent_verdict": "FAIL", "agent_attempts": "2",
-        "agent_passes": "1", "agent_pass_at_1": "0.5", "agent_pass_hat_2": "0.0", "agent_cost_usd": "0.0",
+        "agent_passes": "1", "agent_pass_at_1": "0.5", "agent_pass_hat_2": "0.0", "agent_cost_usd": "0",
         "agent_tool_call_failures": "0", "agent_environment_errors": "0",
     }  # fmt: skip
     assert properties(found["test_lost"])["agent_environment_errors"] == "1"

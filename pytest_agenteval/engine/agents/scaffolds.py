@@ -138,12 +138,15 @@ class TaskSolver:
         self.refuse(request)
 
 
-def open_scaffolds(names: Iterable[str], arguments: Sequence[tuple[str, Any]]) -> Mapping[str, Scaffold]:
+def open_scaffolds(
+    names: Iterable[str], arguments: Sequence[tuple[str, Any]], offered: Mapping[str, Any] | None = None
+) -> Mapping[str, Scaffold]:
     """The scaffolds of a run, by name.
 
     Args:
         names: `react`, another agent of Inspect's registry, or `module:attribute`.
         arguments: of `--agent-scaffold-arg`: for all scaffolds, or as `SCAFFOLD:NAME` for one.
+        offered: by plugins, by name: what `module:attribute` may stand for.
 
     Raises:
         ScaffoldNotReady: unknown, not an agent, or an argument it does not take.
@@ -158,15 +161,15 @@ def open_scaffolds(names: Iterable[str], arguments: Sequence[tuple[str, Any]]) -
             )
         for name in [scaffold] if scaffold else names:
             given[name][argument] = value
-    return {name: _open(name, given[name]) for name in names}
+    return {name: _open(name, given[name], offered or {}) for name in names}
 
 
-def _open(name: str, arguments: Mapping[str, Any]) -> Scaffold:
+def _open(name: str, arguments: Mapping[str, Any], offered: Mapping[str, Any]) -> Scaffold:
     if name == TASK_SOLVER:
         if arguments:
             raise ScaffoldNotReady(f"scaffold {name} takes no {next(iter(arguments))}: it is the Inspect task's own")
         return TaskSolver()
-    if ":" not in name:
+    if ":" not in name and name not in offered:
         factory = _registered(name)
         _refuse_arguments(name, factory, arguments, 0)
         if arguments.get("attempts", 1) != 1:  # Inspect's agents then call its score(), which needs a scorer
@@ -175,7 +178,7 @@ def _open(name: str, arguments: Mapping[str, Any]) -> Scaffold:
                 "it is right, and a test is graded once, when the agent has ended"
             )
         return _tried(InspectScaffold(name, factory, arguments, own_tools=name.rpartition("/")[2] != REACT))
-    found = _attribute(name)
+    found = offered[name] if name in offered else _attribute(name)
     if is_registry_object(found) and registry_info(found).type == "agent" and not _takes_state(found):
         _refuse_arguments(name, found, arguments, 0)
         return _tried(InspectScaffold(name, found, arguments))

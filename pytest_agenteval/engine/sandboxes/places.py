@@ -36,9 +36,9 @@ class SandboxSpec:
     """Which sandbox a task gets."""
 
     provider: str
-    """Inspect's name: `agenteval`, `docker` or `local`."""
-    config: Path | ContainerConfig | None
-    """A compose file or Dockerfile for `docker`, the container's configuration for `agenteval`."""
+    """Inspect's name: `agenteval`, `docker`, `local`, or that of a plugin's provider."""
+    config: Path | ContainerConfig | Any | None
+    """A compose file or Dockerfile for `docker`, the container's configuration for `agenteval`, else the provider's."""
     name: str
     """Of the suite, for the containers' names."""
     notes: tuple[str, ...] = ()
@@ -221,7 +221,7 @@ def _is_gone(container: str) -> bool:
     return found is None or not found["State"]["Running"] or found["State"]["Paused"]
 
 
-def _config(spec: SandboxSpec) -> str | ContainerConfig | None:
+def _config(spec: SandboxSpec) -> Any:
     return str(spec.config) if isinstance(spec.config, Path) else spec.config
 
 

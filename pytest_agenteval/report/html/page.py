@@ -27,6 +27,7 @@ from pytest_agenteval.report.html.text import shown
 from pytest_agenteval.report.log_places import log_place
 from pytest_agenteval.report.notes import task_notes
 from pytest_agenteval.report.regression import regression_lines
+from pytest_agenteval.report.writer import ReportSection
 
 __all__ = ["check_installed", "write_html"]
 
@@ -52,6 +53,7 @@ def write_html(
     judgement: Judgement,
     conversations: ConversationReader,
     notes: Sequence[str] = (),
+    sections: Sequence[ReportSection] = (),
     *,
     room: Room = _ROOM,
 ) -> None:
@@ -63,6 +65,7 @@ def write_html(
         conversations: reads what was said in an attempt; asked for attempts that have a log, those that did not pass
             first, until the room is used up.
         notes: what a reader should know about the run as a whole, a sentence each.
+        sections: what plugins add.
         room: for conversations.
 
     Raises:
@@ -74,7 +77,7 @@ def write_html(
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with partial.open("w", encoding="utf-8", errors="replace") as file:
-            for piece in _pieces(judgement, conversations, notes, room):
+            for piece in _pieces(judgement, conversations, notes, sections, room):
                 file.write(piece)
         partial.replace(path)
     except OSError:
@@ -83,7 +86,13 @@ def write_html(
         raise
 
 
-def _pieces(judgement: Judgement, conversations: ConversationReader, notes: Sequence[str], room: Room) -> Iterator[str]:
+def _pieces(
+    judgement: Judgement,
+    conversations: ConversationReader,
+    notes: Sequence[str],
+    sections: Sequence[ReportSection],
+    room: Room,
+) -> Iterator[str]:
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -137,6 +146,7 @@ def _pieces(judgement: Judgement, conversations: ConversationReader, notes: Sequ
         money_heads=_money_heads(judgement, cells),
         comparisons=[[line.text for line in regression_lines(found, 100_000)] for found in judgement.comparisons],
         notes=[*notes, *task_notes(run)],
+        sections=sections,
         everywhere=set.intersection(*(set(row.notes) for row in tasks)) if len(tasks) > 1 else set(),
         legend=legend(tasks),
         rows=tasks,

@@ -32,8 +32,12 @@ def declared(file: Path) -> list[str] | None:
 
 def test_what_the_package_hands_out() -> None:
     assert pytest_agenteval.__all__ == [
-        "Agent", "AgentContext", "AgentResult", "Attempt", "Dialogue", "Sandbox", "SandboxAgent", "SimulatedUser",
-        "__version__", "agent_task", "dialogue", "inspect_task", "record_tool", "recorded_tool",
+        "Agent", "AgentContext", "AgentResult", "Attempt", "AttemptRecord", "Cause", "Cell", "CellSummary",
+        "Comparison", "Dialogue", "ExitStatus", "GateResult", "Judgement", "ModelCall", "OfferedSandbox",
+        "Outcome", "PriceBook", "Rates", "ReportRequest", "ReportSection", "Retry", "RunSummary", "RunVerdict",
+        "Sandbox", "SandboxAgent", "SimulatedUser", "TaskRecord", "TaskSummary", "TokenUsage", "ToolCall",
+        "Verdict", "Writer", "__version__", "agent_task", "dialogue", "inspect_task", "record_tool",
+        "recorded_tool",
     ]  # fmt: skip
     assert dir(pytest_agenteval) == sorted(pytest_agenteval.__all__)
 

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[3] / PACKAGE
 
 ORDER = (
     # what everybody may know
-    "errors", "texts", "redaction",
+    "errors", "texts", "redaction", "hookspecs", "plugins",
     # what is kept of an attempt, the numbers made of it, the verdicts made of those: pure
     "record", "estimate", "judge",
     # what attempts need

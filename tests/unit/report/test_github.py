@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import re
-from types import SimpleNamespace
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,8 +12,9 @@ from support.made_records import CELL, OTHER, attempt, task, task_of
 
 from pytest_agenteval.judge import GateSettings
 from pytest_agenteval.judge.judgement import Judgement, judge_run
+from pytest_agenteval.plugins import console_plugins
 from pytest_agenteval.record.records import TaskRecord
-from pytest_agenteval.report.files import write_reports
+from pytest_agenteval.report.files import report_request, write_reports
 from pytest_agenteval.report.github import output_file, outputs, workflow_commands
 
 
@@ -110,7 +112,18 @@ def test_failures_that_another_plugin_tells_are_not_told_twice() -> None:
     assert found == ["UNDECIDED: b"]
 
 
-NOTHING = SimpleNamespace(json=None, comment=None, html=None)
+def published(
+    asked: dict[str, Path | None],
+    judgement: Judgement,
+    notes: Sequence[str] = (),
+    *,
+    environment: dict[str, str],
+    root: Path | None = None,
+) -> list[str]:
+    plugins = console_plugins()
+    return write_reports(plugins, report_request(plugins, judgement, notes, asked, environment), root=root)
+
+
 KEY = "sk-ant-api03-aB3dE5fG7hJ9kL1mN2pQ4rS6tU8vW0xYz"
 
 
@@ -121,14 +134,14 @@ def test_reports_go_where_they_are_asked_for_without_secrets(tmp_path: Any) -> N
         "GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(summary), "GITHUB_OUTPUT": str(output),
         "GITHUB_WORKSPACE": str(tmp_path), "MY_PASSWORD": "open-sesame",
     }  # fmt: skip
-    asked = SimpleNamespace(json=tmp_path / "new" / "r.json", comment=tmp_path / "c.md", html=None)
+    asked = {"json": tmp_path / "new" / "r.json", "comment": tmp_path / "c.md", "html": None}
     record = task_of(attempt("f", message=f"saw {KEY} and open-sesame"))
     root = tmp_path / "suite"
-    lines = write_reports(asked, judged(record), ["open-sesame"], environment=environment, root=root)
-    assert lines[:2] == [f"JSON report: {asked.json}", f"comment: {asked.comment}"]
+    lines = published(asked, judged(record), ["open-sesame"], environment=environment, root=root)
+    assert lines[:2] == [f"JSON report: {asked['json']}", f"comment: {asked['comment']}"]
     assert parsed(lines[2])[1]["file"] == "suite/t.py"
     assert len(lines) == 3
-    texts = [asked.json.read_text(), asked.comment.read_text(), summary.read_text(), output.read_text(), *lines]
+    texts = [asked["json"].read_text(), asked["comment"].read_text(), summary.read_text(), output.read_text(), *lines]
     assert not any(KEY in text or "open-sesame" in text for text in texts)
     assert texts[2].startswith("of an earlier command\n## FAIL")
     assert read_outputs(texts[3])["verdict"] == "FAIL"
@@ -140,15 +153,15 @@ def test_what_cannot_be_written_is_a_warning_and_all_else_is_written(tmp_path: A
     (tmp_path / "file").touch()
     full = tmp_path / "full.md"
     full.write_text("x" * 1024 * 1024)
-    asked = SimpleNamespace(json=tmp_path / "file" / "r.json", comment=tmp_path / "c.md", html=None)
+    asked = {"json": tmp_path / "file" / "r.json", "comment": tmp_path / "c.md", "html": None}
     environment = {"GITHUB_STEP_SUMMARY": str(full), "GITHUB_OUTPUT": str(tmp_path)}
-    lines = write_reports(asked, judged(task("p")), environment=environment)
+    lines = published(asked, judged(task("p")), environment=environment)
     assert [line.partition(" could not be written to ")[0] for line in lines] == [
-        "warning: JSON report", f"comment: {asked.comment}", "warning: job summary", "warning: step outputs",
+        "warning: JSON report", f"comment: {asked['comment']}", "warning: job summary", "warning: step outputs",
     ]  # fmt: skip
     assert full.stat().st_size == 1024 * 1024
 
 
 @pytest.mark.parametrize("actions", [{}, {"GITHUB_ACTIONS": "false"}])
 def test_without_github_actions_nothing_is_annotated(actions: dict[str, str]) -> None:
-    assert write_reports(NOTHING, judged(task("f")), environment=actions) == []
+    assert published({}, judged(task("f")), environment=actions) == []

@@ -1,0 +1,35 @@
+"""What plugins offer to a run: prices, scaffolds and sandboxes beside our own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pluggy
+
+from pytest_agenteval.engine.sandboxes.offered import OfferedSandbox
+from pytest_agenteval.money.rates import PriceBook
+
+__all__ = ["Offered"]
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """Asked for once, before anything is spent; what a plugin raises then stops the run."""
+
+    prices: tuple[PriceBook, ...] = ()
+    scaffolds: Mapping[str, Any] = field(default_factory=dict)
+    """By name: what `module:attribute` may stand for."""
+    sandboxes: Mapping[str, OfferedSandbox] = field(default_factory=dict)
+    """By the name that `--agent-sandbox` takes."""
+
+    @classmethod
+    def by(cls, hook: pluggy.HookRelay) -> Offered:
+        """What the registered plugins offer; of two that offer a name, the one that was registered last has it."""
+        scaffolds, sandboxes = hook.pytest_agenteval_scaffolds(), hook.pytest_agenteval_sandbox_providers()
+        return cls(
+            prices=tuple(hook.pytest_agenteval_prices()),
+            scaffolds={name: made for each in reversed(scaffolds) for name, made in each.items()},
+            sandboxes={name: made for each in reversed(sandboxes) for name, made in each.items()},
+        )

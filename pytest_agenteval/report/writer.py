@@ -1,0 +1,51 @@
+"""What plugins and our own reports exchange with the one who publishes: a request, files to write, sections to show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytest_agenteval.judge.judgement import Judgement
+
+__all__ = ["ReportRequest", "ReportSection", "Writer"]
+
+
+@dataclass(frozen=True, slots=True)
+class ReportSection:
+    """A section below the report."""
+
+    title: str
+    lines: tuple[str, ...]
+    """Plain text, a line each."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportRequest:
+    """What is to be reported."""
+
+    judgement: Judgement
+    """Without secrets."""
+    notes: tuple[str, ...]
+    """What a reader should know about the run as a whole, a sentence each, without secrets."""
+    sections: tuple[ReportSection, ...]
+    """What plugins add, without secrets."""
+    destinations: Mapping[str, Path]
+    """The files that the user asked for, by option: `json`, `comment`, `html`."""
+    environment: Mapping[str, str]
+    """Of the process; not redacted."""
+    secrets: tuple[str, ...]
+    """Values that must not be written anywhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """A file to write."""
+
+    what: str
+    """What it is to a reader, for example `JSON report`."""
+    path: Path
+    write: Callable[[Path], None]
+    """Writes it. What it raises is told as a warning."""
+    announced: bool = True
+    """Whether a line says where it is."""
