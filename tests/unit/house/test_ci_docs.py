@@ -10,7 +10,7 @@ from pytest_agenteval.options.table import OPTIONS, SWITCHES
 from pytest_agenteval.report.github import outputs
 from pytest_agenteval.report.markdown import MARKER
 
-PAGE = (Path(__file__).parents[3] / "docs" / "ci.md").read_text("utf-8")
+PAGE = (Path(__file__).parents[3] / "docs" / "how-to" / "ci.md").read_text("utf-8")
 FILES: list[dict[Any, Any]] = [
     yaml.safe_load(text) for text in re.findall(r"^```yaml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 ]
