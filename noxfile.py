@@ -65,7 +65,7 @@ def floors(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """The documentation site, where a broken link is an error."""
     _install(session, groups="docs")
-    session.run("mkdocs", "build", "--strict", "--site-dir", session.create_tmp())
+    session.run("sphinx-build", "-W", "--keep-going", "-q", "-b", "html", "docs", session.create_tmp())
 
 
 @nox.session
