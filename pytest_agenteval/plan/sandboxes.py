@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from inspect_ai.util._sandbox.docker.internal import is_internal_image
 from pydantic import ValidationError
 
 from pytest_agenteval.collect.inspect_task import SAMPLE
 from pytest_agenteval.collect.items import AgentItem
+from pytest_agenteval.engine.inspect_private import is_internal_image
 from pytest_agenteval.engine.inspect_tasks.attempt import InspectSample
 from pytest_agenteval.engine.sandboxes.offered import OfferedSandbox
 from pytest_agenteval.engine.sandboxes.places import SandboxSpec

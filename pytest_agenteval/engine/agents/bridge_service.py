@@ -17,10 +17,9 @@ from importlib.util import find_spec
 from typing import Any
 
 import anyio
-from inspect_ai.agent._bridge.sandbox import service
-from inspect_ai.log._samples import ActiveSample
 from inspect_ai.util import LimitExceededError
 
+from pytest_agenteval.engine.inspect_private import ActiveSample, service
 from pytest_agenteval.engine.models.meter import CallMeter, current_meter
 
 __all__ = ["sample_limits_end", "watch_bridges"]

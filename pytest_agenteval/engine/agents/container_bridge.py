@@ -13,9 +13,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
 from inspect_ai.agent import AgentState, sandbox_agent_bridge
-from inspect_ai.tool._sandbox_tools_utils.sandbox import SandboxInjectionError, sandbox_with_injected_tools
 from inspect_ai.util import SandboxEnvironment, SandboxUnavailableError, sandbox, suspend_working_limit
-from inspect_ai.util._sandbox.local import LocalSandboxEnvironment
+
+from pytest_agenteval.engine.inspect_private import (
+    LocalSandboxEnvironment,
+    SandboxInjectionError,
+    sandbox_with_injected_tools,
+)
 
 __all__ = ["ContainerBridge", "NoBridge", "check_program"]
 

@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from inspect_ai._util.error import PrerequisiteError
-from inspect_ai._util.registry import is_registry_object, registry_find, registry_info, registry_unqualified_name
 from inspect_ai.agent import AgentState
 from inspect_ai.tool import bash
 
@@ -18,6 +16,13 @@ from pytest_agenteval.engine.agents.importing import import_named, why_not_impor
 from pytest_agenteval.engine.agents.own_code import AgentContext, run_own_code
 from pytest_agenteval.engine.agents.program import SandboxAgent, run_program
 from pytest_agenteval.engine.agents.scaffold import REACT, AgentRequest, Scaffold
+from pytest_agenteval.engine.inspect_private import (
+    PrerequisiteError,
+    is_registry_object,
+    registry_find,
+    registry_info,
+    registry_unqualified_name,
+)
 from pytest_agenteval.engine.models.lacking import what_is_lacking
 from pytest_agenteval.engine.models.meter import CallMeter
 from pytest_agenteval.errors import NotReady

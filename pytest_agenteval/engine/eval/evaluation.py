@@ -13,7 +13,6 @@ from inspect_ai.dataset import Sample
 from inspect_ai.log import EvalLog, EvalSample
 from inspect_ai.model import Model
 from inspect_ai.solver import Generate, Solver, TaskState, solver
-from inspect_ai.util._display import init_display_type
 
 from pytest_agenteval.collect.inspect_task import SAMPLE
 from pytest_agenteval.collect.items import AgentItem
@@ -22,6 +21,7 @@ from pytest_agenteval.engine.eval.missing import never_ran, not_in_log
 from pytest_agenteval.engine.eval.recording import telling
 from pytest_agenteval.engine.eval.tries import Services, Trial
 from pytest_agenteval.engine.eval.waiting import doing, pulse
+from pytest_agenteval.engine.inspect_private import init_display_type
 from pytest_agenteval.engine.inspect_tasks.attempt import InspectSample
 from pytest_agenteval.engine.logs.files import roster
 from pytest_agenteval.engine.logs.scorecard import score_of

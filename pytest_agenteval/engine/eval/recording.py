@@ -15,15 +15,17 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import anyio
-from inspect_ai._util.error import EvalError
-from inspect_ai._util.file import local_path
 from inspect_ai.log import EvalLog, EvalPlan, EvalResults, EvalSample, EvalSpec, EvalStats
-from inspect_ai.log._condense import SampleSerializationError
-from inspect_ai.log._log import EvalStatus
-from inspect_ai.log._recorders.create import _recorders
-from inspect_ai.log._recorders.eval import EvalRecorder
 from tenacity import AsyncRetrying, stop_after_attempt, wait_exponential
 
+from pytest_agenteval.engine.inspect_private import (
+    EvalError,
+    EvalRecorder,
+    EvalStatus,
+    SampleSerializationError,
+    local_path,
+)
+from pytest_agenteval.engine.inspect_private import recorders as _recorders
 from pytest_agenteval.run.dispatch import Key
 
 __all__ = ["LogNews", "telling"]

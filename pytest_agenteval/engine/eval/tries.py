@@ -11,7 +11,6 @@ from typing import Any
 
 import anyio
 from inspect_ai.log import transcript
-from inspect_ai.log._samples import sample_active
 from inspect_ai.solver import TaskState
 from inspect_ai.util import sandbox, span, working_limit
 from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_after_attempt, wait_exponential_jitter
@@ -19,6 +18,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_after_
 from pytest_agenteval.collect.items import AgentItem
 from pytest_agenteval.engine.agents.agent import Agent, own_agent_limits
 from pytest_agenteval.engine.agents.scaffold import REACT, Scaffold
+from pytest_agenteval.engine.inspect_private import sample_active
 from pytest_agenteval.engine.logs.events import fingerprint, last_steps, tool_calls
 from pytest_agenteval.engine.models.faults import InspectFaults
 from pytest_agenteval.engine.models.meter import CallMeter, metered

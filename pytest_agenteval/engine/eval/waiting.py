@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from inspect_ai.event import Event, ModelEvent, ToolEvent
-from inspect_ai.log._samples import ActiveSample, active_samples
 
+from pytest_agenteval.engine.inspect_private import ActiveSample, active_samples
 from pytest_agenteval.run.dispatch import Key
 
 __all__ = ["doing", "pulse"]

@@ -9,31 +9,35 @@ from typing import Any, NoReturn
 
 import anyio
 from inspect_ai import Task
-from inspect_ai._eval.task.generate import task_generate
-from inspect_ai._eval.task.sandbox import read_sandboxenv_file, resolve_sample_files
-from inspect_ai._util.notgiven import NOT_GIVEN
-from inspect_ai.approval._apply import init_tool_approval
 from inspect_ai.dataset import Sample
 from inspect_ai.event import ScoreEvent
 from inspect_ai.log import transcript
 from inspect_ai.model import ChatMessage, ChatMessageUser, GenerateConfig, Model, get_model
-from inspect_ai.model._generate_config import active_generate_config, set_active_generate_config
-from inspect_ai.model._model import init_model_roles, model_roles
 from inspect_ai.scorer import Score, Target
-from inspect_ai.scorer._score import init_scoring_context
 from inspect_ai.solver import Generate, Solver, TaskState, chain
-from inspect_ai.solver._task_state import sample_state, set_sample_state
 from inspect_ai.util import span
-from inspect_ai.util._sandbox.context import (
-    copy_sandbox_environment_files,
-    sandbox_environments_context_var,
-    setup_sandbox_environment,
-)
-from inspect_ai.util._store import init_subtask_store
 from pydantic_core import to_jsonable_python
 
 from pytest_agenteval.collect.inspect_task import TASK_SOLVER
 from pytest_agenteval.engine.agents.agent import Agent, agent_limits
+from pytest_agenteval.engine.inspect_private import (
+    NOT_GIVEN,
+    active_generate_config,
+    copy_sandbox_environment_files,
+    init_model_roles,
+    init_scoring_context,
+    init_subtask_store,
+    init_tool_approval,
+    model_roles,
+    read_sandboxenv_file,
+    resolve_sample_files,
+    sample_state,
+    sandbox_environments_context_var,
+    set_active_generate_config,
+    set_sample_state,
+    setup_sandbox_environment,
+    task_generate,
+)
 from pytest_agenteval.engine.inspect_tasks.loaded import LoadedTask
 from pytest_agenteval.engine.inspect_tasks.scores import NotJudged, NotNamed, grader_models, scorer_names
 from pytest_agenteval.engine.models.faults import limit_cause, limit_in

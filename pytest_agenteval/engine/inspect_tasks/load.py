@@ -15,16 +15,18 @@ from typing import Any
 
 import yaml
 from inspect_ai import Task
-from inspect_ai._eval.task.util import task_run_dir
-from inspect_ai._util.error import PrerequisiteError
-from inspect_ai._util.path import chdir_python
 from inspect_ai.dataset import Sample
 from inspect_ai.model import get_model
-from inspect_ai.model._model import active_model_context_var
 from inspect_ai.util import SandboxEnvironmentSpec
 from pydantic import BaseModel
 
 from pytest_agenteval.collect.inspect_task import Asked
+from pytest_agenteval.engine.inspect_private import (
+    PrerequisiteError,
+    active_model_context_var,
+    chdir_python,
+    task_run_dir,
+)
 from pytest_agenteval.engine.inspect_tasks.attempt import ALL_TOKENS, InspectSample
 from pytest_agenteval.engine.inspect_tasks.loaded import LoadedTask
 from pytest_agenteval.engine.inspect_tasks.names import find_function, hint, refuse_arguments

@@ -12,11 +12,15 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
-from inspect_ai._util.path import chdir_python
-from inspect_ai._util.registry import is_registry_object, registry_find, registry_info, registry_lookup
-
 from pytest_agenteval.collect.inspect_task import Asked
 from pytest_agenteval.engine.agents.importing import import_named, why_not_imported
+from pytest_agenteval.engine.inspect_private import (
+    chdir_python,
+    is_registry_object,
+    registry_find,
+    registry_info,
+    registry_lookup,
+)
 from pytest_agenteval.errors import NotReady
 
 __all__ = ["find_function", "hint", "refuse_arguments"]

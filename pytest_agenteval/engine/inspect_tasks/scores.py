@@ -10,11 +10,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from inspect_ai import Task
-from inspect_ai._util.registry import has_registry_params, registry_params
 from inspect_ai.scorer import Score
-from inspect_ai.scorer._scorer import scorer_metrics, unique_scorer_name
 
 from pytest_agenteval.collect.inspect_task import Passes
+from pytest_agenteval.engine.inspect_private import (
+    has_registry_params,
+    registry_params,
+    scorer_metrics,
+    unique_scorer_name,
+)
 from pytest_agenteval.engine.models.models import names_a_model
 from pytest_agenteval.errors import NotReady
 

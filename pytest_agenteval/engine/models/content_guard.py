@@ -16,12 +16,17 @@ from types import SimpleNamespace
 from typing import Any, TypeVar
 
 import yaml
-from inspect_ai._eval.task import run as inspect_run
 from inspect_ai.log import EvalSample
-from inspect_ai.log._condense import SampleSerializationError, condense_sample, is_log_serializable
-from inspect_ai.model import ChatMessage, Model, ModelOutput, _call_tools
+from inspect_ai.model import ChatMessage, Model, ModelOutput
 from pydantic import BaseModel
 
+from pytest_agenteval.engine.inspect_private import (
+    SampleSerializationError,
+    condense_sample,
+    is_log_serializable,
+)
+from pytest_agenteval.engine.inspect_private import call_tools as _call_tools
+from pytest_agenteval.engine.inspect_private import run as inspect_run
 from pytest_agenteval.texts import encodable
 
 __all__ = ["guard_content", "harmless"]

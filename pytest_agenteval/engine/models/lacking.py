@@ -9,10 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from inspect_ai._util.error import PrerequisiteError
-
 from pytest_agenteval.engine.agents.clients import Unbridged
 from pytest_agenteval.engine.agents.importing import why_not_imported
+from pytest_agenteval.engine.inspect_private import PrerequisiteError
 
 __all__ = ["Lacking", "needing", "one_sentence", "what_is_lacking"]
 

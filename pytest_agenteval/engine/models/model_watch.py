@@ -14,14 +14,16 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from inspect_ai._util.error import PrerequisiteError
-from inspect_ai._util.exception import TerminateSampleError
-from inspect_ai._util.http import is_retryable_http_status
-from inspect_ai._util.retry import report_http_retry
-from inspect_ai.log._samples import _active_model_event
 from inspect_ai.model import ChatMessage, Model, ModelAPI, ModelCall, ModelOutput, StopReason
 from inspect_ai.util import LimitExceededError
 
+from pytest_agenteval.engine.inspect_private import (
+    PrerequisiteError,
+    TerminateSampleError,
+    is_retryable_http_status,
+    report_http_retry,
+)
+from pytest_agenteval.engine.inspect_private import active_model_event as _active_model_event
 from pytest_agenteval.engine.models.meter import CallMeter, current_meter
 from pytest_agenteval.engine.models.provider_errors import (
     ConversationRefused,

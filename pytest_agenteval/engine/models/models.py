@@ -7,11 +7,10 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from inspect_ai._util.error import PrerequisiteError
-from inspect_ai._util.registry import registry_find, registry_unqualified_name
 from inspect_ai.model import GenerateConfig, Model, ModelCost, ModelInfo, get_model, get_model_info, set_model_info
 from pydantic import ValidationError
 
+from pytest_agenteval.engine.inspect_private import PrerequisiteError, registry_find, registry_unqualified_name
 from pytest_agenteval.engine.models.lacking import one_sentence
 from pytest_agenteval.money.prices import PriceBook
 from pytest_agenteval.options.rules import why_not_on_host

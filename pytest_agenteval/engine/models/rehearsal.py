@@ -13,7 +13,6 @@ import random
 from dataclasses import dataclass
 from typing import Any
 
-from inspect_ai._util.error import PrerequisiteError
 from inspect_ai.model import (
     ChatCompletionChoice,
     ChatMessage,
@@ -26,6 +25,7 @@ from inspect_ai.model import (
 from inspect_ai.tool import ToolCall, ToolChoice, ToolInfo
 
 from pytest_agenteval.collect.agent_task import TaskOptions
+from pytest_agenteval.engine.inspect_private import PrerequisiteError
 from pytest_agenteval.engine.models.meter import current_meter
 
 __all__ = ["Noise", "RehearsalAPI", "Step", "script"]

@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-from inspect_ai._util.error import PrerequisiteError
 from inspect_ai.util import SandboxEnvironment, SandboxUnavailableError, concurrency
-from inspect_ai.util._sandbox.context import (
+
+from pytest_agenteval.engine.inspect_private import (
+    PrerequisiteError,
     cleanup_sandbox_environments_sample,
     init_sandbox_environments_sample,
+    max_subprocesses_context_var,
+    registry_find_sandboxenv,
 )
-from inspect_ai.util._sandbox.registry import registry_find_sandboxenv
-from inspect_ai.util._subprocess import max_subprocesses_context_var
-
 from pytest_agenteval.engine.sandboxes.provider import AgentevalSandbox
 from pytest_agenteval.sandbox.autopsy import Death, EndedBy, examine
 from pytest_agenteval.sandbox.docker.containers import ContainerConfig

@@ -18,7 +18,6 @@ from collections.abc import Iterable
 from typing import Any, Literal, overload
 
 import anyio
-from inspect_ai._util.error import PrerequisiteError
 from inspect_ai.util import (
     ExecResult,
     OutputLimitExceededError,
@@ -32,6 +31,7 @@ from inspect_ai.util import (
 from pydantic import BaseModel
 from typing_extensions import override
 
+from pytest_agenteval.engine.inspect_private import PrerequisiteError
 from pytest_agenteval.sandbox.asked.plain_service import container_config
 from pytest_agenteval.sandbox.docker.address import SandboxSetupError
 from pytest_agenteval.sandbox.docker.containers import ContainerConfig

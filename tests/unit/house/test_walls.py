@@ -74,6 +74,20 @@ def inspect_ai_only_below_engine(found: Modules) -> list[str]:
     return only_below(found, ["inspect_ai"], "engine")
 
 
+def private_inspect_only_in_one_file(found: Modules) -> list[str]:
+    return [
+        str(made)
+        for name, module in found.items()
+        if not below(name, "engine.inspect_private")
+        for made in module.imports
+        if made.reaches("inspect_ai") and any(_is_private(part) for part in made.target.split("."))
+    ]
+
+
+def _is_private(name: str) -> bool:
+    return name.startswith("_") and not name.startswith("__")
+
+
 STARTERS = (
     "run", "Popen", "call", "check_call", "check_output", "system", "subprocess",
     "create_subprocess_exec", "create_subprocess_shell", "open_process", "run_process",
@@ -183,6 +197,7 @@ def _top(target: str) -> str:
 
 WALLS: tuple[Callable[[Modules], list[str]], ...] = (
     inspect_ai_only_below_engine,
+    private_inspect_only_in_one_file,
     docker_only_below_sandbox,
     processes_only_below_sandbox_and_in_check,
     private_pytest_only_in_items,
@@ -256,6 +271,8 @@ def test_a_good_tree_passes(wall: Callable[[Modules], list[str]], tmp_path: Path
         (inspect_ai_only_below_engine, "collect/items.py", "if TYPE_CHECKING:\n    import inspect_ai"),
         (inspect_ai_only_below_engine, "collect/items.py", "import importlib as i\ni.import_module('inspect_ai')"),
         (inspect_ai_only_below_engine, "engine_room.py", "import inspect_ai"),
+        (private_inspect_only_in_one_file, "engine/agent.py", "from inspect_ai.log._samples import sample_active"),
+        (private_inspect_only_in_one_file, "engine/agent.py", "def f():\n    from inspect_ai.model import _call_tools"),
         (docker_only_below_sandbox, "engine/agent.py", "def f():\n    import docker.errors"),
         (docker_only_below_sandbox, "engine/agent.py", "run(['docker', 'ps'])"),
         (docker_only_below_sandbox, "cli/check.py", "import subprocess as s\ns.check_output('docker ps', shell=True)"),
