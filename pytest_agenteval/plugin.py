@@ -44,10 +44,10 @@ def pytest_configure(config: pytest.Config) -> None:
         from pytest_agenteval.session.inspect_tasks import NamedTasks
 
         config.pluginmanager.register(NamedTasks(config), INSPECT_TASKS)
-    if asked.shard is not None:
+    if asked.attempts.shard is not None:
         from pytest_agenteval.collect.shards import PLUGIN, Sharding
 
-        config.pluginmanager.register(Sharding(config, asked.shard), PLUGIN)
+        config.pluginmanager.register(Sharding(config, asked.attempts.shard), PLUGIN)
     if asked.plan:
         from pytest_agenteval.session.plan import Planner
 
@@ -65,12 +65,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         from pytest_agenteval.session.inspect_tasks import once_per_sample
 
         once_per_sample(metafunc)
-    _once_per_model(metafunc, asked.models)
-    if len(asked.scaffolds) > 1 and "agent_scaffold" in metafunc.fixturenames:
+    _once_per_model(metafunc, asked.agents.models)
+    if len(asked.agents.scaffolds) > 1 and "agent_scaffold" in metafunc.fixturenames:
         from pytest_agenteval.collect.items import needs
 
         if needs(metafunc, "agent_scaffold"):
-            metafunc.parametrize("agent_scaffold", asked.scaffolds, ids=asked.scaffolds, indirect=True)
+            metafunc.parametrize("agent_scaffold", asked.agents.scaffolds, ids=asked.agents.scaffolds, indirect=True)
 
 
 def _once_per_model(metafunc: pytest.Metafunc, models: tuple[str, ...]) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from pytest_agenteval.collect.items import AgentItem
 from pytest_agenteval.options.reading import SETTINGS, defaults, settings
+from pytest_agenteval.options.settings import settings_of
 
 __all__ = ["FILE_VARIABLE", "NULL", "ORACLE"]
 
@@ -31,16 +32,25 @@ _WITH_FILES = ("lfplugin", "nfplugin", "stepwiseplugin")
 def pytest_configure(config: pytest.Config) -> None:
     """Settle the settings before anybody reads them."""
     option = config.option
-    plain = {key: value for key, value in defaults().items() if key not in _KEPT}
-    for key in plain:
+    for key in set(defaults()).difference(_KEPT):
         setattr(option, f"agenteval_{key}", None)
     option.agenteval_models, option.agenteval_k = [ORACLE, NULL], "1"
     option.maxfail, option.continue_on_collection_errors, option.xmlpath = 0, False, None
     if hasattr(option, "numprocesses"):  # xdist's processes would each know only a part
         option.numprocesses, option.dist, option.tx = None, "no", []
-    asked = settings(config)
-    ours = {"models": asked.models, "k": asked.k, "log_dir": f"{asked.log_dir}/check"}
-    config.stash[SETTINGS] = asked._replace(**plain | ours)
+    asked, plain = settings(config), settings_of(defaults(), active=True)  # the ini file has a say in the first
+    attempts = asked.attempts
+    config.stash[SETTINGS] = plain._replace(
+        agents=plain.agents._replace(models=asked.agents.models),
+        attempts=plain.attempts._replace(
+            k=attempts.k,
+            concurrency=attempts.concurrency,
+            env_retries=attempts.env_retries,
+            unsafe_fixtures=attempts.unsafe_fixtures,
+        ),
+        store=plain.store._replace(log_dir=f"{asked.store.log_dir}/check"),
+        sandboxes=plain.sandboxes._replace(kind=asked.sandboxes.kind, default=asked.sandboxes.default),
+    )
     config.pluginmanager.register(_Notes(Path(os.environ[FILE_VARIABLE])), "pytest_agenteval_check_notes")
 
 

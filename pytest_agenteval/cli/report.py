@@ -100,10 +100,11 @@ def _add_options(parser: argparse.ArgumentParser, keys: Sequence[str]) -> None:
 
 def _settings(asked: argparse.Namespace) -> Settings:
     from pytest_agenteval.options.reading import defaults
-    from pytest_agenteval.options.settings import Settings
+    from pytest_agenteval.options.settings import settings_of
 
-    given = {key: value for key, value in vars(asked).items() if key in Settings._fields and value is not None}
-    return Settings(**{"active": True, **defaults(), **given})
+    values = defaults()
+    given = {key: value for key, value in vars(asked).items() if key in values and value is not None}
+    return settings_of(values | given, active=True)
 
 
 def _report(asked: argparse.Namespace) -> int:
@@ -124,7 +125,7 @@ def _report(asked: argparse.Namespace) -> int:
         merged = merge(chosen.logs, asked.k)
         tasks = {name_of(record) for record in merged.records}
         setup = chosen.logs[-1].setup
-        baseline = None if settings.baseline is None else read_baseline(settings.baseline, tasks, setup)
+        baseline = None if settings.gates.baseline is None else read_baseline(settings.gates.baseline, tasks, setup)
     except (NotReady, NoRun) as error:
         return _refuse(error)
     judgement = judge_run(
@@ -136,7 +137,7 @@ def _report(asked: argparse.Namespace) -> int:
         said=PytestSaid(ordinary_failures=len(merged.errors)),
     )
     plugins = console_plugins()
-    destinations = {"json": settings.json, "comment": settings.comment, "html": settings.html}
+    destinations = {"json": settings.reports.json, "comment": settings.reports.comment, "html": settings.reports.html}
     request = report_request(plugins, judgement, [*chosen.notes, *merged.notes, *merged.errors], destinations)
     _print(report_lines(request.judgement, width=_width(), notes=request.notes, sections=request.sections))
     for line in write_reports(plugins, request):

@@ -192,7 +192,7 @@ class AgentItem(pytest.Function):
     @property
     def model(self) -> str | None:
         """The model of this item's cell: its parameter, else the only one of the run, else None."""
-        models = settings(self.config).models
+        models = settings(self.config).agents.models
         value = self.plan.params.get("agent_model", models[0] if models else None)
         return value if isinstance(value, str) else None
 
@@ -205,7 +205,7 @@ class AgentItem(pytest.Function):
         """
         if not self.plan.uses_ours("agent", "agent_scaffold"):
             return None
-        scaffolds = settings(self.config).scaffolds
+        scaffolds = settings(self.config).agents.scaffolds
         return str(self.plan.params.get("agent_scaffold", scaffolds[0] if scaffolds else "react"))
 
     @property
@@ -344,7 +344,7 @@ class AgentItem(pytest.Function):
             pytest.skip("agent task: runs only with --agent-model, --k or --agent-run")
         if self._for_trio:
             pytest.skip("agent task: runs on asyncio, not on trio")
-        self._refuse_unshareable(asked.unsafe_fixtures)
+        self._refuse_unshareable(asked.attempts.unsafe_fixtures)
         self._refuse_soft_checks()
         if self.get_closest_marker("flaky") and hasattr(self.config.option, "reruns"):
             pytest.fail(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pytest_agenteval.options.settings import Settings
+from pytest_agenteval.options.settings import Settings, settings_of
 from pytest_agenteval.options.table import OPTIONS, SWITCHES, Option
 
 __all__ = ["SETTINGS", "add_options", "defaults", "settings"]
@@ -72,21 +72,21 @@ def _read(config: pytest.Config) -> Settings:
     asked |= {key: bool(config.getoption(_dest(key))) for _, key, _ in SWITCHES}
     starts = [flag for flag in ("--agent-model", "--k") if flag in given] + ["--agent-run"] * asked["run"]
     starts += ["--agent-plan"] * asked["plan"]
-    made = Settings(active=bool(starts), **asked)
-    _refuse_slip_of_k(config, used=bool(given or starts or made.models))
+    made = settings_of(asked, active=bool(starts))
+    _refuse_slip_of_k(config, used=bool(given or starts or made.agents.models))
     _refuse_missing_model(made, starts, [flag for flag, option in given.items() if option.gate])
     if not made.active and not config.getoption("collectonly", False):
         _refuse_idle(config, [flag for flag, option in given.items() if option.idle])
-    if len(set(made.models)) != len(made.models):
-        twice = next(model for model in made.models if made.models.count(model) > 1)
+    if len(set(made.agents.models)) != len(made.agents.models):
+        twice = next(model for model in made.agents.models if made.agents.models.count(model) > 1)
         raise pytest.UsageError(f"--agent-model names {twice} twice: name each model once, for it makes one cell")
-    if len(set(made.scaffolds)) != len(made.scaffolds):
-        again = next(name for name in made.scaffolds if made.scaffolds.count(name) > 1)
+    if len(set(made.agents.scaffolds)) != len(made.agents.scaffolds):
+        again = next(name for name in made.agents.scaffolds if made.agents.scaffolds.count(name) > 1)
         raise pytest.UsageError(f"--agent-scaffold names {again} twice: name each scaffold once, for it makes one cell")
-    roles = [name for name, _ in made.roles]
+    roles = [name for name, _ in made.agents.roles]
     if len(set(roles)) != len(roles):
         raise pytest.UsageError(f"--agent-role gives {max(roles, key=roles.count)} twice: give each role one model")
-    if made.resume or made.top_up or made.max_age is not None:
+    if made.store.resume or made.store.top_up or made.store.max_age is not None:
         from pytest_agenteval.options.rules import why_not_taken_over
 
         if reason := why_not_taken_over(made):
@@ -94,11 +94,12 @@ def _read(config: pytest.Config) -> Settings:
     if made.active:
         from pytest_agenteval.options.rules import why_not_early, why_not_on_host
 
-        for model in made.models:
+        for model in made.agents.models:
             if reason := why_not_on_host(made, model):
                 raise pytest.UsageError(reason)
         _refuse_shared_budget(config, made)
-        if reason := why_not_early(made, distributed=_distributed(config)):
+        early = made.attempts.early_stop
+        if early is not None and (reason := why_not_early(made, early, distributed=_distributed(config))):
             raise pytest.UsageError(reason)
     return made
 
@@ -113,7 +114,7 @@ def _refuse_slip_of_k(config: pytest.Config, *, used: bool) -> None:
 
 
 def _refuse_missing_model(made: Settings, starts: list[str], gates: list[str]) -> None:
-    if (starts or gates) and not made.models:
+    if (starts or gates) and not made.agents.models:
         raise pytest.UsageError(
             f"{(starts + gates)[0]} needs a model to evaluate: add --agent-model=PROVIDER/MODEL "
             "(agenteval/noisy costs nothing), or set agent_models in the ini file"
@@ -135,7 +136,7 @@ def _refuse_idle(config: pytest.Config, flags: list[str]) -> None:
 
 
 def _refuse_shared_budget(config: pytest.Config, made: Settings) -> None:
-    if made.max_cost is not None and _distributed(config):
+    if made.money.max_cost is not None and _distributed(config):
         raise pytest.UsageError(
             "--max-cost cannot be held across xdist's processes: leave out -n "
             "(attempts already run concurrently, see --agent-concurrency)"

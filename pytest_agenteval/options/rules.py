@@ -4,30 +4,30 @@ from __future__ import annotations
 
 from pytest_agenteval.options import values
 from pytest_agenteval.options.settings import Settings
+from pytest_agenteval.options.values import EarlyStop
 
 __all__ = ["why_not_early", "why_not_on_host", "why_not_taken_over"]
 
 
-def why_not_early(asked: Settings, *, distributed: bool) -> str | None:
+def why_not_early(asked: Settings, wanted: EarlyStop, *, distributed: bool) -> str | None:
     """Why `--agent-early-stop` cannot go with the other options, or None where it can.
 
     Args:
         asked: the options.
+        wanted: the kind of early stopping.
         distributed: whether xdist spreads the tests over processes.
     """
-    if asked.early_stop is None:
-        return None
-    early = f"--agent-early-stop={asked.early_stop}"
+    early = f"--agent-early-stop={wanted}"
     for flag, value in (
-        ("--agent-max-cost-per-attempt", asked.max_cost_per_attempt),
-        ("--agent-max-tool-failure-rate", asked.max_tool_failure_rate),
-        ("--agent-baseline", asked.baseline),
+        ("--agent-max-cost-per-attempt", asked.gates.max_cost_per_attempt),
+        ("--agent-max-tool-failure-rate", asked.gates.max_tool_failure_rate),
+        ("--agent-baseline", asked.gates.baseline),
     ):
         if value is not None:
             return f"{early} cannot go with {flag}, which needs every attempt: leave one of the two out"
-    if asked.top_up:
+    if asked.store.top_up:
         return f"{early} cannot go with --agent-top-up, whose grid of attempts is not k wide: leave one of the two out"
-    if asked.gate_mode != "grid":
+    if asked.gates.mode != "grid":
         return f"{early} keeps verdicts about the grid of attempts, not about the truth: use --agent-gate-mode=grid"
     if distributed:
         return f"{early} needs one process that sees every attempt: leave out xdist's -n (attempts run concurrently)"
@@ -36,23 +36,23 @@ def why_not_early(asked: Settings, *, distributed: bool) -> str | None:
 
 def why_not_taken_over(asked: Settings) -> str | None:
     """Why stored attempts cannot be taken as these options say, or None where they can."""
-    if asked.resume and asked.top_up:
+    if asked.store.resume and asked.store.top_up:
         return (
             "--agent-resume goes on with one run, --agent-top-up takes attempts of all runs: leave one of the two out"
         )
-    if asked.max_age is not None and not (asked.resume or asked.top_up):
+    if asked.store.max_age is not None and not (asked.store.resume or asked.store.top_up):
         return "--agent-max-age is about stored attempts: add --agent-resume or --agent-top-up"
-    if (asked.resume or asked.top_up) and not asked.active:
-        flag = "--agent-resume" if asked.resume else "--agent-top-up"
+    if (asked.store.resume or asked.store.top_up) and not asked.active:
+        flag = "--agent-resume" if asked.store.resume else "--agent-top-up"
         return f"{flag} runs what is missing: say of which model, with --agent-model=PROVIDER/MODEL or --agent-run"
-    if (asked.resume or asked.top_up) and asked.plan:
+    if (asked.store.resume or asked.store.top_up) and asked.plan:
         return "--agent-plan plans whole runs: leave out --agent-resume and --agent-top-up"
     return None
 
 
 def why_not_on_host(asked: Settings, model: str) -> str | None:
     """Why a model may not run, in a sentence: a real one would run commands on this host, and nobody has allowed it."""
-    if asked.sandbox != "local" or model in values.BUILT_IN_MODELS or asked.allow_local:
+    if asked.sandboxes.kind != "local" or model in values.BUILT_IN_MODELS or asked.sandboxes.allow_local:
         return None
     return (
         f"--agent-sandbox=local would let {model} run commands on this host: "

@@ -5,63 +5,28 @@ dataclasses, and annotations are not postponed: `NamedTuple` would compile each 
 """
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
-__all__ = ["INSPECT_TASK", "LOOKALIKES", "MARK", "SHARD_SIZES", "Settings"]
+from pytest_agenteval.options.values import EarlyStop
+
+__all__ = ["INSPECT_TASK", "LOOKALIKES", "MARK", "SHARD_SIZES", "Settings", "settings_of"]
 
 
-class Settings(NamedTuple):
-    """What the user asked for, checked. Rates lie in [0, 1], costs are US dollars, None means not asked."""
+class AgentSettings(NamedTuple):
+    """Who is evaluated."""
 
-    active: bool
-    """Whether agent tasks run at all: only when `--agent-model`, `--k` or `--agent-run` was given."""
     models: tuple[str, ...]
     scaffolds: tuple[str, ...]
     scaffold_args: tuple[tuple[str, Any], ...]
-    inspect_tasks: tuple[str, ...]
-    k: int
-    run: bool
-    max_cost: float | None
-    min_pass_at_1: float | None
-    min_pass_k: float | None
-    max_cost_per_attempt: float | None
-    max_env_error_rate: float
-    max_tool_failure_rate: float | None
-    baseline: str | None
-    gate_mode: str
-    confidence: float
-    undecided: str
-    early_stop: str | None
-    resume: bool
-    top_up: bool
-    max_age: float | None
-    """Seconds."""
-    shard: tuple[int, int] | None
-    """Which part of how many, from 1."""
-    json: Path | None
-    comment: Path | None
-    html: Path | None
-    plan: bool
-    stall_notice: float
-    """Seconds."""
-    concurrency: int
-    env_retries: int
-    model_args: tuple[tuple[str, Any], ...]
     roles: tuple[tuple[str, str], ...]
     """Roles beside the agent's, each with its model."""
+    model_args: tuple[tuple[str, Any], ...]
     model_base_url: str | None
     generate: tuple[tuple[str, Any], ...]
-    prices: Path | None
-    sandbox: str
-    sandbox_default: str | None
-    allow_local: bool
-    allow_host_access: bool
-    keep_sandbox: bool
-    log_dir: str
-    unsafe_fixtures: tuple[str, ...]
 
     @property
     def model_setup(self) -> str:
@@ -77,6 +42,147 @@ class Settings(NamedTuple):
         given: dict[str, Any] = {f"role {name}": model for name, model in self.roles}
         given |= {f"scaffold {name}": value for name, value in self.scaffold_args}
         return ", ".join(filter(None, (self.model_setup, _told(given))))
+
+
+class AttemptSettings(NamedTuple):
+    """How attempts run."""
+
+    k: int
+    concurrency: int
+    env_retries: int
+    early_stop: EarlyStop | None
+    shard: tuple[int, int] | None
+    """Which part of how many, from 1."""
+    unsafe_fixtures: tuple[str, ...]
+    stall_notice: float
+    """Seconds."""
+
+
+class GateOptions(NamedTuple):
+    """What a run is held against. Rates lie in [0, 1]; None means not asked."""
+
+    min_pass_at_1: float | None
+    min_pass_k: float | None
+    max_cost_per_attempt: float | None
+    max_env_error_rate: float
+    max_tool_failure_rate: float | None
+    baseline: str | None
+    mode: str
+    confidence: float
+    undecided: str
+
+
+class MoneySettings(NamedTuple):
+    """What a run may cost, in US dollars."""
+
+    max_cost: float | None
+    prices: Path | None
+
+
+class StoreSettings(NamedTuple):
+    """Where attempts are kept, and which of them are used again."""
+
+    log_dir: str
+    resume: bool
+    top_up: bool
+    max_age: float | None
+    """Seconds."""
+
+
+class SandboxSettings(NamedTuple):
+    """Where attempts run."""
+
+    kind: str
+    default: str | None
+    allow_local: bool
+    allow_host_access: bool
+    keep: bool
+
+
+class ReportSettings(NamedTuple):
+    """The files that reports go to; None where none was asked for."""
+
+    json: Path | None
+    comment: Path | None
+    html: Path | None
+
+
+class Settings(NamedTuple):
+    """What the user asked for, checked."""
+
+    active: bool
+    """Whether agent tasks run at all: only when `--agent-model`, `--k` or `--agent-run` was given."""
+    inspect_tasks: tuple[str, ...]
+    run: bool
+    plan: bool
+    agents: AgentSettings
+    attempts: AttemptSettings
+    gates: GateOptions
+    money: MoneySettings
+    store: StoreSettings
+    sandboxes: SandboxSettings
+    reports: ReportSettings
+
+
+def settings_of(values: Mapping[str, Any], *, active: bool) -> Settings:
+    """The settings, from the value of every option and switch by its key."""
+    return Settings(
+        active=active,
+        inspect_tasks=values["inspect_tasks"],
+        run=values["run"],
+        plan=values["plan"],
+        agents=AgentSettings(
+            models=values["models"],
+            scaffolds=values["scaffolds"],
+            scaffold_args=values["scaffold_args"],
+            roles=values["roles"],
+            model_args=values["model_args"],
+            model_base_url=values["model_base_url"],
+            generate=values["generate"],
+        ),
+        attempts=AttemptSettings(
+            k=values["k"],
+            concurrency=values["concurrency"],
+            env_retries=values["env_retries"],
+            early_stop=values["early_stop"],
+            shard=values["shard"],
+            unsafe_fixtures=values["unsafe_fixtures"],
+            stall_notice=values["stall_notice"],
+        ),
+        gates=GateOptions(
+            min_pass_at_1=values["min_pass_at_1"],
+            min_pass_k=values["min_pass_k"],
+            max_cost_per_attempt=values["max_cost_per_attempt"],
+            max_env_error_rate=values["max_env_error_rate"],
+            max_tool_failure_rate=values["max_tool_failure_rate"],
+            baseline=values["baseline"],
+            mode=values["gate_mode"],
+            confidence=values["confidence"],
+            undecided=values["undecided"],
+        ),
+        money=MoneySettings(
+            max_cost=values["max_cost"],
+            prices=values["prices"],
+        ),
+        store=StoreSettings(
+            log_dir=values["log_dir"],
+            resume=values["resume"],
+            top_up=values["top_up"],
+            max_age=values["max_age"],
+        ),
+        sandboxes=SandboxSettings(
+            kind=values["sandbox"],
+            default=values["sandbox_default"],
+            allow_local=values["allow_local"],
+            allow_host_access=values["allow_host_access"],
+            keep=values["keep_sandbox"],
+        ),
+        reports=ReportSettings(
+            json=values["json"],
+            comment=values["comment"],
+            html=values["html"],
+        ),
+    )
 
 
 def _told(given: dict[str, Any]) -> str:

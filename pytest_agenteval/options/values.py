@@ -5,21 +5,23 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 __all__ = [
     "BUILT_IN_MODELS",
-    "EARLY_STOPS",
     "GATE_MODES",
     "SANDBOXES",
     "SECONDS",
     "UNDECIDED",
+    "EarlyStop",
     "amount",
     "attempts",
     "confidence",
     "count",
     "duration",
+    "early_stop",
     "file",
     "model",
     "number_from_1",
@@ -38,7 +40,16 @@ __all__ = [
 SANDBOXES = ("docker", "local")
 GATE_MODES = ("grid", "confidence")
 UNDECIDED = ("incomplete", "fail", "pass")
-EARLY_STOPS = ("exact", "exact+first")
+
+
+class EarlyStop(StrEnum):
+    """How attempts that can change no verdict any more are left out."""
+
+    EXACT = "exact"
+    EXACT_FIRST = "exact+first"
+    """Every task still gets its first attempt, for pass@1."""
+
+
 BUILT_IN_MODELS = ("agenteval/oracle", "agenteval/null", "agenteval/noisy")
 
 
@@ -97,6 +108,11 @@ def one_of(words: Sequence[str]) -> Callable[[str], str]:
         return raw
 
     return word
+
+
+def early_stop(raw: str) -> EarlyStop:
+    """A kind of early stopping."""
+    return EarlyStop(one_of(tuple(EarlyStop))(raw))
 
 
 def model(raw: str) -> str:

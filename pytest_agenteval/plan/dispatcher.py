@@ -10,6 +10,7 @@ from pytest_agenteval.estimate.early_stop.curtailment import Curtailment
 from pytest_agenteval.estimate.early_stop.policy import ExactStop, ExactStopAfterFirst
 from pytest_agenteval.judge.passable import why_never
 from pytest_agenteval.options.settings import Settings
+from pytest_agenteval.options.values import EarlyStop
 from pytest_agenteval.plan.gates import cell_gates, gate_settings
 from pytest_agenteval.record.history import EarlierTask
 from pytest_agenteval.record.records import Cell
@@ -26,7 +27,7 @@ def refuse_gates_that_never_pass(settings: Settings, items: Sequence[AgentItem])
     """
     for tasks in _cells(items).values():
         own = [(item.nodeid, item.options.min_pass_rate) for item in tasks]
-        if reason := why_never(own, settings.k, gate_settings(settings)):
+        if reason := why_never(own, settings.attempts.k, gate_settings(settings)):
             raise NotReady(reason)
 
 
@@ -40,9 +41,9 @@ def choose_dispatcher(
         items: all tasks that pytest may come to.
         known: what earlier runs showed, by name and cell; it orders attempts, and changes no verdict.
     """
-    if settings.early_stop is None:
+    if settings.attempts.early_stop is None:
         return AsTheyCome()
-    policy = ExactStop if settings.early_stop == "exact" else ExactStopAfterFirst
+    policy = ExactStop if settings.attempts.early_stop is EarlyStop.EXACT else ExactStopAfterFirst
     policies = []
     for cell, tasks in _cells(items).items():
         own = {item.nodeid: _asked_by(item) for item in tasks}
@@ -50,7 +51,7 @@ def choose_dispatcher(
         earlier = {task: known[key] for task, key in keys.items() if key in known}
         counts = {task: (seen.n, seen.c) for task, seen in earlier.items()}
         costs = {task: seen.cost for task, seen in earlier.items() if seen.cost}
-        curtailment = Curtailment(list(own), settings.k, cell_gates(own.items(), gate_settings(settings)))
+        curtailment = Curtailment(list(own), settings.attempts.k, cell_gates(own.items(), gate_settings(settings)))
         policies.append(policy(curtailment, counts, costs))
     return StopWhenDecided(policies)
 

@@ -17,14 +17,14 @@ __all__ = ["cell_gates", "gate_settings"]
 def gate_settings(asked: Settings) -> GateSettings:
     """The thresholds among the options."""
     return GateSettings(
-        min_pass_at_1=asked.min_pass_at_1,
-        min_pass_k=asked.min_pass_k,
-        max_cost=asked.max_cost,
-        max_cost_per_attempt=asked.max_cost_per_attempt,
-        max_env_error_rate=asked.max_env_error_rate,
-        max_tool_failure_rate=asked.max_tool_failure_rate,
-        confidence=asked.confidence if asked.gate_mode == "confidence" else None,
-        undecided=asked.undecided,
+        min_pass_at_1=asked.gates.min_pass_at_1,
+        min_pass_k=asked.gates.min_pass_k,
+        max_cost=asked.money.max_cost,
+        max_cost_per_attempt=asked.gates.max_cost_per_attempt,
+        max_env_error_rate=asked.gates.max_env_error_rate,
+        max_tool_failure_rate=asked.gates.max_tool_failure_rate,
+        confidence=asked.gates.confidence if asked.gates.mode == "confidence" else None,
+        undecided=asked.gates.undecided,
     )
 
 

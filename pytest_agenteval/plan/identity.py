@@ -62,8 +62,8 @@ async def identify(
                     **program.parts,
                     "its options": _digest(options),
                     "the scaffold": _digest(_scaffold(item.cell.scaffold, settings)),
-                    "the model": _digest([item.cell.model, settings.model_setup]),
-                    "the model of another role": _digest(settings.roles),
+                    "the model": _digest([item.cell.model, settings.agents.model_setup]),
+                    "the model of another role": _digest(settings.agents.roles),
                     "the rules for outcomes": RULES,
                 },
                 doubts=(*code.doubts, *program.doubts, *doubts),
@@ -100,7 +100,7 @@ def _program(item: AgentItem) -> Fingerprint:
 
 def _scaffold(name: str, settings: Settings) -> list[Any]:
     """Its name and arguments, and the versions of what may have it."""
-    arguments = [pair for pair in settings.scaffold_args if ":" not in pair[0] or pair[0].startswith(f"{name}:")]
+    arguments = [pair for pair in settings.agents.scaffold_args if ":" not in pair[0] or pair[0].startswith(f"{name}:")]
     package = name.partition("/")[0] if "/" in name else None
     versions = [version("pytest-agenteval"), version("inspect-ai"), package and version_of(package)]
     return [name, arguments, versions]

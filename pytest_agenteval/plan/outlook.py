@@ -24,10 +24,10 @@ def outlook(settings: Settings, items: Sequence[AgentItem], offered: Offered) ->
         NotReady: the file of prices cannot be used.
     """
     try:
-        prices = open_prices(settings.prices, offered.prices)
+        prices = open_prices(settings.money.prices, offered.prices)
     except PriceFileError as error:
         raise NotReady(str(error)) from None
-    known = whole_grid_history(settings.log_dir, settings.setup)
+    known = whole_grid_history(settings.store.log_dir, settings.agents.setup)
     cells: dict[Cell, list[PlannedTask]] = {}
     for item in items:
         seen = known.get((item.task_name, item.cell))
@@ -50,9 +50,9 @@ def attempts_of_baseline(settings: Settings, wanted: Collection[str]) -> int | N
     Raises:
         NotReady: it cannot be read.
     """
-    if settings.baseline is None:
+    if settings.gates.baseline is None:
         return None
-    tasks = read_baseline(settings.baseline, wanted, settings.setup).tasks.values()
+    tasks = read_baseline(settings.gates.baseline, wanted, settings.agents.setup).tasks.values()
     return max(1, round(sum(task.n for task in tasks) / len(tasks))) if tasks else None
 
 

@@ -60,45 +60,50 @@ def start(settings: Settings, items: Sequence[AgentItem], say: Callable[[str], N
     guard_content()
     refuse_alike(items)
     refuse_gates_that_never_pass(settings, items)
-    names = list(dict.fromkeys([*settings.models, *(item.model for item in items if item.model is not None)]))
+    names = list(dict.fromkeys([*settings.agents.models, *(item.model for item in items if item.model is not None)]))
     try:
-        prices = open_prices(settings.prices, offered.prices)
+        prices = open_prices(settings.money.prices, offered.prices)
         models, roles = open_models(names, settings), open_roles(settings)
-        wanted = [*(settings.scaffolds or [REACT]), *(item.scaffold for item in items if item.scaffold is not None)]
-        scaffolds = open_scaffolds(wanted, settings.scaffold_args, offered.scaffolds)
+        wanted = [
+            *(settings.agents.scaffolds or [REACT]),
+            *(item.scaffold for item in items if item.scaffold is not None),
+        ]
+        scaffolds = open_scaffolds(wanted, settings.agents.scaffold_args, offered.scaffolds)
     except (PriceFileError, ModelNotReady, ScaffoldNotReady) as error:
         raise NotReady(str(error)) from None
     _refuse_without_grader(items)
-    paid = list(dict.fromkeys([*names, *(model for _, model in settings.roles)]))
+    paid = list(dict.fromkeys([*names, *(model for _, model in settings.agents.roles)]))
     _refuse_unpriced(settings, items, paid, prices)
     tell_prices(paid, prices)
     watch_models()
     _refuse_without_container(settings, items, scaffolds)
-    require_writable(settings.log_dir)
+    require_writable(settings.store.log_dir)
     sandboxes = choose_sandboxes(settings, items, say, offered.sandboxes)
     for item in items:
         spec = sandboxes[item.nodeid]
         item.notes += spec.notes if spec is not None else ()
-    budget = RunBudget(settings.max_cost)
+    budget = RunBudget(settings.money.max_cost)
     invocation = os.environ.get("PYTEST_XDIST_TESTRUNUID") or uuid4().hex  # xdist's workers share theirs
     takeover = Takeover.of(settings, items)
     run = takeover.run or invocation
-    services = Services(Sandboxes(), budget, prices, settings.env_retries, run, settings.keep_sandbox, scaffolds)
+    services = Services(
+        Sandboxes(), budget, prices, settings.attempts.env_retries, run, settings.sandboxes.keep, scaffolds
+    )
     metadata = {
         "session": run,
         "invocation": invocation,
         "pytest_agenteval": version("pytest-agenteval"),
-        "k": settings.k,
-        "early_stop": settings.early_stop,
-        "shard": settings.shard,
+        "k": settings.attempts.k,
+        "early_stop": settings.attempts.early_stop,
+        "shard": settings.attempts.shard,
         "shard_sizes": items[0].config.stash.get(SHARD_SIZES, ()) if items else (),
         "took": takeover.other_runs,
         "suites": Counter(item.nodeid.split("::")[0] for item in items if not item.skips),
-        "setup": settings.setup,
-        "roles": dict(settings.roles),
+        "setup": settings.agents.setup,
+        "roles": dict(settings.agents.roles),
         "prices": {name: prices.source(name) for name in paid},
     }
-    known = history(settings.log_dir, settings.setup) if settings.early_stop is not None else {}
+    known = history(settings.store.log_dir, settings.agents.setup) if settings.attempts.early_stop is not None else {}
     dispatcher = choose_dispatcher(settings, items, known)
     evaluation = Evaluation(settings, models, roles, sandboxes, services, metadata, dispatcher)
     return Started(evaluation, tuple(items), takeover)
@@ -121,7 +126,7 @@ async def prepare(started: Started) -> tuple[str, ...]:
     tasks = await identify(settings, wanted, evaluation.sandboxes)
     reuse = started.takeover.take(settings, tasks)
     evaluation.take_over(tasks, reuse)
-    return started.takeover.account(reuse, settings.k * len(tasks))
+    return started.takeover.account(reuse, settings.attempts.k * len(tasks))
 
 
 def _refuse_without_grader(items: Sequence[AgentItem]) -> None:
@@ -141,7 +146,7 @@ def _refuse_without_grader(items: Sequence[AgentItem]) -> None:
 def _refuse_without_container(
     settings: Settings, items: Sequence[AgentItem], scaffolds: Mapping[str, Scaffold]
 ) -> None:
-    if settings.sandbox != "local":
+    if settings.sandboxes.kind != "local":
         return
     for item in items:
         name = item.scaffold or REACT
@@ -156,9 +161,9 @@ def _refuse_unpriced(settings: Settings, items: Sequence[AgentItem], names: Sequ
     if not unpriced:
         return
     way_out = "give its prices with --agent-prices=FILE, or install pytest-agenteval[prices]"
-    if settings.max_cost is not None:
+    if settings.money.max_cost is not None:
         raise NotReady(f"--max-cost cannot be held: the price of {unpriced[0]} is not known; {way_out}")
-    if settings.max_cost_per_attempt is not None:
+    if settings.gates.max_cost_per_attempt is not None:
         what = "--agent-max-cost-per-attempt cannot be judged"
         raise NotReady(f"{what}: the price of {unpriced[0]} is not known; {way_out}")
     for item in items:

@@ -103,10 +103,10 @@ def choose_sandboxes(
             asks.
         NotAvailable: Docker cannot be asked, or an image cannot be had; all that are missing are named.
     """
-    if settings.sandbox == "local":
+    if settings.sandboxes.kind == "local":
         return {item.nodeid: None if item.options.sandbox == NONE else _local(item) for item in items}
-    if settings.sandbox != "docker":
-        sandbox = _offered(settings.sandbox, offered)
+    if settings.sandboxes.kind != "docker":
+        sandbox = _offered(settings.sandboxes.kind, offered)
         return {item.nodeid: None if item.options.sandbox == NONE else _theirs(item, sandbox) for item in items}
     needing = [item for item in items if item.plan.uses_ours("agent", "sandbox") and item.options.sandbox != NONE]
     wishes = {item.nodeid: _wish(item, settings) for item in needing}
@@ -155,7 +155,7 @@ def _theirs(item: AgentItem, sandbox: OfferedSandbox) -> SandboxSpec:
 def _wish(item: AgentItem, settings: Settings) -> _Wish:
     root, wish = item.config.rootpath, item.options.sandbox
     try:
-        choice = choose(wish, folder=item.path.parent, root=root, default=settings.sandbox_default)
+        choice = choose(wish, folder=item.path.parent, root=root, default=settings.sandboxes.default)
     except ChoiceError as error:
         who = item.nodeid if wish is not None else "agent_sandbox_default"
         raise NotReady(f"{who} {error}") from None
@@ -166,7 +166,7 @@ def _wish(item: AgentItem, settings: Settings) -> _Wish:
     except ComposeFileError as error:
         raise NotReady(str(error)) from None
     access = tuple(host_access(content))
-    if access and not settings.allow_host_access:
+    if access and not settings.sandboxes.allow_host_access:
         raise NotReady(
             f"{choice.path} gives containers access to this host by {', '.join(access)}; "
             "remove it, or add --agent-allow-host-access if you mean it"

@@ -35,15 +35,15 @@ class Takeover:
         Raises:
             NotReady: there is no run to resume, or it cannot be resumed with these options.
         """
-        if not (settings.resume or settings.top_up):
+        if not (settings.store.resume or settings.store.top_up):
             return cls()
-        logs, problems = _readable(settings.log_dir)
+        logs, problems = _readable(settings.store.log_dir)
         tasks = [StoredTask(item.nodeid, item.cell, name=item.task_name) for item in items]
         wanted = {task.key for task in tasks}
-        run = newest_run(logs, tasks) if settings.resume else None
-        if settings.resume and run is None:
+        run = newest_run(logs, tasks) if settings.store.resume else None
+        if settings.store.resume and run is None:
             raise NotReady(
-                f"--agent-resume finds no run of these tasks in {settings.log_dir}: leave it out to begin one, "
+                f"--agent-resume finds no run of these tasks in {settings.store.log_dir}: leave it out to begin one, "
                 "or give that run's directory with --agent-log-dir"
             )
         of_use = [log for log in logs if any(task.key in wanted for task in log.tasks)]
@@ -52,9 +52,9 @@ class Takeover:
             own = [log for log in of_use if log.run == run]
             chosen = [*own, *lent_to(own, of_use)]
         most = max((log.k for log in chosen), default=0)
-        if settings.early_stop is not None and most > settings.k:
+        if settings.attempts.early_stop is not None and most > settings.attempts.k:
             raise NotReady(
-                f"--agent-early-stop cannot judge k = {settings.k}, for the run to resume had k = {most}: "
+                f"--agent-early-stop cannot judge k = {settings.attempts.k}, for the run to resume had k = {most}: "
                 f"give --k={most}, or leave --agent-early-stop out"
             )
         read = []
@@ -80,11 +80,11 @@ class Takeover:
     def take(self, settings: Settings, tasks: Sequence[StoredTask]) -> Reuse:
         """The attempts of these tasks that need not run again."""
         oldest = ""
-        if settings.max_age is not None:
-            oldest = (datetime.now(UTC) - timedelta(seconds=settings.max_age)).isoformat(timespec="milliseconds")
+        if settings.store.max_age is not None:
+            oldest = (datetime.now(UTC) - timedelta(seconds=settings.store.max_age)).isoformat(timespec="milliseconds")
         if self.run is not None:
-            return resume(self.logs, self.run, tasks, settings.k, oldest)
-        return top_up(self.logs, tasks, settings.k, oldest) if self.logs else Reuse({})
+            return resume(self.logs, self.run, tasks, settings.attempts.k, oldest)
+        return top_up(self.logs, tasks, settings.attempts.k, oldest) if self.logs else Reuse({})
 
     def account(self, reuse: Reuse, wanted: int) -> tuple[str, ...]:
         """What the user should know before the run goes on, a sentence each."""

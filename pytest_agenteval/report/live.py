@@ -54,8 +54,8 @@ class LiveLine:
             return None
         asked = settings(config)
         stream = os.fdopen(os.dup(_terminal_fd()), "w", buffering=1)
-        early = asked.early_stop is not None
-        return cls(stream, session.pump.engine, tasks * asked.k, asked.max_cost, early, time.monotonic())
+        early = asked.attempts.early_stop is not None
+        return cls(stream, session.pump.engine, tasks * asked.attempts.k, asked.money.max_cost, early, time.monotonic())
 
     async def show(self) -> None:
         """Write until cancelled, then leave the terminal as it was."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pytest_agenteval.options.values import EarlyStop
 from pytest_agenteval.plan.expect import POWER, CostPlan, Detection, EarlyStopPlan
 from pytest_agenteval.record import figures
 from pytest_agenteval.record.records import Cell, total_of
@@ -97,7 +98,7 @@ def _early(plan: CellPlan) -> list[str]:
             basis = "the history of every task"
     else:
         basis = "no history: every pass rate drawn from the prior Beta(1/2, 1/2)"
-    option = plan.early_asked or "exact"
+    option = plan.early_asked or EarlyStop.EXACT
     would = "needs" if plan.early_asked else "would need"
     text = f"--agent-early-stop={option} {would} about {early.attempts:.0f} of {early.of} attempts"
     text += f", {early.of / early.attempts:.1f} times fewer" if early.attempts else ""

@@ -46,7 +46,7 @@ class Running:
                 "--reruns would run failed attempts until they pass, which biases every estimate: "
                 "leave it out (environment errors are retried by themselves, see --agent-env-retries)"
             )
-        if settings(config).html is not None:
+        if settings(config).reports.html is not None:
             from pytest_agenteval.errors import NotReady
             from pytest_agenteval.report.html import check_installed
 
@@ -66,12 +66,12 @@ class Running:
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         """Read the baseline. With xdist the controller checks what it can: an error in a worker would crash it."""
         asked = settings(self._config)
-        if self._recorder is not None and asked.baseline is not None and not session.config.option.collectonly:
+        if self._recorder is not None and asked.gates.baseline is not None and not session.config.option.collectonly:
             from pytest_agenteval.engine.logs.baseline import read_baseline
             from pytest_agenteval.errors import NotReady
 
             try:
-                self._recorder.baseline = read_baseline(asked.baseline, (), asked.setup)
+                self._recorder.baseline = read_baseline(asked.gates.baseline, (), asked.agents.setup)
             except NotReady as error:
                 raise pytest.UsageError(inert(str(error))) from None
         self._config.add_cleanup(forgive_libraries())
@@ -119,7 +119,7 @@ class Running:
                     self._say(line)
         except NotReady as error:
             self._refuse(error, session)
-        notice = StallNotice.of(started.evaluation, settings(self._config).stall_notice)
+        notice = StallNotice.of(started.evaluation, settings(self._config).attempts.stall_notice)
         if notice is not None:
             self._config.add_cleanup(notice.close)
             agent_session.pump.watch(notice.show)
@@ -143,11 +143,11 @@ class Running:
 
     def _choose_baseline(self, items: list[AgentItem]) -> None:
         asked = settings(self._config)
-        if self._recorder is not None and asked.baseline is not None:
+        if self._recorder is not None and asked.gates.baseline is not None:
             from pytest_agenteval.engine.logs.baseline import read_baseline
 
             wanted = {item.task_name for item in items}
-            self._recorder.baseline = read_baseline(asked.baseline, wanted, asked.setup)
+            self._recorder.baseline = read_baseline(asked.gates.baseline, wanted, asked.agents.setup)
 
     def _say(self, text: str) -> None:
         reporter = self._config.pluginmanager.get_plugin("terminalreporter")

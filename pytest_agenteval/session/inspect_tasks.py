@@ -46,7 +46,7 @@ def once_per_sample(metafunc: pytest.Metafunc) -> None:
 
     try:
         loaded = _load(metafunc)
-        replaced = bool(set(asked.scaffolds) - {TASK_SOLVER})
+        replaced = bool(set(asked.agents.scaffolds) - {TASK_SOLVER})
         marks = metafunc.definition.iter_markers(MARK)
         named = next((mark.kwargs["sandbox"] for mark in marks if mark.kwargs.get("sandbox")), None)
         chosen = list(samples(loaded, sandbox=named, default=_default(config), scaffold=replaced))
@@ -57,7 +57,7 @@ def once_per_sample(metafunc: pytest.Metafunc) -> None:
         [pytest.param(sample, marks=agent_task(**options)) for sample, options in chosen],
         ids=_readable([str(sample.id) for sample, _ in chosen]),
     )
-    if not asked.scaffolds:
+    if not asked.agents.scaffolds:
         metafunc.parametrize("agent_scaffold", [TASK_SOLVER], ids=[pytest.HIDDEN_PARAM], indirect=True)
 
 
@@ -75,7 +75,7 @@ def _load(metafunc: pytest.Metafunc) -> LoadedTask:
 
 def _default(config: pytest.Config) -> str | None:
     """The run's default sandbox; its path is relative to the rootdir, that of a mark to the test's folder."""
-    text = settings(config).sandbox_default
+    text = settings(config).sandboxes.default
     if text is None or text.startswith("image:"):
         return text
     path = config.rootpath / text

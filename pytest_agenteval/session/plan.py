@@ -9,6 +9,7 @@ import pytest
 from pytest_agenteval.collect.items import AgentItem
 from pytest_agenteval.options.reading import settings
 from pytest_agenteval.options.settings import Settings
+from pytest_agenteval.options.values import EarlyStop
 from pytest_agenteval.plugins import load_plugins
 
 if TYPE_CHECKING:
@@ -62,16 +63,16 @@ def _lines(asked: Settings, items: list[AgentItem], offered: Offered, width: int
     refuse_alike(items)
     gates, plans = gate_settings(asked), []
     before = attempts_of_baseline(asked, [item.task_name for item in items])
-    possible = why_not_early(asked._replace(early_stop=asked.early_stop or "exact"), distributed=False) is None
+    possible = why_not_early(asked, asked.attempts.early_stop or EarlyStop.EXACT, distributed=False) is None
     for cell, tasks in outlook(asked, items, offered).items():
         own = [(task.task, task.min_pass_rate) for task in tasks]
         on_grid = cell_gates(own, gates)
         early = None
         if possible and on_grid:
-            first = asked.early_stop == "exact+first"
-            early = plan_early_stop(tasks, asked.k, on_grid, asked.concurrency, every_first=first)
-        found = detections(tasks, asked.k, gates, before)
-        costs, never = plan_costs(tasks, asked.k), why_never(own, asked.k, gates)
-        plans.append(CellPlan(cell, costs, early, asked.early_stop, found, never))
-    lines = plan_lines(plans, asked.max_cost, asked.log_dir, width)
+            first = asked.attempts.early_stop is EarlyStop.EXACT_FIRST
+            early = plan_early_stop(tasks, asked.attempts.k, on_grid, asked.attempts.concurrency, every_first=first)
+        found = detections(tasks, asked.attempts.k, gates, before)
+        costs, never = plan_costs(tasks, asked.attempts.k), why_never(own, asked.attempts.k, gates)
+        plans.append(CellPlan(cell, costs, early, asked.attempts.early_stop, found, never))
+    lines = plan_lines(plans, asked.money.max_cost, asked.store.log_dir, width)
     return [(line.text, dict(line.markup)) for line in lines]

@@ -12,6 +12,7 @@ import pytest
 from pytest_agenteval.collect.shards import PLUGIN as SHARDING
 from pytest_agenteval.options.reading import settings
 from pytest_agenteval.options.settings import LOOKALIKES
+from pytest_agenteval.options.values import EarlyStop
 
 if TYPE_CHECKING:
     from pytest_agenteval.collect.items import AgentItem
@@ -182,7 +183,7 @@ class Recorder:
             records,
             GateSettings() if sharding is not None and sharding.without_tasks else gate_settings(asked),
             baseline=self.baseline,
-            every_first=asked.early_stop == "exact+first",
+            every_first=asked.attempts.early_stop is EarlyStop.EXACT_FIRST,
             incomplete=(
                 *self._incomplete,
                 *([str(self.refused).rstrip(".")] if isinstance(self.refused, NotAvailable) else []),
@@ -230,7 +231,7 @@ class Recorder:
         from pytest_agenteval.report.files import amend_junit, report_request, write_reports
 
         asked, plugins = settings(self._config), self._config.pluginmanager
-        destinations = {"json": asked.json, "comment": asked.comment, "html": asked.html}
+        destinations = {"json": asked.reports.json, "comment": asked.reports.comment, "html": asked.reports.html}
         self._request = report_request(plugins, judgement, self._notes, destinations)
         self._written = write_reports(
             plugins,

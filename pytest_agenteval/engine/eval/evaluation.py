@@ -84,7 +84,7 @@ class Evaluation:
 
     def submit(self, item: AgentItem, shared: dict[str, Any]) -> list[asyncio.Future[Finished]]:
         """Take in the k attempts of a task: those of earlier invocations have ended, :meth:`feed` starts the others."""
-        model, k = item.model or "none", self.settings.k
+        model, k = item.model or "none", self.settings.attempts.k
         kept = {record.number: record for record in self._taken(item).attempts}
         fresh = [number for number in range(1, k + 1) if number not in kept][: max(0, k - len(kept))]
         for number in (*kept, *fresh):
@@ -169,7 +169,7 @@ class Evaluation:
         """Start attempts while there are places. Inspect itself does not keep an order, so it never gets a queue."""
         budget = self.services.budget
         while not self._closing and self.stopped_by is None:
-            decided, places = self._dispatcher.decided(), self.settings.concurrency - len(self._in_flight)
+            decided, places = self._dispatcher.decided(), self.settings.attempts.concurrency - len(self._in_flight)
             keys = self._dispatcher.next(places)
             for key in decided:
                 self._tell(
@@ -208,7 +208,7 @@ class Evaluation:
 
     def _task(self, key: _Suite, source: Attempts) -> Task:
         suite, model = key
-        k = self.settings.k
+        k = self.settings.attempts.k
         return Task(
             name=suite.removesuffix(".py").replace("/", "."),
             dataset=source,
@@ -242,7 +242,7 @@ class Evaluation:
     async def _run(self) -> None:
         init_display_type("none")
         hook = sys.excepthook
-        places = self.settings.concurrency
+        places = self.settings.attempts.concurrency
         suites = {nodeid.split("::")[0] for nodeid in self.sandboxes}
         try:
             with telling(self):
@@ -250,7 +250,7 @@ class Evaluation:
                     self._suites,
                     model=next(iter(self._models.values()), None),
                     model_roles=dict(self._roles),
-                    log_dir=self.settings.log_dir,
+                    log_dir=self.settings.store.log_dir,
                     log_format="eval",  # whatever the environment says: nothing else is read again
                     max_tasks=max(2, len(suites) * max(1, len(self._models))),
                     max_samples=places,

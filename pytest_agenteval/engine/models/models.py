@@ -38,7 +38,7 @@ class ModelNotReady(Exception):
 
 def max_retries(settings: Settings) -> Any:
     """How often a call is repeated at most: as the user says, else :data:`MAX_RETRIES`."""
-    return dict(settings.generate).get("max_retries", MAX_RETRIES)
+    return dict(settings.agents.generate).get("max_retries", MAX_RETRIES)
 
 
 def open_models(names: Iterable[str], settings: Settings) -> Mapping[str, Model]:
@@ -48,14 +48,14 @@ def open_models(names: Iterable[str], settings: Settings) -> Mapping[str, Model]
         ModelNotReady: unknown provider, missing provider package or key, an argument it does not take, or a real model
             that would run commands on this host.
     """
-    config = _generate_config(dict(settings.generate))
+    config = _generate_config(dict(settings.agents.generate))
     models = {}
     for name in dict.fromkeys(names):
         if reason := _unknown_provider(name):
             raise ModelNotReady(f"model {name or repr(name)} cannot be used: {reason}")
         if reason := why_not_on_host(settings, name):
             raise ModelNotReady(reason)
-        models[name] = _open(name, config, settings.model_base_url, dict(settings.model_args))
+        models[name] = _open(name, config, settings.agents.model_base_url, dict(settings.agents.model_args))
     return models
 
 
@@ -67,7 +67,7 @@ def open_roles(settings: Settings) -> Mapping[str, Model]:
     """
     config = GenerateConfig(max_retries=max_retries(settings))
     models = {}
-    for role, name in settings.roles:
+    for role, name in settings.agents.roles:
         if reason := _unknown_provider(name):
             raise ModelNotReady(f"model {name} of --agent-role={role} cannot be used: {reason}")
         models[role] = _open(name, config)

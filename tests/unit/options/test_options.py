@@ -109,18 +109,28 @@ def test_a_neighbour_that_comes_first_does_not_kill_pytest(pytester: pytest.Pyte
     config = pytester.parseconfig(
         "-p", "neighbour", *PLUGIN, "--agent-model=agenteval/null", "--agent-max-cost=2", "--max-cost=x"
     )
-    assert settings(config).max_cost == 2
+    assert settings(config).money.max_cost == 2
     assert config.getoption("other") == "x"
 
 
 def test_nothing_is_active_by_default(read: Callable[..., Settings]) -> None:
     asked = read()
     assert not asked.active
-    assert asked.models == ()
-    assert (asked.k, asked.concurrency, asked.env_retries, asked.max_env_error_rate) == (1, 16, 2, 0.05)
-    assert asked.sandbox == "docker"
-    assert not (asked.allow_local or asked.allow_host_access)
-    assert {asked.max_cost, asked.min_pass_at_1, asked.min_pass_k, asked.max_cost_per_attempt} == {None}
+    assert asked.agents.models == ()
+    assert (
+        asked.attempts.k,
+        asked.attempts.concurrency,
+        asked.attempts.env_retries,
+        asked.gates.max_env_error_rate,
+    ) == (1, 16, 2, 0.05)
+    assert asked.sandboxes.kind == "docker"
+    assert not (asked.sandboxes.allow_local or asked.sandboxes.allow_host_access)
+    assert {
+        asked.money.max_cost,
+        asked.gates.min_pass_at_1,
+        asked.gates.min_pass_k,
+        asked.gates.max_cost_per_attempt,
+    } == {None}
 
 
 @pytest.mark.parametrize(
@@ -150,17 +160,17 @@ agent_max_cost = $2.50
 agent_generate = temperature=0
 """
     asked = read("--agent-run", ini=ini)
-    assert asked.models == ("agenteval/null", "agenteval/noisy")
-    assert (asked.k, asked.max_cost, asked.generate) == (5, 2.5, (("temperature", 0),))
+    assert asked.agents.models == ("agenteval/null", "agenteval/noisy")
+    assert (asked.attempts.k, asked.money.max_cost, asked.agents.generate) == (5, 2.5, (("temperature", 0),))
     asked = read("--agent-model=agenteval/oracle", "--k=2", "--agent-generate=top_p=0.5", ini=ini)
-    assert asked.models == ("agenteval/oracle",)
-    assert (asked.k, asked.max_cost, asked.generate) == (2, 2.5, (("top_p", 0.5),))
+    assert asked.agents.models == ("agenteval/oracle",)
+    assert (asked.attempts.k, asked.money.max_cost, asked.agents.generate) == (2, 2.5, (("top_p", 0.5),))
 
 
 def test_a_budget_in_the_ini_file_does_not_stop_ordinary_runs_of_xdist(pytester: pytest.Pytester) -> None:
     pytester.makeini("[pytest]\nagent_max_cost = 5\n")
     config = pytester.parseconfig(*PLUGIN, "-p", "xdist", "-n2")
-    assert settings(config).max_cost == 5
+    assert settings(config).money.max_cost == 5
 
 
 def test_paths_of_the_ini_file_are_relative_to_it(
@@ -171,8 +181,8 @@ def test_paths_of_the_ini_file_are_relative_to_it(
     pytester.mkdir("below")
     monkeypatch.chdir(pytester.path / "below")
     asked = read("--rootdir=..", "-c", "../tox.ini", ini="agent_prices = prices.toml\nagent_log_dir = logs\n")
-    assert asked.prices == prices
-    assert asked.log_dir == str(pytester.path / "logs")
+    assert asked.money.prices == prices
+    assert asked.store.log_dir == str(pytester.path / "logs")
 
 
 def test_a_log_folder_elsewhere_stays_as_it_is(read: Callable[..., Settings]) -> None:
