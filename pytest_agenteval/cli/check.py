@@ -102,7 +102,8 @@ def check(paths: Sequence[str], *, sandbox: str | None = None, extra: Sequence[s
         file, output = Path(folder) / "notes.json", Path(folder) / "output.txt"
         status = _pytest(paths, sandbox, extra, file, output)
         notes = json.loads(file.read_text("utf-8")) if file.is_file() else None
-        if status not in (0, 1, NO_TASKS, UNDECIDED) or notes is None:
+        never_began = status == UNDECIDED and notes is not None and not notes["records"]
+        if status not in (0, 1, NO_TASKS, UNDECIDED) or notes is None or never_began:
             sys.stderr.write(output.read_text("utf-8", "replace"))
             print(f"the suite could not be run: pytest ended with {status}", file=sys.stderr)
             return status if status > 1 else UNDECIDED  # below 0: a signal ended it
@@ -113,16 +114,8 @@ def check(paths: Sequence[str], *, sandbox: str | None = None, extra: Sequence[s
 
 
 def _pytest(paths: Sequence[str], sandbox: str | None, extra: Sequence[str], file: Path, output: Path) -> int:
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-p",
-        "pytest_agenteval",
-        "-p",
-        "pytest_agenteval.cli.check_plugin",
-        "-q",
-    ]
+    plugins = ("pytest_agenteval", "pytest_agenteval.cli.check_plugin")
+    command = [sys.executable, "-m", "pytest", "-q", *(word for plugin in plugins for word in ("-p", plugin))]
     command += [f"--agent-sandbox={sandbox}"] if sandbox is not None else []
     with output.open("wb") as stream:
         return subprocess.run(

@@ -63,7 +63,7 @@ def judge_run(
     run = summarize(records, every_first=every_first)
     comparisons = () if baseline is None else tuple(compare(run, baseline))
     gates = (*judge(run, thresholds), *(judge_comparison(found) for found in comparisons))
-    if said.status == USAGE_ERROR and not records:
+    if not records and (incomplete or said.status == USAGE_ERROR):
         gates = ()  # nothing began: the sentence that says why is all there is to say
     broken = [record.task for record in records for attempt in record.attempts if attempt.outcome == "broken"]
     # a failed task is counted by its verdict or its broken attempts, and else as a test that a plugin's hook has failed
