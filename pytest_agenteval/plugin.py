@@ -10,9 +10,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_agenteval import hookspecs
-from pytest_agenteval.collect.fixtures import NAMES, agent, agent_model, agent_scaffold, attempt, sandbox
-from pytest_agenteval.options.reading import add_options, settings
-from pytest_agenteval.options.settings import INSPECT_TASK, LOOKALIKES, MARK
+from pytest_agenteval.collect.fixtures import (
+    INSPECT_TASK,
+    LOOKALIKES,
+    MARK,
+    NAMES,
+    agent,
+    agent_model,
+    agent_scaffold,
+    attempt,
+    sandbox,
+)
+from pytest_agenteval.options.table import SETTINGS, add_options, is_any_used
 
 if TYPE_CHECKING:
     from pytest_agenteval.collect.items import AgentItem
@@ -38,6 +47,10 @@ def pytest_configure(config: pytest.Config) -> None:
         "files, sandbox, network, cpus, memory, user, runtime): "
         "an agent task, run k times by pytest-agenteval, and its options",
     )
+    if not is_any_used(config):
+        return
+    from pytest_agenteval.options.reading import settings
+
     asked = settings(config)
     if asked.inspect_tasks:
         from pytest_agenteval.session.inspect_tasks import PLUGIN as INSPECT_TASKS
@@ -60,11 +73,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Several models or scaffolds make several cells: every agent task once per model and scaffold that it uses."""
-    asked = settings(metafunc.config)
     if hasattr(metafunc.function, INSPECT_TASK):
         from pytest_agenteval.session.inspect_tasks import once_per_sample
 
         once_per_sample(metafunc)
+    asked = metafunc.config.stash.get(SETTINGS, None)
+    if asked is None:  # no option is used
+        return
     _once_per_model(metafunc, asked.agents.models)
     if len(asked.agents.scaffolds) > 1 and "agent_scaffold" in metafunc.fixturenames:
         from pytest_agenteval.collect.items import needs

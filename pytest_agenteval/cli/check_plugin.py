@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from pytest_agenteval.collect.items import AgentItem
-from pytest_agenteval.options.reading import SETTINGS, defaults, settings
+from pytest_agenteval.options.reading import defaults, settings
 from pytest_agenteval.options.settings import settings_of
+from pytest_agenteval.options.table import SETTINGS
 
 __all__ = ["FILE_VARIABLE", "NULL", "ORACLE"]
 

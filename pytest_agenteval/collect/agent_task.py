@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_agenteval.options.settings import MARK
+from pytest_agenteval.collect.fixtures import MARK
 
 if TYPE_CHECKING:
     from typing import Literal, Never, TypedDict, Unpack

@@ -1,6 +1,6 @@
-"""The plugin's own fixtures. Their definitions mark a test as an agent task; every attempt resolves them afresh.
+"""What makes a test an agent task: the mark, and the plugin's own fixtures, which every attempt resolves afresh.
 
-pytest never calls these functions: an attempt asks the engine for the value (see `resolver.py`). They exist so that
+pytest never calls these functions: an attempt asks the engine for the value (see `run/fixtures.py`). They exist so that
 pytest knows the names, shows the help, and puts `agent_model` into the closure of every agent task.
 """
 
@@ -10,8 +10,24 @@ from typing import Any
 
 import pytest
 
-__all__ = ["NAMES", "agent", "agent_model", "agent_scaffold", "attempt", "sandbox"]
+__all__ = [
+    "INSPECT_TASK",
+    "LOOKALIKES",
+    "MARK",
+    "NAMES",
+    "agent",
+    "agent_model",
+    "agent_scaffold",
+    "attempt",
+    "sandbox",
+]
 
+MARK = "agent_task"
+"""The name of the mark (`agent_task.py`), here because pytest is told of it at each start."""
+INSPECT_TASK = "agenteval_inspect_task"
+"""The attribute of a test that is made from an Inspect task (`inspect_task.py`)."""
+LOOKALIKES = pytest.StashKey[list[str]]()
+"""Node ids of ordinary tests with a fixture named `agent` that is not ours."""
 NAMES = ("agent", "sandbox", "attempt", "agent_model", "agent_scaffold")
 
 

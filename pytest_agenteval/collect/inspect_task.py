@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_agenteval.collect.agent_task import agent_task, why_no_option
-from pytest_agenteval.options.settings import INSPECT_TASK
+from pytest_agenteval.collect.fixtures import INSPECT_TASK
 
 if TYPE_CHECKING:
     from typing import Unpack

@@ -13,13 +13,14 @@ from typing import Any
 
 import pytest
 
-from pytest_agenteval.options.settings import SHARD_SIZES
 from pytest_agenteval.record.figures import plural
 
-__all__ = ["PLUGIN", "Sharding", "shard_of"]
+__all__ = ["PLUGIN", "SHARD_SIZES", "Sharding", "shard_of"]
 
 PLUGIN = "pytest_agenteval_sharding"
 """The name under which :class:`Sharding` is registered."""
+SHARD_SIZES = pytest.StashKey[tuple[int, ...]]()
+"""How many agent tasks each part of `--agent-shard` has."""
 _SENT = "agenteval_shard"
 
 

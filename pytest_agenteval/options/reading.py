@@ -1,6 +1,7 @@
-"""Options and ini keys registered with pytest, and the checked `Settings` read from them."""
+"""The checked `Settings`, read from the command line and the ini file."""
 
-import argparse
+from __future__ import annotations
+
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -9,44 +10,9 @@ from typing import Any
 import pytest
 
 from pytest_agenteval.options.settings import Settings, settings_of
-from pytest_agenteval.options.table import OPTIONS, SWITCHES, Option
+from pytest_agenteval.options.table import OPTIONS, SETTINGS, SWITCHES, Option
 
-__all__ = ["SETTINGS", "add_options", "defaults", "settings"]
-
-SETTINGS = pytest.StashKey[Settings]()
-
-
-def add_options(parser: pytest.Parser) -> None:
-    """Register every option and its ini key."""
-    group = parser.getgroup("agenteval", "agent evaluation (pytest-agenteval)")
-    for option in OPTIONS:
-        action = "append" if option.repeat else "store"
-        keywords = {"dest": _dest(option.key), "help": option.help, "metavar": option.metavar, "action": action}
-        short, *long = option.flags
-        flags = long if long and _is_taken(parser, short) else option.flags
-        try:
-            group.addoption(*flags, **keywords)
-        except (ValueError, argparse.ArgumentError):
-            if not long:
-                raise
-            group.addoption(*long, **keywords)  # a neighbour owns the short name: the long one still works
-        meaning = f"{option.help} (as {option.flags[0]})"
-        if option.repeat:
-            parser.addini(_ini(option), meaning, type="linelist", default=[])
-        else:
-            parser.addini(_ini(option), meaning, type="string", default="")
-    for flag, key, meaning in SWITCHES:
-        group.addoption(flag, dest=_dest(key), help=meaning, action="store_true", default=False)
-
-
-def _is_taken(parser: pytest.Parser, flag: str) -> bool:
-    """Whether pytest 8 has this option of another plugin: it would say so only when it reads the command line."""
-    if pytest.version_tuple >= (9,):
-        return False
-    try:
-        return flag not in parser.parse_known_and_unknown_args([flag])[1]
-    except (pytest.UsageError, SystemExit):  # it has, and misses the value
-        return True
+__all__ = ["defaults", "settings"]
 
 
 def defaults() -> dict[str, Any]:
@@ -69,7 +35,7 @@ def settings(config: pytest.Config) -> Settings:
 def _read(config: pytest.Config) -> Settings:
     given = {option.flags[0]: option for option in OPTIONS if _given(config, option)}
     asked = {option.key: _value(config, option) for option in OPTIONS}
-    asked |= {key: bool(config.getoption(_dest(key))) for _, key, _ in SWITCHES}
+    asked |= {key: bool(config.getoption(f"agenteval_{key}")) for _, key, _ in SWITCHES}
     starts = [flag for flag in ("--agent-model", "--k") if flag in given] + ["--agent-run"] * asked["run"]
     starts += ["--agent-plan"] * asked["plan"]
     made = settings_of(asked, active=bool(starts))
@@ -149,22 +115,14 @@ def _distributed(config: pytest.Config) -> bool:
     return bool(getattr(option, "numprocesses", None)) or getattr(option, "dist", "no") != "no"
 
 
-def _dest(key: str) -> str:
-    return f"agenteval_{key}"
-
-
-def _ini(option: Option) -> str:
-    return f"agent_{option.key}"
-
-
 def _given(config: pytest.Config, option: Option) -> bool:
-    return config.getoption(_dest(option.key)) not in (None, [])
+    return config.getoption(option.dest) not in (None, [])
 
 
 def _value(config: pytest.Config, option: Option) -> Any:
-    source, raw = option.flags[0], config.getoption(_dest(option.key))
+    source, raw = option.flags[0], config.getoption(option.dest)
     if not _given(config, option):
-        source, raw = f"ini option {_ini(option)}", config.getini(_ini(option))
+        source, raw = f"ini option {option.ini}", config.getini(option.ini)
         if raw in ("", []):
             return option.default
         if option.path and config.inipath is not None and "://" not in raw:

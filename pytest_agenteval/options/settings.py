@@ -1,19 +1,15 @@
-"""What the user asked for, checked, and the keys under which a session keeps it.
+"""What the user asked for, checked, in groups."""
 
-pytest loads this module at each start. Hence its classes are named tuples, which are made several times faster than
-dataclasses, and annotations are not postponed: `NamedTuple` would compile each of them from its text.
-"""
+from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pytest
-
 from pytest_agenteval.options.values import EarlyStop
 
-__all__ = ["INSPECT_TASK", "LOOKALIKES", "MARK", "SHARD_SIZES", "Settings", "settings_of"]
+__all__ = ["Settings", "settings_of"]
 
 
 class AgentSettings(NamedTuple):
@@ -188,13 +184,3 @@ def settings_of(values: Mapping[str, Any], *, active: bool) -> Settings:
 def _told(given: dict[str, Any]) -> str:
     secret = re.compile("key|token$|secret|password", re.IGNORECASE)
     return ", ".join(f"{name}={'...' if secret.search(name) else given[name]}" for name in sorted(given))
-
-
-MARK = "agent_task"
-"""The name of the mark (`tasks.py`), here because pytest is told of it at each start."""
-INSPECT_TASK = "agenteval_inspect_task"
-"""The attribute of a test that is made from an Inspect task (`inspect_tasks.py`)."""
-SHARD_SIZES = pytest.StashKey[tuple[int, ...]]()
-"""How many agent tasks each part of `--agent-shard` has."""
-LOOKALIKES = pytest.StashKey[list[str]]()
-"""Node ids of ordinary tests with a fixture named `agent` that is not ours."""

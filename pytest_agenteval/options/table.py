@@ -1,117 +1,163 @@
-"""The table of the command line and ini options.
+"""The table of the command line and ini options, and their registration with pytest.
 
-pytest loads this module at each start. Hence its class is a named tuple, which is made several times faster than a
-dataclass, and annotations are not postponed: `NamedTuple` would compile each of them from its text.
+pytest loads this module at each start, so it loads no other: what turns texts into values, and what settings are made
+of, load when somebody uses an option. Hence also the plain class, which is made ten times faster than a dataclass.
 """
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from __future__ import annotations
 
-from pytest_agenteval.options import values
+import argparse
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["OPTIONS", "SWITCHES", "Option"]
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_agenteval.options.settings import Settings
+
+__all__ = ["OPTIONS", "SETTINGS", "SWITCHES", "Option", "add_options", "is_any_used"]
+
+SETTINGS: pytest.StashKey[Settings] = pytest.StashKey()
+"""The settings of a run, once they are read."""
 
 
-class Option(NamedTuple):
-    """An option with a value."""
+class Option:
+    """An option with a value.
 
-    flags: tuple[str, ...]
-    key: str
-    """Of the settings, and with `agent_` before it the ini key."""
-    parse: Callable[[str], Any]
-    default: Any
-    metavar: str
-    help: str
-    repeat: bool = False
-    gate: bool = False
-    """Judges the run: without a model it has nothing to judge."""
-    path: bool = False
-    """A path: in an ini file it is relative to that file."""
-    idle: bool = False
-    """Does nothing where no agent task runs: whoever types it expects some to."""
+    Args:
+        flags: of the command line, the short one first where there are two.
+        key: of the settings, and with `agent_` before it the ini key.
+        parser: the function of :mod:`pytest_agenteval.options.values` that turns the text into the value.
+        default: the value where nobody gives one.
+        metavar: stands for the value in the help.
+        help: what the option does.
+        repeat: may be given several times; the value is a tuple.
+        gate: judges the run; without a model it has nothing to judge.
+        path: is a path; in an ini file it is relative to that file.
+        idle: does nothing where no agent task runs; whoever types it expects some to.
+    """
+
+    __slots__ = ("default", "flags", "gate", "help", "idle", "key", "metavar", "parser", "path", "repeat")
+
+    def __init__(
+        self,
+        flags: tuple[str, ...],
+        key: str,
+        parser: str,
+        default: Any,
+        metavar: str,
+        help: str,
+        *,
+        repeat: bool = False,
+        gate: bool = False,
+        path: bool = False,
+        idle: bool = False,
+    ) -> None:
+        self.flags, self.key, self.parser, self.default = flags, key, parser, default
+        self.metavar, self.help, self.repeat = metavar, help, repeat
+        self.gate, self.path, self.idle = gate, path, idle
+
+    @property
+    def dest(self) -> str:
+        """The attribute of pytest's `config.option`."""
+        return f"agenteval_{self.key}"
+
+    @property
+    def ini(self) -> str:
+        """The key in an ini file."""
+        return f"agent_{self.key}"
+
+    @property
+    def parse(self) -> Callable[[str], Any]:
+        """What turns the text into the value; it raises `ValueError` with what the text must be."""
+        from pytest_agenteval.options import values
+
+        parse: Callable[[str], Any] = getattr(values, self.parser)
+        return parse
 
 
 # fmt: off
 OPTIONS: tuple[Option, ...] = (
-    Option(("--agent-model",), "models", values.model, (), "PROVIDER/MODEL",
+    Option(("--agent-model",), "models", "model", (), "PROVIDER/MODEL",
             "evaluate this model, by Inspect's name (repeat: one cell each); "
             "agenteval/oracle, /null and /noisy cost nothing", repeat=True),
-    Option(("--agent-scaffold",), "scaffolds", values.text, (), "NAME",
+    Option(("--agent-scaffold",), "scaffolds", "text", (), "NAME",
             "the agent program around the model (repeat: one cell each, with every model): react (the default), "
             "another agent of Inspect's registry, or module:attribute", repeat=True, idle=True),
-    Option(("--agent-scaffold-arg",), "scaffold_args", values.pair, (), "NAME=VALUE",
+    Option(("--agent-scaffold-arg",), "scaffold_args", "pair", (), "NAME=VALUE",
             "argument for the scaffold, as JSON or text (repeat); SCAFFOLD:NAME=VALUE for one of several", repeat=True),
-    Option(("--agent-inspect-task",), "inspect_tasks", values.text, (), "TASK[,NAME=VALUE]...",
+    Option(("--agent-inspect-task",), "inspect_tasks", "text", (), "TASK[,NAME=VALUE]...",
             "every sample of this Inspect task as an agent task (repeat): inspect_evals/xyz, MODULE@TASK or "
             "FILE.py@TASK; names: limit, scorer, key, passes, sandbox, args.NAME; collected alone where no path is "
             "given", repeat=True, idle=True),
-    Option(("--k", "--agent-k"), "k", values.attempts, 1, "N", "attempts at each task (default 1)"),
-    Option(("--max-cost", "--agent-max-cost"), "max_cost", values.amount, None, "USD",
+    Option(("--k", "--agent-k"), "k", "attempts", 1, "N", "attempts at each task (default 1)"),
+    Option(("--max-cost", "--agent-max-cost"), "max_cost", "amount", None, "USD",
             "what the whole run may cost, all roles and retries included; the run stops before it costs more",
             gate=True),
-    Option(("--min-pass-at-1", "--agent-min-pass-at-1"), "min_pass_at_1", values.rate, None, "RATE",
+    Option(("--min-pass-at-1", "--agent-min-pass-at-1"), "min_pass_at_1", "rate", None, "RATE",
             "gate: pass@1, the share of attempts that pass, averaged over tasks", gate=True),
-    Option(("--min-pass-k", "--agent-min-pass-k"), "min_pass_k", values.rate, None, "RATE",
+    Option(("--min-pass-k", "--agent-min-pass-k"), "min_pass_k", "rate", None, "RATE",
             "gate: pass^k: all k attempts pass, averaged over tasks", gate=True),
-    Option(("--agent-max-cost-per-attempt",), "max_cost_per_attempt", values.amount, None, "USD",
+    Option(("--agent-max-cost-per-attempt",), "max_cost_per_attempt", "amount", None, "USD",
             "gate: the mean cost of an attempt", gate=True),
-    Option(("--agent-max-env-error-rate",), "max_env_error_rate", values.rate, 0.05, "RATE",
+    Option(("--agent-max-env-error-rate",), "max_env_error_rate", "rate", 0.05, "RATE",
             "above this share of environment errors nothing passes (default 0.05)", gate=True),
-    Option(("--agent-max-tool-failure-rate",), "max_tool_failure_rate", values.rate, None, "RATE",
+    Option(("--agent-max-tool-failure-rate",), "max_tool_failure_rate", "rate", None, "RATE",
             "gate: the share of tool calls that fail", gate=True),
-    Option(("--agent-baseline",), "baseline", values.place, None, "PATH",
+    Option(("--agent-baseline",), "baseline", "place", None, "PATH",
             "gate: compare with an earlier run, its .eval logs or a directory of them; a regression fails the run",
             gate=True, path=True),
-    Option(("--agent-gate-mode",), "gate_mode", values.one_of(values.GATE_MODES), "grid", "|".join(values.GATE_MODES),
+    Option(("--agent-gate-mode",), "gate_mode", "gate_mode", "grid", "grid|confidence",
             "what gates on pass rates are about: these very attempts (grid, the default), or the truth behind them",
             idle=True),
-    Option(("--agent-confidence",), "confidence", values.confidence, 0.95, "LEVEL",
+    Option(("--agent-confidence",), "confidence", "confidence", 0.95, "LEVEL",
             "how sure a gate in confidence mode must be (default 0.95)", idle=True),
-    Option(("--agent-undecided",), "undecided", values.one_of(values.UNDECIDED), "incomplete",
-            "|".join(values.UNDECIDED),
+    Option(("--agent-undecided",), "undecided", "undecided", "incomplete",
+            "incomplete|fail|pass",
             "what a gate in confidence mode says when the attempts settle it neither way (default incomplete)",
             idle=True),
-    Option(("--agent-early-stop",), "early_stop", values.early_stop, None,
-            "|".join(values.EarlyStop),
+    Option(("--agent-early-stop",), "early_stop", "early_stop", None,
+            "exact|exact+first",
             "run only what can still change a verdict; exact+first runs every task's first attempt, for pass@1",
             idle=True),
-    Option(("--agent-max-age",), "max_age", values.duration, None, "TIME",
+    Option(("--agent-max-age",), "max_age", "duration", None, "TIME",
             "with --agent-resume and --agent-top-up: take no attempt that is older than this, for example 7d or 12h"),
-    Option(("--agent-shard",), "shard", values.shard, None, "I/N",
+    Option(("--agent-shard",), "shard", "shard", None, "I/N",
             "run the I-th of N parts of the tests, ordinary ones too: each runs in one part, with all its models; "
             "`pytest-agenteval report` merges the parts into one verdict"),
-    Option(("--agent-json",), "json", values.path, None, "FILE",
+    Option(("--agent-json",), "json", "path", None, "FILE",
             "write the report as JSON", path=True, idle=True),
-    Option(("--agent-comment",), "comment", values.path, None, "FILE",
+    Option(("--agent-comment",), "comment", "path", None, "FILE",
             "write the report as Markdown, for a comment on a pull request", path=True, idle=True),
-    Option(("--agent-html",), "html", values.path, None, "FILE",
+    Option(("--agent-html",), "html", "path", None, "FILE",
             "write the report as one self-contained HTML page (needs pytest-agenteval[html])", path=True,
             idle=True),
-    Option(("--agent-stall-notice",), "stall_notice", values.duration, 300.0, "TIME",
+    Option(("--agent-stall-notice",), "stall_notice", "duration", 300.0, "TIME",
             "say what is waited for when nothing has moved for so long (default 5m); nothing is ended by it"),
-    Option(("--agent-concurrency",), "concurrency", values.number_from_1, 16, "N",
+    Option(("--agent-concurrency",), "concurrency", "number_from_1", 16, "N",
             "attempts in flight at once (default 16)"),
-    Option(("--agent-env-retries",), "env_retries", values.count, 2, "N",
+    Option(("--agent-env-retries",), "env_retries", "count", 2, "N",
             "how often an attempt that met an environment error is tried again (default 2)"),
-    Option(("--agent-model-arg",), "model_args", values.pair, (), "NAME=VALUE",
+    Option(("--agent-model-arg",), "model_args", "pair", (), "NAME=VALUE",
             "argument for the model's provider, as JSON or text (repeat)", repeat=True),
-    Option(("--agent-role",), "roles", values.role, (), "NAME=MODEL",
+    Option(("--agent-role",), "roles", "role", (), "NAME=MODEL",
             "the model of a role beside the agent's, for example user=openai/gpt-5-mini for the simulated user "
             "(repeat); get_model(role=NAME) gives it, and it is paid from the same budget", repeat=True, idle=True),
-    Option(("--agent-model-base-url",), "model_base_url", values.url, None, "URL", "address of the model's API"),
-    Option(("--agent-generate",), "generate", values.pair, (), "NAME=VALUE",
+    Option(("--agent-model-base-url",), "model_base_url", "url", None, "URL", "address of the model's API"),
+    Option(("--agent-generate",), "generate", "pair", (), "NAME=VALUE",
             "how the model generates, by Inspect's names: temperature=0, max_tokens=4096, "
             "reasoning_effort=low (repeat)", repeat=True),
-    Option(("--agent-prices",), "prices", values.file, None, "FILE",
+    Option(("--agent-prices",), "prices", "file", None, "FILE",
             "TOML file of prices in USD per million tokens", path=True),
-    Option(("--agent-sandbox",), "sandbox", values.sandbox, "docker", "|".join(values.SANDBOXES),
+    Option(("--agent-sandbox",), "sandbox", "sandbox", "docker", "docker|local",
             "where attempts run (default docker); local is a directory on this host, not isolated"),
-    Option(("--agent-sandbox-default",), "sandbox_default", values.text, None, "SANDBOX",
+    Option(("--agent-sandbox-default",), "sandbox_default", "text", None, "SANDBOX",
             "the sandbox of tasks that name none and have no compose file or Dockerfile beside them: a name, "
             "a path from the rootdir, or image:NAME:TAG"),
-    Option(("--agent-log-dir",), "log_dir", values.text, "logs/agenteval", "DIR",
+    Option(("--agent-log-dir",), "log_dir", "text", "logs/agenteval", "DIR",
             "where Inspect's .eval logs go (default logs/agenteval)", path=True),
-    Option(("--agent-unsafe-fixture",), "unsafe_fixtures", values.text, (), "NAME",
+    Option(("--agent-unsafe-fixture",), "unsafe_fixtures", "text", (), "NAME",
             "refuse this fixture in agent tasks because it changes process-wide state (repeat)", repeat=True),
 )
 SWITCHES: tuple[tuple[str, str, str], ...] = (
@@ -130,3 +176,43 @@ SWITCHES: tuple[tuple[str, str, str], ...] = (
 )
 """Options without a value: flag, key, help. They have no ini key: a file in a checkout must not be able to set them."""
 # fmt: on
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Register every option and its ini key."""
+    group = parser.getgroup("agenteval", "agent evaluation (pytest-agenteval)")
+    for option in OPTIONS:
+        action = "append" if option.repeat else "store"
+        keywords = {"dest": option.dest, "help": option.help, "metavar": option.metavar, "action": action}
+        short, *long = option.flags
+        flags = long if long and _is_taken(parser, short) else option.flags
+        try:
+            group.addoption(*flags, **keywords)
+        except (ValueError, argparse.ArgumentError):
+            if not long:
+                raise
+            group.addoption(*long, **keywords)  # a neighbour owns the short name: the long one still works
+        if option.repeat:
+            parser.addini(option.ini, f"as {short}", type="linelist", default=[])
+        else:
+            parser.addini(option.ini, f"as {short}", type="string", default="")
+    for flag, key, meaning in SWITCHES:
+        group.addoption(flag, dest=f"agenteval_{key}", help=meaning, action="store_true", default=False)
+
+
+def _is_taken(parser: pytest.Parser, flag: str) -> bool:
+    """Whether pytest 8 has this option of another plugin: it would say so only when it reads the command line."""
+    if pytest.version_tuple >= (9,):
+        return False
+    try:
+        return flag not in parser.parse_known_and_unknown_args([flag])[1]
+    except (pytest.UsageError, SystemExit):  # it has, and misses the value
+        return True
+
+
+def is_any_used(config: pytest.Config) -> bool:
+    """Whether any option is used, on the command line or in the ini file; else all settings are the defaults."""
+    given = vars(config.option)
+    return any(given.get(f"agenteval_{key}") for _, key, _ in SWITCHES) or any(
+        given.get(option.dest) not in (None, []) or config.getini(option.ini) not in ("", []) for option in OPTIONS
+    )

@@ -23,6 +23,7 @@ __all__ = [
     "duration",
     "early_stop",
     "file",
+    "gate_mode",
     "model",
     "number_from_1",
     "one_of",
@@ -34,6 +35,7 @@ __all__ = [
     "sandbox",
     "shard",
     "text",
+    "undecided",
     "url",
 ]
 
@@ -110,6 +112,16 @@ def one_of(words: Sequence[str]) -> Callable[[str], str]:
     return word
 
 
+def gate_mode(raw: str) -> str:
+    """What gates on pass rates are about."""
+    return one_of(GATE_MODES)(raw)
+
+
+def undecided(raw: str) -> str:
+    """What a gate in confidence mode says when the attempts settle it neither way."""
+    return one_of(UNDECIDED)(raw)
+
+
 def early_stop(raw: str) -> EarlyStop:
     """A kind of early stopping."""
     return EarlyStop(one_of(tuple(EarlyStop))(raw))
@@ -166,7 +178,7 @@ def place(raw: str) -> str:
     if "://" in raw:
         return raw
     path = Path(raw).expanduser()
-    if not path.exists():
+    if not raw.strip() or not path.exists():
         raise ValueError("does not exist: check the path")
     return str(path)
 

@@ -11,6 +11,7 @@ from uuid import uuid4
 
 from pytest_agenteval.collect.inspect_task import SAMPLE
 from pytest_agenteval.collect.items import AgentItem
+from pytest_agenteval.collect.shards import SHARD_SIZES
 from pytest_agenteval.engine.agents.scaffold import REACT, Scaffold
 from pytest_agenteval.engine.agents.scaffolds import ProgramScaffold, ScaffoldNotReady, open_scaffolds
 from pytest_agenteval.engine.eval.evaluation import Evaluation
@@ -25,7 +26,7 @@ from pytest_agenteval.engine.sandboxes.places import Sandboxes, SandboxFailed
 from pytest_agenteval.errors import NotAvailable, NotReady
 from pytest_agenteval.money.budget import RunBudget
 from pytest_agenteval.money.prices import PriceBook, PriceFileError, open_prices
-from pytest_agenteval.options.settings import SHARD_SIZES, Settings
+from pytest_agenteval.options.settings import Settings
 from pytest_agenteval.plan.dispatcher import choose_dispatcher, refuse_gates_that_never_pass
 from pytest_agenteval.plan.distinct import refuse_alike
 from pytest_agenteval.plan.identity import identify

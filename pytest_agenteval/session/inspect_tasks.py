@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_agenteval.collect.agent_task import agent_task
+from pytest_agenteval.collect.fixtures import INSPECT_TASK, MARK
 from pytest_agenteval.collect.inspect_task import SAMPLE, TASK_SOLVER, Asked, asked_in_text
 from pytest_agenteval.collect.items import load_conftests
 from pytest_agenteval.errors import NotReady
 from pytest_agenteval.options.reading import settings
-from pytest_agenteval.options.settings import INSPECT_TASK, MARK
 
 if TYPE_CHECKING:
     from pytest_agenteval.engine.inspect_tasks.loaded import LoadedTask

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_agenteval.collect.fixtures import LOOKALIKES
 from pytest_agenteval.collect.shards import PLUGIN as SHARDING
 from pytest_agenteval.options.reading import settings
-from pytest_agenteval.options.settings import LOOKALIKES
 from pytest_agenteval.options.values import EarlyStop
 
 if TYPE_CHECKING:

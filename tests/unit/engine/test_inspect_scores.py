@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from inspect_ai.scorer import Score
 
+from pytest_agenteval.collect.fixtures import INSPECT_TASK
 from pytest_agenteval.collect.inspect_task import Passes, asked_in_text
 from pytest_agenteval.engine.inspect_tasks.scores import Judge, NotJudged, NotNamed
-from pytest_agenteval.options.settings import INSPECT_TASK
 
 
 def passed(value: Any, passes: Passes | None = None, key: str | None = None) -> bool:

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_agenteval.options import values
-from pytest_agenteval.options.reading import add_options, settings
-from pytest_agenteval.options.settings import Settings
+from pytest_agenteval.options.reading import defaults, settings
+from pytest_agenteval.options.settings import Settings, settings_of
+from pytest_agenteval.options.table import OPTIONS, Option, add_options, is_any_used
 
 SHORT = {"--k", "--max-cost", "--min-pass-at-1", "--min-pass-k"}
 PLUGIN = ("-p", "pytest_agenteval")
@@ -111,6 +112,45 @@ def test_a_neighbour_that_comes_first_does_not_kill_pytest(pytester: pytest.Pyte
     )
     assert settings(config).money.max_cost == 2
     assert config.getoption("other") == "x"
+
+
+@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.key)
+def test_every_option_knows_how_its_text_is_read(option: Option) -> None:
+    with pytest.raises(ValueError, match=r"^(must be|is) "):
+        option.parse("")
+
+
+def test_what_the_help_offers_is_what_can_be_given() -> None:
+    offered = {option.key: option.metavar.split("|") for option in OPTIONS if "|" in option.metavar}
+    assert set(offered) == {"gate_mode", "undecided", "early_stop", "sandbox"}
+    for option in OPTIONS:
+        for word in offered.get(option.key, ()):
+            assert option.parse(word) == word
+
+
+@pytest.mark.parametrize("arguments", [(), ("-k", "8"), ("--collect-only",)])
+def test_a_run_without_our_options_has_nothing_to_read(arguments: tuple[str, ...], pytester: pytest.Pytester) -> None:
+    pytester.makeini("[pytest]\n")
+    config = pytester.parseconfig(*PLUGIN, *arguments)
+    assert not is_any_used(config)
+    assert settings(config) == settings_of(defaults(), active=False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "ini"),
+    [
+        (("--k=2",), ""),
+        (("--agent-prices=",), ""),
+        (("--agent-role=user=a/b",), ""),
+        (("--agent-allow-local",), ""),
+        (("-o", "agent_k=2"), ""),
+        ((), "agent_models = agenteval/null\n"),
+        ((), "addopts = --agent-concurrency=1\n"),
+    ],
+)
+def test_every_way_to_use_an_option_is_seen(arguments: tuple[str, ...], ini: str, pytester: pytest.Pytester) -> None:
+    pytester.makeini(f"[pytest]\n{ini}")
+    assert is_any_used(pytester.parseconfig(*PLUGIN, *arguments))
 
 
 def test_nothing_is_active_by_default(read: Callable[..., Settings]) -> None:
