@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+from zipfile import ZipFile
+
 import nox
 
 nox.options.default_venv_backend = "uv|virtualenv"
@@ -15,9 +19,9 @@ PURE_FLOOR = 95
 """Per cent of lines and branches of the pure folders that their unit tests must reach."""
 
 
-def _install(session: nox.Session, *extra: str, groups: str = "dev") -> None:
+def _install(session: nox.Session, *extra: str, group: str = "dev") -> None:
     pyproject = nox.project.load_toml("pyproject.toml")
-    session.install(*extra, "-e", ".[html,prices]", *nox.project.dependency_groups(pyproject, groups))
+    session.install(*extra, "-e", ".[html,prices]", *nox.project.dependency_groups(pyproject, group))
 
 
 @nox.session
@@ -56,28 +60,37 @@ def tests(session: nox.Session) -> None:
 
 @nox.session(venv_backend="uv")
 def floors(session: nox.Session) -> None:
-    """The tests that need no Docker, with the oldest packages that `pyproject.toml` allows."""
-    _install(session, "--resolution=lowest-direct", groups="floor")
-    session.run("pytest", "-n", "2", "tests/unit", "tests/plugin", *session.posargs)
+    """The tests that need no Docker, with the oldest packages that `pyproject.toml` allows. Arguments go to pytest."""
+    _install(session, "--resolution=lowest-direct")
+    session.run("pytest", "-n", "2", *(session.posargs or ["tests/unit", "tests/plugin"]))
 
 
 @nox.session
 def docs(session: nox.Session) -> None:
     """The documentation site, where a broken link is an error."""
-    _install(session, groups="docs")
+    _install(session, group="docs")
     session.run("sphinx-build", "-W", "--keep-going", "-q", "-b", "html", "docs", session.create_tmp())
 
 
 @nox.session
 def wheel(session: nox.Session) -> None:
-    """The wheel is built, installed without the checkout, and runs the example suite on this host."""
+    """The wheel is built from the sdist, holds every file, and runs the example suite where there is no checkout."""
+    folder = Path(session.create_tmp()).resolve()
+    shutil.rmtree(folder)
+    shutil.copytree("example_suites/quickstart", folder / "quickstart")
     session.install("build>=1.2")
-    folder = session.create_tmp()
-    session.run("python", "-m", "build", "--outdir", folder)
-    session.run("bash", "-c", f"python -m pip install --force-reinstall {folder}/*.whl", external=True)
+    session.run("python", "-m", "build", "--outdir", str(folder))
+    [built] = folder.glob("*.whl")
+    sources = [*Path("pytest_agenteval").rglob("*"), *Path("sandboxes").rglob("*")]
+    files = {str(file) for file in sources if file.is_file() and file.suffix != ".pyc"}
+    packed = {name.replace("pytest_agenteval/sandboxes_data/", "sandboxes/") for name in ZipFile(built).namelist()}
+    if missing := files - packed:
+        session.error(f"the wheel lacks {', '.join(sorted(missing))}: see [tool.hatch] and .gitignore")
+    session.install(str(built))
     with session.chdir(folder):
         session.run("pytest-agenteval", "--version")
         session.run(
-            "pytest", f"{session.invoked_from}/example_suites/quickstart", "-p", "no:cacheprovider", "-q",
+            "pytest", "quickstart", "-p", "no:cacheprovider", "-q",
             "--agent-model=agenteval/oracle", "--agent-sandbox=local", "--k=2", "--agent-log-dir=logs",
+            *session.posargs,
         )  # fmt: skip
