@@ -74,19 +74,21 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def wheel(session: nox.Session) -> None:
-    """The wheel is built from the sdist, holds every file, and runs the example suite where there is no checkout."""
-    folder = Path(session.create_tmp()).resolve()
-    shutil.rmtree(folder)
-    shutil.copytree("example_suites/quickstart", folder / "quickstart")
+    """The wheel, built from the sdist into dist/, holds every file and runs the example suite without the checkout."""
+    dist = Path("dist").resolve()
+    shutil.rmtree(dist, ignore_errors=True)
     session.install("build>=1.2")
-    session.run("python", "-m", "build", "--outdir", str(folder))
-    [built] = folder.glob("*.whl")
+    session.run("python", "-m", "build", "--outdir", str(dist))
+    [built] = dist.glob("*.whl")
     sources = [*Path("pytest_agenteval").rglob("*"), *Path("sandboxes").rglob("*")]
     files = {str(file) for file in sources if file.is_file() and file.suffix != ".pyc"}
     packed = {name.replace("pytest_agenteval/sandboxes_data/", "sandboxes/") for name in ZipFile(built).namelist()}
     if missing := files - packed:
         session.error(f"the wheel lacks {', '.join(sorted(missing))}: see [tool.hatch] and .gitignore")
     session.install(str(built))
+    folder = Path(session.create_tmp()).resolve()
+    shutil.rmtree(folder)
+    shutil.copytree("example_suites/quickstart", folder / "quickstart")
     with session.chdir(folder):
         session.run("pytest-agenteval", "--version")
         session.run(
