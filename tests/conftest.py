@@ -1,10 +1,11 @@
 """What the tests' own processes need: no traces of this session, a Ctrl-C that works, and a place for each module.
 
-With xdist's `-n 2` Docker's tests run in one process, one after the other, and so does every other module.
+With xdist's `-n 2` the tests of a module run in one process, one after the other.
 """
 
 from __future__ import annotations
 
+import compileall
 import os
 import signal
 from pathlib import Path
@@ -18,23 +19,40 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # a shell that starts these tests in the background has them ignore Ctrl-C, and all that they start with them
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-DOCKER = Path(__file__).parent / "docker"
+TESTS = Path(__file__).parent
+PACKAGE = TESTS.parent / "pytest_agenteval"
+ORDER = ("docker", "plugin", "compat", "unit")
+"""The longest modules begin first, so that no process waits for another at the end."""
+TOGETHER = {
+    *("test_images", "test_resume_in_docker", "test_sandbox_choice_docker"),  # one removes the images without a name
+    *("test_autopsy", "test_traps_daemon"),  # these, and the resumed runs, stop one daemon of the tests' own
+}
+"""Docker's modules that would disturb each other: they run in one process. The others touch only what is theirs."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Compile the package once: with PYTHONDONTWRITEBYTECODE each of a thousand processes would do it."""
+    if not hasattr(config, "workerinput"):
+        compileall.compile_dir(PACKAGE, quiet=2)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """The longest part begins first."""
+    def place(item: pytest.Item) -> tuple[int, bool]:
+        part = item.path.relative_to(TESTS.parent).parts[1]
+        return ORDER.index(part) if part in ORDER else len(ORDER), item.path.stem not in TOGETHER
+
     if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: not item.path.is_relative_to(DOCKER))
+        items.sort(key=place)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Docker's tests share a daemon: some of them remove what others may just be looking for."""
     from xdist.scheduler import LoadScopeScheduling
 
     class ByModule(LoadScopeScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
             module = nodeid.split("::")[0]
-            return "docker" if module.startswith("tests/docker/") else module
+            return "together" if Path(module).stem in TOGETHER else module
 
+    config.option.loadscopereorder = False  # not by the number of their tests
     return ByModule(config, log)

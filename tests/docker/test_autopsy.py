@@ -218,26 +218,20 @@ def test_a_daemon_that_never_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "did not answer within 0.2 s" in death.reason
 
 
-def test_daemon_stopped_and_restarted(client: docker.DockerClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        private = PrivateDaemon(Path(folder))
-        private.start()
-        try:
-            with closing(private.client()) as own:
-                own.images.load(client.images.get(DEFAULT_IMAGE).save(named=True))
-                containers = [
-                    own.containers.run(
-                        DEFAULT_IMAGE, "sleep 600", detach=True, network_mode="none", auto_remove=auto_remove
-                    )
-                    for auto_remove in (False, True)
-                ]
-            private.stop()
-            monkeypatch.setenv("DOCKER_HOST", private.address)
-            stopped = [examine(container.id) for container in containers]
-            private.start()
-            restarted = [examine(container.id) for container in containers]
-        finally:
-            private.stop()
+def test_daemon_stopped_and_restarted(daemon_of_ours: PrivateDaemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    with closing(daemon_of_ours.client()) as own:
+        containers = [
+            own.containers.run(DEFAULT_IMAGE, "sleep 600", detach=True, network_mode="none", auto_remove=auto_remove)
+            for auto_remove in (False, True)
+        ]
+    daemon_of_ours.stop()
+    monkeypatch.setenv("DOCKER_HOST", daemon_of_ours.address)
+    stopped = [examine(container.id) for container in containers]
+    daemon_of_ours.start()
+    restarted = [examine(container.id) for container in containers]
+    with closing(daemon_of_ours.client()) as own:
+        for left in own.containers.list(all=True):
+            left.remove(force=True)
     assert [death.by for death in (*stopped, *restarted)] == [EndedBy.OUTSIDE] * 4
     assert all("No Docker daemon answers" in death.reason for death in stopped)
     assert all("was restarted" in death.reason for death in restarted)

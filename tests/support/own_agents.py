@@ -278,6 +278,7 @@ def run_kinds(
         k=k,
         prices=PRICES,
         sandbox=sandbox,
+        timeout=300,
     )
     found = run.task_records
     by_kind = {(r.task.split("::")[1].split("[")[0], r.cell.scaffold.rpartition(":")[2]): r for r in found}

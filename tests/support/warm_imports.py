@@ -15,6 +15,11 @@ MODULES = (
     "anthropic", "google.genai", "openai",
     # imported by Inspect when an eval starts
     "inspect_ai._eval.task.run", "inspect_ai.agent._acp.server", "inspect_ai.model._openai_responses",
+    "anyio._backends._asyncio", "fsspec.implementations.chained", "inspect_ai._control.scoring",
+    "inspect_ai.agent._acp.transport_live", "inspect_ai.model._providers.anthropic", "inspect_ai.solver._transcript",
+    "rich.markdown",
+    # imported by pytest, ours and theirs
+    "numpy.typing", "pdb", "xml.etree.ElementTree",
 )  # fmt: skip
 
 for _name in MODULES:
