@@ -18,6 +18,8 @@ MODULES = (
     "anyio._backends._asyncio", "fsspec.implementations.chained", "inspect_ai._control.scoring",
     "inspect_ai.agent._acp.transport_live", "inspect_ai.model._providers.anthropic", "inspect_ai.solver._transcript",
     "rich.markdown",
+    # imported when a provider answers
+    "jsonschema", "numpy.ma", "numpy.random",
     # imported by pytest, ours and theirs
     "numpy.typing", "pdb", "xml.etree.ElementTree",
 )  # fmt: skip
