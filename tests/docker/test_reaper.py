@@ -45,16 +45,25 @@ def gone(pid: int) -> bool:
     return True
 
 
+@pytest.fixture(scope="module")
+def live() -> Iterator[subprocess.Popen[str]]:
+    """A process that lives on."""
+    with running(3) as process:
+        yield process
+    assert gone(process.pid)
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_nothing_is_left_of_a_killed_process_and_nothing_of_a_live_one_is_touched(number: signal.Signals) -> None:
-    with running(3) as live, running(16 if number == signal.SIGKILL else 4) as killed:
+def test_nothing_is_left_of_a_killed_process_and_nothing_of_a_live_one_is_touched(
+    number: signal.Signals, live: subprocess.Popen[str]
+) -> None:
+    with running(16 if number == signal.SIGKILL else 4) as killed:
         others = containers(live.pid)
         assert len(others) == 3
         killed.send_signal(number)
         killed.wait()
         assert gone(killed.pid)
         assert containers(live.pid) == others
-    assert gone(live.pid)
 
 
 def created(labels: dict[str, str], name: str) -> str:
