@@ -167,6 +167,8 @@ class AgentItem(pytest.Function):
         """What makereport attaches to the call report: a TaskRecord as JSON types."""
         self.wasxfail: str | None = None
         """Why it was expected to fail, where its attempts have settled that: it did, or it passed after all."""
+        self.fails = False
+        """Whether its attempts make it fail: one is broken, or the task's own verdict is FAIL."""
         self.returned: type | None = None
         """The type of a value that its function returned in an attempt."""
 

@@ -91,11 +91,17 @@ def merge(logs: Sequence[StoredLog], k: int | None = None) -> Merged:
         for task in log.tasks:
             pages.setdefault(task.key, []).append(_Page(log, task, by_task.get(task.task, [])))
     spent, settled, answering = _spent(ordered), _settled(ordered), _answering(ordered)
+    left_aside: list[str] = []
     outdated: Counter[Cell] = Counter()
     stale: dict[tuple[str, ...], list[str]] = {}
     records = []
     for (_, cell), written in pages.items():
         task, wanted = written[-1].task, k or max(page.log.k for page in written)
+        last = [page for page in written if page.log.invocation == written[-1].log.invocation]
+        aside = [page.log.aside[page.task.task] for page in last if page.task.task in page.log.aside]
+        if aside and not any(page.attempts for page in last):
+            left_aside += [f"{task.task} is not judged: {why}" for why in aside if why]
+            continue
         kept: list[AttemptRecord] = []
         for page in written:
             if page.task.identity == task.identity:
@@ -126,6 +132,7 @@ def merge(logs: Sequence[StoredLog], k: int | None = None) -> Merged:
         records=tuple(records),
         incomplete=tuple(_gaps(ordered)),
         notes=(
+            *left_aside,
             *(_left_out(changed, names) for changed, names in stale.items()),
             *(
                 f"{plural(count, 'attempt')} with {cell} left out: another version of the model has answered since"

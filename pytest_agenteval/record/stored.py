@@ -80,6 +80,9 @@ class StoredLog:
     """The other runs of which it took attempts (`--agent-top-up`)."""
     errors: tuple[str, ...] = ()
     """What pytest met around attempts, such as an error in the teardown of a shared fixture: failed tests, to it."""
+    aside: Mapping[str, str] = field(default_factory=dict)
+    """Tasks that pytest skipped or could not set up: those without an attempt are not judged. With the reason, which
+    is empty where `errors` has it."""
     killed: bool = False
     """Whether nobody closed it, as after `kill -9`: attempts in flight then have left nothing in it."""
 

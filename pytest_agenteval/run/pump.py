@@ -22,6 +22,7 @@ from pytest_agenteval.collect.items import AgentItem
 from pytest_agenteval.record.records import AttemptRecord
 from pytest_agenteval.run.attempt import Ending
 from pytest_agenteval.run.output import Capture, routed
+from pytest_agenteval.run.whereabouts import short_message
 
 __all__ = ["Engine", "Finished", "Pump"]
 
@@ -59,6 +60,12 @@ class Engine(Protocol):
 
     def note_error(self, item: AgentItem, text: str) -> None:
         """What pytest met around the attempts at a task, such as an error in the teardown of a shared fixture."""
+
+    def set_aside(self, item: AgentItem, why: str) -> None:
+        """pytest skipped the task or could not set it up: where no attempt ran, it is not judged.
+
+        `why` is empty where an error is noted as well.
+        """
 
     async def close(self, *, cancel: bool) -> None:
         """End the evaluation: `cancel` stops attempts in flight (their fixtures are torn down), else none is left."""
@@ -267,6 +274,7 @@ class Pump:
                 self.engine.withdraw(this)  # raised again, and reported, when pytest gets there
                 if isinstance(error, pytest.skip.Exception):
                     self.skipped.add(this)
+                    self.engine.set_aside(this, f"its setup ended with {short_message(error)}")
             else:
                 self._start(this)
             finally:

@@ -22,7 +22,7 @@ from pytest_agenteval.report.stalls import StallNotice
 from pytest_agenteval.run.output import forgive_libraries, quiet_libraries
 from pytest_agenteval.run.whereabouts import short_message
 from pytest_agenteval.session.last_failed import LastFailed
-from pytest_agenteval.session.reporter import REFUSED, Recorder
+from pytest_agenteval.session.reporter import REFUSED, TOLD, Recorder
 from pytest_agenteval.texts import inert
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ class Running:
         self._config = config
         self._session: AgentSession | None = None
         self._item: pytest.Item | None = None
+        self._raised = ""
+        """What the last phase of it ended with, in a few words; empty without an exception."""
         self._recorder: Recorder | None = None
         self._announced = not hasattr(config, "workerinput") or config.option.setuponly
         if _reruns(config):
@@ -98,7 +100,10 @@ class Running:
                 try:
                     self._session.pump.stop(cancel=cancel)
                 finally:  # Ctrl-C again must not make what never started look as if nobody had asked for it
-                    if self._recorder is not None and not option.setuponly:
+                    if self._recorder is None:
+                        problems, notes = self._session.pump.engine.problems, self._session.notes
+                        self._config.workeroutput[TOLD] = list(problems), list(notes)  # type: ignore[attr-defined]
+                    elif not option.setuponly:
                         self._recorder.close(self._session, items)
 
     def _started(self, session: pytest.Session, items: list[AgentItem]) -> AgentSession | None:
@@ -187,15 +192,13 @@ class Running:
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
         """Give the report its record (plain JSON types: it crosses processes) and the attempts' own duration."""
         settled = isinstance(item, AgentItem) and call.when == "call" and item.reported is not None
+        self._raised = "" if call.excinfo is None else short_message(call.excinfo.value)
         if isinstance(item, AgentItem) and settled:
             item.settle_xfail()
         report = yield
         if isinstance(item, AgentItem) and settled and item.wasxfail is not None:
             _tell_xfail(report, item.wasxfail, call)
         if isinstance(item, AgentItem):
-            if report.failed and call.when != "call" and call.excinfo is not None and self._session is not None:
-                text = f"{call.when} of {item.nodeid}: {short_message(call.excinfo.value)}"
-                self._session.pump.engine.note_error(item, text)
             attempts = item.reported["attempts"] if item.reported is not None else ()
             logs = {log_place(attempt["log"]) for attempt in attempts if attempt["log"]}
             clean_report(report, secret_values(os.environ), logs)
@@ -209,6 +212,19 @@ class Running:
             self._announced = True
             report.agenteval_selected = self._session.announcement()
         return report
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keep what pytest makes of a task beside its attempts in the logs: the judgement of those must know of it."""
+        item = self._item
+        if self._session is None or not isinstance(item, AgentItem) or report.nodeid != item.nodeid:
+            return
+        engine, told = self._session.pump.engine, hasattr(report, "agenteval")
+        if report.failed and not (told and item.fails):
+            why = "a plugin or conftest.py made it a failure when pytest reported it" if told else self._raised
+            engine.note_error(item, f"{report.when} of {item.nodeid}: {why}")
+        if report.when != "teardown" and not report.passed and not told:
+            engine.set_aside(item, "" if report.failed else f"its {report.when} ended with {self._raised}")
 
     @pytest.hookimpl(optionalhook=True, tryfirst=True)
     def pytest_timeout_set_timer(self, item: pytest.Item) -> bool | None:

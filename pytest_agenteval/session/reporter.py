@@ -24,10 +24,12 @@ if TYPE_CHECKING:
     from pytest_agenteval.report.writer import ReportRequest
     from pytest_agenteval.session.tasks import AgentSession
 
-__all__ = ["REFUSED", "Recorder"]
+__all__ = ["REFUSED", "TOLD", "Recorder"]
 
 REFUSED = "agenteval_refused"
 """Under this name an xdist worker tells why it did not begin, and whether something was not there."""
+TOLD = "agenteval_told"
+"""Under this name an xdist worker tells what went wrong with its evaluation, and its notes."""
 
 _ANNOTATES_FAILURES = ("pytest_github_actions_annotate_failures", "pytest_github_actions_annotate_failures.plugin")
 """The plugin that tells GitHub of each failed test, by its entry point and by `-p`."""
@@ -124,8 +126,12 @@ class Recorder:
         """An xdist worker has ended, perhaps before it began."""
         from pytest_agenteval.errors import NotAvailable, NotReady
 
-        if (told := getattr(node, "workeroutput", {}).get(REFUSED)) is not None:
+        output = getattr(node, "workeroutput", {})
+        if (told := output.get(REFUSED)) is not None:
             self.refused = (NotAvailable if told[1] else NotReady)(told[0])
+        problems, notes = output.get(TOLD, ((), ()))
+        self._incomplete += problems
+        self._notes += [note for note in notes if note not in self._notes]
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """A suite that cannot be collected is a failure."""

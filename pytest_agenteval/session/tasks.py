@@ -69,6 +69,7 @@ class AgentSession:
         item.reported = to_json(record)
         summary = summarize_task(record)
         result = judge_task(summary, self._gates)
+        item.fails = bool(summary.broken) or (result is not None and result.verdict is Verdict.FAIL)
         item.user_properties += [
             (TASK_PROPERTY, record.task),
             ("agent_verdict", verdict_mark(summary, None if result is None else result.verdict)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
@@ -72,8 +73,9 @@ class Evaluation:
         self._futures: dict[Key, asyncio.Future[Finished]] = {}
         self._suites = Suites(self._take, self._suite_over)
         self._sources: dict[_Suite, Attempts] = {}
-        self._errors: dict[_Suite, list[str]] = {}
-        """What is added to these lists before the end is in the logs: Inspect writes their metadata again then."""
+        self._errors: defaultdict[_Suite, list[str]] = defaultdict(list)
+        self._aside: defaultdict[_Suite, dict[str, str]] = defaultdict(dict)
+        """What is added to these before the end is in the logs: Inspect writes their metadata again then."""
         self._new_tasks: list[Task] = []
         self._eval: asyncio.Task[None] | None = None
         self._closing = self._cancelling = False
@@ -125,10 +127,17 @@ class Evaluation:
 
     def note_error(self, item: AgentItem, text: str) -> None:
         """Keep an error that pytest met around the attempts at a task in the log of its suite."""
-        self._errors.setdefault((_suite(item.nodeid), item.model or "none"), []).append(text)
+        self._errors[_suite(item.nodeid), item.model or "none"].append(text)
+
+    def set_aside(self, item: AgentItem, why: str) -> None:
+        """Keep in the log of its suite why pytest did not come to run the task."""
+        self._aside[_suite(item.nodeid), item.model or "none"][item.nodeid] = why
 
     async def close(self, *, cancel: bool) -> None:
         """End the eval: its logs are complete when this returns."""
+        if not cancel and (self._eval is not None or self._errors):
+            for suite in {*self._errors, *self._aside}:  # where no attempt began, the log says why
+                self._source(suite)
         self._closing, self._cancelling = True, cancel
         self._waiting.clear()
         if self._eval is not None:
@@ -184,7 +193,7 @@ class Evaluation:
                     self._end(trial, never_ran(trial.number, Cause.HARNESS, over))
                 else:
                     self._in_flight[key] = trial
-                    self._source(trial).feed(_sample(trial.item), trial.number)
+                    self._source(_suite_of(trial)).feed(_sample(trial.item), trial.number)
             if not decided and not keys:
                 return
 
@@ -194,8 +203,7 @@ class Evaluation:
             return _why_ended(self._eval)
         return self._over.get(_suite_of(trial))
 
-    def _source(self, trial: Trial) -> Attempts:
-        key = _suite_of(trial)
+    def _source(self, key: _Suite) -> Attempts:
         if key not in self._sources:
             source = self._sources[key] = Attempts(self._suites, self._complete)
             self._new_tasks.append(self._task(key, source))
@@ -219,7 +227,8 @@ class Evaluation:
                 **self._metadata,
                 "suite": suite,
                 "model": model,
-                "errors": self._errors.setdefault(key, []),
+                "errors": self._errors[key],
+                "aside": self._aside[key],
                 "sandbox": self._providers(suite),
                 "tasks": roster(
                     task for task in self._tasks.values() if (_suite(task.task), task.cell.model) == (suite, model)

@@ -79,9 +79,15 @@ class _TellingRecorder(EvalRecorder):
 
     async def log_init(self, eval: EvalSpec, location: str | None = None, *, clean: bool = False) -> str:
         self._logs[eval.eval_id] = _Log()
-        return await super().log_init(eval, location, clean=clean)
+        try:
+            return await super().log_init(eval, location, clean=clean)
+        except Exception as error:  # of Inspect's own copy: raised, it would end the other suites, too
+            self._give_up(eval, error)
+            return self._log_file_path(eval)
 
     async def log_start(self, eval: EvalSpec, plan: EvalPlan) -> None:
+        if self._logs[eval.eval_id].failure is not None:
+            return
         try:
             await super().log_start(eval, plan)
         except Exception as error:

@@ -52,6 +52,7 @@ class _Header:
     suite: str = ""
     took: tuple[str, ...] = ()
     errors: tuple[str, ...] = ()
+    aside: dict[str, str] = field(default_factory=dict)
 
 
 _HEADER: TypeAdapter[_Header] = TypeAdapter(_Header)
@@ -218,6 +219,7 @@ def _stored(file: str, log: EvalLog) -> StoredLog | None:
         suite=header.suite,
         took=header.took,
         errors=header.errors,
+        aside=header.aside,
     )
 
 
