@@ -193,8 +193,8 @@ class Running:
         """Give the report its record (plain JSON types: it crosses processes) and the attempts' own duration."""
         settled = isinstance(item, AgentItem) and call.when == "call" and item.reported is not None
         self._raised = "" if call.excinfo is None else short_message(call.excinfo.value)
-        if isinstance(item, AgentItem) and settled:
-            item.settle_xfail()
+        if isinstance(item, AgentItem) and (settled or call.when != "call"):
+            item.settle_xfail()  # the mark is about the agent: fixtures that fail are errors
         report = yield
         if isinstance(item, AgentItem) and settled and item.wasxfail is not None:
             _tell_xfail(report, item.wasxfail, call)
@@ -223,7 +223,7 @@ class Running:
         if report.failed and not (told and item.fails):
             why = "a plugin or conftest.py made it a failure when pytest reported it" if told else self._raised
             engine.note_error(item, f"{report.when} of {item.nodeid}: {why}")
-        if report.when != "teardown" and not report.passed and not told:
+        if report.when != "teardown" and not report.passed and not told and not item.skips:
             engine.set_aside(item, "" if report.failed else f"its {report.when} ended with {self._raised}")
 
     @pytest.hookimpl(optionalhook=True, tryfirst=True)

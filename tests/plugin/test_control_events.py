@@ -86,6 +86,33 @@ ROWS: dict[str, Row] = {
         1,
         said="skipped after the agent had started: unittest.case.SkipTest: gave up",
     ),
+    "skip in a shared fixture or a set-up hook": Row(
+        """
+        @pytest.fixture(scope="module")
+        def service(): pytest.skip("no service")
+        async def test_it(attempt, service): attempt.agent_begins()
+        async def test_other(attempt): attempt.agent_begins()
+        """,
+        "SKIPPED",
+        "",
+        "skipped pytest.skip",
+        0,
+        ("--min-pass-k=1",),
+        said="no service",
+    ),
+    "error in a shared fixture or a set-up hook": Row(
+        """
+        async def test_it(attempt): attempt.agent_begins()
+        async def test_other(attempt): attempt.agent_begins()
+        """,
+        "ERROR",
+        "",
+        "error",
+        1,
+        ("--min-pass-k=1",),
+        "def pytest_runtest_setup(item):\n    if item.name == 'test_it': raise OSError('no service')",
+        said="OSError: no service",
+    ),
     "mark skip or skipif": Row(
         """
         @pytest.mark.skipif(True, reason="not here")
@@ -167,6 +194,19 @@ ROWS: dict[str, Row] = {
         "BROKEN",
         "error",
         1,
+    ),
+    "mark xfail, and an error in its set-up": Row(
+        """
+        @pytest.fixture(scope="module")
+        def service(): raise OSError("no service")
+        @pytest.mark.xfail
+        async def test_it(attempt, service): attempt.agent_begins()
+        """,
+        "ERROR",
+        "",
+        "error",
+        1,
+        said="OSError: no service",
     ),
     "mark xfail with --runxfail": Row(
         """
@@ -302,7 +342,6 @@ ROWS: dict[str, Row] = {
         "error",
         1,
         said="so no attempt would fail by it",
-        stored=False,
     ),
     "soft checks (pytest-check, pytest-assume)": Row(
         """
@@ -316,7 +355,36 @@ ROWS: dict[str, Row] = {
         1,
         ("-p", "pytest_check.plugin"),
         said="pytest-check keeps failed checks in one list for the whole process",
-        stored=False,
+    ),
+    "soft checks that are not seen, as in a module of the suite": Row(
+        """
+        from pytest_check import check
+        checks = [check.equal]
+        async def test_it(attempt): attempt.agent_begins(); checks[0](1, 2)
+        """,
+        "FAILED",
+        "PASS",
+        "failure",
+        1,
+        ("-p", "pytest_check.plugin"),
+        said="1 test failed",
+    ),
+    "a plugin that fails it in pytest_runtest_makereport": Row(
+        "async def test_it(attempt): attempt.agent_begins()",
+        "FAILED",
+        "PASS",
+        "failure",
+        1,
+        (),
+        """
+        import pytest
+        @pytest.hookimpl(wrapper=True, tryfirst=True)
+        def pytest_runtest_makereport(call):
+            report = yield
+            if call.when == "call": report.outcome, report.longrepr = "failed", "a soft check failed"
+            return report
+        """,
+        said="a soft check failed",
     ),
     "pytest.exit": Row(
         "async def test_it(attempt): attempt.agent_begins(); pytest.exit('enough', returncode=9)",
@@ -339,7 +407,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Played]:
             HEAD + dedent(row.source),
             ("--k=3", *(each for each in row.arguments if not each.startswith("--min"))),
             tuple(each for each in row.arguments if each.startswith("--min")),
-            row.conftest,
+            dedent(row.conftest),
         )
         for row in ROWS.values()
     ]

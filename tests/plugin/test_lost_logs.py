@@ -38,7 +38,7 @@ def run(tmp_path: Path) -> Run:
         loaded = [word for plugin in ("pytest_agenteval.plugin", *plugins) for word in ("-p", plugin)]
         asked = ("--agent-model=agenteval/null", "--agent-sandbox=local")
         environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "COLUMNS": "400"}
-        return forked_pytest(tmp_path, (*loaded, *asked, *arguments), environment)
+        return forked_pytest(tmp_path, (*loaded, *asked, *arguments), environment, timeout=240.0)
 
     return run
 
@@ -183,6 +183,36 @@ def test_the_logs_of_other_suites_go_on(run: Run, tmp_path: Path) -> None:
     assert said["test_two.py::test_a"] == (4, 4)
     assert said["test_one.py::test_one"] == (0, 0)
     assert {task: found for task, found in said.items() if "two" in task} == {"test_two.py::test_a": (4, 4)}
+
+
+def test_a_log_that_cannot_be_begun_ends_its_own_suite_only(run: Run, tmp_path: Path) -> None:
+    """Inspect keeps its own copy of each log in TMPDIR, which may be full when a later suite begins."""
+    conftest = """
+    import errno
+    from inspect_ai.log._recorders.eval import EvalRecorder
+    real = EvalRecorder.log_init
+    async def failing(self, eval, *arguments, **named):
+        if "test_two" in eval.metadata["suite"]: raise OSError(errno.ENOSPC, "no space")
+        return await real(self, eval, *arguments, **named)
+    EvalRecorder.log_init = failing
+    """
+    suites = {f"test_{name}.py": PLAIN for name in ("one", "two", "three")}
+    result = run(None, "--k=2", *OPTIONS, conftest=conftest, files=suites)
+    assert result.ret == 10
+    result.stdout.fnmatch_lines(["*INCOMPLETE: *test-two*.eval could not be written (no space)*"])
+    kept = {f"test_{name}.py::test_a": (2, 2) for name in ("one", "three")}
+    assert counted(live(tmp_path)) == {**kept, "test_two.py::test_a": (0, 0)}
+    assert stored(tmp_path) == kept
+    assert main(["report", str(tmp_path / "logs")]) == 10
+
+
+def test_a_worker_of_xdist_says_which_log_could_not_be_written(run: Run, tmp_path: Path) -> None:
+    breaks = "break_writes(lambda n: n > 3, OSError(errno.EROFS, 'read only'))\n"
+    arguments = ("--k=6", "--agent-concurrency=1", *OPTIONS[1:], "-n1")
+    result = run(PLAIN, *arguments, conftest=BREAKS + breaks, plugins=["xdist"])
+    assert result.ret == 10
+    result.stdout.fnmatch_lines(["*INCOMPLETE: *the log *.eval could not be written (read only)*"])
+    assert counted(live(tmp_path)) == {"test_suite.py::test_a": (2, 2)} == stored(tmp_path)
 
 
 def test_a_log_directory_that_is_removed_is_made_again(run: Run, tmp_path: Path) -> None:
