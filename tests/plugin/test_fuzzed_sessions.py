@@ -15,6 +15,7 @@ import pytest
 from support.many_sessions import Played, Session, play
 
 SEED = int(os.environ.get("AGENTEVAL_FUZZ_SEED", "9"))
+NO_LOG = 2
 SESSIONS = int(os.environ.get("AGENTEVAL_FUZZ_SESSIONS", "300"))
 
 HEAD = """
@@ -55,11 +56,30 @@ MARKS = {"": "", "xfail": "@pytest.mark.xfail", "strict": "@pytest.mark.xfail(st
          "raises": "@pytest.mark.xfail(raises=KeyError)"}  # fmt: skip
 
 
+AROUND = ("", "", "", "skip", "error", "hook")
+"""What happens around a task's attempts: its set-up skips or fails, or a conftest fails it when pytest reports it."""
+CONFTEST = """
+import pytest
+AROUND = {around!r}
+
+def pytest_runtest_setup(item):
+    if AROUND[item.name] == "skip": pytest.skip("in set-up")
+    if AROUND[item.name] == "error": raise OSError("in set-up")
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    if call.when == "call" and AROUND[item.name] == "hook": report.outcome, report.longrepr = "failed", "soft check"
+    return report
+"""
+
+
 @dataclass(frozen=True)
 class Task:
     events: tuple[str, ...]
     mark: str
     rate: float | None
+    around: str = ""
 
 
 @dataclass(frozen=True)
@@ -82,7 +102,8 @@ class Plan:
         gates += [f"--min-pass-at-1={self.min_pass_at_1}"] if self.min_pass_at_1 is not None else []
         stop = [f"--agent-early-stop={self.early_stop}"] if self.early_stop else []
         arguments = (f"--k={self.k}", f"--agent-concurrency={self.concurrency}", *stop)
-        return Session(HEAD + "\n".join(bodies), arguments, tuple(gates))
+        around = {f"test_{i}": task.around for i, task in enumerate(self.tasks)}
+        return Session(HEAD + "\n".join(bodies), arguments, tuple(gates), CONFTEST.format(around=around))
 
 
 def drawn(random: Random) -> Plan:
@@ -96,12 +117,13 @@ def drawn(random: Random) -> Plan:
             tuple(LETTERS),
         )
     )
-    rates = (None, None, 0.0, 0.5, 1.0)
+    rates, odd = (None, None, 0.0, 0.5, 1.0), random.random() < 0.3
     tasks = tuple(
         Task(
             tuple(random.choice(random.choice((kinds, kinds, ("pass",)))) for _ in range(k)),
             random.choice(("", "", *MARKS)),
             random.choice(rates),
+            random.choice(AROUND) if odd else "",
         )
         for _ in range(random.randint(1, 4))
     )
@@ -117,6 +139,11 @@ def letters_of(task: Task) -> str:
     return letters if set(letters) <= {"s"} else letters.replace("s", "b")
 
 
+def evaluated(plan: Plan) -> list[Task]:
+    """The tasks that attempts can run of."""
+    return [task for task in plan.tasks if task.around not in ("skip", "error")]
+
+
 def between(worst: Fraction, best: Fraction, asked: float) -> str:
     return "PASS" if worst >= asked else "FAIL" if best < asked else "UNDECIDED"
 
@@ -124,6 +151,8 @@ def between(worst: Fraction, best: Fraction, asked: float) -> str:
 def task_rule(task: Task, gated: bool) -> tuple[str, str]:
     """pytest's word where it has one of its own, and the verdict of the task's own gate ("" without one)."""
     letters, k = letters_of(task), len(task.events)
+    if task.around in ("skip", "error"):
+        return {"skip": "SKIPPED", "error": "ERROR"}[task.around], ""
     if set(letters) == {"s"}:
         return "SKIPPED", ""
     passes, blank = letters.count("p"), letters.count("b")
@@ -139,7 +168,7 @@ def task_rule(task: Task, gated: bool) -> tuple[str, str]:
 
 
 def suite_rule(plan: Plan, power: bool, asked: float) -> str:
-    rows = [letters for task in plan.tasks if set(letters := letters_of(task)) != {"s"}]
+    rows = [letters for task in evaluated(plan) if set(letters := letters_of(task)) != {"s"}]
     if not any(set(row) - {"b"} for row in rows):
         return "UNDECIDED"
     counts = [(row.count("p"), row.count("p") + row.count("b")) for row in rows]
@@ -159,8 +188,8 @@ def rules(plan: Plan) -> dict[str, str]:
     return {name: verdict for name, verdict in verdicts.items() if verdict}
 
 
-def status_rule(verdicts: dict[str, str], broken: bool) -> int:
-    return 1 if broken or "FAIL" in verdicts.values() else 10 if "UNDECIDED" in verdicts.values() else 0
+def status_rule(verdicts: dict[str, str], wrong: bool) -> int:
+    return 1 if wrong or "FAIL" in verdicts.values() else 10 if "UNDECIDED" in verdicts.values() else 0
 
 
 # -- what the product says --------------------------------------------------------------------------------------------
@@ -173,6 +202,8 @@ def said(report: dict[str, object]) -> dict[str, str]:
 
 
 def differences(plan: Plan, done: Played) -> list[str]:
+    if all(task.around == "skip" for task in plan.tasks):  # nothing began, and so there is no log
+        return [] if done.again is None and done.report_status == NO_LOG else ["there is a report"]
     if done.live is None or done.again is None:
         return ["there is no report"]
     found = []
@@ -187,14 +218,15 @@ def differences(plan: Plan, done: Played) -> list[str]:
     if verdicts != expected and (whole or not _in_part(plan, done)):
         found.append(f"verdicts {verdicts}, by the rules {expected}")
     broken = done.live["run"]["broken_attempts"]
-    if whole and broken != sum(letters_of(task).count("b") for task in plan.tasks):
+    if whole and broken != sum(letters_of(task).count("b") for task in evaluated(plan)):
         found.append(f"{broken} attempts are broken")
-    if done.status != status_rule(verdicts, broken > 0):
+    if done.status != status_rule(verdicts, broken > 0 or bool({"error", "hook"} & {t.around for t in plan.tasks})):
         found.append(f"exit {done.status} with {verdicts}")
     gated = plan.min_pass_k is not None or plan.min_pass_at_1 is not None
     for i, task in enumerate(plan.tasks if whole else ()):
         word, line = task_rule(task, gated)[0], done.lines.get(f"test_{i}", "")
-        if (word or line in ("SKIPPED", "FAILED", "XFAIL", "XPASS")) and word != line:
+        word = "FAILED" if task.around == "hook" else word
+        if (word or line in ("SKIPPED", "FAILED", "XFAIL", "XPASS", "ERROR")) and word != line:
             found.append(f"test_{i}: pytest says {line}, by the rules {word}")
     return found
 
