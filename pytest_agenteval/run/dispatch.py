@@ -176,10 +176,9 @@ class StopWhenDecided:
                 self._policy_of[task].record(task, skip, None)
 
     def withdraw(self, task: str) -> None:
-        """Tell the policy, once."""
-        if task not in self._withdrawn:
-            self._withdrawn.add(task)
-            self._policy_of[task].skip(task)
+        """Tell the policy. To hear it again changes nothing."""
+        self._withdrawn.add(task)
+        self._policy_of[task].skip(task)
 
     def decided(self) -> list[Key]:
         """What is left of the tasks that nothing can come of any more."""

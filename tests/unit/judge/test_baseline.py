@@ -125,6 +125,20 @@ def test_nothing_to_compare_is_undecided() -> None:
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(("compared_tasks", "others", "verdict"), [(2, 1, "PASS"), (2, 2, "PASS"), (2, 3, "UNDECIDED")])
+def test_no_regression_is_told_while_at_least_half_is_compared(compared_tasks: int, others: int, verdict: str) -> None:
+    known = {f"t{i}": "pppp" for i in range(compared_tasks)}
+    new = {f"n{i}": "pppp" for i in range(others)}
+    _, result = compared(earlier(**known), now(**known, **new))
+    assert result.verdict == verdict
+    assert ("not compared, which is most of them" in result.reason) is (verdict == "UNDECIDED")
+
+
+def test_a_regression_is_one_however_many_tasks_are_not_compared() -> None:
+    _, result = compared(earlier(a="p" * 8), now(a="f" * 8, b="p", c="p", d="p"))
+    assert result.verdict is Verdict.FAIL
+
+
 def test_missing_attempts_turn_no_regression_into_none() -> None:
     _, result = compared(earlier(a="p" * 8), now(a="p" * 2 + "e" * 6))
     assert result.verdict is Verdict.UNDECIDED

@@ -105,6 +105,13 @@ def test_what_is_older_than_asked_for_is_not_reused() -> None:
     assert reuse.refused == ("2 attempts not reused: older than --agent-max-age",)
 
 
+def test_an_attempt_just_as_old_as_asked_for_is_reused() -> None:
+    """They ended at 05:01 and 05:02."""
+    reuse = resume([log({"t::a": timed("pf", 5)})], "run", NOW, 4, "2026-01-01T05:02:00.000+00:00")
+    assert numbers(reuse) == [2]
+    assert numbers(resume([log({"t::a": timed("pf", 5)})], "run", NOW, 4, "2026-01-01T05:01:00.000+00:00")) == [1, 2]
+
+
 def test_of_several_versions_of_the_model_the_newest_is_taken() -> None:
     old, new = (answered(record, v) for record, v in zip(timed("pp"), ("gpt-1", "gpt-2"), strict=True))
     reuse = resume([log({"t::a": [old, new]})], "run", NOW, 4)

@@ -1,0 +1,57 @@
+"""What pytest says of the session beside what the records show: no failure is counted twice, and none is lost."""
+
+from __future__ import annotations
+
+import pytest
+from support.made_records import task
+
+from pytest_agenteval.judge import GateSettings
+from pytest_agenteval.judge.judgement import PytestSaid, judge_run
+from pytest_agenteval.record.records import TaskRecord
+
+FAILS = task("ff", name="t.py::test_fails", min_pass_rate=1.0)
+PASSES = task("pp", name="t.py::test_passes", min_pass_rate=1.0)
+BROKEN = task("pb", name="t.py::test_broken")
+UNJUDGED = task("ff", name="t.py::test_unjudged")
+CHEAP = GateSettings(max_cost=1.0)
+"""With a gate on the run a task without a threshold of its own is not judged. This one passes."""
+
+
+@pytest.mark.parametrize(
+    ("record", "reason"),
+    [
+        (FAILS, "FAILED: t.py::test_fails (min_pass_rate)"),
+        (BROKEN, "FAILED: 1 attempt is broken"),
+        # Its verdict is PASS, or it has none: then something else made pytest report it, such as a plugin's hook.
+        (PASSES, "FAILED: 1 test failed"),
+        (UNJUDGED, "FAILED: 1 test failed"),
+    ],
+    ids=lambda value: value.task if isinstance(value, TaskRecord) else "",
+)
+def test_a_task_that_pytest_reports_as_failed_is_counted_once(record: TaskRecord, reason: str) -> None:
+    status = judge_run([record], CHEAP, said=PytestSaid(1, failed_tasks=[record.task])).status
+    assert (status.code, status.reason) == (1, reason)
+
+
+def test_failures_that_no_verdict_explains_are_added_to_those_of_ordinary_tests() -> None:
+    said = PytestSaid(1, ordinary_failures=2, failed_tasks=[FAILS.task, PASSES.task, UNJUDGED.task])
+    status = judge_run([FAILS, PASSES, UNJUDGED], CHEAP, said=said).status
+    assert status.reason == "FAILED: 4 tests failed; t.py::test_fails (min_pass_rate)"
+
+
+def test_a_failed_gate_on_the_whole_run_explains_no_task() -> None:
+    said = PytestSaid(1, failed_tasks=[UNJUDGED.task])
+    status = judge_run([UNJUDGED], GateSettings(min_pass_at_1=0.5), said=said).status
+    assert status.reason == "FAILED: 1 test failed; --min-pass-at-1"
+
+
+def test_a_usage_error_before_anything_began_judges_nothing_and_one_after_it_keeps_the_verdicts() -> None:
+    thresholds = GateSettings(min_pass_at_1=0.5)
+    before, after = (judge_run(records, thresholds, said=PytestSaid(4)) for records in ([], [FAILS]))
+    assert (before.gates, before.status.code) == ((), 4)
+    assert {gate.name for gate in after.gates} >= {"--min-pass-at-1", "min_pass_rate"}
+    assert after.status.code == 4
+
+
+def test_without_records_a_gate_has_nothing_to_judge() -> None:
+    assert judge_run([], GateSettings(min_pass_at_1=0.5)).status.code == 10
