@@ -13,8 +13,8 @@ FAILS = task("ff", name="t.py::test_fails", min_pass_rate=1.0)
 PASSES = task("pp", name="t.py::test_passes", min_pass_rate=1.0)
 BROKEN = task("pb", name="t.py::test_broken")
 UNJUDGED = task("ff", name="t.py::test_unjudged")
-CHEAP = GateSettings(max_cost=1.0)
-"""With a gate on the run a task without a threshold of its own is not judged. This one passes."""
+ANY_RATE = GateSettings(min_pass_at_1=0.0)
+"""Beside a gate on the suite a task without a `min_pass_rate` is not judged. This gate always passes."""
 
 
 @pytest.mark.parametrize(
@@ -29,13 +29,13 @@ CHEAP = GateSettings(max_cost=1.0)
     ids=lambda value: value.task if isinstance(value, TaskRecord) else "",
 )
 def test_a_task_that_pytest_reports_as_failed_is_counted_once(record: TaskRecord, reason: str) -> None:
-    status = judge_run([record], CHEAP, said=PytestSaid(1, failed_tasks=[record.task])).status
+    status = judge_run([record], ANY_RATE, said=PytestSaid(1, failed_tasks=[record.task])).status
     assert (status.code, status.reason) == (1, reason)
 
 
 def test_failures_that_no_verdict_explains_are_added_to_those_of_ordinary_tests() -> None:
     said = PytestSaid(1, ordinary_failures=2, failed_tasks=[FAILS.task, PASSES.task, UNJUDGED.task])
-    status = judge_run([FAILS, PASSES, UNJUDGED], CHEAP, said=said).status
+    status = judge_run([FAILS, PASSES, UNJUDGED], ANY_RATE, said=said).status
     assert status.reason == "FAILED: 4 tests failed; t.py::test_fails (min_pass_rate)"
 
 
