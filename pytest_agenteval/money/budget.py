@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import math
 from dataclasses import dataclass
-from itertools import count
 
 from pytest_agenteval.money.tabs import Tab, Tabs
 
@@ -119,7 +118,6 @@ class RunBudget:
         self._reserved = 0
         self._tabs = Tabs()
         self._waiting: list[_Waiting] = []
-        self._arrivals = count()
         self._patience: asyncio.TimerHandle | None = None
         """Runs while a call is held back and none is in flight."""
         self._ended_by: int | None = None
@@ -214,7 +212,7 @@ class RunBudget:
         if units is None or self._limit is None:
             return self._grant(units, tab)
         future: asyncio.Future[Reservation] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(units, future, tab, next(self._arrivals)))
+        self._waiting.append(_Waiting(units, future, tab))
         self._advance()
         try:
             return await future
@@ -306,12 +304,11 @@ class _Waiting:
     units: int
     future: asyncio.Future[Reservation]
     tab: Tab | None
-    arrival: int
 
-    def place(self) -> tuple[float, int]:
-        """Attempts that have begun by their age, then the others as they came."""
+    def place(self) -> float:
+        """Attempts that have begun by their age, then the others. Of equals the first to come is served."""
         began = self.tab.began if self.tab is not None else None
-        return (math.inf if began is None else began, self.arrival)
+        return math.inf if began is None else began
 
 
 def _units(amount: float, what: str) -> int:

@@ -120,8 +120,9 @@ def test_an_unknown_source_is_compared() -> None:
 
 def test_nothing_to_compare_is_undecided() -> None:
     _, result = compared(earlier(a="pp"), now(b="pp"))
-    assert (result.verdict, result.reason) == (
-        Verdict.UNDECIDED, "nothing to judge: no task can be compared with the run of yesterday"
+    assert (result.verdict, result.cell, result.value, result.threshold, result.reason) == (
+        Verdict.UNDECIDED, CELL, "-", "no regression",
+        "nothing to judge: no task can be compared with the run of yesterday",
     )  # fmt: skip
 
 

@@ -108,3 +108,10 @@ def test_reasons_say_what_is_undecided_and_what_is_incomplete() -> None:
 
 def test_one_gate_in_two_cells_is_named_once() -> None:
     assert exit_status(0, gates=[*gates("U"), *gates("U")]).reason == "UNDECIDED: --gate-1"
+
+
+def test_reasons_say_what_a_run_without_a_failure_was() -> None:
+    assert exit_status(0, gates=gates("PP")) == ExitStatus(0, RunVerdict.PASS, "all gates and judged tasks passed")
+    assert exit_status(0) == ExitStatus(0, RunVerdict.NOT_JUDGED, "nothing failed")
+    assert exit_status(5) == ExitStatus(5, RunVerdict.NO_TESTS, "no test ran")
+    assert exit_status(1) == ExitStatus(1, RunVerdict.FAIL, "FAILED: pytest reported a failure")

@@ -56,6 +56,15 @@ def test_a_tasks_own_gate_agrees_with_scipy(n: int, data: st.DataObject, asked: 
         assert own("p" * c + "f" * (n - c), asked) is expected
 
 
+def test_a_tasks_own_gate_holds_in_the_worst_and_in_the_best_case_of_what_is_missing() -> None:
+    """20 passes with 2 attempts missing: 20 of 22 show 0.741, 22 of 22 show 0.05^(1/22) = 0.873."""
+    letters = "p" * 20 + "e" * 2
+    assert beta.ppf(0.05, 20, 3) == pytest.approx(0.741, abs=0.001)
+    assert [own(letters, rate) for rate in (0.74, 0.75, 0.87)] == [PASS, UNDECIDED, UNDECIDED]
+    assert own("f" * 20 + "e" * 2, 0.26) is FAIL  # in the best case 2 of 22, which show 1 - 0.741
+    assert only("min_pass_rate", task(letters, min_pass_rate=0.74)).value == "20/20"
+
+
 def test_pass_hat_k_has_three_answers() -> None:
     """Twenty tasks of which ten never fail and ten never pass: pass^8 is near a half, and how near is not known."""
     records = [task("p" * 8, name=f"t{i}") for i in range(10)] + [task("f" * 8, name=f"u{i}") for i in range(10)]

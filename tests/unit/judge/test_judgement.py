@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from support.made_records import task
+from support.made_records import CELL, task
 
 from pytest_agenteval.judge import GateSettings
 from pytest_agenteval.judge.judgement import PytestSaid, judge_run
+from pytest_agenteval.record.history import EarlierAttempt, EarlierRun
 from pytest_agenteval.record.records import TaskRecord
 
 FAILS = task("ff", name="t.py::test_fails", min_pass_rate=1.0)
@@ -55,3 +56,10 @@ def test_a_usage_error_before_anything_began_judges_nothing_and_one_after_it_kee
 
 def test_without_records_a_gate_has_nothing_to_judge() -> None:
     assert judge_run([], GateSettings(min_pass_at_1=0.5)).status.code == 10
+
+
+def test_a_regression_is_compared_and_fails_the_run() -> None:
+    before = EarlierRun("yesterday", (EarlierAttempt(CELL, UNJUDGED.task, True, 0.01, 10, 1, None),) * 8)
+    judgement = judge_run([task("f" * 8, name=UNJUDGED.task)], ANY_RATE, baseline=before)
+    assert [comparison.cell for comparison in judgement.comparisons] == [CELL]
+    assert (judgement.status.code, judgement.status.reason) == (1, "FAILED: --agent-baseline")
