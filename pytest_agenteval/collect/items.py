@@ -23,7 +23,7 @@ from pytest_agenteval.collect.agent_task import MARK, TaskOptions
 from pytest_agenteval.collect.fixture_plan import Definition, FixturePlan
 from pytest_agenteval.collect.unshareable import MARKS, is_foreign, named_by_user, package_of
 from pytest_agenteval.options.reading import settings
-from pytest_agenteval.record.records import Cell
+from pytest_agenteval.record.records import Cell, TaskRecord
 from pytest_agenteval.record.task_names import remaining_ids
 
 __all__ = [
@@ -163,8 +163,8 @@ class AgentItem(pytest.Function):
                 f"left out of attempts, which run at the same time in one process: {', '.join(self.plan.left_out)} "
                 f"(autouse, of {', '.join(plugins)})"
             )
-        self.reported: Any = None
-        """What makereport attaches to the call report: a TaskRecord as JSON types."""
+        self.reported: TaskRecord | None = None
+        """What its attempts came to, once they have ended: makereport attaches it to the call report."""
         self.wasxfail: str | None = None
         """Why it was expected to fail, where its attempts have settled that: it did, or it passed after all."""
         self.returned: type | None = None

@@ -19,7 +19,7 @@ from pytest_agenteval.engine.inspect_tasks.attempt import InspectSample
 from pytest_agenteval.engine.logs.baseline import history
 from pytest_agenteval.engine.logs.files import require_writable
 from pytest_agenteval.engine.models.content_guard import guard_content
-from pytest_agenteval.engine.models.model_watch import watch_models
+from pytest_agenteval.engine.models.gateway import stand_around_models
 from pytest_agenteval.engine.models.models import ModelNotReady, open_grader, open_models, open_roles, tell_prices
 from pytest_agenteval.engine.sandboxes.places import Sandboxes, SandboxFailed
 from pytest_agenteval.errors import NotAvailable, NotReady
@@ -58,6 +58,7 @@ def start(settings: Settings, items: Sequence[AgentItem], say: Callable[[str], N
         NotReady: a model, a price or a sandbox is missing, no log can be written, or a gate could never pass.
     """
     guard_content()
+    stand_around_models()
     refuse_alike(items)
     refuse_gates_that_never_pass(settings, items)
     names = list(dict.fromkeys([*settings.agents.models, *(item.model for item in items if item.model is not None)]))
@@ -75,7 +76,6 @@ def start(settings: Settings, items: Sequence[AgentItem], say: Callable[[str], N
     paid = list(dict.fromkeys([*names, *(model for _, model in settings.agents.roles)]))
     _refuse_unpriced(settings, items, paid, prices)
     tell_prices(paid, prices)
-    watch_models()
     _refuse_without_container(settings, items, scaffolds)
     require_writable(settings.store.log_dir)
     sandboxes = choose_sandboxes(settings, items, say, offered.sandboxes)

@@ -193,11 +193,6 @@ class Ending:
     excused: bool | None = None
     """As :attr:`pytest_agenteval.record.records.AttemptRecord.excused`."""
 
-    @property
-    def exception(self) -> str | None:
-        """The name of the exception's type."""
-        return type(self.error).__name__ if self.error is not None else None
-
 
 @dataclass(frozen=True, slots=True)
 class Course:

@@ -15,6 +15,7 @@ from pytest_agenteval.collect.items import AgentItem
 from pytest_agenteval.judge.exit_status import UNDECIDED
 from pytest_agenteval.options.reading import settings
 from pytest_agenteval.plugins import load_plugins
+from pytest_agenteval.record.records import from_json, to_json
 from pytest_agenteval.redaction import secret_values
 from pytest_agenteval.report.log_places import log_place
 from pytest_agenteval.report.outgoing import clean_report
@@ -185,7 +186,7 @@ class Running:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
-        """Give the report its record (plain JSON types: it crosses processes) and the attempts' own duration."""
+        """Give the report its record and the attempts' own duration."""
         settled = isinstance(item, AgentItem) and call.when == "call" and item.reported is not None
         if isinstance(item, AgentItem) and settled:
             item.settle_xfail()
@@ -196,18 +197,38 @@ class Running:
             if report.failed and call.when != "call" and call.excinfo is not None and self._session is not None:
                 text = f"{call.when} of {item.nodeid}: {short_message(call.excinfo.value)}"
                 self._session.pump.engine.note_error(item, text)
-            attempts = item.reported["attempts"] if item.reported is not None else ()
-            logs = {log_place(attempt["log"]) for attempt in attempts if attempt["log"]}
+            attempts = item.reported.attempts if item.reported is not None else ()
+            logs = {log_place(attempt.log) for attempt in attempts if attempt.log}
             clean_report(report, secret_values(os.environ), logs)
         if isinstance(item, AgentItem) and call.when == "call" and item.reported is not None:
             report.agenteval = item.reported
             report.agenteval_undecided = call.excinfo is not None and call.excinfo.typename == "Undecided"
-            report.duration = max((a["wall_seconds"] for a in item.reported["attempts"]), default=0.0)
+            report.duration = max((attempt.wall_seconds for attempt in item.reported.attempts), default=0.0)
             # pytest's own log section holds records of every attempt in flight; each attempt has a section of its own
             report.sections = [(name, text) for name, text in report.sections if name != "Captured log call"]
         if self._session is not None and not self._announced:
             self._announced = True
             report.agenteval_selected = self._session.announcement()
+        return report
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_report_to_serializable(self, report: Any) -> Generator[None, Any, Any]:
+        """A report leaves for another process or a file: its records go as JSON types."""
+        data = yield
+        if data is not None and (record := data.get("agenteval")) is not None:
+            data["agenteval"] = to_json(record)
+        if data is not None and (selected := data.get("agenteval_selected")) is not None:
+            data["agenteval_selected"] = [to_json(record) for record in selected]
+        return data
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_report_from_serializable(self) -> Generator[None, Any, Any]:
+        """A report has come back from another process."""
+        report = yield
+        if (data := getattr(report, "agenteval", None)) is not None:
+            report.agenteval = from_json(data)
+        if (selected := getattr(report, "agenteval_selected", None)) is not None:
+            report.agenteval_selected = [from_json(data) for data in selected]
         return report
 
     @pytest.hookimpl(optionalhook=True, tryfirst=True)

@@ -96,15 +96,12 @@ class Recorder:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take the record off a report, from this process or from an xdist worker."""
-        data = getattr(report, "agenteval", None)
-        if data is not None or report.when == "call" or (report.when == "setup" and not report.passed):
+        record: TaskRecord | None = getattr(report, "agenteval", None)
+        if record is not None or report.when == "call" or (report.when == "setup" and not report.passed):
             self._reported.add(report.nodeid)
         if (selected := getattr(report, "agenteval_selected", None)) is not None:
-            self._announce(selected)
-        if data is not None:
-            from pytest_agenteval.record.records import from_json
-
-            record = from_json(data)
+            self._announced.update((record.task, record) for record in selected)  # all workers say the same
+        if record is not None:
             self._records.append(record)
             if report.failed:
                 self._failed_tasks.add(record.task)
@@ -112,12 +109,6 @@ class Recorder:
                 self._untold.append(record)
         elif report.failed:
             self._ordinary_failures += 1
-
-    def _announce(self, selected: Sequence[Any]) -> None:
-        """A worker says which tasks there are to run; all workers say the same."""
-        from pytest_agenteval.record.records import from_json
-
-        self._announced.update((record.task, record) for record in map(from_json, selected))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
@@ -134,18 +125,17 @@ class Recorder:
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: Any) -> tuple[str, str, Any] | None:
         """`.` passed, `F` failed, `~` measured, `?` undecided, `-` decided; with c/n in verbose mode."""
-        data = getattr(report, "agenteval", None)
-        if data is None or hasattr(report, "wasxfail"):
+        record: TaskRecord | None = getattr(report, "agenteval", None)
+        if record is None or hasattr(report, "wasxfail"):
             return None
-        outcomes = [attempt["outcome"] for attempt in data["attempts"]]
-        passes, n = outcomes.count("passed"), sum(o in ("passed", "failed", "limit") for o in outcomes)
+        passes, n = record.passes, record.n
         if report.agenteval_undecided:
             return "undecided", "?", (f"UNDECIDED {passes}/{n}", {"yellow": True})
-        if all(attempt["cause"] == "decided" for attempt in data["attempts"]):
+        if record.not_needed:
             return "decided", "-", "DECIDED"
         if report.skipped:
             return None
-        if report.passed and passes < len(outcomes):
+        if report.passed and passes < len(record.attempts):
             return "measured", "~", (f"MEASURED {passes}/{n}", {"yellow": True})
         return report.outcome, "." if report.passed else "F", f"{report.outcome.upper()} {passes}/{n}"
 

@@ -32,10 +32,10 @@ def dies(): return kill
 
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_logreport(report):
-    data = getattr(report, "agenteval", None)
-    if data is not None:
-        outcomes = [attempt["outcome"] for attempt in data["attempts"]]
-        note("shown", data["task"], outcomes.count("passed"), outcomes.count("failed"))
+    record = getattr(report, "agenteval", None)
+    if record is not None:
+        outcomes = [attempt.outcome for attempt in record.attempts]
+        note("shown", record.task, outcomes.count("passed"), outcomes.count("failed"))
         kill("shown")
 
 def pytest_sessionstart(session):

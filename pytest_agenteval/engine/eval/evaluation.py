@@ -90,7 +90,7 @@ class Evaluation:
         for number in (*kept, *fresh):
             self._futures[item.nodeid, number] = asyncio.get_running_loop().create_future()
         for number, record in kept.items():
-            self._tell((item.nodeid, number), Finished(record, None, None))
+            self._tell((item.nodeid, number), Finished(record))
         for number in fresh:
             self._waiting[item.nodeid, number] = Trial(
                 item, number, k, model, shared, self.sandboxes[item.nodeid], self.services
