@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import pytest
 
 from pytest_agenteval.collect.items import AgentItem
+from pytest_agenteval.errors import NotAvailable, NotReady
 from pytest_agenteval.judge.exit_status import UNDECIDED
 from pytest_agenteval.options.reading import settings
 from pytest_agenteval.plugins import load_plugins
@@ -27,7 +28,6 @@ from pytest_agenteval.session.reporter import REFUSED, Recorder
 from pytest_agenteval.texts import inert
 
 if TYPE_CHECKING:
-    from pytest_agenteval.errors import NotReady
     from pytest_agenteval.session.tasks import AgentSession
 
 __all__ = ["Running"]
@@ -48,7 +48,6 @@ class Running:
                 "leave it out (environment errors are retried by themselves, see --agent-env-retries)"
             )
         if settings(config).reports.html is not None:
-            from pytest_agenteval.errors import NotReady
             from pytest_agenteval.report.html import check_installed
 
             try:
@@ -69,7 +68,6 @@ class Running:
         asked = settings(self._config)
         if self._recorder is not None and asked.gates.baseline is not None and not session.config.option.collectonly:
             from pytest_agenteval.engine.logs.baseline import read_baseline
-            from pytest_agenteval.errors import NotReady
 
             try:
                 self._recorder.baseline = read_baseline(asked.gates.baseline, (), asked.agents.setup)
@@ -103,7 +101,6 @@ class Running:
                         self._recorder.close(self._session, items)
 
     def _started(self, session: pytest.Session, items: list[AgentItem]) -> AgentSession | None:
-        from pytest_agenteval.errors import NotReady
         from pytest_agenteval.plan.offered import Offered
         from pytest_agenteval.plan.ready import prepare, start
         from pytest_agenteval.session.tasks import AgentSession
@@ -130,8 +127,6 @@ class Running:
 
     def _refuse(self, error: NotReady, session: pytest.Session) -> NoReturn:
         """End a session that cannot begin: a usage error, or nobody's fault. A worker leaves that to the controller."""
-        from pytest_agenteval.errors import NotAvailable
-
         text, unavailable = inert(str(error)), isinstance(error, NotAvailable)
         if self._recorder is None:
             session.shouldstop = text  # xdist then stops the other workers, and says this

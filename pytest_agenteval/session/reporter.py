@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_agenteval.collect.shards import PLUGIN as SHARDING
+from pytest_agenteval.errors import NotAvailable, NotReady
 from pytest_agenteval.options.reading import settings
 from pytest_agenteval.options.settings import LOOKALIKES
 from pytest_agenteval.options.values import EarlyStop
@@ -17,7 +18,6 @@ from pytest_agenteval.options.values import EarlyStop
 if TYPE_CHECKING:
     from pytest_agenteval.collect.items import AgentItem
     from pytest_agenteval.collect.shards import Sharding
-    from pytest_agenteval.errors import NotReady
     from pytest_agenteval.judge.judgement import Judgement
     from pytest_agenteval.record.history import EarlierRun
     from pytest_agenteval.record.records import TaskRecord
@@ -113,8 +113,6 @@ class Recorder:
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
         """An xdist worker has ended, perhaps before it began."""
-        from pytest_agenteval.errors import NotAvailable, NotReady
-
         if (told := getattr(node, "workeroutput", {}).get(REFUSED)) is not None:
             self.refused = (NotAvailable if told[1] else NotReady)(told[0])
 
@@ -150,7 +148,6 @@ class Recorder:
         return result
 
     def _judge(self, session: pytest.Session) -> None:
-        from pytest_agenteval.errors import NotAvailable
         from pytest_agenteval.judge import GateSettings
         from pytest_agenteval.judge.judgement import PytestSaid, judge_run
         from pytest_agenteval.plan.gates import gate_settings
@@ -184,7 +181,6 @@ class Recorder:
 
     def _status(self, session: pytest.Session) -> int:
         """With what pytest would end; how it was stopped where nothing began says nothing."""
-        from pytest_agenteval.errors import NotAvailable
         from pytest_agenteval.judge.exit_status import OK, USAGE_ERROR
 
         if self.refused is None:

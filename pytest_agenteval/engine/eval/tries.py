@@ -31,7 +31,9 @@ from pytest_agenteval.money.tabs import Tab
 from pytest_agenteval.record.outcome_table import Loss
 from pytest_agenteval.record.outcomes import Cause, Outcome
 from pytest_agenteval.record.records import AttemptRecord, Retry
-from pytest_agenteval.run.attempt import Attempt, Ending, run_attempt
+from pytest_agenteval.run.attempt import Attempt
+from pytest_agenteval.run.dispatch import Key
+from pytest_agenteval.run.one_try import Ending, run_attempt
 from pytest_agenteval.run.output import Capture, captured
 from pytest_agenteval.run.pump import Finished
 from pytest_agenteval.sandbox.autopsy import EndedBy
@@ -75,6 +77,16 @@ class Trial:
     _tries: list[Finished] = field(default_factory=list)
     _unexplained_deaths: int = 0
     _tab: Tab | None = None
+
+    @property
+    def key(self) -> Key:
+        """What the dispatcher calls it."""
+        return self.item.nodeid, self.number
+
+    @property
+    def suite(self) -> tuple[str, str]:
+        """The path of its suite, and its model: it goes into their log."""
+        return self.item.nodeid.split("::")[0], self.model
 
     async def run(self, state: TaskState) -> Finished:
         """Try until something other than an environment error comes out, or the retries are used up.
