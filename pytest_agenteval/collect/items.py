@@ -7,7 +7,6 @@ how pytest reads the marks `skip` and `xfail`, and how it loads the conftest fil
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,6 +22,7 @@ from pytest_agenteval.collect.agent_task import MARK, TaskOptions
 from pytest_agenteval.collect.fixture_plan import Definition, FixturePlan
 from pytest_agenteval.collect.unshareable import MARKS, is_foreign, named_by_user, package_of
 from pytest_agenteval.options.reading import settings
+from pytest_agenteval.record.digest import digest
 from pytest_agenteval.record.records import Cell, TaskRecord
 from pytest_agenteval.record.task_names import remaining_ids
 
@@ -236,7 +236,7 @@ class AgentItem(pytest.Function):
             text = inspect.getsource(self.obj)
         except (OSError, TypeError):
             return None
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return digest(text)
 
     @cached_property
     def _xfail(self) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from pytest_agenteval.engine.inspect_private import (
 )
 from pytest_agenteval.engine.models.lacking import what_is_lacking
 from pytest_agenteval.engine.models.meter import CallMeter
-from pytest_agenteval.errors import NotReady
+from pytest_agenteval.errors import NotReady, did_you_mean, nearest
 
 __all__ = ["ProgramScaffold", "open_scaffolds"]
 
@@ -259,8 +258,8 @@ def _registered(name: str) -> Callable[..., Any]:
     agents = registry_find(lambda info: info.type == "agent")
     known = {registry_info(found).name.removeprefix("inspect_ai/") for found in agents} - {"bridge"}
     short = {registry_unqualified_name(found): registry_info(found).name for found in agents}
-    near = difflib.get_close_matches(name, [*known, *short], n=1)
-    hint = f"did you mean {near[0] if near[0] in known else short[near[0]]}? " if near else ""
+    near = nearest(name, [*known, *short])
+    hint = "" if near is None else f"did you mean {near if near in known else short[near]}? "
     raise NotReady(
         f"Inspect knows no agent {name!r}; {hint}There are {', '.join(sorted(known))}, and your own as module:attribute"
     )
@@ -275,8 +274,8 @@ def _attribute(name: str) -> Any:
     found: Any = module
     for part in attribute.split("."):
         if not hasattr(found, part):
-            near = difflib.get_close_matches(part, [key for key in dir(found) if not key.startswith("_")], n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
+            near = nearest(part, [key for key in dir(found) if not key.startswith("_")])
+            hint = "" if near is None else f"; did you mean {near}?"
             raise NotReady(f"scaffold {name}: {module_name} has no {part!r}{hint}")
         found = getattr(found, part)
     return found
@@ -291,8 +290,7 @@ def _refuse_arguments(name: str, code: Callable[..., Any], arguments: Mapping[st
         if argument in _OURS and not before:
             raise NotReady(f"--agent-scaffold-arg={argument} cannot be used with {name}: {_OURS[argument]}")
         if argument not in takes and not anything:
-            near = difflib.get_close_matches(argument, takes, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"it takes {', '.join(takes) or 'none'}"
+            hint = did_you_mean(argument, takes, f"it takes {', '.join(takes) or 'none'}")
             raise NotReady(f"--agent-scaffold-arg={argument}: scaffold {name} has no such argument; {hint}")
     for parameter in parameters:
         needed = parameter.name in takes and parameter.default is parameter.empty and parameter.name not in _OURS

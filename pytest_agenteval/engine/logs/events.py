@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Sequence
 
@@ -13,6 +12,7 @@ from pytest_agenteval.engine.agents.record_tool import recorded_call
 from pytest_agenteval.engine.logs.bridged_calls import BridgedCalls
 from pytest_agenteval.engine.logs.exits import of_inspects_tools
 from pytest_agenteval.engine.logs.program_exit import program_exit
+from pytest_agenteval.record.digest import digest
 from pytest_agenteval.record.records import ToolCall
 from pytest_agenteval.texts import shortened
 
@@ -86,7 +86,7 @@ def fingerprint(events: Iterable[Event]) -> str | None:
             calls = [[call.function, call.arguments, call.parse_error] for call in message.tool_calls or ()]
             said.append([message.text, thought, calls])
     text = json.dumps(said, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16] if said else None
+    return digest(text) if said else None
 
 
 def last_steps(events: Iterable[Event], most: int = 5) -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -12,7 +11,7 @@ from pydantic import ValidationError
 
 from pytest_agenteval.engine.inspect_private import PrerequisiteError, registry_find, registry_unqualified_name
 from pytest_agenteval.engine.models.lacking import one_sentence
-from pytest_agenteval.errors import NotReady
+from pytest_agenteval.errors import NotReady, did_you_mean, nearest
 from pytest_agenteval.money.prices import PriceBook
 from pytest_agenteval.options.rules import why_not_on_host
 from pytest_agenteval.options.settings import Settings
@@ -74,7 +73,7 @@ def open_roles(settings: Settings) -> Mapping[str, Model]:
 def _generate_config(asked: dict[str, Any]) -> GenerateConfig:
     for name in asked:
         if name not in GenerateConfig.model_fields:
-            hint = _near(name, GenerateConfig.model_fields) or "see GenerateConfig in Inspect's documentation"
+            hint = did_you_mean(name, GenerateConfig.model_fields, "see GenerateConfig in Inspect's documentation")
             raise NotReady(f"--agent-generate={name}={asked[name]}: Inspect has no such setting; {hint}")
         if name in REFUSED:
             raise NotReady(f"--agent-generate={name}={asked[name]} cannot be used: {REFUSED[name]}; leave it out")
@@ -125,14 +124,9 @@ def _unknown_provider(model: str) -> str | None:
     if registry_find(lambda found: found.type == "modelapi" and registry_unqualified_name(found) == provider):
         return None
     known = {registry_unqualified_name(found) for found in registry_find(lambda found: found.type == "modelapi")}
-    near = difflib.get_close_matches(provider, known, n=1)
-    hint = f"did you mean {near[0]}/{rest}?" if near else "see https://inspect.aisi.org.uk/providers.html"
+    near = nearest(provider, known)
+    hint = f"did you mean {near}/{rest}?" if near else "see https://inspect.aisi.org.uk/providers.html"
     return f"Inspect knows no provider {provider!r}; {hint}"
-
-
-def _near(name: str, known: Iterable[str]) -> str | None:
-    near = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {near[0]}?" if near else None
 
 
 def _retry_in_sight(model: Model) -> None:
