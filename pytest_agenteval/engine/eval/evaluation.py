@@ -17,8 +17,7 @@ from inspect_ai.solver import Generate, Solver, TaskState, solver
 from pytest_agenteval.collect.inspect_task import SAMPLE
 from pytest_agenteval.collect.items import AgentItem
 from pytest_agenteval.engine.eval.feed import Attempts, Suites
-from pytest_agenteval.engine.eval.ledger import Ledger, Suite
-from pytest_agenteval.engine.eval.missing import never_ran
+from pytest_agenteval.engine.eval.ledger import Ledger, Suite, never_ran
 from pytest_agenteval.engine.eval.recording import telling
 from pytest_agenteval.engine.eval.tries import Services, Trial
 from pytest_agenteval.engine.eval.waiting import doing, pulse

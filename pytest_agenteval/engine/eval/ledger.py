@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection
+from dataclasses import replace
 
 from inspect_ai.log import EvalLog, EvalSample
 
-from pytest_agenteval.engine.eval.missing import never_ran, not_in_log
 from pytest_agenteval.engine.eval.tries import Trial
 from pytest_agenteval.record.outcomes import Cause, Outcome
+from pytest_agenteval.record.records import AttemptRecord
 from pytest_agenteval.run.dispatch import Dispatcher, Key
 from pytest_agenteval.run.pump import Finished
 
-__all__ = ["Ledger", "Suite"]
+__all__ = ["Ledger", "Suite", "never_ran"]
 
 Suite = tuple[str, str]
 """A suite's path and a model's name: one Inspect task, and one log, each."""
@@ -121,8 +122,27 @@ class Ledger:
             return
         if finished is not None:
             stopped = self.cancelling and finished.record.outcome is Outcome.NOT_RUN
-            self.end(trial, finished if stopped else not_in_log(finished, why))
+            self.end(trial, finished if stopped else _not_in_log(finished, why))
         elif self.cancelling:
             self.end(trial, never_ran(trial.number, Cause.CANCELLED, "the run was stopped"))
         else:
             self.end(trial, never_ran(trial.number, Cause.HARNESS, why))
+
+
+def never_ran(number: int, cause: Cause, why: str) -> Finished:
+    """An attempt that never began, or of which nothing is known."""
+    return Finished(AttemptRecord(number, Outcome.NOT_RUN, cause, why))
+
+
+def _not_in_log(finished: Finished, why: str) -> Finished:
+    """What is left of an attempt that nobody will find again: what it cost. How it ended counts nowhere."""
+    record = replace(
+        finished.record,
+        outcome=Outcome.ENVIRONMENT_ERROR,
+        cause=Cause.HARNESS,
+        message=f"it is in no log, and so it does not count: {why}",
+        exception=None,
+        where=None,
+        log=None,
+    )
+    return Finished(record, capture=finished.capture)
