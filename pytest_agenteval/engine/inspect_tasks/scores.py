@@ -20,6 +20,7 @@ from pytest_agenteval.engine.inspect_private import (
 )
 from pytest_agenteval.engine.models.models import names_a_model
 from pytest_agenteval.errors import NotReady, did_you_mean
+from pytest_agenteval.texts import beginning
 
 __all__ = ["Judge", "NotJudged", "NotNamed", "choose_judge", "grader_models", "scorer_names"]
 
@@ -172,5 +173,4 @@ def _number(name: str, value: Any) -> float:
 
 
 def _shown(value: Any) -> str:
-    text = json.dumps(value, default=str, ensure_ascii=False)
-    return text if len(text) <= 200 else f"{text[:196]} ..."
+    return beginning(json.dumps(value, default=str, ensure_ascii=False), 200)
