@@ -6,14 +6,14 @@ package that shall work under the console script as well names its module in the
     [project.entry-points.pytest_agenteval]
     my_reports = "my_package.reports"
 
-pytest loads this module at each start, so it imports pytest alone.
+pytest loads this module at each start, so it imports pluggy alone.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import pytest
+import pluggy
 
 if TYPE_CHECKING:
     import argparse
@@ -36,8 +36,10 @@ __all__ = [
     "pytest_agenteval_scaffolds",
 ]
 
+hookspec = pluggy.HookspecMarker("pytest")
 
-@pytest.hookspec
+
+@hookspec
 def pytest_agenteval_prices() -> PriceBook | None:
     """Where else prices are looked up: after the user's own file, before the built-in sources.
 
@@ -45,7 +47,7 @@ def pytest_agenteval_prices() -> PriceBook | None:
     """
 
 
-@pytest.hookspec
+@hookspec
 def pytest_agenteval_scaffolds() -> Mapping[str, Any] | None:
     """Scaffolds by the names that `--agent-scaffold` takes: what `module:attribute` may stand for.
 
@@ -54,7 +56,7 @@ def pytest_agenteval_scaffolds() -> Mapping[str, Any] | None:
     """
 
 
-@pytest.hookspec
+@hookspec
 def pytest_agenteval_sandbox_providers() -> Mapping[str, OfferedSandbox] | None:
     """Sandboxes by the names that `--agent-sandbox` takes beside `docker` and `local`: providers of Inspect's registry.
 
@@ -62,7 +64,7 @@ def pytest_agenteval_sandbox_providers() -> Mapping[str, OfferedSandbox] | None:
     """
 
 
-@pytest.hookspec
+@hookspec
 def pytest_agenteval_attempt_finished(task: str, cell: Cell, attempt: AttemptRecord) -> None:
     """An attempt has ended and is in its log.
 
@@ -76,7 +78,7 @@ def pytest_agenteval_attempt_finished(task: str, cell: Cell, attempt: AttemptRec
     """
 
 
-@pytest.hookspec
+@hookspec
 def pytest_agenteval_run_judged(judgement: Judgement) -> None:
     """The run is over and judged; nothing changes the verdict any more.
 
@@ -88,7 +90,7 @@ def pytest_agenteval_run_judged(judgement: Judgement) -> None:
     """
 
 
-@pytest.hookspec
+@hookspec
 def pytest_agenteval_report_sections(judgement: Judgement) -> Sequence[ReportSection] | None:
     """Sections that stand below the report on the terminal, in the Markdown reports and on the HTML page.
 
@@ -97,7 +99,7 @@ def pytest_agenteval_report_sections(judgement: Judgement) -> Sequence[ReportSec
     """
 
 
-@pytest.hookspec
+@hookspec
 def pytest_agenteval_report_writers(request: ReportRequest) -> Sequence[Writer] | None:
     """Files to write when the run is judged. A file that cannot be written is a warning and never changes the verdict.
 
@@ -106,7 +108,7 @@ def pytest_agenteval_report_writers(request: ReportRequest) -> Sequence[Writer] 
     """
 
 
-@pytest.hookspec
+@hookspec
 def pytest_agenteval_exports(formats: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add formats to `pytest-agenteval export`: a parser each, with `set_defaults(run=function)`.
 

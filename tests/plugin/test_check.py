@@ -169,7 +169,7 @@ def test_a_suite_that_cannot_be_run(
 def test_no_docker_daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
     (tmp_path / "test_suite.py").write_text(SOLVED, "utf-8")
-    assert main(["check", "test_suite.py"]) == 4
+    assert main(["check", "test_suite.py"]) == 10
     assert "/nonexistent/docker.sock" in capsys.readouterr().err
 
 

@@ -1,4 +1,4 @@
-"""Events by which a test steers pytest: every row of docs/test-control.md, live and judged again from the logs."""
+"""Events by which a test steers pytest: every row of the page `test-control`, live and judged again from the logs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from textwrap import dedent
 import pytest
 from support.many_sessions import Played, Session, play
 
-PAGE = Path(__file__).parents[2] / "docs" / "test-control.md"
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "test-control.md"
 HEAD = """
 import asyncio, sys, unittest
 import pytest

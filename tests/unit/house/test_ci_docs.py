@@ -24,7 +24,7 @@ def test_every_option_of_the_page_exists() -> None:
 
 
 def test_the_jobs_are_those_that_the_page_speaks_of() -> None:
-    github, gitlab = FILES
+    _, github, gitlab = FILES
     assert list(github["jobs"]) == ["attempts", "verdict"]
     assert list(gitlab) == ["attempts", "verdict"]
     shards = github["jobs"]["attempts"]["strategy"]["matrix"]["shard"]
@@ -33,8 +33,10 @@ def test_the_jobs_are_those_that_the_page_speaks_of() -> None:
 
 
 def test_secrets_are_only_where_no_fork_gets_and_nothing_runs_code_with_a_writing_token() -> None:
-    github, _ = FILES
-    assert "pull_request_target" not in github[True]  # YAML reads `on` as true
+    simple, github, _ = FILES
+    for workflow in (simple, github):
+        assert "pull_request_target" not in workflow[True]  # YAML reads `on` as true
+    assert "secrets." in str(simple) and "head.repo.full_name == github.repository" in simple["jobs"]["evaluate"]["if"]
     attempts, verdict = github["jobs"]["attempts"], github["jobs"]["verdict"]
     assert "secrets." in str(attempts["steps"]) and "secrets." not in str(verdict)
     assert "head.repo.full_name == github.repository" in attempts["if"]

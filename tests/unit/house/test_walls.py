@@ -164,7 +164,7 @@ def the_start_is_light(found: Modules) -> list[str]:
                 continue
             if target is not None:
                 todo.append(target)
-            elif _top(made.target) not in {"pytest", *sys.stdlib_module_names}:
+            elif _top(made.target) not in {"pytest", "pluggy", *sys.stdlib_module_names}:
                 heavy.append(str(made))
     return heavy
 
