@@ -1,6 +1,10 @@
-"""The exceptions that say, before anything is spent, that a run cannot start."""
+"""The exceptions that say, before anything is spent, that a run cannot start; and what was probably meant."""
 
-__all__ = ["NotAvailable", "NotReady"]
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+__all__ = ["NotAvailable", "NotReady", "did_you_mean", "nearest"]
 
 
 class NotReady(Exception):
@@ -9,3 +13,16 @@ class NotReady(Exception):
 
 class NotAvailable(NotReady):
     """Nothing is wrong with what was asked for, but it cannot be had now: a daemon, a registry, an image."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that is most like a mistyped one, or None where none is."""
+    import difflib
+
+    return next(iter(difflib.get_close_matches(name, list(known), n=1)), None)
+
+
+def did_you_mean(name: str, known: Iterable[str], otherwise: str) -> str:
+    """The hint at the end of an error: a question where a known name is near, else what is said otherwise."""
+    near = nearest(name, known)
+    return otherwise if near is None else f"did you mean {near}?"

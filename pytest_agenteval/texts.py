@@ -10,7 +10,7 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-__all__ = ["OURS", "encodable", "inert", "map_texts", "shortened"]
+__all__ = ["OURS", "beginning", "encodable", "inert", "map_texts", "shortened"]
 
 Data = TypeVar("Data")
 _Change = Callable[[str], str]
@@ -57,6 +57,11 @@ def shortened(text: str, longest: int) -> str:
         return line
     head = (longest - 3) // 2
     return f"{line[:head]}...{line[len(line) - (longest - 3 - head) :]}"
+
+
+def beginning(text: str, longest: int) -> str:
+    """The text, or where it is longer its beginning with ` ...` behind it."""
+    return text if len(text) <= longest else f"{text[: longest - 4]} ..."
 
 
 def map_texts(data: Data, change: Callable[[str], str], ours: Callable[[str], str] | None = None) -> Data:

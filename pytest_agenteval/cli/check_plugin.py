@@ -15,6 +15,7 @@ from pytest_agenteval.collect.items import AgentItem
 from pytest_agenteval.options.reading import defaults, settings
 from pytest_agenteval.options.settings import settings_of
 from pytest_agenteval.options.table import SETTINGS
+from pytest_agenteval.record.records import to_json
 
 __all__ = ["FILE_VARIABLE", "NULL", "ORACLE"]
 
@@ -94,7 +95,7 @@ class _Notes:
         """Keep the record, or why there is none."""
         record = getattr(report, "agenteval", None)
         if record is not None:
-            self._records.append(record)
+            self._records.append(to_json(record))
         if hasattr(report, "wasxfail"):
             self._skips[report.nodeid] = f"xfail {report.wasxfail}".strip()
         elif report.skipped and record is None:

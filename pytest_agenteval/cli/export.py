@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Stored", "add_export", "conversations_of", "load_records"]
 
-NOT_EXPORTED = 2
 RELATIONSHIPS = ("first_party", "third_party", "collaborative", "other")
 
 
@@ -106,7 +105,6 @@ def _eee(asked: argparse.Namespace) -> int:
     from pytest_agenteval.errors import NotReady
     from pytest_agenteval.redaction import redact, secret_values
     from pytest_agenteval.report.eee.eee import cell_exports
-    from pytest_agenteval.report.eee.identity import ExportError
     from pytest_agenteval.texts import inert
 
     secrets = secret_values(os.environ)
@@ -115,14 +113,10 @@ def _eee(asked: argparse.Namespace) -> int:
         publication = _publication(asked, stored)
         exports = cell_exports(stored.merged.records, publication, lambda text: redact(text, secrets))
         if not exports:
-            raise ExportError("the logs hold no attempt: give the logs of a run in which agent tasks ran")
+            raise NotReady("the logs hold no attempt: give the logs of a run in which agent tasks ran")
         written = [(export, _write(asked.out, export, conversations_of)) for export in exports]
-    except (ExportError, NotReady) as error:
-        print(inert(str(error)), file=sys.stderr)
-        return NOT_EXPORTED
     except OSError as error:
-        print(inert(f"{asked.out} cannot be written: {error}; give --out a directory of yours"), file=sys.stderr)
-        return NOT_EXPORTED
+        raise NotReady(f"{asked.out} cannot be written: {error}; give --out a directory of yours") from None
     for said in (*stored.merged.incomplete, *stored.merged.notes):
         print(inert(f"note: {redact(said, secrets)}"), file=sys.stderr)
     for export, rows in written:

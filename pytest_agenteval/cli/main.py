@@ -9,8 +9,12 @@ from collections.abc import Sequence
 from pytest_agenteval.cli.export import add_export
 from pytest_agenteval.cli.report import add_compare, add_report
 from pytest_agenteval.cli.sandboxes import add_cleanup, add_images
+from pytest_agenteval.errors import NotReady
 
 __all__ = ["main"]
+
+NOT_READY = 2
+"""The exit status where logs, Docker's daemon or what else is needed cannot be had; argparse's, too."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -19,7 +23,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     split = given.index("--") if "--" in given else len(given)
     asked = _parser().parse_args(given[:split])
     asked.extra = given[split + 1 :]
-    status: int = asked.run(asked)
+    try:
+        status: int = asked.run(asked)
+    except NotReady as error:
+        from pytest_agenteval.texts import inert
+
+        print(inert(f"pytest-agenteval: {error}"), file=sys.stderr)
+        return NOT_READY
     return status
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -16,10 +15,7 @@ if TYPE_CHECKING:
     from pytest_agenteval.options.settings import Settings
     from pytest_agenteval.report.line import Line
 
-__all__ = ["UNREADABLE", "add_compare", "add_report"]
-
-UNREADABLE = 2
-"""The exit status where logs cannot be read; argparse's, too, where the command line cannot."""
+__all__ = ["add_compare", "add_report"]
 
 _JUDGING = (
     "min_pass_at_1", "min_pass_k", "max_cost", "max_cost_per_attempt", "max_env_error_rate", "max_tool_failure_rate",
@@ -109,8 +105,7 @@ def _settings(asked: argparse.Namespace) -> Settings:
 
 def _report(asked: argparse.Namespace) -> int:
     from pytest_agenteval.engine.logs.baseline import read_baseline
-    from pytest_agenteval.engine.logs.runs import NoRun, choose_runs
-    from pytest_agenteval.errors import NotReady
+    from pytest_agenteval.engine.logs.runs import choose_runs
     from pytest_agenteval.judge.judgement import PytestSaid, judge_run
     from pytest_agenteval.plan.gates import gate_settings
     from pytest_agenteval.plugins import console_plugins
@@ -120,14 +115,11 @@ def _report(asked: argparse.Namespace) -> int:
     from pytest_agenteval.report.terminal import report_lines
 
     settings = _settings(asked)
-    try:
-        chosen = choose_runs(asked.logs, asked.runs)
-        merged = merge(chosen.logs, asked.k)
-        tasks = {name_of(record) for record in merged.records}
-        setup = chosen.logs[-1].setup
-        baseline = None if settings.gates.baseline is None else read_baseline(settings.gates.baseline, tasks, setup)
-    except (NotReady, NoRun) as error:
-        return _refuse(error)
+    chosen = choose_runs(asked.logs, asked.runs)
+    merged = merge(chosen.logs, asked.k)
+    tasks = {name_of(record) for record in merged.records}
+    setup = chosen.logs[-1].setup
+    baseline = None if settings.gates.baseline is None else read_baseline(settings.gates.baseline, tasks, setup)
     judgement = judge_run(
         merged.records,
         gate_settings(settings),
@@ -147,8 +139,7 @@ def _report(asked: argparse.Namespace) -> int:
 
 def _compare(asked: argparse.Namespace) -> int:
     from pytest_agenteval.engine.logs.baseline import read_baseline, run_name
-    from pytest_agenteval.engine.logs.runs import NoRun, choose_runs
-    from pytest_agenteval.errors import NotReady
+    from pytest_agenteval.engine.logs.runs import choose_runs
     from pytest_agenteval.estimate.run import summarize
     from pytest_agenteval.judge.baseline import compare, judge_comparison
     from pytest_agenteval.judge.exit_status import exit_status
@@ -161,13 +152,10 @@ def _compare(asked: argparse.Namespace) -> int:
     from pytest_agenteval.report.terminal import verdict_lines
     from pytest_agenteval.report.text_table import wrap
 
-    try:
-        chosen = choose_runs([asked.b], asked.runs)
-        merged = merge(chosen.logs)
-        tasks = {name_of(record) for record in merged.records}
-        baseline = read_baseline(asked.a, tasks, chosen.logs[-1].setup)
-    except (NotReady, NoRun) as error:
-        return _refuse(error)
+    chosen = choose_runs([asked.b], asked.runs)
+    merged = merge(chosen.logs)
+    tasks = {name_of(record) for record in merged.records}
+    baseline = read_baseline(asked.a, tasks, chosen.logs[-1].setup)
     width, secrets = _width(), secret_values(os.environ)
     which = f"B ({asked.b}: {run_name(chosen.logs)}) beside A ({asked.a}: {baseline.name})"
     run = summarize(merged.records, every_first=merged.every_first)
@@ -183,13 +171,6 @@ def _compare(asked: argparse.Namespace) -> int:
     lines += plain(wrap(f"exit {status.code}: {status.reason}", width, hanging="  "))
     _print(lines)
     return status.code
-
-
-def _refuse(error: Exception) -> int:
-    from pytest_agenteval.texts import inert
-
-    print(inert(f"pytest-agenteval: {error}"), file=sys.stderr)
-    return UNREADABLE
 
 
 def _print(lines: Sequence[Line]) -> None:

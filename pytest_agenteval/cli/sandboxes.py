@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
 
 __all__ = ["add_cleanup", "add_images"]
 
-NO_DOCKER = 2
 IMAGES = ("default", "python")
 
 
@@ -71,14 +69,13 @@ def add_images(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def _cleanup(asked: argparse.Namespace) -> int:
     import anyio
 
-    from pytest_agenteval.sandbox.docker.daemon import SandboxSetupError
+    from pytest_agenteval.errors import NotAvailable
     from pytest_agenteval.sandbox.docker.engine_api import EngineError
 
     try:
         removed = anyio.run(_remove, asked.all, asked.kept, asked.older_than)
-    except (SandboxSetupError, EngineError) as error:
-        print(f"Sandboxes could not be looked for: {error}", file=sys.stderr)
-        return NO_DOCKER
+    except (NotAvailable, EngineError) as error:
+        raise NotAvailable(f"sandboxes could not be looked for: {error}") from None
     print("1 sandbox removed" if removed == 1 else f"{removed} sandboxes removed")
     return 0
 
@@ -97,15 +94,10 @@ async def _remove(everything: bool, kept: bool, older_than: float) -> int:
 
 
 def _list(asked: argparse.Namespace) -> int:
-    from pytest_agenteval.sandbox.docker.daemon import SandboxSetupError
     from pytest_agenteval.sandbox.images.image_stock import stored_images
     from pytest_agenteval.sandbox.images.images import IMAGES as NAMES
 
-    try:
-        found = stored_images()
-    except SandboxSetupError as error:
-        print(error, file=sys.stderr)
-        return NO_DOCKER
+    found = stored_images()
     there = {image.name for image in found}
     for image in found:
         old = "" if image.current else ", not needed by this version" if "/task-" not in image.name else ", of a task"
@@ -117,28 +109,18 @@ def _list(asked: argparse.Namespace) -> int:
 
 
 def _build(asked: argparse.Namespace) -> int:
-    from pytest_agenteval.sandbox.docker.daemon import SandboxSetupError
     from pytest_agenteval.sandbox.images.images import ensure_image
 
-    try:
-        ready = ensure_image(asked.name, print)
-    except SandboxSetupError as error:
-        print(error, file=sys.stderr)
-        return NO_DOCKER
+    ready = ensure_image(asked.name, print)
     if not ready.built:
         print(f"{ready.name} is there, built from {ready.how}")
     return 0
 
 
 def _prune(asked: argparse.Namespace) -> int:
-    from pytest_agenteval.sandbox.docker.daemon import SandboxSetupError
     from pytest_agenteval.sandbox.images.image_stock import prune
 
-    try:
-        done = prune()
-    except SandboxSetupError as error:
-        print(error, file=sys.stderr)
-        return NO_DOCKER
+    done = prune()
     for image in done.removed:
         print(f"{image.name}  removed, {_described(image)}")
     for image in done.in_use:

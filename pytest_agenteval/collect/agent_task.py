@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_agenteval.collect.fixtures import MARK
+from pytest_agenteval.errors import did_you_mean
 
 if TYPE_CHECKING:
     from typing import Literal, Never, TypedDict, Unpack
@@ -130,10 +131,8 @@ def why_no_option(name: str, beside: Sequence[str] = ()) -> str | None:
     known = [*beside, *_CHECKS]
     if name in known:
         return None
-    import difflib
-
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f"has no option {name!r}: " + (f"did you mean {near[0]}?" if near else f"it takes {', '.join(known)}")
+    hint = did_you_mean(name, known, f"it takes {', '.join(known)}")
+    return f"has no option {name!r}: {hint}"
 
 
 def _check(name: str, value: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,11 @@ class Definition:
     func: Callable[..., Any]
     argnames: tuple[str, ...]
     scope: str
+
+    @staticmethod
+    def chain(found: Iterable[Any]) -> tuple[Definition, ...]:
+        """pytest's own definitions of one name, nearest last."""
+        return tuple(Definition(each.argname, each.func, tuple(each.argnames), each.scope) for each in found)
 
     @property
     def ours(self) -> bool:
@@ -45,6 +50,43 @@ class FixturePlan:
     """Values of `parametrize` and of fixture params."""
     left_out: tuple[str, ...] = ()
     """Autouse fixtures of other plugins that attempts do without, for they need what attempts cannot share."""
+
+    @classmethod
+    def of(
+        cls,
+        info: Any,
+        initial: Sequence[str],
+        argnames: tuple[str, ...],
+        params: Mapping[str, Any],
+        lookup: Callable[[str], Sequence[Any]],
+    ) -> FixturePlan:
+        """What a test really uses, followed from definition to definition.
+
+        Args:
+            info: pytest's, of the test's fixtures.
+            initial: the names to begin with.
+            argnames: of the test function.
+            params: values of `parametrize` and of fixture params.
+            lookup: gives pytest's definitions of a name: pytest 8 leaves some out of the closure.
+        """
+        names = [name for name in info.names_closure if name in info.name2fixturedefs]
+        definitions = {name: Definition.chain(info.name2fixturedefs[name]) for name in names}
+        reached: set[tuple[str, int]] = set()
+        todo = [(name, -1) for name in initial]
+        while todo:
+            name, level = todo.pop()
+            if name not in definitions and (found := lookup(name)):
+                definitions[name] = Definition.chain(found)
+                names.append(name)
+            if (name, level) in reached or name not in definitions or -level > len(definitions[name]):
+                continue
+            reached.add((name, level))
+            for wanted in definitions[name][level].argnames:
+                todo.append((wanted, level - 1 if wanted == name else -1))
+        used = [name for name in names if (name, -1) in reached]
+        local = tuple(name for name in used if definitions[name][-1].scope == "function")
+        shared = tuple(name for name in used if name not in local)
+        return cls(argnames, definitions, frozenset(reached), local, shared, params)
 
     def uses_ours(self, *names: str) -> bool:
         """Whether one of the plugin's own definitions (of these names, or of any) is really used."""

@@ -7,10 +7,9 @@ how pytest reads the marks `skip` and `xfail`, and how it loads the conftest fil
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -21,9 +20,10 @@ from _pytest.skipping import evaluate_skip_marks, evaluate_xfail_marks, xfailed_
 
 from pytest_agenteval.collect.agent_task import MARK, TaskOptions
 from pytest_agenteval.collect.fixture_plan import Definition, FixturePlan
-from pytest_agenteval.collect.unshareable import MARKS, is_foreign, named_by_user, package_of
+from pytest_agenteval.collect.unshareable import MARKS, is_foreign, named_by_user, package_of, why_soft_checks
 from pytest_agenteval.options.reading import settings
-from pytest_agenteval.record.records import Cell
+from pytest_agenteval.record.digest import digest
+from pytest_agenteval.record.records import Cell, TaskRecord
 from pytest_agenteval.record.task_names import remaining_ids
 
 __all__ = [
@@ -35,9 +35,6 @@ __all__ = [
     "needs",
     "plan_of",
 ]
-
-_SOFT_CHECKS = {"pytest_check": "pytest-check", "pytest_assume": "pytest-assume"}
-"""By package."""
 
 _COLLECTORS: Mapping[str, type[pytest.Collector]] = {
     "class": pytest.Class,
@@ -58,49 +55,20 @@ def plan_of(function: pytest.Function) -> FixturePlan:
     def lookup(name: str) -> Sequence[Any]:
         return function.session._fixturemanager.getfixturedefs(name, function) or ()
 
-    plan = _plan(info, info.initialnames, argnames, params, lookup)
+    plan = FixturePlan.of(info, info.initialnames, argnames, params, lookup)
     foreign = [name for name in info.initialnames if name not in named and _foreign(plan, name, function)]
-    left_out = [name for name in foreign if _plan(info, [name], argnames, params, lookup).not_shared() is not None]
+    left_out = [
+        name for name in foreign if FixturePlan.of(info, [name], argnames, params, lookup).not_shared() is not None
+    ]
     if not left_out:
         return plan
     kept = [name for name in info.initialnames if name not in left_out]
-    return replace(_plan(info, kept, argnames, params, lookup), left_out=tuple(left_out))
+    return replace(FixturePlan.of(info, kept, argnames, params, lookup), left_out=tuple(left_out))
 
 
 def _foreign(plan: FixturePlan, name: str, function: pytest.Function) -> bool:
     """Whether every attempt would set up a fixture that nobody has asked for but the plugin that brings it."""
     return name in plan.local and is_foreign(plan.definitions[name][-1].func, function.config.rootpath)
-
-
-def _plan(
-    info: Any,
-    initial: Sequence[str],
-    argnames: tuple[str, ...],
-    params: Mapping[str, Any],
-    lookup: Callable[[str], Sequence[Any]],
-) -> FixturePlan:
-    names = [name for name in info.names_closure if name in info.name2fixturedefs]
-    definitions = {name: _chain(info.name2fixturedefs[name]) for name in names}
-    reached: set[tuple[str, int]] = set()
-    todo = [(name, -1) for name in initial]
-    while todo:
-        name, level = todo.pop()
-        if name not in definitions and (found := lookup(name)):  # pytest 8 leaves these out of the closure
-            definitions[name] = _chain(found)
-            names.append(name)
-        if (name, level) in reached or name not in definitions or -level > len(definitions[name]):
-            continue
-        reached.add((name, level))
-        for wanted in definitions[name][level].argnames:
-            todo.append((wanted, level - 1 if wanted == name else -1))
-    used = [name for name in names if (name, -1) in reached]
-    local = tuple(name for name in used if definitions[name][-1].scope == "function")
-    shared = tuple(name for name in used if name not in local)
-    return FixturePlan(argnames, definitions, frozenset(reached), local, shared, params)
-
-
-def _chain(found: Iterable[Any]) -> tuple[Definition, ...]:
-    return tuple(Definition(d.argname, d.func, tuple(d.argnames), d.scope) for d in found)
 
 
 def is_agent_task(function: pytest.Function, plan: FixturePlan) -> bool:
@@ -129,7 +97,7 @@ def needs(metafunc: pytest.Metafunc, name: str) -> bool:
     found = metafunc.definition._fixtureinfo.name2fixturedefs.get(name, ())
     marks = metafunc.definition.iter_markers("parametrize")
     given = any(name in _parametrized(*mark.args, **mark.kwargs) for mark in marks)
-    return bool(found) and _chain(found)[-1].ours and name in metafunc.fixturenames and not given
+    return bool(found) and Definition.chain(found)[-1].ours and name in metafunc.fixturenames and not given
 
 
 def _parametrized(argnames: str | Sequence[str] = (), *_: Any, **__: Any) -> Sequence[str]:
@@ -163,8 +131,8 @@ class AgentItem(pytest.Function):
                 f"left out of attempts, which run at the same time in one process: {', '.join(self.plan.left_out)} "
                 f"(autouse, of {', '.join(plugins)})"
             )
-        self.reported: Any = None
-        """What makereport attaches to the call report: a TaskRecord as JSON types."""
+        self.reported: TaskRecord | None = None
+        """What its attempts came to, once they have ended: makereport attaches it to the call report."""
         self.wasxfail: str | None = None
         """Why it was expected to fail, where its attempts have settled that: it did, or it passed after all."""
         self.fails = False
@@ -238,7 +206,7 @@ class AgentItem(pytest.Function):
             text = inspect.getsource(self.obj)
         except (OSError, TypeError):
             return None
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return digest(text)
 
     @cached_property
     def _xfail(self) -> Any:
@@ -368,20 +336,9 @@ class AgentItem(pytest.Function):
             pytest.fail(reason, pytrace=False)
 
     def _refuse_soft_checks(self) -> None:
-        """Refuse libraries that collect failures for the process and fail a test when pytest reports it."""
         fixtures = (self.plan.definitions[name][-1].func for name in self.plan.local)
-        test = inspect.unwrap(getattr(self.obj, "__func__", self.obj))
-        names = test.__code__.co_names if inspect.isfunction(test) else ()
-        used = [*fixtures, *(test.__globals__.get(name) for name in names)]
-        found = [_soft_checks(each) for each in used]
-        found += ["pytest-assume"] * ("assume" in names and hasattr(pytest, "assume"))
-        for library in filter(None, found):
-            pytest.fail(
-                f"{library} keeps failed checks in one list for the whole process and fails the test when pytest "
-                "reports it, and attempts of agent tasks run at the same time: use assert here, or collect what is "
-                "wrong in a list of the test's own and assert that it is empty",
-                pytrace=False,
-            )
+        if reason := why_soft_checks(inspect.unwrap(getattr(self.obj, "__func__", self.obj)), fixtures):
+            pytest.fail(reason, pytrace=False)
 
     @property
     def warning_filters(self) -> list[tuple[Any, ...]]:
@@ -403,13 +360,6 @@ class AgentItem(pytest.Function):
     def asynchronous(self) -> bool:
         """Whether the body is a coroutine function."""
         return inspect.iscoroutinefunction(self._function)
-
-
-def _soft_checks(value: object) -> str | None:
-    """The library of soft checks that a function, a module or an object comes from; None where it is none."""
-    home = getattr(value, "__module__", None) or getattr(type(value), "__module__", "")
-    home = getattr(value, "__name__", "") if inspect.ismodule(value) else home
-    return _SOFT_CHECKS.get(str(home).partition(".")[0])
 
 
 def _is_machinery(path: str) -> bool:

@@ -6,11 +6,14 @@ own fixture that is called `settings` is the suite's own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import inspect
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ["MARKS", "is_foreign", "package_of", "why_not_shared"]
+import pytest
+
+__all__ = ["MARKS", "is_foreign", "named_by_user", "package_of", "why_not_shared", "why_soft_checks"]
 
 _STATE = (
     "changes process-wide state{by}, and attempts of agent tasks run at the same time in one process: do without it "
@@ -55,6 +58,9 @@ _FIXTURES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "pytest_trio": {_TRIO: ("nursery", "mock_clock", "autojump_clock")},
 }  # fmt: skip
 
+_SOFT_CHECKS = {"pytest_check": "pytest-check", "pytest_assume": "pytest-assume"}
+"""By package."""
+
 MARKS: Mapping[str, str] = {
     "trio": "agent tasks run on asyncio, not on trio: leave out the mark trio",
     "django_db": f"the mark django_db {_DATABASE.format(by='')}",
@@ -80,6 +86,36 @@ def why_not_shared(name: str, func: Callable[..., Any], through: str | None) -> 
 def named_by_user(name: str, through: str | None) -> str:
     """Why a fixture is refused that `--agent-unsafe-fixture` names."""
     return _told(name, _STATE, "", through)
+
+
+def why_soft_checks(test: Callable[..., Any], fixtures: Iterable[object]) -> str | None:
+    """Why a test cannot use a library that collects failures for the process, in a sentence; None where it uses none.
+
+    Args:
+        test: its function.
+        fixtures: the functions of the fixtures that attempts set up.
+    """
+    names = test.__code__.co_names if inspect.isfunction(test) else ()
+    used = [*fixtures, *(test.__globals__.get(name) for name in names)]
+    found = [_soft_checks(each) for each in used]
+    found += ["pytest-assume"] * ("assume" in names and hasattr(pytest, "assume"))
+    library = next(filter(None, found), None)
+    return (
+        None
+        if library is None
+        else (
+            f"{library} keeps failed checks in one list for the whole process and fails the test when pytest "
+            "reports it, and attempts of agent tasks run at the same time: use assert here, or collect what is "
+            "wrong in a list of the test's own and assert that it is empty"
+        )
+    )
+
+
+def _soft_checks(value: object) -> str | None:
+    """The library of soft checks that a function, a module or an object comes from; None where it is none."""
+    home = getattr(value, "__module__", None) or getattr(type(value), "__module__", "")
+    home = getattr(value, "__name__", "") if inspect.ismodule(value) else home
+    return _SOFT_CHECKS.get(str(home).partition(".")[0])
 
 
 def package_of(func: Callable[..., Any]) -> str:

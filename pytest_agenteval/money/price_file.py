@@ -21,19 +21,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pytest_agenteval.errors import NotReady
 from pytest_agenteval.money.rates import Rates, TokenUsage
 
-__all__ = ["BUILT_IN", "PriceFileError", "PriceTable"]
+__all__ = ["BUILT_IN", "PriceTable"]
 
 BUILT_IN = "agenteval/"
 """How the names of the built-in models begin."""
 
 _REQUIRED = ("input", "output")
 _OPTIONAL = ("cache_read", "cache_write", "per_call")
-
-
-class PriceFileError(ValueError):
-    """The file of prices cannot be used; the message is one sentence that says why, where, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +50,7 @@ class PriceTable:
         """The table in a file.
 
         Raises:
-            PriceFileError: the file is missing, is not TOML, or holds anything but prices.
+            NotReady: the file is missing, is not TOML, or holds anything but prices.
         """
         return cls(str(path), {name: _rates(path, name, entry) for name, entry in _models(path).items()})
 
@@ -86,57 +83,55 @@ def _models(path: Path) -> dict[str, Any]:
         # "-sig": Windows editors begin a UTF-8 file with a byte order mark.
         document = tomllib.loads(path.read_bytes().decode("utf-8-sig"))
     except FileNotFoundError:
-        raise PriceFileError(f"{path}: there is no such file of prices; check the path.") from None
+        raise NotReady(f"{path}: there is no such file of prices; check the path.") from None
     except OSError as error:
-        raise PriceFileError(f"{path}: the file of prices cannot be read ({error.strerror}).") from error
+        raise NotReady(f"{path}: the file of prices cannot be read ({error.strerror}).") from error
     except UnicodeDecodeError as error:
-        raise PriceFileError(f"{path}: the file of prices is not UTF-8 text; save it as UTF-8.") from error
+        raise NotReady(f"{path}: the file of prices is not UTF-8 text; save it as UTF-8.") from error
     except tomllib.TOMLDecodeError as error:
-        raise PriceFileError(
+        raise NotReady(
             f"{path}: the file of prices is not TOML ({error}); the name of a model goes in quotes, "
             f'as in [models."openai/gpt-5-mini"].'
         ) from error
     models = document.get("models", {})
     unknown = sorted(set(document) - {"models"})
     if unknown:
-        raise PriceFileError(f'{path}: unknown key "{unknown[0]}"; each model goes under [models."its name"].')
+        raise NotReady(f'{path}: unknown key "{unknown[0]}"; each model goes under [models."its name"].')
     if not isinstance(models, dict):
-        raise PriceFileError(f'{path}: "models" is not a table; write [models."the model\'s name"].')
+        raise NotReady(f'{path}: "models" is not a table; write [models."the model\'s name"].')
     if not models:
-        raise PriceFileError(
-            f'{path}: the file has no price; write [models."the model\'s name"] with input and output.'
-        )
+        raise NotReady(f'{path}: the file has no price; write [models."the model\'s name"] with input and output.')
     return models
 
 
 def _rates(path: Path, name: str, entry: Any) -> Rates:
     where = f'{path}: [models."{name}"]'
     if "*" in name[:-1]:
-        raise PriceFileError(f"{where}: a * may stand only at the end of a name.")
+        raise NotReady(f"{where}: a * may stand only at the end of a name.")
     if not name.strip():
-        raise PriceFileError(f"{where}: the name of the model is empty.")
+        raise NotReady(f"{where}: the name of the model is empty.")
     if not isinstance(entry, dict):
-        raise PriceFileError(f"{where} is not a table; write its prices as input = ... and output = ...")
+        raise NotReady(f"{where} is not a table; write its prices as input = ... and output = ...")
     known = (*_REQUIRED, *_OPTIONAL)
     for key in sorted(set(entry) - set(known)):
         # An unquoted name with a dot, [models.gpt-4.1], makes a table within a table.
         hint = "put the model's name in quotes" if isinstance(entry[key], dict) else f"known are {', '.join(known)}"
-        raise PriceFileError(f'{where}: unknown key "{key}"; {hint}.')
+        raise NotReady(f'{where}: unknown key "{key}"; {hint}.')
     for key in _REQUIRED:
         if key not in entry:
-            raise PriceFileError(f"{where}: {key} is missing; write it in dollars per million tokens.")
+            raise NotReady(f"{where}: {key} is missing; write it in dollars per million tokens.")
     return Rates(**{key: _amount(f"{where}: {key}", value) for key, value in entry.items()})
 
 
 def _amount(where: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise PriceFileError(f"{where} is not a number: {value!r}; write dollars per million tokens, as in 0.25.")
+        raise NotReady(f"{where} is not a number: {value!r}; write dollars per million tokens, as in 0.25.")
     try:
         amount = float(value)
     except OverflowError:
         amount = math.inf
     if not math.isfinite(amount):
-        raise PriceFileError(f"{where} is not a finite number: {amount}; write dollars per million tokens.")
+        raise NotReady(f"{where} is not a finite number: {amount}; write dollars per million tokens.")
     if amount < 0:
-        raise PriceFileError(f"{where} is negative: {amount}; write 0 for a model that costs nothing.")
+        raise NotReady(f"{where} is negative: {amount}; write 0 for a model that costs nothing.")
     return amount

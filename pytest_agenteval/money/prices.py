@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_agenteval.money.genai import GenaiPrices
-from pytest_agenteval.money.price_file import BUILT_IN, PriceFileError, PriceTable
+from pytest_agenteval.money.price_file import BUILT_IN, PriceTable
 from pytest_agenteval.money.rates import PriceBook, Rates, TokenUsage
 
 __all__ = [
@@ -15,7 +15,6 @@ __all__ = [
     "FirstKnown",
     "GenaiPrices",
     "PriceBook",
-    "PriceFileError",
     "PriceTable",
     "Rates",
     "TokenUsage",
@@ -73,7 +72,7 @@ def open_prices(file: Path | None = None, offered: Sequence[PriceBook] = ()) -> 
         offered: by plugins.
 
     Raises:
-        PriceFileError: the user's file cannot be used.
+        NotReady: the user's file cannot be used.
     """
     known: list[PriceBook] = [*offered, BuiltInPrices(), GenaiPrices()]
     return FirstKnown(known if file is None else [PriceTable.read(file), *known])

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import hashlib
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -21,6 +20,7 @@ from pytest_agenteval.collect.fixtures import NAMES
 from pytest_agenteval.collect.items import AgentItem
 from pytest_agenteval.engine.sandboxes.places import SandboxSpec
 from pytest_agenteval.options.settings import Settings
+from pytest_agenteval.record.digest import digest
 from pytest_agenteval.record.fingerprint import Fingerprint, conftests_above, fingerprint, module_fingerprint
 from pytest_agenteval.record.fingerprint.origins import version_of
 from pytest_agenteval.record.outcomes import RULES
@@ -129,4 +129,4 @@ async def _sandbox(spec: SandboxSpec | None) -> tuple[dict[str, str], tuple[str,
 
 def _digest(value: Any) -> str:
     text = json.dumps(value, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return digest(text)

@@ -6,8 +6,7 @@ from collections.abc import Collection, Sequence
 
 from pytest_agenteval.collect.items import AgentItem
 from pytest_agenteval.engine.logs.baseline import read_baseline, whole_grid_history
-from pytest_agenteval.errors import NotReady
-from pytest_agenteval.money.prices import PriceBook, PriceFileError, open_prices
+from pytest_agenteval.money.prices import PriceBook, open_prices
 from pytest_agenteval.money.rates import MILLION
 from pytest_agenteval.options.settings import Settings
 from pytest_agenteval.plan.expect import PlannedTask
@@ -23,10 +22,7 @@ def outlook(settings: Settings, items: Sequence[AgentItem], offered: Offered) ->
     Raises:
         NotReady: the file of prices cannot be used.
     """
-    try:
-        prices = open_prices(settings.money.prices, offered.prices)
-    except PriceFileError as error:
-        raise NotReady(str(error)) from None
+    prices = open_prices(settings.money.prices, offered.prices)
     known = whole_grid_history(settings.store.log_dir, settings.agents.setup)
     cells: dict[Cell, list[PlannedTask]] = {}
     for item in items:

@@ -13,19 +13,19 @@ from pytest_agenteval.collect.inspect_task import SAMPLE
 from pytest_agenteval.collect.items import AgentItem
 from pytest_agenteval.collect.shards import SHARD_SIZES
 from pytest_agenteval.engine.agents.scaffold import REACT, Scaffold
-from pytest_agenteval.engine.agents.scaffolds import ProgramScaffold, ScaffoldNotReady, open_scaffolds
+from pytest_agenteval.engine.agents.scaffolds import ProgramScaffold, open_scaffolds
 from pytest_agenteval.engine.eval.evaluation import Evaluation
 from pytest_agenteval.engine.eval.tries import Services
 from pytest_agenteval.engine.inspect_tasks.attempt import InspectSample
 from pytest_agenteval.engine.logs.baseline import history
 from pytest_agenteval.engine.logs.files import require_writable
 from pytest_agenteval.engine.models.content_guard import guard_content
-from pytest_agenteval.engine.models.model_watch import watch_models
-from pytest_agenteval.engine.models.models import ModelNotReady, open_grader, open_models, open_roles, tell_prices
-from pytest_agenteval.engine.sandboxes.places import Sandboxes, SandboxFailed
-from pytest_agenteval.errors import NotAvailable, NotReady
+from pytest_agenteval.engine.models.gateway import stand_around_models
+from pytest_agenteval.engine.models.models import open_grader, open_models, open_roles, tell_prices
+from pytest_agenteval.engine.sandboxes.places import Sandboxes
+from pytest_agenteval.errors import NotReady
 from pytest_agenteval.money.budget import RunBudget
-from pytest_agenteval.money.prices import PriceBook, PriceFileError, open_prices
+from pytest_agenteval.money.prices import PriceBook, open_prices
 from pytest_agenteval.options.settings import Settings
 from pytest_agenteval.plan.dispatcher import choose_dispatcher, refuse_gates_that_never_pass
 from pytest_agenteval.plan.distinct import refuse_alike
@@ -59,24 +59,18 @@ def start(settings: Settings, items: Sequence[AgentItem], say: Callable[[str], N
         NotReady: a model, a price or a sandbox is missing, no log can be written, or a gate could never pass.
     """
     guard_content()
+    stand_around_models()
     refuse_alike(items)
     refuse_gates_that_never_pass(settings, items)
     names = list(dict.fromkeys([*settings.agents.models, *(item.model for item in items if item.model is not None)]))
-    try:
-        prices = open_prices(settings.money.prices, offered.prices)
-        models, roles = open_models(names, settings), open_roles(settings)
-        wanted = [
-            *(settings.agents.scaffolds or [REACT]),
-            *(item.scaffold for item in items if item.scaffold is not None),
-        ]
-        scaffolds = open_scaffolds(wanted, settings.agents.scaffold_args, offered.scaffolds)
-    except (PriceFileError, ModelNotReady, ScaffoldNotReady) as error:
-        raise NotReady(str(error)) from None
+    prices = open_prices(settings.money.prices, offered.prices)
+    models, roles = open_models(names, settings), open_roles(settings)
+    wanted = [*(settings.agents.scaffolds or [REACT]), *(item.scaffold for item in items if item.scaffold is not None)]
+    scaffolds = open_scaffolds(wanted, settings.agents.scaffold_args, offered.scaffolds)
     _refuse_without_grader(items)
     paid = list(dict.fromkeys([*names, *(model for _, model in settings.agents.roles)]))
     _refuse_unpriced(settings, items, paid, prices)
     tell_prices(paid, prices)
-    watch_models()
     _refuse_without_container(settings, items, scaffolds)
     require_writable(settings.store.log_dir)
     sandboxes = choose_sandboxes(settings, items, say, offered.sandboxes)
@@ -119,10 +113,7 @@ async def prepare(started: Started) -> tuple[str, ...]:
         NotAvailable: a sandbox cannot be had.
     """
     evaluation, settings = started.evaluation, started.evaluation.settings
-    try:
-        await evaluation.services.sandboxes.prepare(evaluation.sandboxes.values())
-    except SandboxFailed as error:
-        raise NotAvailable(str(error)) from None
+    await evaluation.services.sandboxes.prepare(evaluation.sandboxes.values())
     wanted = [item for item in started.items if not item.skips]  # of the others nobody will miss an attempt
     tasks = await identify(settings, wanted, evaluation.sandboxes)
     reuse = started.takeover.take(settings, tasks)
@@ -140,7 +131,7 @@ def _refuse_without_grader(items: Sequence[AgentItem]) -> None:
     for grader, task in asked.items():
         try:
             open_grader(grader)
-        except ModelNotReady as error:
+        except NotReady as error:
             raise NotReady(f"a scorer of {task} cannot judge: {error}") from None
 
 

@@ -17,7 +17,7 @@ from pytest_agenteval.engine.inspect_private import is_internal_image
 from pytest_agenteval.engine.inspect_tasks.attempt import InspectSample
 from pytest_agenteval.engine.sandboxes.offered import OfferedSandbox
 from pytest_agenteval.engine.sandboxes.places import SandboxSpec
-from pytest_agenteval.errors import NotAvailable, NotReady
+from pytest_agenteval.errors import NotReady
 from pytest_agenteval.options.settings import Settings
 from pytest_agenteval.record.figures import joined
 from pytest_agenteval.sandbox.asked.choice import (
@@ -31,7 +31,6 @@ from pytest_agenteval.sandbox.asked.choice import (
 )
 from pytest_agenteval.sandbox.asked.compose import default_compose, host_access
 from pytest_agenteval.sandbox.asked.compose_plan import (
-    ComposeFileError,
     Plan,
     images_to_pull,
     own_program,
@@ -111,19 +110,14 @@ def choose_sandboxes(
     needing = [item for item in items if item.plan.uses_ours("agent", "sandbox") and item.options.sandbox != NONE]
     wishes = {item.nodeid: _wish(item, settings) for item in needing}
     found: dict[str, SandboxSpec | None] = dict.fromkeys((item.nodeid for item in items), None)
-    try:
-        ours = Endpoint.current() is not None
-        if wishes:
-            preflight(Needs(compose=not ours or any(wish.compose for wish in wishes.values())))
-        ready = _make_all_ready(wishes.values(), say)
-        for item in needing:
-            wish = wishes[item.nodeid]
-            found[item.nodeid] = _told(_spec(item, wish, ready[wish.choice], ours), item)
-        _check_runtimes(found)
-    except SandboxSetupError as error:
-        raise NotAvailable(str(error)) from None
-    except ComposeFileError as error:
-        raise NotReady(str(error)) from None
+    ours = Endpoint.current() is not None
+    if wishes:
+        preflight(Needs(compose=not ours or any(wish.compose for wish in wishes.values())))
+    ready = _make_all_ready(wishes.values(), say)
+    for item in needing:
+        wish = wishes[item.nodeid]
+        found[item.nodeid] = _told(_spec(item, wish, ready[wish.choice], ours), item)
+    _check_runtimes(found)
     return found
 
 
@@ -161,10 +155,7 @@ def _wish(item: AgentItem, settings: Settings) -> _Wish:
         raise NotReady(f"{who} {error}") from None
     if not isinstance(choice, ConfigFile) or is_dockerfile(choice.path.name):
         return _Wish(choice, Plan(ContainerConfig()))
-    try:
-        content = read_compose(choice.path)
-    except ComposeFileError as error:
-        raise NotReady(str(error)) from None
+    content = read_compose(choice.path)
     access = tuple(host_access(content))
     if access and not settings.sandboxes.allow_host_access:
         raise NotReady(

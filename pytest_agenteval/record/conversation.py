@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-__all__ = ["Conversation", "ConversationReader", "Message", "Text", "ToolUse", "cut_text", "no_conversations"]
+__all__ = ["Conversation", "ConversationReader", "Message", "Text", "ToolUse", "cut_text"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +72,6 @@ class ConversationReader(Protocol):
             attempt_number: its number in the log, from 1.
             log: the `.eval` log that holds the attempt.
         """
-
-
-def no_conversations(task: str, attempt_number: int, log: str) -> Conversation | None:
-    """A reader for reports without conversations."""
-    return None
 
 
 def cut_text(text: str, longest: int, clean: Callable[[str], str] = str) -> Text:

@@ -276,6 +276,11 @@ class TaskRecord:
         return recorded + (self.k - len(self.attempts))
 
     @property
+    def not_needed(self) -> bool:
+        """Whether none of its attempts ran, for every verdict was fixed without them."""
+        return all(attempt.cause is Cause.DECIDED for attempt in self.attempts)
+
+    @property
     def skipped(self) -> bool:
         """Whether the task as a whole is skipped: all its attempts skipped themselves."""
         skips = sum(attempt.outcome is Outcome.SKIPPED for attempt in self.attempts)

@@ -12,6 +12,7 @@ from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from pytest_agenteval.estimate.early_stop.curtailment import Curtailment
+from pytest_agenteval.estimate.early_stop.scheduling import SchedulingPolicy
 
 __all__ = ["AsTheyCome", "Dispatcher", "Key", "StopWhenDecided", "StoppingPolicy"]
 
@@ -51,7 +52,7 @@ class Dispatcher(Protocol):
         """Attempts of armed tasks that need not run, because every verdict is fixed without them; each told once."""
 
 
-class StoppingPolicy(Protocol):
+class StoppingPolicy(SchedulingPolicy, Protocol):
     """What chooses within one cell: see :class:`pytest_agenteval.estimate.early_stop.policy.ExactStop`."""
 
     curtailment: Curtailment
@@ -64,15 +65,6 @@ class StoppingPolicy(Protocol):
 
     def needs(self, task: str) -> bool:
         """Whether an attempt of the task that has not ended may still change a verdict."""
-
-    def next_attempts(self, in_flight_slots: int) -> list[Key]:
-        """The attempts worth starting now."""
-
-    def record(self, task: str, attempt: int, passed: bool | None) -> None:
-        """How an attempt ended."""
-
-    def skip(self, task: str) -> None:
-        """No verdict is about the task."""
 
 
 class AsTheyCome:

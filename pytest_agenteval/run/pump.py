@@ -20,7 +20,6 @@ import pytest
 
 from pytest_agenteval.collect.items import AgentItem
 from pytest_agenteval.record.records import AttemptRecord
-from pytest_agenteval.run.attempt import Ending
 from pytest_agenteval.run.output import Capture, routed
 from pytest_agenteval.run.whereabouts import short_message
 
@@ -32,12 +31,13 @@ _STOPS = (KeyboardInterrupt, pytest.exit.Exception)
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """An attempt that has come to its end."""
+    """An attempt, or one try of it, that has come to its end."""
 
     record: AttemptRecord
-    ending: Ending | None
-    """The last try's ending with its live exception, or None where no body ever ran."""
-    capture: Capture | None
+    error: BaseException | None = None
+    """The live exception behind it, for pytest's own report."""
+    capture: Capture | None = None
+    """What its body wrote; None where no body ever ran."""
 
 
 class Engine(Protocol):
@@ -149,7 +149,7 @@ class Pump:
         """The attempts of a task that have ended; where it never started, those of earlier invocations."""
         job = self._jobs.get(item)
         if job is None:
-            return [Finished(record, None, None) for record in self.engine.kept(item)]
+            return [Finished(record) for record in self.engine.kept(item)]
         return [attempt.result() for attempt in job.attempts if attempt.done() and not attempt.cancelled()]
 
     def host(self, func: Callable[..., Any], arguments: dict[str, Any]) -> Iterator[Any]:

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import pytest
 
 from pytest_agenteval.collect.items import AgentItem
+from pytest_agenteval.errors import NotAvailable, NotReady
 from pytest_agenteval.judge.exit_status import UNDECIDED
 from pytest_agenteval.options.reading import settings
 from pytest_agenteval.plugins import load_plugins
+from pytest_agenteval.record.records import from_json, to_json
 from pytest_agenteval.redaction import secret_values
 from pytest_agenteval.report.log_places import log_place
 from pytest_agenteval.report.outgoing import clean_report
@@ -26,7 +28,6 @@ from pytest_agenteval.session.reporter import REFUSED, TOLD, Recorder
 from pytest_agenteval.texts import inert
 
 if TYPE_CHECKING:
-    from pytest_agenteval.errors import NotReady
     from pytest_agenteval.session.tasks import AgentSession
 
 __all__ = ["Running"]
@@ -49,7 +50,6 @@ class Running:
                 "leave it out (environment errors are retried by themselves, see --agent-env-retries)"
             )
         if settings(config).reports.html is not None:
-            from pytest_agenteval.errors import NotReady
             from pytest_agenteval.report.html import check_installed
 
             try:
@@ -70,7 +70,6 @@ class Running:
         asked = settings(self._config)
         if self._recorder is not None and asked.gates.baseline is not None and not session.config.option.collectonly:
             from pytest_agenteval.engine.logs.baseline import read_baseline
-            from pytest_agenteval.errors import NotReady
 
             try:
                 self._recorder.baseline = read_baseline(asked.gates.baseline, (), asked.agents.setup)
@@ -107,7 +106,6 @@ class Running:
                         self._recorder.close(self._session, items)
 
     def _started(self, session: pytest.Session, items: list[AgentItem]) -> AgentSession | None:
-        from pytest_agenteval.errors import NotReady
         from pytest_agenteval.plan.offered import Offered
         from pytest_agenteval.plan.ready import prepare, start
         from pytest_agenteval.session.tasks import AgentSession
@@ -134,8 +132,6 @@ class Running:
 
     def _refuse(self, error: NotReady, session: pytest.Session) -> NoReturn:
         """End a session that cannot begin: a usage error, or nobody's fault. A worker leaves that to the controller."""
-        from pytest_agenteval.errors import NotAvailable
-
         text, unavailable = inert(str(error)), isinstance(error, NotAvailable)
         if self._recorder is None:
             session.shouldstop = text  # xdist then stops the other workers, and says this
@@ -190,7 +186,7 @@ class Running:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
-        """Give the report its record (plain JSON types: it crosses processes) and the attempts' own duration."""
+        """Give the report its record and the attempts' own duration."""
         settled = isinstance(item, AgentItem) and call.when == "call" and item.reported is not None
         self._raised = "" if call.excinfo is None else short_message(call.excinfo.value)
         if isinstance(item, AgentItem) and (settled or call.when != "call"):
@@ -199,13 +195,13 @@ class Running:
         if isinstance(item, AgentItem) and settled and item.wasxfail is not None:
             _tell_xfail(report, item.wasxfail, call)
         if isinstance(item, AgentItem):
-            attempts = item.reported["attempts"] if item.reported is not None else ()
-            logs = {log_place(attempt["log"]) for attempt in attempts if attempt["log"]}
+            attempts = item.reported.attempts if item.reported is not None else ()
+            logs = {log_place(attempt.log) for attempt in attempts if attempt.log}
             clean_report(report, secret_values(os.environ), logs)
         if isinstance(item, AgentItem) and call.when == "call" and item.reported is not None:
             report.agenteval = item.reported
             report.agenteval_undecided = call.excinfo is not None and call.excinfo.typename == "Undecided"
-            report.duration = max((a["wall_seconds"] for a in item.reported["attempts"]), default=0.0)
+            report.duration = max((attempt.wall_seconds for attempt in item.reported.attempts), default=0.0)
             # pytest's own log section holds records of every attempt in flight; each attempt has a section of its own
             report.sections = [(name, text) for name, text in report.sections if name != "Captured log call"]
         if self._session is not None and not self._announced:
@@ -225,6 +221,26 @@ class Running:
             engine.note_error(item, f"{report.when} of {item.nodeid}: {why}")
         if report.when != "teardown" and not report.passed and not told and not item.skips:
             engine.set_aside(item, "" if report.failed else f"its {report.when} ended with {self._raised}")
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_report_to_serializable(self, report: Any) -> Generator[None, Any, Any]:
+        """A report leaves for another process or a file: its records go as JSON types."""
+        data = yield
+        if data is not None and (record := data.get("agenteval")) is not None:
+            data["agenteval"] = to_json(record)
+        if data is not None and (selected := data.get("agenteval_selected")) is not None:
+            data["agenteval_selected"] = [to_json(record) for record in selected]
+        return data
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_report_from_serializable(self) -> Generator[None, Any, Any]:
+        """A report has come back from another process."""
+        report = yield
+        if (data := getattr(report, "agenteval", None)) is not None:
+            report.agenteval = from_json(data)
+        if (selected := getattr(report, "agenteval_selected", None)) is not None:
+            report.agenteval_selected = [from_json(data) for data in selected]
+        return report
 
     @pytest.hookimpl(optionalhook=True, tryfirst=True)
     def pytest_timeout_set_timer(self, item: pytest.Item) -> bool | None:

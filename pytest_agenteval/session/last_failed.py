@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Generator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from pytest_agenteval.record.records import TaskRecord
 
 __all__ = ["LastFailed"]
 
@@ -27,11 +30,11 @@ class LastFailed:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None, Any, Any]:
         """After they have heard of it as of a skip."""
-        data = getattr(report, "agenteval", None)
-        if data is None or not report.skipped or hasattr(report, "wasxfail"):
+        record: TaskRecord | None = getattr(report, "agenteval", None)
+        if record is None or not report.skipped or hasattr(report, "wasxfail"):
             return (yield)
         undecided = bool(getattr(report, "agenteval_undecided", False))
-        names = [_LAST_FAILED, _STEPWISE] if undecided else [_LAST_FAILED] * self._known(report, data)
+        names = [_LAST_FAILED, _STEPWISE] if undecided else [_LAST_FAILED] * self._known(report, record)
         result = yield
         failed = copy.copy(report)
         failed.outcome = "failed"
@@ -39,8 +42,7 @@ class LastFailed:
             plugin.pytest_runtest_logreport(report=failed)
         return result
 
-    def _known(self, report: pytest.TestReport, data: Any) -> bool:
+    def _known(self, report: pytest.TestReport, record: TaskRecord) -> bool:
         """Whether it had failed before, and nothing of it ran now: every verdict was fixed without it."""
         remembered = getattr(self._manager.get_plugin(_LAST_FAILED), "lastfailed", {})
-        not_run = all(attempt["cause"] == "decided" for attempt in data["attempts"])
-        return not_run and report.nodeid in {str(node) for node in remembered}
+        return record.not_needed and report.nodeid in {str(node) for node in remembered}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_agenteval.collect.items import AgentItem
+from pytest_agenteval.errors import NotReady
 from pytest_agenteval.options.reading import settings
 from pytest_agenteval.options.settings import Settings
 from pytest_agenteval.options.values import EarlyStop
@@ -34,7 +35,6 @@ class Planner:
         option = session.config.option
         if option.collectonly or (session.testsfailed and not option.continue_on_collection_errors):
             return None
-        from pytest_agenteval.errors import NotReady
         from pytest_agenteval.plan.offered import Offered
 
         items = [item for item in session.items if isinstance(item, AgentItem)]

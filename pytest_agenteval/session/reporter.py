@@ -11,13 +11,13 @@ import pytest
 
 from pytest_agenteval.collect.fixtures import LOOKALIKES
 from pytest_agenteval.collect.shards import PLUGIN as SHARDING
+from pytest_agenteval.errors import NotAvailable, NotReady
 from pytest_agenteval.options.reading import settings
 from pytest_agenteval.options.values import EarlyStop
 
 if TYPE_CHECKING:
     from pytest_agenteval.collect.items import AgentItem
     from pytest_agenteval.collect.shards import Sharding
-    from pytest_agenteval.errors import NotReady
     from pytest_agenteval.judge.judgement import Judgement
     from pytest_agenteval.record.history import EarlierRun
     from pytest_agenteval.record.records import TaskRecord
@@ -98,15 +98,12 @@ class Recorder:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take the record off a report, from this process or from an xdist worker."""
-        data = getattr(report, "agenteval", None)
-        if data is not None or report.when == "call" or (report.when == "setup" and not report.passed):
+        record: TaskRecord | None = getattr(report, "agenteval", None)
+        if record is not None or report.when == "call" or (report.when == "setup" and not report.passed):
             self._reported.add(report.nodeid)
         if (selected := getattr(report, "agenteval_selected", None)) is not None:
-            self._announce(selected)
-        if data is not None:
-            from pytest_agenteval.record.records import from_json
-
-            record = from_json(data)
+            self._announced.update((record.task, record) for record in selected)  # all workers say the same
+        if record is not None:
             self._records.append(record)
             if report.failed:
                 self._failed_tasks.add(record.task)
@@ -115,17 +112,9 @@ class Recorder:
         elif report.failed:
             self._ordinary_failures += 1
 
-    def _announce(self, selected: Sequence[Any]) -> None:
-        """A worker says which tasks there are to run; all workers say the same."""
-        from pytest_agenteval.record.records import from_json
-
-        self._announced.update((record.task, record) for record in map(from_json, selected))
-
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
         """An xdist worker has ended, perhaps before it began."""
-        from pytest_agenteval.errors import NotAvailable, NotReady
-
         output = getattr(node, "workeroutput", {})
         if (told := output.get(REFUSED)) is not None:
             self.refused = (NotAvailable if told[1] else NotReady)(told[0])
@@ -140,18 +129,17 @@ class Recorder:
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: Any) -> tuple[str, str, Any] | None:
         """`.` passed, `F` failed, `~` measured, `?` undecided, `-` decided; with c/n in verbose mode."""
-        data = getattr(report, "agenteval", None)
-        if data is None or hasattr(report, "wasxfail"):
+        record: TaskRecord | None = getattr(report, "agenteval", None)
+        if record is None or hasattr(report, "wasxfail"):
             return None
-        outcomes = [attempt["outcome"] for attempt in data["attempts"]]
-        passes, n = outcomes.count("passed"), sum(o in ("passed", "failed", "limit") for o in outcomes)
+        passes, n = record.passes, record.n
         if report.agenteval_undecided:
             return "undecided", "?", (f"UNDECIDED {passes}/{n}", {"yellow": True})
-        if all(attempt["cause"] == "decided" for attempt in data["attempts"]):
+        if record.not_needed:
             return "decided", "-", "DECIDED"
         if report.skipped:
             return None
-        if report.passed and passes < len(outcomes):
+        if report.passed and passes < len(record.attempts):
             return "measured", "~", (f"MEASURED {passes}/{n}", {"yellow": True})
         return report.outcome, "." if report.passed else "F", f"{report.outcome.upper()} {passes}/{n}"
 
@@ -166,7 +154,6 @@ class Recorder:
         return result
 
     def _judge(self, session: pytest.Session) -> None:
-        from pytest_agenteval.errors import NotAvailable
         from pytest_agenteval.judge import GateSettings
         from pytest_agenteval.judge.judgement import PytestSaid, judge_run
         from pytest_agenteval.plan.gates import gate_settings
@@ -200,7 +187,6 @@ class Recorder:
 
     def _status(self, session: pytest.Session) -> int:
         """With what pytest would end; how it was stopped where nothing began says nothing."""
-        from pytest_agenteval.errors import NotAvailable
         from pytest_agenteval.judge.exit_status import OK, USAGE_ERROR
 
         if self.refused is None:

@@ -6,7 +6,7 @@ import os
 import unittest
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import pytest
 
@@ -17,7 +17,7 @@ from pytest_agenteval.options.reading import settings
 from pytest_agenteval.plan.gates import gate_settings
 from pytest_agenteval.plugins import call_each
 from pytest_agenteval.record.outcomes import Cause, Outcome
-from pytest_agenteval.record.records import AttemptRecord, TaskRecord, settle_skips, to_json
+from pytest_agenteval.record.records import AttemptRecord, TaskRecord, settle_skips
 from pytest_agenteval.redaction import secret_values
 from pytest_agenteval.report.failures import failure_lines
 from pytest_agenteval.report.junit import TASK_PROPERTY
@@ -66,7 +66,7 @@ class AgentSession:
         """
         finished = self.pump.finished(item)
         record = self.record(item, finished)
-        item.reported = to_json(record)
+        item.reported = record
         summary = summarize_task(record)
         result = judge_task(summary, self._gates)
         item.fails = bool(summary.broken) or (result is not None and result.verdict is Verdict.FAIL)
@@ -90,7 +90,7 @@ class AgentSession:
             item.add_report_section("call", "agent evaluation", "\n".join(line.text for line in lines))
         if item.returned is not None:
             warnings.warn(item.return_warning, stacklevel=1)
-        errors = {one.record.number: one.ending.error for one in finished if one.ending is not None}
+        errors = {one.record.number: one.error for one in finished}
         _end(item, record, summary, result, errors)
 
     def record(self, item: AgentItem, finished: Sequence[Finished]) -> TaskRecord:
@@ -127,9 +127,9 @@ class AgentSession:
         _, failed = call_each(self._hook.pytest_agenteval_attempt_finished, **told)
         self.notes += [note for note in failed if note not in self.notes]
 
-    def announcement(self) -> list[Any]:
-        """The tasks there are to run, as JSON types: what a worker tells the process that judges."""
-        return [to_json(record) for record in self.unreported(self._items)]
+    def announcement(self) -> list[TaskRecord]:
+        """The tasks there are to run: what a worker tells the process that judges."""
+        return self.unreported(self._items)
 
 
 def _end(

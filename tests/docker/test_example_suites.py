@@ -25,8 +25,10 @@ import json, pathlib
 
 def pytest_runtest_logreport(report):
     if hasattr(report, "agenteval"):
+        from pytest_agenteval.record.records import to_json
+
         with pathlib.Path(__file__).with_name("records.jsonl").open("a") as file:
-            print(json.dumps(report.agenteval), file=file)
+            print(json.dumps(to_json(report.agenteval)), file=file)
 """
 
 

@@ -20,8 +20,10 @@ from pathlib import Path
 def pytest_runtest_logreport(report):
     data = getattr(report, "agenteval", None)
     if data:
+        from pytest_agenteval.record.records import to_json
+
         with open(Path(__file__).with_name("records.jsonl"), "a") as file:
-            print(json.dumps(data), file=file)
+            print(json.dumps(to_json(data)), file=file)
 """
 
 

@@ -19,8 +19,10 @@ KEEP_RECORDS = """
 
     def pytest_runtest_logreport(report):
         if hasattr(report, "agenteval"):
+            from pytest_agenteval.record.records import to_json
+
             with open(pathlib.Path(__file__).parent / "records.jsonl", "a") as file:
-                print(json.dumps(report.agenteval), file=file)
+                print(json.dumps(to_json(report.agenteval)), file=file)
 """
 
 

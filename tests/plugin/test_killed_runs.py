@@ -32,17 +32,17 @@ def dies(): return kill
 
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_logreport(report):
-    data = getattr(report, "agenteval", None)
-    if data is not None:
-        outcomes = [attempt["outcome"] for attempt in data["attempts"]]
-        note("shown", data["task"], outcomes.count("passed"), outcomes.count("failed"))
+    record = getattr(report, "agenteval", None)
+    if record is not None:
+        outcomes = [attempt.outcome for attempt in record.attempts]
+        note("shown", record.task, outcomes.count("passed"), outcomes.count("failed"))
         kill("shown")
 
 def pytest_sessionstart(session):
     if session.config.option.collectonly or session.config.getoption("numprocesses", None): return
     from inspect_ai.log._recorders import eval as recorders
-    from pytest_agenteval.engine.eval.evaluation import Evaluation
-    tell, copy, writes = Evaluation._tell, recorders._copy_temp_to_local, []
+    from pytest_agenteval.engine.eval.ledger import Ledger
+    tell, copy, writes = Ledger.tell, recorders._copy_temp_to_local, []
 
     def telling(self, key, finished):
         tell(self, key, finished)
@@ -55,7 +55,7 @@ def pytest_sessionstart(session):
         copy(*arguments)
         kill("after a write", len(writes) == 4)
 
-    Evaluation._tell, recorders._copy_temp_to_local = telling, copying
+    Ledger.tell, recorders._copy_temp_to_local = telling, copying
 """
 SUITE = """
 import asyncio

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from support.traps import spring
 
-QUICK_TEARDOWN = "import pytest_agenteval.run.attempt\npytest_agenteval.attempt.TEARDOWN_SECONDS = 0.2\n"
+QUICK_TEARDOWN = "import pytest_agenteval.run.one_try as one_try\none_try.TEARDOWN_SECONDS = 0.2\n"
 
 
 def test_teardowns_that_raise_or_hang(tmp_path: Path) -> None:

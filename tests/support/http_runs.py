@@ -47,8 +47,10 @@ budget.BudgetExhausted = Told
 
 def pytest_runtest_logreport(report):
     if hasattr(report, "agenteval"):
+        from pytest_agenteval.record.records import to_json
+
         with open(HERE / "records.jsonl", "a") as file:
-            print(json.dumps(report.agenteval), file=file)
+            print(json.dumps(to_json(report.agenteval)), file=file)
 """
 """Retries without waits; and what the terminal does not show is written down: every record, and the end of a budget."""
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 import anyio
 from inspect_ai.agent import AgentState
@@ -75,17 +74,7 @@ class Agent:
             self._state.messages, self._state.output = state.messages, state.output
         return agent_result(state, transcript().events[start:], self._meter.calls[paid:], self._meter)
 
-    def record_tool(
-        self,
-        name: str,
-        arguments: Mapping[str, Any] | None = None,
-        *,
-        error: str | BaseException | None = None,
-        seconds: float | None = None,
-        exit_code: int | None = None,
-    ) -> None:
-        """Record one call of a tool that Inspect did not run; see :func:`pytest_agenteval.record_tool`."""
-        record_tool(name, arguments, error=error, seconds=seconds, exit_code=exit_code)
+    record_tool = staticmethod(record_tool)
 
 
 @asynccontextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,9 +24,9 @@ from pytest_agenteval.engine.inspect_private import (
 )
 from pytest_agenteval.engine.models.lacking import what_is_lacking
 from pytest_agenteval.engine.models.meter import CallMeter
-from pytest_agenteval.errors import NotReady
+from pytest_agenteval.errors import NotReady, did_you_mean, nearest
 
-__all__ = ["ProgramScaffold", "ScaffoldNotReady", "open_scaffolds"]
+__all__ = ["ProgramScaffold", "open_scaffolds"]
 
 _OWN_TAKES = ["task", "context"]
 """The first parameters of an own agent."""
@@ -36,10 +35,6 @@ BASH_SECONDS = 180
 _OURS = {"tools": "the test gives them with agent.run(tools=...)", "model": "it is the model under evaluation"}
 _INSTRUCTIONS = ("prompt", "instructions", "system_prompt")
 """What agents call their system message, in the order of choice."""
-
-
-class ScaffoldNotReady(Exception):
-    """A scaffold cannot be used, in one sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,14 +149,14 @@ def open_scaffolds(
         offered: by plugins, by name: what `module:attribute` may stand for.
 
     Raises:
-        ScaffoldNotReady: unknown, not an agent, or an argument it does not take.
+        NotReady: unknown, not an agent, or an argument it does not take.
     """
     names = list(dict.fromkeys(names))
     given: dict[str, dict[str, Any]] = {name: {} for name in names}
     for key, value in arguments:
         scaffold, _, argument = key.rpartition(":")
         if scaffold and scaffold not in given:
-            raise ScaffoldNotReady(
+            raise NotReady(
                 f"--agent-scaffold-arg={key}: no scaffold {scaffold!r} runs; they are {', '.join(names) or 'none'}"
             )
         for name in [scaffold] if scaffold else names:
@@ -172,13 +167,13 @@ def open_scaffolds(
 def _open(name: str, arguments: Mapping[str, Any], offered: Mapping[str, Any]) -> Scaffold:
     if name == TASK_SOLVER:
         if arguments:
-            raise ScaffoldNotReady(f"scaffold {name} takes no {next(iter(arguments))}: it is the Inspect task's own")
+            raise NotReady(f"scaffold {name} takes no {next(iter(arguments))}: it is the Inspect task's own")
         return TaskSolver()
     if ":" not in name and name not in offered:
         factory = _registered(name)
         _refuse_arguments(name, factory, arguments, 0)
         if arguments.get("attempts", 1) != 1:  # Inspect's agents then call its score(), which needs a scorer
-            raise ScaffoldNotReady(
+            raise NotReady(
                 f"--agent-scaffold-arg=attempts cannot be used with {name}: between its attempts it would ask whether "
                 "it is right, and a test is graded once, when the agent has ended"
             )
@@ -191,7 +186,7 @@ def _open(name: str, arguments: Mapping[str, Any], offered: Mapping[str, Any]) -
         _refuse_made(name, arguments)
         return ProgramScaffold(name, found)
     if not callable(found):
-        raise ScaffoldNotReady(f"scaffold {name} is a {type(found).__name__}, not an agent: {_KINDS}")
+        raise NotReady(f"scaffold {name} is a {type(found).__name__}, not an agent: {_KINDS}")
     if _takes_state(found):
         _refuse_made(name, arguments)
         return InspectScaffold(name, None, {}, found)
@@ -208,7 +203,7 @@ def _tried(scaffold: InspectScaffold) -> InspectScaffold:
         scaffold.make(AgentRequest("", None, None, True))
     except (PrerequisiteError, ImportError) as error:
         why = what_is_lacking(error) or why_not_imported(error)
-        raise ScaffoldNotReady(f"scaffold {scaffold.name} cannot be made: {why}") from error
+        raise NotReady(f"scaffold {scaffold.name} cannot be made: {why}") from error
     except Exception:
         return scaffold
     return scaffold
@@ -219,7 +214,7 @@ _KINDS = "give `async def agent(task, context)`, an Inspect agent, a SandboxAgen
 
 def _refuse_made(name: str, arguments: Mapping[str, Any]) -> None:
     if arguments:
-        raise ScaffoldNotReady(f"scaffold {name} is made already and takes no {next(iter(arguments))}: name a factory")
+        raise NotReady(f"scaffold {name} is made already and takes no {next(iter(arguments))}: name a factory")
 
 
 def _refuse_half_an_agent(name: str, code: Callable[..., Any], arguments: Mapping[str, Any]) -> None:
@@ -230,7 +225,7 @@ def _refuse_half_an_agent(name: str, code: Callable[..., Any], arguments: Mappin
         return
     lacking = " and ".join(word for word in _OWN_TAKES if word not in takes)
     wrong = f"lacks {lacking}" if lacking else f"takes ({', '.join(takes)})"
-    raise ScaffoldNotReady(
+    raise NotReady(
         f"scaffold {name} {wrong}: the first two parameters of an agent are task and context, "
         "as in `async def agent(task, context)`"
     )
@@ -242,7 +237,7 @@ def _from_factory(name: str, factory: Callable[..., Any], arguments: Mapping[str
         made = factory(**arguments)  # what it makes says what it is; nothing runs yet
     except Exception as error:
         why = what_is_lacking(error) or f"{type(error).__name__}: {error}"
-        raise ScaffoldNotReady(f"scaffold {name} cannot be made: {why}") from error
+        raise NotReady(f"scaffold {name} cannot be made: {why}") from error
     if inspect.iscoroutine(made):
         made.close()
     elif isinstance(made, SandboxAgent):
@@ -251,7 +246,7 @@ def _from_factory(name: str, factory: Callable[..., Any], arguments: Mapping[str
         return InspectScaffold(name, factory, arguments)
     elif callable(made) and _takes_task(made):
         return OwnScaffold(name, made, {})
-    raise ScaffoldNotReady(f"scaffold {name} made a {type(made).__name__}, not an agent: {_KINDS}")
+    raise NotReady(f"scaffold {name} made a {type(made).__name__}, not an agent: {_KINDS}")
 
 
 def _registered(name: str) -> Callable[..., Any]:
@@ -263,9 +258,9 @@ def _registered(name: str) -> Callable[..., Any]:
     agents = registry_find(lambda info: info.type == "agent")
     known = {registry_info(found).name.removeprefix("inspect_ai/") for found in agents} - {"bridge"}
     short = {registry_unqualified_name(found): registry_info(found).name for found in agents}
-    near = difflib.get_close_matches(name, [*known, *short], n=1)
-    hint = f"did you mean {near[0] if near[0] in known else short[near[0]]}? " if near else ""
-    raise ScaffoldNotReady(
+    near = nearest(name, [*known, *short])
+    hint = "" if near is None else f"did you mean {near if near in known else short[near]}? "
+    raise NotReady(
         f"Inspect knows no agent {name!r}; {hint}There are {', '.join(sorted(known))}, and your own as module:attribute"
     )
 
@@ -275,13 +270,13 @@ def _attribute(name: str) -> Any:
     try:
         module = import_named(module_name)
     except NotReady as error:
-        raise ScaffoldNotReady(f"scaffold {name}: {error}") from error
+        raise NotReady(f"scaffold {name}: {error}") from error
     found: Any = module
     for part in attribute.split("."):
         if not hasattr(found, part):
-            near = difflib.get_close_matches(part, [key for key in dir(found) if not key.startswith("_")], n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise ScaffoldNotReady(f"scaffold {name}: {module_name} has no {part!r}{hint}")
+            near = nearest(part, [key for key in dir(found) if not key.startswith("_")])
+            hint = "" if near is None else f"; did you mean {near}?"
+            raise NotReady(f"scaffold {name}: {module_name} has no {part!r}{hint}")
         found = getattr(found, part)
     return found
 
@@ -293,17 +288,14 @@ def _refuse_arguments(name: str, code: Callable[..., Any], arguments: Mapping[st
     anything = any(p.kind is p.VAR_KEYWORD for p in parameters)
     for argument in arguments:
         if argument in _OURS and not before:
-            raise ScaffoldNotReady(f"--agent-scaffold-arg={argument} cannot be used with {name}: {_OURS[argument]}")
+            raise NotReady(f"--agent-scaffold-arg={argument} cannot be used with {name}: {_OURS[argument]}")
         if argument not in takes and not anything:
-            near = difflib.get_close_matches(argument, takes, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"it takes {', '.join(takes) or 'none'}"
-            raise ScaffoldNotReady(f"--agent-scaffold-arg={argument}: scaffold {name} has no such argument; {hint}")
+            hint = did_you_mean(argument, takes, f"it takes {', '.join(takes) or 'none'}")
+            raise NotReady(f"--agent-scaffold-arg={argument}: scaffold {name} has no such argument; {hint}")
     for parameter in parameters:
         needed = parameter.name in takes and parameter.default is parameter.empty and parameter.name not in _OURS
         if needed and parameter.name not in arguments:
-            raise ScaffoldNotReady(
-                f"scaffold {name} needs {parameter.name}: add --agent-scaffold-arg={parameter.name}=VALUE"
-            )
+            raise NotReady(f"scaffold {name} needs {parameter.name}: add --agent-scaffold-arg={parameter.name}=VALUE")
 
 
 def _parameters(code: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:

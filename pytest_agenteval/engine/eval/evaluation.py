@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -18,7 +18,7 @@ from inspect_ai.solver import Generate, Solver, TaskState, solver
 from pytest_agenteval.collect.inspect_task import SAMPLE
 from pytest_agenteval.collect.items import AgentItem
 from pytest_agenteval.engine.eval.feed import Attempts, Suites
-from pytest_agenteval.engine.eval.missing import never_ran, not_in_log
+from pytest_agenteval.engine.eval.ledger import Ledger, Suite, never_ran
 from pytest_agenteval.engine.eval.recording import telling
 from pytest_agenteval.engine.eval.tries import Services, Trial
 from pytest_agenteval.engine.eval.waiting import doing, pulse
@@ -39,9 +39,6 @@ from pytest_agenteval.run.pump import Finished
 
 __all__ = ["Evaluation"]
 
-_Suite = tuple[str, str]
-"""A suite's path and a model's name: one Inspect task each."""
-
 
 class Evaluation:
     """Runs attempts through one `eval_async`, which starts with the first task and is fed while pytest goes on."""
@@ -58,27 +55,20 @@ class Evaluation:
     ) -> None:
         self.settings, self.services = settings, services
         self.stopped_by: BaseException | None = None
-        self.problems: list[str] = []
-        self.passed = self.done = 0
         self.logs: list[EvalLog] = []
         self.sandboxes = sandboxes
         self._models, self._roles, self._metadata = models, roles, metadata
         self._dispatcher = dispatcher
         self._waiting: dict[Key, Trial] = {}
-        self._in_flight: dict[Key, Trial] = {}
-        self._unwritten: dict[Key, Finished] = {}
-        """Attempts in flight that have come to their end, and are not in their log yet: nobody is told of them."""
-        self._over: dict[_Suite, str] = {}
-        """Why Inspect runs no more attempts of these suites."""
-        self._futures: dict[Key, asyncio.Future[Finished]] = {}
+        self._ledger = Ledger(dispatcher, lambda suite: self._sources[suite].give_up())
         self._suites = Suites(self._take, self._suite_over)
-        self._sources: dict[_Suite, Attempts] = {}
-        self._errors: defaultdict[_Suite, list[str]] = defaultdict(list)
-        self._aside: defaultdict[_Suite, dict[str, str]] = defaultdict(dict)
+        self._sources: dict[Suite, Attempts] = {}
+        self._errors: defaultdict[Suite, list[str]] = defaultdict(list)
+        self._aside: defaultdict[Suite, dict[str, str]] = defaultdict(dict)
         """What is added to these before the end is in the logs: Inspect writes their metadata again then."""
         self._new_tasks: list[Task] = []
         self._eval: asyncio.Task[None] | None = None
-        self._closing = self._cancelling = False
+        self._closing = False
         self._tasks: Mapping[str, StoredTask] = {}
         self._reuse = Reuse({})
 
@@ -89,16 +79,15 @@ class Evaluation:
         model, k = item.model or "none", self.settings.attempts.k
         kept = {record.number: record for record in self._taken(item).attempts}
         fresh = [number for number in range(1, k + 1) if number not in kept][: max(0, k - len(kept))]
-        for number in (*kept, *fresh):
-            self._futures[item.nodeid, number] = asyncio.get_running_loop().create_future()
+        futures = [self._ledger.expect((item.nodeid, number)) for number in sorted((*kept, *fresh))]
         for number, record in kept.items():
-            self._tell((item.nodeid, number), Finished(record, None, None))
+            self._ledger.tell((item.nodeid, number), Finished(record))
         for number in fresh:
             self._waiting[item.nodeid, number] = Trial(
                 item, number, k, model, shared, self.sandboxes[item.nodeid], self.services
             )
         self._dispatcher.arm(item.nodeid, fresh)
-        return [self._futures[item.nodeid, number] for number in sorted((*kept, *fresh))]
+        return futures
 
     def take_over(self, tasks: Sequence[StoredTask], reuse: Reuse) -> None:
         """What the tasks are, for their logs, and what earlier invocations did of them; before the first submit."""
@@ -138,7 +127,7 @@ class Evaluation:
         if not cancel and (self._eval is not None or self._errors):
             for suite in {*self._errors, *self._aside}:  # where no attempt began, the log says why
                 self._source(suite)
-        self._closing, self._cancelling = True, cancel
+        self._closing, self._ledger.cancelling = True, cancel
         self._waiting.clear()
         if self._eval is not None:
             self._suites.close()
@@ -148,6 +137,21 @@ class Evaluation:
                 self._eval.cancel()
             await asyncio.wait({self._eval})
         await self.services.sandboxes.close()
+
+    @property
+    def done(self) -> int:
+        """How many attempts have ended."""
+        return self._ledger.done
+
+    @property
+    def passed(self) -> int:
+        """How many of them passed."""
+        return self._ledger.passed
+
+    @property
+    def problems(self) -> Sequence[str]:
+        """What went wrong with the evaluation itself, a sentence each."""
+        return self._ledger.problems
 
     @property
     def sandboxes_up(self) -> int:
@@ -163,13 +167,13 @@ class Evaluation:
     @property
     def pulse(self) -> object:
         """Another value whenever something has moved."""
-        return self.done, list(self._in_flight), list(self._unwritten), pulse()
+        return self.done, list(self._ledger.in_flight), list(self._ledger.unwritten), pulse()
 
     def waits_for(self) -> list[str]:
         """What each attempt in flight is waiting for."""
         return [
-            f"{task} attempt {number}: {'its log, to be written' if (task, number) in self._unwritten else what}"
-            for (task, number), what in ((key, doing(key)) for key in self._in_flight)
+            f"{task} attempt {number}: {'its log, to be written' if (task, number) in self._ledger.unwritten else what}"
+            for (task, number), what in ((key, doing(key)) for key in self._ledger.in_flight)
         ]
 
     # -- feeding -----------------------------------------------------------------------------------
@@ -178,22 +182,25 @@ class Evaluation:
         """Start attempts while there are places. Inspect itself does not keep an order, so it never gets a queue."""
         budget = self.services.budget
         while not self._closing and self.stopped_by is None:
-            decided, places = self._dispatcher.decided(), self.settings.attempts.concurrency - len(self._in_flight)
+            decided, places = (
+                self._dispatcher.decided(),
+                self.settings.attempts.concurrency - len(self._ledger.in_flight),
+            )
             keys = self._dispatcher.next(places)
             for key in decided:
-                self._tell(
+                self._ledger.tell(
                     key, never_ran(self._waiting.pop(key).number, Cause.DECIDED, "every verdict was already fixed")
                 )
             for key in keys:
                 trial = self._waiting.pop(key)
                 if budget.exhausted:
                     why = budget.stopped or "the run's budget could pay for no more calls before it could start"
-                    self._end(trial, never_ran(trial.number, Cause.BUDGET, why))
+                    self._ledger.end(trial, never_ran(trial.number, Cause.BUDGET, why))
                 elif over := self._why_over(trial):
-                    self._end(trial, never_ran(trial.number, Cause.HARNESS, over))
+                    self._ledger.end(trial, never_ran(trial.number, Cause.HARNESS, over))
                 else:
-                    self._in_flight[key] = trial
-                    self._source(_suite_of(trial)).feed(_sample(trial.item), trial.number)
+                    self._ledger.in_flight[key] = trial
+                    self._source(trial.suite).feed(_sample(trial.item), trial.number)
             if not decided and not keys:
                 return
 
@@ -201,9 +208,9 @@ class Evaluation:
         """Why an attempt can no longer start, or None."""
         if self._eval is not None and self._eval.done():
             return _why_ended(self._eval)
-        return self._over.get(_suite_of(trial))
+        return self._ledger.why_over(trial)
 
-    def _source(self, key: _Suite) -> Attempts:
+    def _source(self, key: Suite) -> Attempts:
         if key not in self._sources:
             source = self._sources[key] = Attempts(self._suites, self._complete)
             self._new_tasks.append(self._task(key, source))
@@ -214,7 +221,7 @@ class Evaluation:
                 self._suites.wake(next((s.context for s in self._sources.values() if s.context), None))
         return self._sources[key]
 
-    def _task(self, key: _Suite, source: Attempts) -> Task:
+    def _task(self, key: Suite, source: Attempts) -> Task:
         suite, model = key
         k = self.settings.attempts.k
         return Task(
@@ -254,7 +261,7 @@ class Evaluation:
         places = self.settings.attempts.concurrency
         suites = {nodeid.split("::")[0] for nodeid in self.sandboxes}
         try:
-            with telling(self):
+            with telling(self._ledger):
                 self.logs = await eval_async(
                     self._suites,
                     model=next(iter(self._models.values()), None),
@@ -279,96 +286,32 @@ class Evaluation:
     async def attempt(self, state: TaskState) -> None:
         """The solver: run the attempt, and leave its score. How it ended is told when it is in its log."""
         key = (str(state.sample_id), state.epoch)
-        trial = self._in_flight[key]
+        trial = self._ledger.in_flight[key]
         finished: Finished | None = None
         try:
             finished = await trial.run(state)
         except pytest.exit.Exception as error:
             self.stopped_by = error
         finally:
-            self._unwritten[key] = finished = finished or trial.finished(state)
+            self._ledger.unwritten[key] = finished = finished or trial.finished(state)
             state.scores = {"passed": score_of(finished.record)}
 
-    # -- what becomes of the logs ------------------------------------------------------------------
-
-    def written(self, attempts: Collection[Key]) -> None:
-        """These attempts are in their log: they have ended as they ended."""
-        for key in attempts:
-            if (finished := self._unwritten.pop(key, None)) is not None:
-                self._end(self._in_flight[key], finished)
-
-    def unrecorded(self, attempt: Key, why: str) -> None:
-        """The attempt will not be in its log, and so it does not count."""
-        if attempt in self._unwritten:
-            self._lose(attempt, self._in_flight[attempt], why)
-
-    def unwritable(self, suite: str, model: str, why: str) -> None:
-        """No attempt of this suite can be recorded any more: none begins, and Inspect ends those in flight."""
-        self.problems.append(why)
-        self._over[suite, model] = why
-        self._sources[suite, model].give_up()
+    # -- what Inspect has done with ----------------------------------------------------------------
 
     def _complete(self, sample_id: str, epoch: int, sample: EvalSample | None) -> None:
-        """Inspect has done with an attempt, so its place is free; news are those that were not written."""
-        key = (sample_id, epoch)
-        trial = self._in_flight.pop(key)
-        message = sample.error.message if sample is not None and sample.error else "Inspect gave the attempt up"
-        self._lose(key, trial, self._over.get(_suite_of(trial), message))
+        self._ledger.complete((sample_id, epoch), sample)
         self.feed()
 
     def _suite_over(self, log: EvalLog) -> None:
-        """Inspect has ended a suite: none of its attempts is in flight any more, and none can start."""
-        said = log.eval.metadata or {}
-        suite = str(said.get("suite")), str(said.get("model"))
-        if suite not in self._over:
-            self._over[suite] = f"Inspect had ended the suite{f': {log.error.message}' if log.error else ''}"
-            if log.error is not None:
-                self.problems.append(f"Inspect ended {suite[0]} early: {log.error.message}")
-        self._lose_all(lambda trial: _suite_of(trial) == suite, self._over[suite])
-
-    def _lose_all(self, concerned: Callable[[Trial], bool], why: str) -> None:
-        """Inspect has done with these attempts, whatever became of them; what can no longer start ends as well."""
-        for key, trial in [*self._in_flight.items()]:
-            if concerned(trial):
-                del self._in_flight[key]
-                self._lose(key, trial, self._over.get(_suite_of(trial), why))
+        self._ledger.suite_over(log)
         self.feed()
 
-    def _lose(self, key: Key, trial: Trial, why: str) -> None:
-        """An attempt is in no log: it is missing, unless it has been told before."""
-        finished = self._unwritten.pop(key, None)
-        if self._futures[key].done():
-            return
-        if finished is not None:
-            stopped = self._cancelling and finished.record.outcome is Outcome.NOT_RUN
-            self._end(trial, finished if stopped else not_in_log(finished, why))
-        elif self._cancelling:
-            self._end(trial, never_ran(trial.number, Cause.CANCELLED, "the run was stopped"))
-        else:
-            self._end(trial, never_ran(trial.number, Cause.HARNESS, why))
-
-    def _end(self, trial: Trial, finished: Finished) -> None:
-        """An attempt that the dispatcher named has ended."""
-        key, outcome = (trial.item.nodeid, trial.number), finished.record.outcome
-        if outcome is Outcome.SKIPPED:
-            self._dispatcher.skipped(key)
-        else:
-            self._dispatcher.record(key, outcome is Outcome.PASSED if outcome.counts else None)
-        self._tell(key, finished)
-
-    def _tell(self, key: Key, finished: Finished) -> None:
-        self.done += 1
-        self.passed += finished.record.outcome is Outcome.PASSED
-        future = self._futures[key]
-        if not future.done():
-            future.set_result(finished)
-
     def _ended(self, task: asyncio.Task[None]) -> None:
-        """Whoever waits for an attempt must not wait for an eval that is over."""
         why = _why_ended(task)
         if not self._closing:
-            self.problems.append(why)
-        self._lose_all(lambda trial: True, why)
+            self._ledger.problems.append(why)
+        self._ledger.all_over(why)
+        self.feed()
 
 
 @solver
@@ -383,10 +326,6 @@ def _pytest_body(evaluation: Evaluation) -> Solver:
 def _why_ended(task: asyncio.Task[None]) -> str:
     error = None if task.cancelled() else task.exception()
     return f"the Inspect eval ended early: {error!r}" if error is not None else "the Inspect eval had ended"
-
-
-def _suite_of(trial: Trial) -> _Suite:
-    return _suite(trial.item.nodeid), trial.model
 
 
 def _suite(task: str) -> str:

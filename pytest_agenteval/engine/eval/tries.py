@@ -30,8 +30,10 @@ from pytest_agenteval.money.prices import PriceBook
 from pytest_agenteval.money.tabs import Tab
 from pytest_agenteval.record.outcome_table import Loss
 from pytest_agenteval.record.outcomes import Cause, Outcome
-from pytest_agenteval.record.records import AttemptRecord, ModelCall, Retry, ToolCall
-from pytest_agenteval.run.attempt import Attempt, Ending, run_attempt
+from pytest_agenteval.record.records import AttemptRecord, Retry
+from pytest_agenteval.run.attempt import Attempt
+from pytest_agenteval.run.dispatch import Key
+from pytest_agenteval.run.one_try import Ending, run_attempt
 from pytest_agenteval.run.output import Capture, captured
 from pytest_agenteval.run.pump import Finished
 from pytest_agenteval.sandbox.autopsy import EndedBy
@@ -61,33 +63,6 @@ class Services:
     """Seconds before the first retry of an environment error; doubled for each further one, with jitter."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Try:
-    ending: Ending
-    capture: Capture
-    model_calls: tuple[ModelCall, ...]
-    tool_calls: tuple[ToolCall, ...]
-    steps: tuple[str, ...]
-    seconds: float
-    working_seconds: float
-    log: str | None
-    lost_calls: int
-    lost_cost: float
-    place: OpenSandbox | None
-    fingerprint: str | None
-
-    def as_retry(self) -> Retry:
-        return Retry(
-            cause=self.ending.cause or Cause.HARNESS,
-            message=self.ending.message,
-            model_calls=self.model_calls,
-            tool_calls=self.tool_calls,
-            wall_seconds=self.seconds,
-            lost_calls=self.lost_calls,
-            lost_cost=self.lost_cost,
-        )
-
-
 @dataclass(slots=True)
 class Trial:
     """One attempt at one task."""
@@ -99,9 +74,19 @@ class Trial:
     shared: dict[str, Any]
     sandbox: SandboxSpec | None
     services: Services
-    _tries: list[_Try] = field(default_factory=list)
+    _tries: list[Finished] = field(default_factory=list)
     _unexplained_deaths: int = 0
     _tab: Tab | None = None
+
+    @property
+    def key(self) -> Key:
+        """What the dispatcher calls it."""
+        return self.item.nodeid, self.number
+
+    @property
+    def suite(self) -> tuple[str, str]:
+        """The path of its suite, and its model: it goes into their log."""
+        return self.item.nodeid.split("::")[0], self.model
 
     async def run(self, state: TaskState) -> Finished:
         """Try until something other than an environment error comes out, or the retries are used up.
@@ -127,41 +112,20 @@ class Trial:
 
     def finished(self, state: TaskState) -> Finished:
         """The record of the tries so far."""
-        last = self._tries[-1]
-        ending = last.ending
-        record = AttemptRecord(
-            number=self.number,
-            outcome=ending.outcome,
-            cause=ending.cause,
-            message=ending.message,
-            exception=ending.exception,
-            where=ending.where,
-            excused=ending.excused,
-            model_calls=last.model_calls,
-            tool_calls=last.tool_calls,
-            retries=tuple(earlier.as_retry() for earlier in self._tries[:-1]),
-            wall_seconds=last.seconds,
-            working_seconds=last.working_seconds,
-            log=last.log,
+        *earlier, last = self._tries
+        record = replace(
+            last.record,
+            retries=tuple(_retry(done.record) for done in earlier),
             answer=state.output.completion if not state.output.empty else None,
-            last_steps=last.steps,
-            lost_calls=last.lost_calls,
-            lost_cost=last.lost_cost,
-            image=last.place.image if last.place is not None else None,
-            sandbox_wait_seconds=known_sum(
-                earlier.place.waited for earlier in self._tries if earlier.place is not None
-            ),
-            fingerprint=last.fingerprint,
-            sandbox_kept=last.place.kept if last.place is not None else None,
-            run=self.services.run,
+            sandbox_wait_seconds=known_sum(done.record.sandbox_wait_seconds for done in self._tries),
             ended=datetime.now(UTC).isoformat(timespec="milliseconds"),
         )
-        return Finished(map_texts(record, encodable), ending, last.capture)
+        return replace(last, record=map_texts(record, encodable))
 
-    def _worth_another(self, done: _Try) -> bool:
-        return done.ending.outcome is Outcome.ENVIRONMENT_ERROR and not self.services.budget.exhausted
+    def _worth_another(self, done: Finished) -> bool:
+        return done.record.outcome is Outcome.ENVIRONMENT_ERROR and not self.services.budget.exhausted
 
-    async def _one_try(self, state: TaskState) -> _Try:
+    async def _one_try(self, state: TaskState) -> Finished:
         number = len(self._tries) + 1
         if number > 1 and self._tab is not None:
             self._tab.try_again()
@@ -185,22 +149,30 @@ class Trial:
         finally:
             meter.close()
             events = transcript().events[first_event:]
-            self._tries.append(
-                _Try(
-                    ending,
-                    capture,
-                    tuple(meter.calls),
-                    tool_calls(events),
-                    last_steps(events),
-                    time.monotonic() - start,
-                    clock.usage,
-                    active.log_location if active is not None else None,
-                    meter.lost_calls,
-                    meter.lost_cost,
-                    places[0] if places else None,
-                    fingerprint(events),
-                )
+            place = places[0] if places else None
+            record = AttemptRecord(
+                number=self.number,
+                outcome=ending.outcome,
+                cause=ending.cause,
+                message=ending.message,
+                exception=type(ending.error).__name__ if ending.error is not None else None,
+                where=ending.where,
+                excused=ending.excused,
+                model_calls=tuple(meter.calls),
+                tool_calls=tool_calls(events),
+                wall_seconds=time.monotonic() - start,
+                working_seconds=clock.usage,
+                log=active.log_location if active is not None else None,
+                last_steps=last_steps(events),
+                lost_calls=meter.lost_calls,
+                lost_cost=meter.lost_cost,
+                image=place.image if place is not None else None,
+                sandbox_wait_seconds=place.waited if place is not None else None,
+                fingerprint=fingerprint(events),
+                sandbox_kept=place.kept if place is not None else None,
+                run=self.services.run,
             )
+            self._tries.append(Finished(record, ending.error, capture))
         return self._tries[-1]
 
     async def _in_sandbox(
@@ -266,6 +238,19 @@ class Trial:
             self._unexplained_deaths > 1 and death.by is not EndedBy.OUTSIDE
         )
         return Loss(own, death.by in (EndedBy.OUTSIDE, EndedBy.UNKNOWN), death.reason)
+
+
+def _retry(done: AttemptRecord) -> Retry:
+    """What is kept of a try after which there was another one."""
+    return Retry(
+        cause=done.cause or Cause.HARNESS,
+        message=done.message,
+        model_calls=done.model_calls,
+        tool_calls=done.tool_calls,
+        wall_seconds=done.wall_seconds,
+        lost_calls=done.lost_calls,
+        lost_cost=done.lost_cost,
+    )
 
 
 def _last(state: RetryCallState) -> Any:

@@ -43,6 +43,7 @@ from pytest_agenteval.engine.inspect_tasks.scores import NotJudged, NotNamed, gr
 from pytest_agenteval.engine.models.faults import limit_cause, limit_in
 from pytest_agenteval.engine.models.lacking import needing
 from pytest_agenteval.engine.models.meter import CallMeter
+from pytest_agenteval.texts import beginning
 
 __all__ = ["ALL_TOKENS", "InspectSample"]
 
@@ -253,5 +254,4 @@ async def _scored(task: Task, state: TaskState) -> dict[str, Score]:
 
 
 def _short(value: object) -> str:
-    text = " ".join(str(value).split())
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 4]} ..."
+    return beginning(" ".join(str(value).split()), _LONGEST)

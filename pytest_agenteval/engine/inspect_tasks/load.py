@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import hashlib
 import inspect
 import os
 import tempfile
@@ -34,6 +33,7 @@ from pytest_agenteval.engine.inspect_tasks.scores import choose_judge
 from pytest_agenteval.engine.models.lacking import one_sentence
 from pytest_agenteval.engine.models.models import REFUSED
 from pytest_agenteval.errors import NotReady
+from pytest_agenteval.record.digest import digest
 
 __all__ = ["load_task", "samples"]
 
@@ -103,7 +103,7 @@ def _code(function: Callable[..., Any]) -> str:
     except (PackageNotFoundError, ValueError):
         pass
     file = Path(getattr(module, "__file__", None) or os.devnull)
-    return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
+    return digest(file.read_bytes())
 
 
 def samples(
@@ -146,7 +146,7 @@ def _identity(loaded: LoadedTask, sample: Sample) -> str:
     asked = loaded.asked
     text = repr([asked.name, sorted(asked.args.items()), asked.scorer, asked.key, loaded.code])
     content = f"{text} {sample.model_dump_json()}"
-    return f"{asked.name} {sample.id} {hashlib.sha256(content.encode()).hexdigest()[:16]}"
+    return f"{asked.name} {sample.id} {digest(content)}"
 
 
 # -- what the task asks for ------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import importlib.util
 import inspect
@@ -21,7 +20,7 @@ from pytest_agenteval.engine.inspect_private import (
     registry_info,
     registry_lookup,
 )
-from pytest_agenteval.errors import NotReady
+from pytest_agenteval.errors import NotReady, did_you_mean
 
 __all__ = ["find_function", "hint", "refuse_arguments"]
 
@@ -128,8 +127,5 @@ def refuse_arguments(asked: Asked, function: Callable[..., Any]) -> None:
 
 def hint(name: str, known: Sequence[str]) -> str:
     """What was probably meant, else what there is."""
-    near = difflib.get_close_matches(name, known, n=1)
-    if near:
-        return f"did you mean {near[0]}?"
     shown = ", ".join(sorted(known)[:12]) or "none"
-    return f"there are {shown}{' and others' if len(known) > 12 else ''}"
+    return did_you_mean(name, known, f"there are {shown}{' and others' if len(known) > 12 else ''}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +19,8 @@ from pytest_agenteval.engine.inspect_private import (
     unique_scorer_name,
 )
 from pytest_agenteval.engine.models.models import names_a_model
-from pytest_agenteval.errors import NotReady
+from pytest_agenteval.errors import NotReady, did_you_mean
+from pytest_agenteval.texts import beginning
 
 __all__ = ["Judge", "NotJudged", "NotNamed", "choose_judge", "grader_models", "scorer_names"]
 
@@ -101,8 +101,7 @@ def choose_judge(name: str, task: Task, scorer: str | None, key: str | None, pas
             f"{name} has the scorers {' and '.join(names)}: say which one judges, for example scorer={names[0]}"
         )
     if scorer is not None and names and scorer not in names:
-        near = difflib.get_close_matches(scorer, names, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"
+        hint = did_you_mean(scorer, names, f"there are {', '.join(names)}")
         raise NotReady(f"{name} has no scorer {scorer!r}; {hint}")
     judging = scorer if scorer is not None else next(iter(names), None)
     keys = _keys(task, names, judging)
@@ -112,8 +111,7 @@ def choose_judge(name: str, task: Task, scorer: str | None, key: str | None, pas
             f"say which one judges, for example key={keys[0]}"
         )
     if key is not None and keys and key not in keys:
-        near = difflib.get_close_matches(key, keys, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(keys)}"
+        hint = did_you_mean(key, keys, f"there are {', '.join(keys)}")
         raise NotReady(f"the scorer {judging} of {name} has no key {key!r}; {hint}")
     return Judge(judging, key, passes)
 
@@ -175,5 +173,4 @@ def _number(name: str, value: Any) -> float:
 
 
 def _shown(value: Any) -> str:
-    text = json.dumps(value, default=str, ensure_ascii=False)
-    return text if len(text) <= 200 else f"{text[:196]} ..."
+    return beginning(json.dumps(value, default=str, ensure_ascii=False), 200)

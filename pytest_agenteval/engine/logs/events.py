@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Sequence
 
@@ -13,8 +12,9 @@ from pytest_agenteval.engine.agents.record_tool import recorded_call
 from pytest_agenteval.engine.logs.bridged_calls import BridgedCalls
 from pytest_agenteval.engine.logs.exits import of_inspects_tools
 from pytest_agenteval.engine.logs.program_exit import program_exit
+from pytest_agenteval.record.digest import digest
 from pytest_agenteval.record.records import ToolCall
-from pytest_agenteval.texts import shortened
+from pytest_agenteval.texts import beginning, shortened
 
 __all__ = ["fingerprint", "last_steps", "tool_calls"]
 
@@ -55,7 +55,7 @@ def tool_calls(events: Sequence[Event]) -> tuple[ToolCall, ...]:
                     arguments=json.dumps(event.arguments, ensure_ascii=False, default=str),
                     seconds=event.working_time,
                     error=event.error.type if event.error else ("unknown" if event.failed else None),
-                    message=_cut(event.error.message) if event.error else None,
+                    message=beginning(event.error.message, _LONGEST) if event.error else None,
                     exit_code=exit_codes.get(span.id) if span is not None else None,
                     exit_known=event.function not in _SESSIONS or event.error is not None,
                 )
@@ -86,7 +86,7 @@ def fingerprint(events: Iterable[Event]) -> str | None:
             calls = [[call.function, call.arguments, call.parse_error] for call in message.tool_calls or ()]
             said.append([message.text, thought, calls])
     text = json.dumps(said, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16] if said else None
+    return digest(text) if said else None
 
 
 def last_steps(events: Iterable[Event], most: int = 5) -> tuple[str, ...]:
@@ -98,7 +98,7 @@ def last_steps(events: Iterable[Event], most: int = 5) -> tuple[str, ...]:
         if call.known_by != "inspect":
             outcome = f"exit {call.exit_code}" if call.exit_code else "?" * (not call.failure_known)
             outcome = f"{call.error}: {_line(call.message or '')}" if call.error else outcome
-            steps.append(_cut(f"{shortened(call.tool, _NAME)}({_cut(call.arguments, 200)}) -> {outcome or 'done'}"))
+            steps.append(f"{shortened(call.tool, _NAME)}({beginning(call.arguments, 200)}) -> {outcome or 'done'}")
     ended: str | None = None
     for event in events:
         if isinstance(event, InfoEvent) and (exit := program_exit(event)) is not None:
@@ -107,21 +107,15 @@ def last_steps(events: Iterable[Event], most: int = 5) -> tuple[str, ...]:
             arguments = ", ".join(f"{name}={value!r}" for name, value in event.arguments.items())
             result = event.error.message if event.error else str(event.result)
             outcome = f"{event.error.type}: " if event.error else ""
-            steps.append(
-                _cut(f"{shortened(event.function, _NAME)}({_cut(arguments, 200)}) -> {outcome}{_line(result)}")
-            )
+            steps.append(f"{shortened(event.function, _NAME)}({beginning(arguments, 200)}) -> {outcome}{_line(result)}")
         elif isinstance(event, ModelEvent) and not event.error and not event.output.empty:
             words = event.output.message.text.strip() or None
     if words is not None:
-        steps.append(_cut(f"said: {_line(words)}"))
+        steps.append(f"said: {_line(words)}")
     if ended is not None:
-        steps.append(_cut(_line(ended)))
-    return tuple(steps[-most:])
+        steps.append(_line(ended))
+    return tuple(beginning(step, _LONGEST) for step in steps[-most:])
 
 
 def _line(text: str) -> str:
     return " ".join(text.split())
-
-
-def _cut(text: str, longest: int = _LONGEST) -> str:
-    return text if len(text) <= longest else text[: longest - 4] + " ..."

@@ -26,7 +26,6 @@ __all__ = [
     "read_all",
     "read_attempts",
     "read_headers",
-    "read_store",
     "require_writable",
     "roster",
 ]
@@ -165,23 +164,6 @@ def read_all(logs: Iterable[StoredLog]) -> list[StoredLog]:
     finally:
         if collects:
             gc.enable()
-
-
-def read_store(place: str | Path) -> tuple[list[StoredLog], list[str]]:
-    """All that can be read of a directory of logs, and a sentence for each log that cannot.
-
-    A log that a crash has damaged must not keep the others from being used.
-
-    Raises:
-        NotReady: the place cannot be listed.
-    """
-    logs, problems = [], []
-    for file in log_files(place):
-        try:
-            logs += [read_attempts(log) for log in read_headers([file])]
-        except NotReady as error:
-            problems.append(str(error))
-    return logs, problems
 
 
 def metadata_of(log: EvalLog) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from typing import Any, cast
 from inspect_ai.event import InfoEvent
 from inspect_ai.log import transcript
 
+from pytest_agenteval.texts import beginning
+
 __all__ = ["KEPT_CHARACTERS", "ProgramExit", "note_exit", "program_exit"]
 
 KEPT_CHARACTERS = 10_000
@@ -40,8 +42,7 @@ class ProgramExit:
 
 def note_exit(command: list[str], status: int | None, seconds: float, stdout: str = "", stderr: str = "") -> None:
     """Keep it with the attempt."""
-    line = " ".join(shlex.join(command).split())
-    line = line if len(line) <= 200 else f"{line[:196]} ..."
+    line = beginning(" ".join(shlex.join(command).split()), 200)
     exit = ProgramExit(line, status, seconds, stdout[-KEPT_CHARACTERS:], stderr[-KEPT_CHARACTERS:])
     transcript().info(asdict(exit), source=_SOURCE)
 

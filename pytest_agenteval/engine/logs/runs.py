@@ -6,14 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pytest_agenteval.engine.logs.files import log_files, read_all, read_headers
+from pytest_agenteval.errors import NotReady
 from pytest_agenteval.record.figures import plural
 from pytest_agenteval.record.stored import StoredLog, lent_to
 
-__all__ = ["ChosenRuns", "NoRun", "choose_runs"]
-
-
-class NoRun(Exception):
-    """There is no such run."""
+__all__ = ["ChosenRuns", "choose_runs"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +31,12 @@ def choose_runs(places: Sequence[str], which: str | None = None) -> ChosenRuns:
             only logs are given, else the newest.
 
     Raises:
-        NotReady: a log cannot be read.
-        NoRun: there is none.
+        NotReady: there is no such run, or a log cannot be read.
     """
     files = list(dict.fromkeys(file for place in places for file in log_files(place)))
     logs = sorted(read_headers(files), key=lambda log: (log.created, log.path))
     if not logs:
-        raise NoRun(f"{', '.join(places)}: no .eval log of pytest-agenteval is there")
+        raise NotReady(f"{', '.join(places)}: no .eval log of pytest-agenteval is there")
     if which is None:
         which = "all" if all(place.endswith(".eval") for place in places) else "newest"
     if which == "all":
@@ -51,7 +47,7 @@ def choose_runs(places: Sequence[str], which: str | None = None) -> ChosenRuns:
         kept = [log for log in logs if log.run.startswith(which)]
         if not kept:
             names = ", ".join(dict.fromkeys(log.run for log in reversed(logs)))
-            raise NoRun(f"no run is named {which}...; there are, the newest first: {names}")
+            raise NotReady(f"no run is named {which}...; there are, the newest first: {names}")
     older = len({log.run for log in logs} - {log.run for log in kept})
     notes = [f"{plural(older, 'older run')} left out: --run=all takes all runs as one"] if older else []
     return ChosenRuns(tuple(read_all(kept)), tuple(notes))

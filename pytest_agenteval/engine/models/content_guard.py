@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Awaitable, Callable
 from copy import copy
 from dataclasses import fields, is_dataclass
 from types import SimpleNamespace
@@ -17,7 +16,7 @@ from typing import Any, TypeVar
 
 import yaml
 from inspect_ai.log import EvalSample
-from inspect_ai.model import ChatMessage, Model, ModelOutput
+from inspect_ai.model import ChatMessage
 from pydantic import BaseModel
 
 from pytest_agenteval.engine.inspect_private import (
@@ -29,11 +28,10 @@ from pytest_agenteval.engine.inspect_private import call_tools as _call_tools
 from pytest_agenteval.engine.inspect_private import run as inspect_run
 from pytest_agenteval.texts import encodable
 
-__all__ = ["guard_content", "harmless"]
+__all__ = ["guard_content", "harmless", "harmless_answer", "harmless_input"]
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
-_GUARDED = "_agenteval_guarded"
 _DEEPEST = 100
 """Containers in one another: as many as Inspect lets a tool call have."""
 _MOST_PARTS = 300_000
@@ -44,11 +42,22 @@ _LONGEST_YAML = 10_000
 
 @functools.cache
 def guard_content() -> None:
-    """Stand before Inspect's model calls, its parsing of arguments and the writing of its log, once per process."""
+    """Stand before Inspect's parsing of arguments and the writing of its log, once per process."""
     _call_tools.json = SimpleNamespace(**{**vars(json), "JSONDecoder": _Decoder, "loads": _Decoder().decode})  # type: ignore[attr-defined, assignment]
     _call_tools.yaml = SimpleNamespace(**{**vars(yaml), "safe_load": _safe_load})  # type: ignore[attr-defined, assignment]
-    _guard_model_calls()
     inspect_run.condense_sample = _condensed  # type: ignore[attr-defined]
+
+
+def harmless_input(asked: str | list[ChatMessage]) -> str | list[ChatMessage]:
+    """What a model is asked, so that it can be sent and logged."""
+    return encodable(asked) if isinstance(asked, str) else [_clean(message) for message in asked]
+
+
+def harmless_answer(result: Any) -> Any:
+    """What a provider's class returned (an output, often with the raw call), so that Inspect can read and log it."""
+    if isinstance(result, tuple):
+        return tuple(_clean(part) if isinstance(part, BaseModel) else part for part in result)
+    return _clean(result) if isinstance(result, BaseModel) else result
 
 
 def harmless(value: Any) -> Any:
@@ -111,32 +120,6 @@ def _writable(value: BaseModel) -> bool:
 
 def _clean(value: _Model) -> _Model:
     return value if _writable(value) else harmless(value)
-
-
-def _guard_model_calls() -> None:
-    """Before and after every call of any model, whoever made it: Inspect's own record of the call comes after."""
-    generate = Model.generate
-
-    @functools.wraps(generate)
-    async def guarded(self: Model, input: str | list[ChatMessage], *arguments: Any, **named: Any) -> ModelOutput:
-        if not hasattr(self.api.generate, _GUARDED):
-            self.api.generate = _answering(self.api.generate)  # type: ignore[method-assign, assignment]
-        asked = encodable(input) if isinstance(input, str) else [_clean(message) for message in input]
-        return await generate(self, asked, *arguments, **named)
-
-    Model.generate = guarded  # type: ignore[method-assign]
-
-
-def _answering(generate: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-    @functools.wraps(generate)
-    async def answered(*arguments: Any, **named: Any) -> Any:
-        result = await generate(*arguments, **named)
-        if isinstance(result, tuple):
-            return tuple(_clean(part) if isinstance(part, BaseModel) else part for part in result)
-        return _clean(result) if isinstance(result, BaseModel) else result
-
-    setattr(answered, _GUARDED, True)
-    return answered
 
 
 class _Decoder(json.JSONDecoder):

@@ -1,10 +1,9 @@
-"""Every model call of an attempt passes here: paid from the run's budget before it is made, counted after."""
+"""The model calls of an attempt: paid from the run's budget before it is made, counted after."""
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
-import functools
 import re
 import time
 from collections import Counter
@@ -12,15 +11,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import Any, Literal, NoReturn
+from typing import NoReturn
 
 from inspect_ai.event import ModelEvent
-from inspect_ai.hooks import BeforeModelGenerate, Hooks, ModelRetry, hooks
+from inspect_ai.hooks import BeforeModelGenerate, ModelRetry
 from inspect_ai.log import transcript
 from inspect_ai.model import Model, ModelOutput, ModelRefusalError
 from inspect_ai.util import LimitExceededError, suspend_working_limit
 
 from pytest_agenteval.collect.agent_task import TaskOptions
+from pytest_agenteval.engine.models.limits import LimitKind, Usage
 from pytest_agenteval.engine.models.usage import model_call
 from pytest_agenteval.engine.sandboxes.leftovers import Leftovers
 from pytest_agenteval.money.budget import BudgetClosed, Reservation, RunBudget
@@ -28,31 +28,17 @@ from pytest_agenteval.money.estimate import estimate_tokens, max_output, worst_c
 from pytest_agenteval.money.prices import PriceBook
 from pytest_agenteval.money.tabs import Tab
 from pytest_agenteval.record.outcomes import Cause
-from pytest_agenteval.record.records import ModelCall, total_of
+from pytest_agenteval.record.records import ModelCall
 from pytest_agenteval.run.attempt import Attempt
 
-__all__ = ["CallMeter", "Usage", "current_meter", "metered"]
+__all__ = ["CallMeter", "current_meter", "metered"]
 
 _NO_CONNECTION = re.compile(
     r"^\S*(?:ConnectError|ConnectTimeout|ClientConnectorError|ConnectionRefusedError|gaierror)\b", re.MULTILINE
 )
 """In a traceback: what HTTP clients raise when they cannot connect."""
 
-_LimitKind = Literal["custom", "cost", "token", "turn"]
-
 _current: contextvars.ContextVar[CallMeter | None] = contextvars.ContextVar("agenteval_meter", default=None)
-
-
-@dataclass(slots=True)
-class Usage:
-    """What the agent has used so far of its limits, over all its runs in one try."""
-
-    cost: float | None = 0.0
-    """US dollars; None as soon as the cost of one call is unknown."""
-    tokens: int | None = 0
-    """None as soon as an answer does not say how many it took."""
-    turns: int = 0
-    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +84,6 @@ class CallMeter:
     _open: dict[asyncio.Task[object], _OpenCall] = field(default_factory=dict)
     _retries: Counter[str] = field(default_factory=Counter)
     """By model, how often its provider refused or failed since its last answer."""
-    _unknown: list[ModelCall] = field(default_factory=list)
-    """The agent's calls of unknown cost."""
     _posted: set[str] = field(default_factory=set)
     """The transcript's model events that are in `calls`."""
     _events_seen: int = field(default_factory=lambda: transcript().history.event_count)
@@ -204,11 +188,7 @@ class CallMeter:
                 call = replace(call, cost_at_most=opened.reservation.worst_case)
         self.calls.append(call)
         if self.agent_running:
-            self.used.cost = total_of((self.used.cost, call.cost))
-            self.used.tokens = total_of((self.used.tokens, call.tokens))
-            self.used.turns += 1
-            if call.cost is None:
-                self._unknown.append(call)
+            self.used.add(call)
 
     def gave_up(self, status_code: int | None) -> None:
         """The call of this task has ended without an answer, with the provider's HTTP status where it gave one."""
@@ -220,42 +200,24 @@ class CallMeter:
                 self._lose(opened)
 
     def _hold_to_limits(self, *, spent: bool = False) -> None:
-        """The agent's cost, tokens and turns: before a call not used up, after one (`spent`) not exceeded.
-
-        Tokens are held here and not by Inspect's `token_limit`, which raises before it says that a call was answered;
-        turns because its `turn_limit` lets one call more be paid.
-        """
         if not self.agent_running:
             return
-        cost, tokens, turns = self.options.max_cost, self.options.token_limit, self.options.turn_limit
-        if cost is not None and self.used.cost is None:
-            raise self.not_to_be_held("max_cost" if tokens is None else "max_cost and token_limit")
-        if tokens is not None and self.used.tokens is None:
-            raise self.not_to_be_held("token_limit")
-        if cost is not None and self.used.cost is not None and _reached(self.used.cost, cost, spent):
-            self.attempt.limit = Cause.COST
-            message = f"the agent has used up its ${cost:g} of max_cost"
-            raise self._stopping("cost", self.used.cost, cost, message)
-        if tokens is not None and self.used.tokens is not None and _reached(self.used.tokens, tokens, spent):
-            self.attempt.limit = Cause.TOKENS
-            message = f"the agent has used up its {tokens} tokens of token_limit"
-            raise self._stopping("token", self.used.tokens, tokens, message)
-        if turns is not None and self.used.turns >= turns and not spent:
-            self.attempt.limit = Cause.TURNS
-            message = f"the agent has used up its {turns} calls of turn_limit"
-            raise self._stopping("turn", self.used.turns, turns, message)
+        if (limits := self.used.untold(self.options)) is not None:
+            raise self.not_to_be_held(limits)
+        if (end := self.used.reached(self.options, spent=spent)) is not None:
+            self.attempt.limit = end.cause
+            raise self._stopping(end.kind, end.used, end.limit, end.message)
 
     def not_to_be_held(self, limit: str) -> LimitExceededError:
         """What stops an agent whose limit nobody can tell the reaching of: it must not be silently off."""
-        uncounted = next((call for call in self._unknown if call.tokens is None), None)
-        if uncounted is not None:
+        if self.used.uncounted is not None:
             message = self.attempt.unmeasured = (
-                f"{limit} cannot be held: {uncounted.model} answered without saying how many tokens it took; use a "
+                f"{limit} cannot be held: {self.used.uncounted} answered without saying how many tokens it took; use a "
                 f"provider that does, or leave {limit} out and hold the agent with turn_limit and time_limit"
             )
         else:
             message = self.attempt.miswired = (
-                f"max_cost cannot be held: the price of {self._unknown[0].model} is not known; "
+                f"max_cost cannot be held: the price of {self.used.unpriced} is not known; "
                 "give it with --agent-prices=FILE"
             )
         return self._stopping("custom", 1, 0, message)
@@ -286,7 +248,7 @@ class CallMeter:
         self.attempt.stopped = Cause.BUDGET
         raise self._stopping("custom", 1, 0, message)
 
-    def _stopping(self, kind: _LimitKind, value: float, limit: float, message: str) -> LimitExceededError:
+    def _stopping(self, kind: LimitKind, value: float, limit: float, message: str) -> LimitExceededError:
         self.stopped_by = LimitExceededError(kind, value=value, limit=limit, message=message)
         self.attempt.unanswered = None  # it is not for that call that the agent ends
         self.on_stop()
@@ -319,53 +281,11 @@ def current_meter() -> CallMeter | None:
 @contextmanager
 def metered(meter: CallMeter) -> Iterator[CallMeter]:
     """Count every model call made in here, and in tasks started from here, with `meter`."""
-    _watch_models()
     token = _current.set(meter)
     try:
         yield meter
     finally:
         _current.reset(token)
-
-
-@hooks(name="pytest_agenteval_meter", description="pytest-agenteval: run budget and agent limits")
-class MeterHooks(Hooks):
-    """Inspect's documented place to stand before and after every model call, whatever model made it."""
-
-    def enabled(self) -> bool:
-        """Only inside an attempt; elsewhere (the banner at start, other evals) it is not there."""
-        return _current.get() is not None
-
-    async def on_before_model_generate(self, data: BeforeModelGenerate) -> None:
-        """A call, or a retry of one, is about to be made."""
-        if meter := _current.get():
-            await meter.before_call(data)
-
-    async def on_model_retry(self, data: ModelRetry) -> None:
-        """A call failed and will be retried."""
-        if meter := _current.get():
-            meter.refused(data)
-
-
-@functools.cache
-def _watch_models() -> None:
-    """Stand around `Model.generate`, once per process: no hook tells of a call whose answer has no usage, or failed."""
-    inspects = Model.generate
-
-    @functools.wraps(inspects)
-    async def generate(self: Model, *arguments: Any, **named: Any) -> ModelOutput:
-        meter = _current.get()
-        if meter is None:
-            return await inspects(self, *arguments, **named)
-        since = transcript().history.event_count
-        try:
-            output = await inspects(self, *arguments, **named)
-        except BaseException as error:
-            meter.broke_off(self, error, since)
-            raise
-        meter.answered(self, output, since)
-        return output
-
-    Model.generate = generate  # type: ignore[method-assign]
 
 
 def _same(one: ModelOutput, other: ModelOutput) -> bool:
@@ -383,10 +303,6 @@ def _no_connection() -> bool:
     """Whether the call that failed last never reached the provider: nothing was sent, so nothing can be billed."""
     failed = (event for event in reversed(transcript().events) if event.event == "model" and event.error)
     return any(_NO_CONNECTION.search(event.traceback or "") for event in islice(failed, 1))
-
-
-def _reached(used: float, limit: float, spent: bool) -> bool:
-    return used > limit or (used == limit and not spent)
 
 
 def _task() -> asyncio.Task[object]:

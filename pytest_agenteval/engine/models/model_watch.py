@@ -7,24 +7,22 @@ it knows; other errors they let through, with the request behind them. Here one 
 from __future__ import annotations
 
 import contextvars
-import functools
 import json
-import weakref
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from inspect_ai.model import ChatMessage, Model, ModelAPI, ModelCall, ModelOutput, StopReason
+from inspect_ai.model import ChatMessage, ModelCall, ModelOutput, StopReason
 from inspect_ai.util import LimitExceededError
 
 from pytest_agenteval.engine.inspect_private import (
     PrerequisiteError,
     TerminateSampleError,
     is_retryable_http_status,
-    report_http_retry,
 )
 from pytest_agenteval.engine.inspect_private import active_model_event as _active_model_event
-from pytest_agenteval.engine.models.meter import CallMeter, current_meter
+from pytest_agenteval.engine.models.meter import CallMeter
 from pytest_agenteval.engine.models.provider_errors import (
     ConversationRefused,
     ProviderFailed,
@@ -37,7 +35,7 @@ from pytest_agenteval.engine.models.provider_table import Blame, blame
 from pytest_agenteval.record.outcome_table import Unanswered
 from pytest_agenteval.record.outcomes import Cause
 
-__all__ = ["watch_models"]
+__all__ = ["blamed", "hear", "in_role", "original", "worth_another"]
 
 _NOT_THE_PROVIDERS = (LimitExceededError, PrerequisiteError, TerminateSampleError)
 _STOPS: dict[Blame, StopReason] = {Blame.CONTEXT: "model_length", Blame.CONTENT: "content_filter"}
@@ -50,82 +48,58 @@ _NO_JSON = (json.JSONDecodeError, UnicodeDecodeError, RecursionError)
 _heard: contextvars.ContextVar[list[_Body] | None] = contextvars.ContextVar("agenteval_heard", default=None)
 """What came for the call under way: events of the log lose it, for not every call is logged whole."""
 _role: contextvars.ContextVar[str | None] = contextvars.ContextVar("agenteval_role", default=None)
-_watched: weakref.WeakSet[ModelAPI] = weakref.WeakSet()
 
 
-@functools.cache
-def watch_models() -> None:
-    """Stand before the one method in which Inspect asks a provider, once per process."""
-    model: Any = Model
-    raw_call: Any = ModelCall
-    set_response = raw_call.set_response
-    generate, should_retry, before_retry = model._generate, model.should_retry, model.before_retry
-
-    @functools.wraps(generate)
-    async def _generate(self: Model, *arguments: Any, **named: Any) -> Any:
-        if current_meter() is not None and self.api not in _watched:
-            _watch(self.api, str(self))
-        token = _role.set(self.role)
-        try:
-            return await generate(self, *arguments, **named)
-        finally:
-            _role.reset(token)
-
-    @functools.wraps(should_retry)
-    def asked_again(self: Model, error: BaseException) -> bool:
-        if isinstance(error, ProviderFailed) and error.again:
-            report_http_retry(model=self.api.qualified_model_name)
-            return True
-        return bool(should_retry(self, _original(error)))
-
-    @functools.wraps(before_retry)
-    async def before(self: Model, error: BaseException) -> None:
-        await before_retry(self, _original(error))
-
-    @functools.wraps(set_response)
-    def hear(self: ModelCall, *arguments: Any, **named: Any) -> None:
-        set_response(self, *arguments, **named)
-        if (heard := _heard.get()) is not None and self.response is not None:
-            heard.append(_Body(self.response, bool(self.error)))
-
-    raw_call.set_response = hear
-    model._generate, model.should_retry, model.before_retry = _generate, asked_again, before
+@contextmanager
+def in_role(role: str | None) -> Iterator[None]:
+    """While a model is called in this role."""
+    token = _role.set(role)
+    try:
+        yield
+    finally:
+        _role.reset(token)
 
 
-def _original(error: BaseException) -> BaseException:
-    """What the provider's class knows."""
+def hear(call: ModelCall) -> None:
+    """Keep the raw reply that has just been noted down for a call."""
+    if (heard := _heard.get()) is not None and call.response is not None:
+        heard.append(_Body(call.response, bool(call.error)))
+
+
+def worth_another(error: BaseException) -> bool:
+    """Whether we have seen what no client sees: an answer of status 200 that may be better if asked for again."""
+    return isinstance(error, ProviderFailed) and error.again
+
+
+def original(error: BaseException) -> BaseException:
+    """The error that the provider's class knows."""
     return error.__cause__ if isinstance(error, ProviderFailed) and error.__cause__ is not None else error
 
 
-def _watch(api: ModelAPI, model: str) -> None:
-    _watched.add(api)
-    ask: Callable[..., Awaitable[Any]] = api.generate
+async def blamed(meter: CallMeter, model: str, input: list[ChatMessage], ask: Callable[[], Awaitable[Any]]) -> Any:
+    """Ask a provider, and decide whose fault it is where no answer comes.
 
-    @functools.wraps(ask)
-    async def generate(input: list[ChatMessage], *arguments: Any, **named: Any) -> Any:
-        meter = current_meter()
-        if meter is None:
-            return await ask(input, *arguments, **named)
-        call = _Call(meter, model, input)
-        token = _heard.set(call.heard)
-        try:
-            result = await ask(input, *arguments, **named)
-        except _NOT_THE_PROVIDERS:
-            raise
-        except Exception as error:
-            return _refused(call, error)
-        finally:
-            _heard.reset(token)
-        output, *rest = result if isinstance(result, tuple) else (result,)
-        if isinstance(output, Exception):
-            output = _refused(call, output)
-        elif isinstance(output, ModelOutput) and output.empty:
-            output = _refused(call, None)
-        elif isinstance(output, ModelOutput):
-            _came(call, output)
-        return (output, *rest) if rest else output
-
-    api.generate = generate  # type: ignore[method-assign]
+    Raises:
+        ConversationRefused, ProviderFailed: none came, and Inspect has no output that says so.
+    """
+    call = _Call(meter, model, input)
+    token = _heard.set(call.heard)
+    try:
+        result = await ask()
+    except _NOT_THE_PROVIDERS:
+        raise
+    except Exception as error:
+        return _refused(call, error)
+    finally:
+        _heard.reset(token)
+    output, *rest = result if isinstance(result, tuple) else (result,)
+    if isinstance(output, Exception):
+        output = _refused(call, output)
+    elif isinstance(output, ModelOutput) and output.empty:
+        output = _refused(call, None)
+    elif isinstance(output, ModelOutput):
+        _came(call, output)
+    return (output, *rest) if rest else output
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -12,12 +11,13 @@ from pydantic import ValidationError
 
 from pytest_agenteval.engine.inspect_private import PrerequisiteError, registry_find, registry_unqualified_name
 from pytest_agenteval.engine.models.lacking import one_sentence
+from pytest_agenteval.errors import NotReady, did_you_mean, nearest
 from pytest_agenteval.money.prices import PriceBook
 from pytest_agenteval.options.rules import why_not_on_host
 from pytest_agenteval.options.settings import Settings
 
 __all__ = [
-    "ModelNotReady", "max_retries", "names_a_model", "open_grader", "open_models", "open_roles", "tell_prices",
+    "max_retries", "names_a_model", "open_grader", "open_models", "open_roles", "tell_prices",
 ]  # fmt: skip
 
 MAX_RETRIES = 6
@@ -32,10 +32,6 @@ REFUSED = {
 """Settings of Inspect's that would make the figures wrong."""
 
 
-class ModelNotReady(Exception):
-    """A model cannot be used, in one sentence."""
-
-
 def max_retries(settings: Settings) -> Any:
     """How often a call is repeated at most: as the user says, else :data:`MAX_RETRIES`."""
     return dict(settings.agents.generate).get("max_retries", MAX_RETRIES)
@@ -45,16 +41,16 @@ def open_models(names: Iterable[str], settings: Settings) -> Mapping[str, Model]
     """The models of a run, by name.
 
     Raises:
-        ModelNotReady: unknown provider, missing provider package or key, an argument it does not take, or a real model
+        NotReady: unknown provider, missing provider package or key, an argument it does not take, or a real model
             that would run commands on this host.
     """
     config = _generate_config(dict(settings.agents.generate))
     models = {}
     for name in dict.fromkeys(names):
         if reason := _unknown_provider(name):
-            raise ModelNotReady(f"model {name or repr(name)} cannot be used: {reason}")
+            raise NotReady(f"model {name or repr(name)} cannot be used: {reason}")
         if reason := why_not_on_host(settings, name):
-            raise ModelNotReady(reason)
+            raise NotReady(reason)
         models[name] = _open(name, config, settings.agents.model_base_url, dict(settings.agents.model_args))
     return models
 
@@ -63,13 +59,13 @@ def open_roles(settings: Settings) -> Mapping[str, Model]:
     """The models of the roles beside the agent's, by role. What is asked of the agent's model does not hold for them.
 
     Raises:
-        ModelNotReady: unknown provider, or missing provider package or key.
+        NotReady: unknown provider, or missing provider package or key.
     """
     config = GenerateConfig(max_retries=max_retries(settings))
     models = {}
     for role, name in settings.agents.roles:
         if reason := _unknown_provider(name):
-            raise ModelNotReady(f"model {name} of --agent-role={role} cannot be used: {reason}")
+            raise NotReady(f"model {name} of --agent-role={role} cannot be used: {reason}")
         models[role] = _open(name, config)
     return models
 
@@ -77,28 +73,26 @@ def open_roles(settings: Settings) -> Mapping[str, Model]:
 def _generate_config(asked: dict[str, Any]) -> GenerateConfig:
     for name in asked:
         if name not in GenerateConfig.model_fields:
-            hint = _near(name, GenerateConfig.model_fields) or "see GenerateConfig in Inspect's documentation"
-            raise ModelNotReady(f"--agent-generate={name}={asked[name]}: Inspect has no such setting; {hint}")
+            hint = did_you_mean(name, GenerateConfig.model_fields, "see GenerateConfig in Inspect's documentation")
+            raise NotReady(f"--agent-generate={name}={asked[name]}: Inspect has no such setting; {hint}")
         if name in REFUSED:
-            raise ModelNotReady(f"--agent-generate={name}={asked[name]} cannot be used: {REFUSED[name]}; leave it out")
+            raise NotReady(f"--agent-generate={name}={asked[name]} cannot be used: {REFUSED[name]}; leave it out")
     most = asked.get("max_tokens")
     if isinstance(most, int) and most < 1:
-        raise ModelNotReady(f"--agent-generate=max_tokens={most} cannot be used: it must be 1 or more")
+        raise NotReady(f"--agent-generate=max_tokens={most} cannot be used: it must be 1 or more")
     try:
         return GenerateConfig(**{"max_retries": MAX_RETRIES, **asked})
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])
-        raise ModelNotReady(
-            f"--agent-generate={name}={asked[name]} cannot be used: {one_sentence(first['msg'])}"
-        ) from None
+        raise NotReady(f"--agent-generate={name}={asked[name]} cannot be used: {one_sentence(first['msg'])}") from None
 
 
 def open_grader(name: str) -> None:
     """See whether a model that a grader names can be used.
 
     Raises:
-        ModelNotReady: missing provider package or key.
+        NotReady: missing provider package or key.
     """
     _open(name, GenerateConfig())
 
@@ -114,9 +108,9 @@ def _open(
     try:
         model = get_model(name, config=config, base_url=base_url, memoize=False, **arguments)
     except PrerequisiteError as error:
-        raise ModelNotReady(f"model {name} cannot be used: {one_sentence(str(error.message))}") from None
+        raise NotReady(f"model {name} cannot be used: {one_sentence(str(error.message))}") from None
     except (ValueError, LookupError, TypeError, ImportError) as error:
-        raise ModelNotReady(f"model {name} cannot be used: {one_sentence(str(error))}") from None
+        raise NotReady(f"model {name} cannot be used: {one_sentence(str(error))}") from None
     if "max_retries" not in arguments:
         _retry_in_sight(model)
     return model
@@ -130,14 +124,9 @@ def _unknown_provider(model: str) -> str | None:
     if registry_find(lambda found: found.type == "modelapi" and registry_unqualified_name(found) == provider):
         return None
     known = {registry_unqualified_name(found) for found in registry_find(lambda found: found.type == "modelapi")}
-    near = difflib.get_close_matches(provider, known, n=1)
-    hint = f"did you mean {near[0]}/{rest}?" if near else "see https://inspect.aisi.org.uk/providers.html"
+    near = nearest(provider, known)
+    hint = f"did you mean {near}/{rest}?" if near else "see https://inspect.aisi.org.uk/providers.html"
     return f"Inspect knows no provider {provider!r}; {hint}"
-
-
-def _near(name: str, known: Iterable[str]) -> str | None:
-    near = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {near[0]}?" if near else None
 
 
 def _retry_in_sight(model: Model) -> None:

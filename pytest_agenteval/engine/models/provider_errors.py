@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
+from pytest_agenteval.texts import beginning
+
 __all__ = ["ConversationRefused", "ProviderFailed", "Said", "one_line", "said_by", "said_in"]
 
 _LONGEST = 600
@@ -181,4 +183,4 @@ def _own_words(error: BaseException) -> str:
 def one_line(text: str) -> str:
     """A message as reports show it: one line of bounded length, and text."""
     line = " ".join(text.encode("utf-8", "replace").decode().split())
-    return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 4]} ..."
+    return beginning(line, _LONGEST)

@@ -6,7 +6,6 @@ with faults drawn by task and attempt number, so that neither order nor concurre
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import random
@@ -27,6 +26,7 @@ from inspect_ai.tool import ToolCall, ToolChoice, ToolInfo
 from pytest_agenteval.collect.agent_task import TaskOptions
 from pytest_agenteval.engine.inspect_private import PrerequisiteError
 from pytest_agenteval.engine.models.meter import current_meter
+from pytest_agenteval.record.digest import digest
 
 __all__ = ["Noise", "RehearsalAPI", "Step", "script"]
 
@@ -142,7 +142,7 @@ class RehearsalAPI(ModelAPI):
                 choices=[ChatCompletionChoice(message=message, stop_reason="stop")],
                 usage=usage,
             )
-        call_id = hashlib.sha256(f"{attempt.task}/{attempt.number}/{turn}".encode()).hexdigest()[:16]
+        call_id = digest(f"{attempt.task}/{attempt.number}/{turn}")
         message = ChatMessageAssistant(content="", tool_calls=[_call(call_id, step)], model=model)
         return ModelOutput(
             model=model,

@@ -24,6 +24,7 @@ from pytest_agenteval.engine.inspect_private import (
     registry_find_sandboxenv,
 )
 from pytest_agenteval.engine.sandboxes.provider import AgentevalSandbox
+from pytest_agenteval.errors import NotAvailable
 from pytest_agenteval.sandbox.autopsy import Death, EndedBy, examine
 from pytest_agenteval.sandbox.docker.containers import ContainerConfig
 from pytest_agenteval.sandbox.docker.daemon import DaemonGone, SandboxSetupError, connect
@@ -47,7 +48,7 @@ class SandboxSpec:
     """Of an Inspect sample: a compose file may name it as `${SAMPLE_METADATA_KEY}`."""
 
 
-class SandboxFailed(Exception):
+class SandboxFailed(NotAvailable):
     """A sandbox could not be started."""
 
 

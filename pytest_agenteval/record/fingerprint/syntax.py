@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
-import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
+
+from pytest_agenteval.record.digest import digest
 
 __all__ = ["Code", "Import", "code_of", "digest_of", "last_name", "loaders_of"]
 
@@ -34,7 +35,7 @@ class Code:
 
 def digest_of(texts: Iterable[str]) -> str:
     """The first 16 hexadecimal digits of the SHA-256 of texts, one after another."""
-    return hashlib.sha256("\0".join(texts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return digest("\0".join(texts))
 
 
 def last_name(node: ast.AST | None) -> str:

@@ -164,7 +164,7 @@ def cell_exports(records: Sequence[TaskRecord], publication: Publication, clean:
         clean: takes what is secret out of a text; every text in the files passes it.
 
     Raises:
-        ExportError: a name cannot be used in a datastore.
+        NotReady: a name cannot be used in a datastore.
     """
     check_collection(publication.collection)
     exports = []

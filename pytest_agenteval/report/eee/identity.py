@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
-__all__ = ["ExportError", "ModelIdentity", "check_collection", "folder", "model_identity", "uuid_of"]
+from pytest_agenteval.errors import NotReady
+
+__all__ = ["ModelIdentity", "check_collection", "folder", "model_identity", "uuid_of"]
 
 _HOSTS = frozenset({"cf", "hf-inference-providers", "openai-api", "openrouter", "together"})
 """Inspect's providers that serve models of other developers: `provider/developer/model`."""
@@ -19,10 +21,6 @@ _CLOUDS = frozenset({"azure", "bedrock", "vertex"})
 _FORBIDDEN = re.compile(r'[<>"\\|?*\x00-\x1f]')
 """In no name. A colon may be in a model's id; its folder's name has an underscore there."""
 _RESERVED = frozenset({"CON", "PRN", "AUX", "NUL", *(f"{name}{i}" for name in ("COM", "LPT") for i in range(1, 10))})
-
-
-class ExportError(Exception):
-    """Nothing can be exported: one sentence that says why and what to do next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +55,12 @@ def model_identity(name: str, known: Mapping[str, str]) -> ModelIdentity:
         known: identities that the user gave, `developer/model` by Inspect's name.
 
     Raises:
-        ExportError: a given identity is not of the form `developer/model`.
+        NotReady: a given identity is not of the form `developer/model`.
     """
     if name in known:
         developer, _, model = known[name].partition("/")
         if not all(_usable(part) for part in (developer, *model.split("/"))):
-            raise ExportError(f"--model-id {name}={known[name]} names no model: write {name}=DEVELOPER/MODEL")
+            raise NotReady(f"--model-id {name}={known[name]} names no model: write {name}=DEVELOPER/MODEL")
         return ModelIdentity(name, known[name])
     first, *rest = name.split("/")
     if first in _ENGINES:
@@ -84,10 +82,10 @@ def check_collection(name: str) -> str:
     """The name of a collection, as it was given.
 
     Raises:
-        ExportError: it cannot be the name of a folder in the datastore.
+        NotReady: it cannot be the name of a folder in the datastore.
     """
     if "/" in name or not _usable(name) or _portable(name) != name:
-        raise ExportError(f"--collection {name!r} cannot be a folder's name: write letters, digits, dots and dashes")
+        raise NotReady(f"--collection {name!r} cannot be a folder's name: write letters, digits, dots and dashes")
     return name
 
 

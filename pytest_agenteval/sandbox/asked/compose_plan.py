@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from pytest_agenteval.errors import NotReady
 from pytest_agenteval.sandbox.asked.plain_service import NotPlain, plain_service
 from pytest_agenteval.sandbox.docker.containers import ContainerConfig
 
@@ -24,7 +25,7 @@ _SHELLS = ("bash", "sh", "dash", "python", "python3", "node")
 """Without a terminal they end at once: nobody has meant them to run."""
 
 
-class ComposeFileError(Exception):
+class ComposeFileError(NotReady):
     """It is no compose file; the message is one sentence."""
 
 

@@ -13,13 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pytest_agenteval.errors import NotAvailable
+
 __all__ = ["LOCAL", "Certificates", "DaemonAddress", "SandboxSetupError", "address", "daemon_address"]
 
 LOCAL = "unix:///var/run/docker.sock"
 """Where a daemon listens unless it is told otherwise."""
 
 
-class SandboxSetupError(Exception):
+class SandboxSetupError(NotAvailable):
     """No sandbox can be had; the message is one sentence: what is wrong, where, and what to do next."""
 
 

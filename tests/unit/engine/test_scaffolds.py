@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_agenteval.engine.agents.scaffolds import ScaffoldNotReady, open_scaffolds
+from pytest_agenteval.engine.agents.scaffolds import open_scaffolds
+from pytest_agenteval.errors import NotReady
 
 MODULE = """
 from inspect_ai.agent import Agent, AgentState, agent, react
@@ -146,12 +147,12 @@ def test_a_scaffold_by_its_name(name: str, arguments: list[tuple[str, object]]) 
 def test_what_cannot_run_is_refused_with_the_way_out(
     name: str, arguments: list[tuple[str, object]], message: str
 ) -> None:
-    with pytest.raises(ScaffoldNotReady) as refused:
+    with pytest.raises(NotReady) as refused:
         open_scaffolds([name], arguments)
     assert message in str(refused.value)
 
 
 def test_an_argument_for_one_of_several_scaffolds() -> None:
     open_scaffolds(["react", "my_agents:own"], [("my_agents:own:words", 2), ("react:truncation", "auto")])
-    with pytest.raises(ScaffoldNotReady, match="scaffold react has no such argument"):
+    with pytest.raises(NotReady, match="scaffold react has no such argument"):
         open_scaffolds(["react", "my_agents:own"], [("words", 2)])

@@ -10,12 +10,13 @@ from random import Random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.full_grid import FullGrid
 
 from pytest_agenteval.estimate.early_stop.curtailment import Curtailment
 from pytest_agenteval.estimate.early_stop.gates import GridGate, PassAt1, PassHatK, TaskPassRate
 from pytest_agenteval.estimate.early_stop.policy import ExactStop, ExactStopAfterFirst
 from pytest_agenteval.estimate.early_stop.replay import expected_attempts, replay
-from pytest_agenteval.estimate.early_stop.scheduling import FullGrid, SchedulingPolicy
+from pytest_agenteval.estimate.early_stop.scheduling import SchedulingPolicy
 from pytest_agenteval.record.verdict import Verdict
 
 untimed = settings(deadline=None, max_examples=200)

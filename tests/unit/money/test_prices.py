@@ -13,13 +13,13 @@ from genai_prices.types import ClauseEquals, ModelInfo, ModelPrice, Provider, Ti
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_agenteval.errors import NotReady
 from pytest_agenteval.money.estimate import DEFAULT_MAX_OUTPUT, estimate_tokens, max_output, worst_case
 from pytest_agenteval.money.prices import (
     BuiltInPrices,
     FirstKnown,
     GenaiPrices,
     PriceBook,
-    PriceFileError,
     PriceTable,
     Rates,
     TokenUsage,
@@ -208,7 +208,7 @@ GOOD = '[models."m"]\ninput = 1\noutput = 2\n'
 )
 def test_a_bad_file_is_refused_in_one_sentence_that_names_the_file(tmp_path: Path, text: str, complaint: str) -> None:
     path = write(tmp_path, text)
-    with pytest.raises(PriceFileError) as raised:
+    with pytest.raises(NotReady) as raised:
         PriceTable.read(path)
     message = str(raised.value)
     assert complaint in message
@@ -218,19 +218,19 @@ def test_a_bad_file_is_refused_in_one_sentence_that_names_the_file(tmp_path: Pat
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(PriceFileError, match="there is no such file of prices"):
+    with pytest.raises(NotReady, match="there is no such file of prices"):
         open_prices(tmp_path / "none.toml")
 
 
 def test_a_directory_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(PriceFileError, match=r"cannot be read \(Is a directory\)"):
+    with pytest.raises(NotReady, match=r"cannot be read \(Is a directory\)"):
         PriceTable.read(tmp_path)
 
 
 def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "prices.toml"
     path.write_bytes(b"\xff\xfe[\x00")
-    with pytest.raises(PriceFileError, match="is not UTF-8 text"):
+    with pytest.raises(NotReady, match="is not UTF-8 text"):
         PriceTable.read(path)
 
 

@@ -20,6 +20,7 @@ from jsonschema import Draft7Validator
 from support.made_records import CELL, OTHER, attempt, retry, task, task_of, tool_call
 
 from pytest_agenteval.cli.export import conversations_of
+from pytest_agenteval.errors import NotReady
 from pytest_agenteval.estimate.run import summarize
 from pytest_agenteval.record.conversation import Conversation, Message, Text, ToolUse
 from pytest_agenteval.record.merge import merge
@@ -27,7 +28,7 @@ from pytest_agenteval.record.outcomes import Cause, Outcome
 from pytest_agenteval.record.records import AttemptRecord, Cell, ModelCall, TaskRecord
 from pytest_agenteval.record.stored import StoredLog, StoredTask
 from pytest_agenteval.report.eee.eee import CellExport, Publication, cell_exports
-from pytest_agenteval.report.eee.identity import ExportError, model_identity
+from pytest_agenteval.report.eee.identity import model_identity
 from pytest_agenteval.report.eee.rows import sample_hash
 
 SCHEMAS = Path(__file__).parents[2] / "data" / "eee"
@@ -488,13 +489,13 @@ def test_a_given_identity_wins() -> None:
 
 @pytest.mark.parametrize("name", ["a/b", "..", "", " x", "data", "CON", "unknown", "x.", "a:b"])
 def test_a_collection_that_is_no_folder_is_refused(name: str) -> None:
-    with pytest.raises(ExportError, match="--collection"):
+    with pytest.raises(NotReady, match="--collection"):
         cell_exports([task("p")], replace(ABOUT, collection=name))
 
 
 @pytest.mark.parametrize("identity", ["x/", "../x", "unknown/x", "a/b/../c", "a/?"])
 def test_an_identity_that_is_no_folder_is_refused(identity: str) -> None:
-    with pytest.raises(ExportError, match="--model-id"):
+    with pytest.raises(NotReady, match="--model-id"):
         cell_exports([task("p")], replace(ABOUT, model_ids={CELL.model: identity}))
 
 

@@ -16,7 +16,7 @@ from support.made_records import CELL, OTHER, attempt, retry, task, task_of, too
 from pytest_agenteval.errors import NotReady
 from pytest_agenteval.judge import GateSettings
 from pytest_agenteval.judge.judgement import judge_run
-from pytest_agenteval.record.conversation import Conversation, Message, Text, ToolUse, no_conversations
+from pytest_agenteval.record.conversation import Conversation, Message, Text, ToolUse
 from pytest_agenteval.record.outcomes import Cause
 from pytest_agenteval.record.records import Cell, TaskRecord
 from pytest_agenteval.report.html import write_html
@@ -91,7 +91,10 @@ def page(
     room: Room | None = None,
 ) -> Element:
     file = folder / "report.html"
-    reader = no_conversations if said is None else lambda task, attempt_number, log: said
+
+    def reader(task: str, attempt_number: int, log: str) -> Conversation | None:
+        return said
+
     write_html(file, judge_run(records, gates or GateSettings()), reader, notes, room=room or Room())
     tree = _Tree()
     tree.feed(file.read_text("utf-8"))
@@ -335,7 +338,7 @@ def test_a_skipped_task_has_its_square(tmp_path: Path) -> None:
 def test_the_same_run_gives_the_same_page(tmp_path: Path) -> None:
     texts = []
     for name in ("a", "b"):
-        write_html(tmp_path / name, judge_run([task("pfp")], GateSettings()), no_conversations)
+        write_html(tmp_path / name, judge_run([task("pfp")], GateSettings()), lambda *_: None)
         texts.append((tmp_path / name).read_text("utf-8"))
     assert texts[0] == texts[1]
 
