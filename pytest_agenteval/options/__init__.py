@@ -1,5 +1,5 @@
-"""What the user asked for: the table of options, their values, and the checked `Settings`.
+"""The options that the user gave: their table, their values, and the checked `Settings`.
 
-pytest loads this folder at every start, so only pytest and the standard library may be imported here. What an option
-means for attempts belongs to the step that uses it.
+pytest loads this folder at every start, so it may import only pytest and the standard library. What an option means for
+attempts belongs to the step that uses it.
 """

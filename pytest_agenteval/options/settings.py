@@ -1,7 +1,7 @@
-"""What the user asked for, checked, and the keys under which a session keeps it.
+"""The checked options of the user, and the keys under which a session stores them.
 
-pytest loads this module at each start. Hence its classes are named tuples, which are made several times faster than
-dataclasses, and annotations are not postponed: `NamedTuple` would compile each of them from its text.
+pytest loads this module at each start. Named tuples are created several times faster than dataclasses, so its classes
+are named tuples. Annotations are not postponed, because `NamedTuple` would compile each of them from its text.
 """
 
 import re
@@ -17,20 +17,21 @@ __all__ = ["INSPECT_TASK", "LOOKALIKES", "MARK", "SHARD_SIZES", "Settings", "set
 
 
 class AgentSettings(NamedTuple):
-    """Who is evaluated."""
+    """Which agents are evaluated."""
 
     models: tuple[str, ...]
     scaffolds: tuple[str, ...]
     scaffold_args: tuple[tuple[str, Any], ...]
     roles: tuple[tuple[str, str], ...]
-    """Roles beside the agent's, each with its model."""
+    """The other roles, each with its model."""
     model_args: tuple[tuple[str, Any], ...]
     model_base_url: str | None
     generate: tuple[tuple[str, Any], ...]
 
     @property
     def model_setup(self) -> str:
-        """How the models are set up, as text: with another setup it is another model. Secrets are left out."""
+        """How the models are configured, as text: with another configuration it is another model. Secrets are left
+        out."""
         given = dict(self.model_args) | dict(self.generate)
         if self.model_base_url is not None:
             given["base_url"] = self.model_base_url
@@ -38,7 +39,7 @@ class AgentSettings(NamedTuple):
 
     @property
     def setup(self) -> str:
-        """How the agents are set up, as text, beyond their cells: of models, other roles and scaffolds."""
+        """How the agents are configured beyond their cells, as text: models, other roles and scaffolds."""
         given: dict[str, Any] = {f"role {name}": model for name, model in self.roles}
         given |= {f"scaffold {name}": value for name, value in self.scaffold_args}
         return ", ".join(filter(None, (self.model_setup, _told(given))))
@@ -52,14 +53,14 @@ class AttemptSettings(NamedTuple):
     env_retries: int
     early_stop: EarlyStop | None
     shard: tuple[int, int] | None
-    """Which part of how many, from 1."""
+    """(part, number of parts), counted from 1."""
     unsafe_fixtures: tuple[str, ...]
     stall_notice: float
     """Seconds."""
 
 
 class GateOptions(NamedTuple):
-    """What a run is held against. Rates lie in [0, 1]; None means not asked."""
+    """The thresholds of the gates. Rates lie in [0, 1]; None means not requested."""
 
     min_pass_at_1: float | None
     min_pass_k: float | None
@@ -80,7 +81,7 @@ class MoneySettings(NamedTuple):
 
 
 class StoreSettings(NamedTuple):
-    """Where attempts are kept, and which of them are used again."""
+    """Where attempts are stored, and which of them are used again."""
 
     log_dir: str
     resume: bool
@@ -100,7 +101,7 @@ class SandboxSettings(NamedTuple):
 
 
 class ReportSettings(NamedTuple):
-    """The files that reports go to; None where none was asked for."""
+    """The files that reports are written to; None if not requested."""
 
     json: Path | None
     comment: Path | None
@@ -108,7 +109,7 @@ class ReportSettings(NamedTuple):
 
 
 class Settings(NamedTuple):
-    """What the user asked for, checked."""
+    """All options of the user, checked."""
 
     active: bool
     """Whether agent tasks run at all: only when `--agent-model`, `--k` or `--agent-run` was given."""
@@ -125,7 +126,7 @@ class Settings(NamedTuple):
 
 
 def settings_of(values: Mapping[str, Any], *, active: bool) -> Settings:
-    """The settings, from the value of every option and switch by its key."""
+    """The settings, made from the values of all options and switches by key."""
     return Settings(
         active=active,
         inspect_tasks=values["inspect_tasks"],
@@ -191,10 +192,10 @@ def _told(given: dict[str, Any]) -> str:
 
 
 MARK = "agent_task"
-"""The name of the mark (`tasks.py`), here because pytest is told of it at each start."""
+"""The name of the mark (`collect/agent_task.py`). It is here because pytest needs it at each start."""
 INSPECT_TASK = "agenteval_inspect_task"
-"""The attribute of a test that is made from an Inspect task (`inspect_tasks.py`)."""
+"""The attribute of a test made from an Inspect task (`collect/inspect_task.py`)."""
 SHARD_SIZES = pytest.StashKey[tuple[int, ...]]()
 """How many agent tasks each part of `--agent-shard` has."""
 LOOKALIKES = pytest.StashKey[list[str]]()
-"""Node ids of ordinary tests with a fixture named `agent` that is not ours."""
+"""Node ids of ordinary tests with a fixture named `agent` that is not this plugin's."""

@@ -1,7 +1,7 @@
 """The table of the command line and ini options.
 
-pytest loads this module at each start. Hence its class is a named tuple, which is made several times faster than a
-dataclass, and annotations are not postponed: `NamedTuple` would compile each of them from its text.
+pytest loads this module at each start. A named tuple is created several times faster than a dataclass, so its class is
+a named tuple. Annotations are not postponed, because `NamedTuple` would compile each of them from its text.
 """
 
 from collections.abc import Callable
@@ -17,18 +17,18 @@ class Option(NamedTuple):
 
     flags: tuple[str, ...]
     key: str
-    """Of the settings, and with `agent_` before it the ini key."""
+    """The setting's key. The ini key is the same with `agent_` in front."""
     parse: Callable[[str], Any]
     default: Any
     metavar: str
     help: str
     repeat: bool = False
     gate: bool = False
-    """Judges the run: without a model it has nothing to judge."""
+    """Whether it judges the run: without a model there is nothing to judge."""
     path: bool = False
-    """A path: in an ini file it is relative to that file."""
+    """Whether it is a path. In an ini file a path is relative to that file."""
     idle: bool = False
-    """Does nothing where no agent task runs: whoever types it expects some to."""
+    """Whether it does nothing if no agent task runs, so that typing it means agent tasks were expected."""
 
 
 # fmt: off
@@ -63,13 +63,13 @@ OPTIONS: tuple[Option, ...] = (
             "gate: compare with an earlier run, its .eval logs or a directory of them; a regression fails the run",
             gate=True, path=True),
     Option(("--agent-gate-mode",), "gate_mode", values.one_of(values.GATE_MODES), "grid", "|".join(values.GATE_MODES),
-            "what gates on pass rates are about: these very attempts (grid, the default), or the truth behind them",
+            "what gates on pass rates judge: these very attempts (grid, the default), or the true rate behind them",
             idle=True),
     Option(("--agent-confidence",), "confidence", values.confidence, 0.95, "LEVEL",
             "how sure a gate in confidence mode must be (default 0.95)", idle=True),
     Option(("--agent-undecided",), "undecided", values.one_of(values.UNDECIDED), "incomplete",
             "|".join(values.UNDECIDED),
-            "what a gate in confidence mode says when the attempts settle it neither way (default incomplete)",
+            "what a gate in confidence mode says when the attempts do not settle it (default incomplete)",
             idle=True),
     Option(("--agent-early-stop",), "early_stop", values.early_stop, None,
             "|".join(values.EarlyStop),
@@ -88,7 +88,7 @@ OPTIONS: tuple[Option, ...] = (
             "write the report as one self-contained HTML page (needs pytest-agenteval[html])", path=True,
             idle=True),
     Option(("--agent-stall-notice",), "stall_notice", values.duration, 300.0, "TIME",
-            "say what is waited for when nothing has moved for so long (default 5m); nothing is ended by it"),
+            "when nothing has moved for this long (default 5m), say what the run is waiting for; nothing is stopped"),
     Option(("--agent-concurrency",), "concurrency", values.number_from_1, 16, "N",
             "attempts in flight at once (default 16)"),
     Option(("--agent-env-retries",), "env_retries", values.count, 2, "N",

@@ -85,7 +85,7 @@ def nothing_spent(folder: Path) -> None:
         (["--agent-model=zzzz/gpt-5"],
          "model zzzz/gpt-5 cannot be used: Inspect knows no provider 'zzzz'; "
          "see https://inspect.aisi.org.uk/providers.html"),
-        ([MODEL, MODEL], "--agent-model names agenteval/null twice: name each model once, for it makes one cell"),
+        ([MODEL, MODEL], "--agent-model names agenteval/null twice: name each model once, because it makes one cell"),
         (["--agent-model=agenteval/unknown"],
          "--agent-model=agenteval/unknown is no built-in model: they are "
          "agenteval/oracle, agenteval/null, agenteval/noisy"),

@@ -186,7 +186,7 @@ def test_paths_of_the_ini_file_are_relative_to_it(
 
 
 def test_a_log_folder_elsewhere_stays_as_it_is(read: Callable[..., Settings]) -> None:
-    assert read(ini="agent_log_dir = s3://bucket/logs\n").log_dir == "s3://bucket/logs"
+    assert read(ini="agent_log_dir = s3://bucket/logs\n").store.log_dir == "s3://bucket/logs"
 
 
 def test_settings_are_read_once(pytester: pytest.Pytester) -> None:
