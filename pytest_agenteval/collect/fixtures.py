@@ -1,7 +1,7 @@
-"""The plugin's own fixtures. Their definitions mark a test as an agent task; every attempt resolves them afresh.
+"""The plugin's own fixtures. Using one makes a test an agent task, and every attempt gets its own values.
 
-pytest never calls these functions: an attempt asks the engine for the value (see `resolver.py`). They exist so that
-pytest knows the names, shows the help, and puts `agent_model` into the closure of every agent task.
+pytest never calls these functions: an attempt asks the engine for the value (see `run/fixtures.py`). They exist so that
+pytest knows the names, shows the help, and includes `agent_model` in the closure of every agent task.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ NAMES = ("agent", "sandbox", "attempt", "agent_model", "agent_scaffold")
 
 @pytest.fixture
 def agent_model() -> Any:
-    """Inspect's name of the model under evaluation (one value per --agent-model)."""
+    """Inspect's name for the model under evaluation (one value per --agent-model)."""
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def agent_scaffold() -> Any:
 
 @pytest.fixture
 def attempt(agent_model: Any) -> Any:
-    """This attempt: its number (from 1), its task and model; `attempt.wait(...)` runs a coroutine from a sync body."""
+    """This attempt: its number (from 1), task and model; `attempt.wait(...)` runs a coroutine from a sync test."""
 
 
 @pytest.fixture
@@ -37,4 +37,4 @@ def sandbox(attempt: Any) -> Any:
 
 @pytest.fixture
 def agent(attempt: Any, agent_scaffold: Any) -> Any:
-    """The agent under evaluation: `await agent.run(prompt)`; override this fixture to bring an agent of your own."""
+    """The agent under evaluation: `await agent.run(prompt)`. Override this fixture to use your own agent."""

@@ -44,7 +44,7 @@ class Running:
         if _reruns(config):
             raise pytest.UsageError(
                 "--reruns would run failed attempts until they pass, which biases every estimate: "
-                "leave it out (environment errors are retried by themselves, see --agent-env-retries)"
+                "leave it out (environment errors are retried automatically, see --agent-env-retries)"
             )
         if settings(config).reports.html is not None:
             from pytest_agenteval.errors import NotReady
