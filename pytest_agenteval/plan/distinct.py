@@ -1,4 +1,4 @@
-"""Whether all tasks of a run can be told apart: what is stored of two that cannot would be one task's."""
+"""Checks that all tasks of a run can be told apart. Otherwise two tasks would be stored as one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["refuse_alike"]
 
 
 def refuse_alike(items: Sequence[AgentItem]) -> None:
-    """Refuse a task that was collected twice, and tasks of one cell that only the parameters of the cell tell apart.
+    """Refuse a task that was collected twice, and tasks of one cell that differ only in the cell's parameters.
 
     Raises:
         NotReady: there are two such tasks.

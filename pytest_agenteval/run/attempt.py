@@ -1,4 +1,4 @@
-"""One try of one attempt, from its fixtures to its teardown, and what its ending means."""
+"""One try of one attempt, from its fixtures to its teardown, and the outcome of that."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from pytest_agenteval.run.whereabouts import where_in_suite
 __all__ = ["TEARDOWN_SECONDS", "Attempt", "Course", "Ending", "Faults", "run_attempt"]
 
 TEARDOWN_SECONDS = 30.0
-"""How long the teardown of one attempt may take before it counts as broken."""
+"""How long the teardown of one attempt may take before the attempt counts as broken."""
 _FREE_SECONDS = 1.0
-"""How long a sync body that was stopped while it waited may take to come back."""
+"""How long a sync body that was stopped while waiting may take to return."""
 
 T = TypeVar("T")
 
@@ -38,31 +38,32 @@ class Attempt:
     def __init__(self, task: str, number: int, k: int, model: str, grading_time_limit: float) -> None:
         self.task, self.number, self.k, self.model = task, number, k, model
         self.agent_started = False
-        """Whether the agent has begun: from here on an exception is the agent's failure, not the test's."""
+        """Whether the agent has begun. From here on an exception is the agent's failure, not the test's."""
         self.limit: Cause | None = None
-        """The agent's own limit that it has run into."""
+        """The agent's own limit that it has reached."""
         self.stopped: Cause | None = None
-        """Why the run does not let this attempt go on (the run's budget is spent), or None."""
+        """Why the run stops this attempt (the run's budget is spent), or None."""
         self.miswired: str | None = None
-        """Why a call of the agent could not be counted and was refused: the attempt says nothing about the agent."""
+        """Why a call of the agent could not be counted and was refused. The attempt then says nothing about the
+        agent."""
         self.unmeasured: str | None = None
-        """Why nobody can tell whether the agent keeps its limits (answers without usage): it was stopped for that."""
+        """Why it cannot be checked that the agent keeps its limits (answers without usage), which stopped it."""
         self.timed_out_by: Cause | None = None
-        """Whose doing it was that the time of an own agent was up."""
+        """Who used up the time of an own agent."""
         self.unanswered: Unanswered | None = None
-        """How the agent's last model call ended, where it had no answer, whatever its code made of that."""
+        """How the agent's last model call ended if it got no answer, no matter how the agent's code handled that."""
         self.on_agent_start: Callable[[], None] = lambda: None
         """Called once, when the agent begins."""
         self.on_agent_done: Callable[[], Awaitable[None]] = _nothing
-        """Awaited when an own agent says that it is done."""
+        """Awaited when an own agent reports that it is done."""
         self._grading_time_limit = grading_time_limit
         self._deadline: asyncio.Timeout | None = None
         self._left: float | None = None
-        """Seconds of the grading time-out when its clock was stopped."""
+        """Seconds left on the grading time-out when its clock was stopped."""
         self._sync: _SyncCode | None = None
 
     def wait(self, awaitable: Awaitable[T]) -> T:
-        """From a sync test or fixture: run a coroutine, for example `attempt.wait(agent.run("..."))`.
+        """In a sync test or fixture: run a coroutine, for example `attempt.wait(agent.run("..."))`.
 
         Raises:
             RuntimeError: the test is `async def`: use `await`.
@@ -74,14 +75,14 @@ class Attempt:
         return self._sync.wait(awaitable)
 
     async def agent_done(self) -> None:
-        """From the body of a task with an agent of its own and `leftovers="stop"`: the agent is done, checks follow.
+        """Call this in a task with its own agent and `leftovers="stop"` when the agent is done and the checks begin.
 
-        What the agent left running is stopped. The built-in agent and `SandboxAgent` say so themselves.
+        It stops the processes that the agent left running. The built-in agent and `SandboxAgent` call it themselves.
         """
         await self.on_agent_done()
 
     def agent_begins(self) -> None:
-        """The agent takes over: its own limits hold now, not the grading time-out."""
+        """The agent takes over: its own limits apply from now on, not the grading time-out."""
         self._on_loop(self._begin)
 
     def _begin(self) -> None:
@@ -92,13 +93,13 @@ class Attempt:
             self.on_agent_start()
 
     def out_of_time(self, cause: Cause) -> None:
-        """The time of an own agent is up and its body ends here: by its own TIME, or for a fault of the PROVIDER."""
+        """The time of an own agent is up and its body ends here, because of its own TIME or a fault of the PROVIDER."""
         self.timed_out_by = cause
         if self._deadline is not None:
             self._deadline.reschedule(asyncio.get_running_loop().time())
 
     def agent_ends(self) -> None:
-        """The test takes over again and has the grading time-out for its checks."""
+        """The test takes over again and gets the grading time-out for its checks."""
         self._on_loop(self._end)
 
     def _end(self) -> None:
@@ -108,7 +109,7 @@ class Attempt:
 
     @contextmanager
     def clock_stopped(self) -> Iterator[None]:
-        """While in here the grading time-out does not run: a judge may have to wait for a share of the run's budget."""
+        """Stop the clock of the grading time-out: a judge may have to wait for a share of the run's budget."""
         loop, when = asyncio.get_running_loop(), None if self._deadline is None else self._deadline.when()
         if self._deadline is None or when is None:
             yield
@@ -118,7 +119,7 @@ class Attempt:
         try:
             yield
         finally:
-            # None: an agent has begun or ended since, and the time-out is as that left it
+            # None if an agent has begun or ended meanwhile; the time-out then stays as that left it
             if self._left is not None and self._deadline is not None:
                 self._deadline.reschedule(loop.time() + self._left)
             self._left = None
@@ -138,11 +139,11 @@ async def _nothing() -> None:
 
 
 class _SyncCode:
-    """Runs the sync code of an attempt in a thread of its own; in a second one where a body does not give it back."""
+    """Runs the sync code of an attempt in its own thread, or in a second one if a body does not return the first."""
 
     def __init__(self, name: str) -> None:
         self.stuck = False
-        """Whether the body still runs though it was stopped."""
+        """Whether the body is still running although it was stopped."""
         self._name, self._thread = name, AttemptThread(name)
 
     async def __call__(self, func: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
@@ -153,12 +154,12 @@ class _SyncCode:
         return self._thread.is_current()
 
     def wait(self, awaitable: Awaitable[T]) -> T:
-        """Called in the thread: have the event loop run `awaitable`."""
+        """Call this in the thread: make the event loop run `awaitable`."""
 
         async def run() -> tuple[list[T], BaseException | None]:
             try:
                 return [await awaitable], None
-            except (SystemExit, KeyboardInterrupt) as raised:  # out of a task of its own it would end the event loop
+            except (SystemExit, KeyboardInterrupt) as raised:  # outside a task it would end the event loop
                 return [], raised
 
         values, error = self._thread.wait(run())
@@ -167,7 +168,7 @@ class _SyncCode:
         return values[0]
 
     async def come_free(self) -> None:
-        """The body was stopped: let it come back before its fixtures are torn down, but not for ever."""
+        """The body was stopped: give it some time to return before its fixtures are torn down."""
         with anyio.move_on_after(_FREE_SECONDS) as patience:
             await self._thread(bool)
         if patience.cancelled_caught:
@@ -187,7 +188,7 @@ class Ending:
     outcome: Outcome
     cause: Cause | None = None
     error: BaseException | None = None
-    """The live exception, for pytest's own report of it."""
+    """The live exception, for pytest's own report."""
     message: str = ""
     where: str | None = None
     excused: bool | None = None
@@ -201,14 +202,14 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """What happened in one try: its facts, and the live exceptions behind them."""
+    """What happened in one try: the facts, and the live exceptions behind them."""
 
     item: AgentItem
     facts: Facts
     errors: Mapping[Part, BaseException]
 
     def ending(self) -> Ending:
-        """What it comes to by the table of outcomes."""
+        """The ending, by the table of outcomes."""
         ruling = rule(self.facts)
         error = None if ruling.blames is None else self.errors[ruling.blames]
         where = None if error is None else where_in_suite(error, self.item)
@@ -219,16 +220,16 @@ class Course:
 
 
 class Faults(Protocol):
-    """Tells, while an exception is live, whether something outside the agent and the test caused it."""
+    """Finds out, while an exception is live, whether something outside the agent and the test caused it."""
 
     def cause_of(self, error: BaseException) -> Cause | None:
-        """SANDBOX or PROVIDER where the exception comes from there, a limit's cause where a limit does, else None."""
+        """SANDBOX or PROVIDER if the exception comes from there, a limit's cause if a limit raised it, else None."""
 
     def lacking(self, error: BaseException) -> BaseException | None:
-        """An error that says in a sentence what this machine lacks (a package, a key), where it comes from that."""
+        """If this machine lacks something (a package, a key), an error that says so in a sentence, else None."""
 
     def message_of(self, error: BaseException) -> str:
-        """What it says, in one or a few lines."""
+        """Its message, in one or a few lines."""
 
 
 async def run_attempt(
@@ -244,17 +245,17 @@ async def run_attempt(
     Args:
         item: the task.
         attempt: what the test sees of this attempt.
-        shared: values of the wider-scoped fixtures, set up by pytest.
-        provided: per name of the plugin's own fixtures how to make its value.
-        faults: tells exceptions of sandbox and provider from those of agent and test.
-        limits: entered around the body; the limits of an own agent, which never calls `agent.run`.
+        shared: values of the wider-scoped fixtures, which pytest has set up.
+        provided: for each of the plugin's own fixtures, a function that makes its value.
+        faults: distinguishes exceptions of sandbox and provider from those of agent and test.
+        limits: entered around the body. They are the limits of an own agent, which never calls `agent.run`.
 
     Raises:
-        asyncio.CancelledError: the run is being stopped; fixtures are torn down before.
+        asyncio.CancelledError: the run is being stopped; the fixtures have been torn down.
         pytest.exit.Exception: the body asked pytest to stop.
     """
     exits = AsyncExitStack()
-    # outside the fixtures: those may hold scopes of their own (task groups) open until their teardown
+    # Outside the fixtures: those may keep scopes of their own (task groups) open until their teardown.
     scope = exits.enter_context(anyio.CancelScope())
     in_setup = True
     error: BaseException | None = None
@@ -273,7 +274,7 @@ async def run_attempt(
                 if inspect.isawaitable(result):
                     result = await result
                 if _cancellations() > cancelled_before:
-                    await asyncio.sleep(0)  # the body's own cancellation strikes here, and not in the teardown
+                    await asyncio.sleep(0)  # the body's own cancellation is raised here, not in the teardown
                 _refuse_value(item, result)
     except BaseException as raised:
         error = raised
@@ -282,7 +283,7 @@ async def run_attempt(
     teardown_error = await _tear_down(exits, scope, sync if timed_out or _is_cancellation(error) else None)
     if sync is not None:
         sync.close()
-        if sync.stuck:  # what its fixtures say, torn down under a running body, means nothing
+        if sync.stuck:  # fixtures torn down while the body runs may raise anything, which means nothing
             teardown_error = None
     errors = {Part.BODY: error, Part.TEARDOWN: teardown_error}
     raised_by = {part: each for part, each in errors.items() if each is not None}
@@ -317,9 +318,9 @@ async def _call_here(func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> 
 
 
 def _refuse_value(item: AgentItem, result: object) -> None:
-    """A test that returns a value has most likely forgotten `assert`: pytest warns, or fails it where filters say so.
+    """A test that returns a value has most likely forgotten `assert`: pytest warns, or fails it if filters say so.
 
-    The warning itself comes once per task, when pytest reports it.
+    pytest shows the warning itself once per task, in its report.
     """
     if result is None:
         return
@@ -333,18 +334,18 @@ def _is_cancellation(error: BaseException | None) -> bool:
 
 
 def _cancellations() -> int:
-    """How often somebody has asked the running task to end."""
+    """How many cancellations of the running task were requested."""
     task = asyncio.current_task()
     return 0 if task is None else task.cancelling()
 
 
 def _is_being_stopped() -> bool:
-    """Whether the run is at its end: Inspect cancels the scope around an attempt, a body only its own task."""
+    """Whether the run is ending. Inspect cancels the scope around an attempt; a body can only cancel its own task."""
     return anyio.current_effective_deadline() == -math.inf
 
 
 def _forget_cancellations(before: int) -> None:
-    """Nobody but the body asked for them, and it has ended."""
+    """Drop them: only the body requested them, and it has ended."""
     task = asyncio.current_task()
     while task is not None and task.cancelling() > before:
         task.uncancel()
@@ -367,7 +368,7 @@ def _exit(error: BaseException, faults: Faults) -> Exit:
 async def _tear_down(
     exits: AsyncExitStack, scope: anyio.CancelScope, stopped: _SyncCode | None
 ) -> BaseException | None:
-    """Shielded: Inspect cancels again at every await, which would cut a teardown short."""
+    """Shielded, because Inspect cancels again at every await, which would cut a teardown short."""
     scope.shield = True
     if stopped is not None:
         await stopped.come_free()

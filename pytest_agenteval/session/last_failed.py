@@ -1,7 +1,7 @@
-"""What `--lf`, `--ff` and `--sw` remember of agent tasks.
+"""What `--lf`, `--ff` and `--sw` remember about agent tasks.
 
-An undecided task is a skip for pytest, and its plugins forget a failed test that skips: the next `--lf` would leave out
-the very task that needs to run again. What was not measured is remembered as if it had failed.
+pytest sees an undecided task as a skip, and its plugins forget a failed test that is skipped. The next `--lf` would
+leave out exactly the task that needs to run again. So what was not measured is remembered as if it had failed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class LastFailed:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None, Any, Any]:
-        """After they have heard of it as of a skip."""
+        """Correct what they have just recorded as a skip."""
         data = getattr(report, "agenteval", None)
         if data is None or not report.skipped or hasattr(report, "wasxfail"):
             return (yield)
@@ -40,7 +40,7 @@ class LastFailed:
         return result
 
     def _known(self, report: pytest.TestReport, data: Any) -> bool:
-        """Whether it had failed before, and nothing of it ran now: every verdict was fixed without it."""
+        """Whether it had failed before and nothing of it ran now, because every verdict was fixed without it."""
         remembered = getattr(self._manager.get_plugin(_LAST_FAILED), "lastfailed", {})
         not_run = all(attempt["cause"] == "decided" for attempt in data["attempts"])
         return not_run and report.nodeid in {str(node) for node in remembered}

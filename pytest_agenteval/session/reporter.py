@@ -27,18 +27,18 @@ if TYPE_CHECKING:
 __all__ = ["REFUSED", "Recorder"]
 
 REFUSED = "agenteval_refused"
-"""Under this name an xdist worker tells why it did not begin, and whether something was not there."""
+"""The key under which an xdist worker reports why it did not begin, and whether something was unavailable."""
 
 _ANNOTATES_FAILURES = ("pytest_github_actions_annotate_failures", "pytest_github_actions_annotate_failures.plugin")
-"""The plugin that tells GitHub of each failed test, by its entry point and by `-p`."""
+"""The plugin that annotates each failed test on GitHub, by the name of its entry point and by that of `-p`."""
 _TASKS_TOLD = 20
-"""So many measured or undecided tasks are told attempt by attempt."""
+"""How many measured or undecided tasks are shown attempt by attempt."""
 _NAME = 300
-"""Characters of a task's name."""
+"""How many characters of a task's name are shown."""
 
 
 class Recorder:
-    """pytest's reporting hooks: what each task shows, and what the session says at its end."""
+    """pytest's reporting hooks: what each task shows, and what the session shows at its end."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
@@ -47,7 +47,7 @@ class Recorder:
         self._untold: list[TaskRecord] = []
         self._reported: set[str] = set()
         self._announced: dict[str, TaskRecord] = {}
-        """By node id what workers have to run."""
+        """By node id, the tasks that workers have to run."""
         self._ordinary_failures = 0
         self._deselected = 0
         self._notes: list[str] = []
@@ -58,7 +58,7 @@ class Recorder:
         self._request: ReportRequest | None = None
         self._junit = _junit_file(config)
         self.baseline: EarlierRun | None = None
-        """What `--agent-baseline` names."""
+        """The run that `--agent-baseline` names."""
         self.refused: NotReady | None = None
         """Why no task began."""
 
@@ -71,7 +71,7 @@ class Recorder:
             session.pump.watch(line.show)
 
     def close(self, session: AgentSession, items: Iterable[AgentItem]) -> None:
-        """Take in, after the last test of this process, what pytest did not come to report."""
+        """After the last test of this process, add the tasks that pytest has not reported."""
         recorded = {record.task for record in self._records}
         left = [
             item
@@ -83,7 +83,7 @@ class Recorder:
         self._notes += session.notes
 
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
-        """Count agent tasks that were collected and left out."""
+        """Count the agent tasks that were collected and then deselected."""
         from pytest_agenteval.collect.items import AgentItem
 
         self._deselected += sum(isinstance(item, AgentItem) for item in items)
@@ -95,7 +95,7 @@ class Recorder:
         self._selected = sum(isinstance(item, AgentItem) for item in session.items)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Take the record off a report, from this process or from an xdist worker."""
+        """Take the record from a report, of this process or of an xdist worker."""
         data = getattr(report, "agenteval", None)
         if data is not None or report.when == "call" or (report.when == "setup" and not report.passed):
             self._reported.add(report.nodeid)
@@ -114,7 +114,7 @@ class Recorder:
             self._ordinary_failures += 1
 
     def _announce(self, selected: Sequence[Any]) -> None:
-        """A worker says which tasks there are to run; all workers say the same."""
+        """Take the list of tasks to run from a worker; all workers send the same."""
         from pytest_agenteval.record.records import from_json
 
         self._announced.update((record.task, record) for record in map(from_json, selected))
@@ -128,7 +128,7 @@ class Recorder:
             self.refused = (NotAvailable if told[1] else NotReady)(told[0])
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """A suite that cannot be collected is a failure."""
+        """Count a suite that cannot be collected as a failure."""
         self._ordinary_failures += report.failed
 
     @pytest.hookimpl(tryfirst=True)
@@ -151,7 +151,7 @@ class Recorder:
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, Any, Any]:
-        """Judge, and set the exit status; then, after every other plugin has written its files, write the reports."""
+        """Judge, and set the exit status. Then, after all other plugins have written their files, write the reports."""
         if not session.config.option.collectonly:
             self._judge(session)
         result = yield
@@ -193,7 +193,7 @@ class Recorder:
         session.exitstatus = self._judgement.status.code
 
     def _status(self, session: pytest.Session) -> int:
-        """With what pytest would end; how it was stopped where nothing began says nothing."""
+        """The status that pytest would end with. If nothing began, how it was stopped means nothing."""
         from pytest_agenteval.errors import NotAvailable
         from pytest_agenteval.judge.exit_status import OK, USAGE_ERROR
 
@@ -205,7 +205,7 @@ class Recorder:
         self._records += [record for task, record in self._announced.items() if task not in self._reported]
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        """The report."""
+        """Print the report."""
         if self._request is None:
             return
         from pytest_agenteval.report.outgoing import without_secrets
@@ -223,11 +223,11 @@ class Recorder:
             sections=self._request.sections,
         ):
             terminalreporter.write_line(line.text, **line.markup)
-        for text in self._written:  # workflow commands among them, which are meant
+        for text in self._written:  # including workflow commands, which are meant to be printed
             terminalreporter.write_line(text)
 
     def _publish(self, judgement: Judgement) -> None:
-        """Everything that leaves by another way than the terminal; how that went is told there."""
+        """Write everything that does not go to the terminal, and note there how that went."""
         from pytest_agenteval.report.files import amend_junit, report_request, write_reports
 
         asked, plugins = settings(self._config), self._config.pluginmanager
@@ -243,7 +243,7 @@ class Recorder:
             self._written += amend_junit(self._junit, judgement)
 
     def _tell(self, terminalreporter: Any) -> None:
-        """Why attempts did not pass, of tasks that are measured or undecided: pytest shows only what failed."""
+        """Why attempts did not pass, for tasks that are measured or undecided: pytest shows only failed ones."""
         from pytest_agenteval.report.terminal import failure_lines
         from pytest_agenteval.texts import inert, shortened
 
@@ -260,6 +260,6 @@ class Recorder:
 
 
 def _junit_file(config: pytest.Config) -> Path | None:
-    """Where pytest will write its JUnit file, as it reads the option itself."""
+    """The JUnit file that pytest will write, read from its option in the way that pytest reads it."""
     given = getattr(config.option, "xmlpath", None)
     return Path(os.path.expandvars(given)).expanduser().absolute() if given else None
