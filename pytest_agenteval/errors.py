@@ -4,8 +4,8 @@ __all__ = ["NotAvailable", "NotReady"]
 
 
 class NotReady(Exception):
-    """The run cannot start: one sentence that says why and what to do next. What was asked for is wrong."""
+    """The run cannot start because of a wrong request. The message is one sentence: why, and what to do next."""
 
 
 class NotAvailable(NotReady):
-    """Nothing is wrong with what was asked for, but it cannot be had now: a daemon, a registry, an image."""
+    """The request is right, but something is not available now: a daemon, a registry, an image."""

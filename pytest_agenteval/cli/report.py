@@ -1,4 +1,4 @@
-"""`pytest-agenteval report` and `pytest-agenteval compare`: stored attempts judged again, without a model call."""
+"""`pytest-agenteval report` and `pytest-agenteval compare`: judge stored attempts again, without a model call."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["UNREADABLE", "add_compare", "add_report"]
 
 UNREADABLE = 2
-"""The exit status where logs cannot be read; argparse's, too, where the command line cannot."""
+"""The exit status if logs cannot be read; also argparse's, if the command line cannot be parsed."""
 
 _JUDGING = (
     "min_pass_at_1", "min_pass_k", "max_cost", "max_cost_per_attempt", "max_env_error_rate", "max_tool_failure_rate",
@@ -32,7 +32,7 @@ _HELP = {
     "max_env_error_rate": "above this share of environment errors no cell passes (default 0.05)",
     "baseline": "gate: compare with an earlier run, its .eval logs or a directory of them; a regression is a FAIL",
 }
-"""What options mean where nothing runs, by key; the others mean what they mean to pytest."""
+"""Help for options that mean something else when nothing runs, by key; the others mean the same as in pytest."""
 
 
 def add_report(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
