@@ -74,7 +74,7 @@ class StallNotice:
                 patience *= 2
 
     def _say_blocked(self, thread: int) -> None:
-        """In its own thread, because the event loop may be blocked."""
+        """In its own thread, because the event loop is blocked."""
         frame = sys._current_frames().get(thread)
         stack = traceback.extract_stack(frame) if frame is not None else []
         own = [entry for entry in stack if not entry.filename.startswith(("<frozen", *_LIBRARIES))]
