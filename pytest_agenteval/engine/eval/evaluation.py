@@ -43,7 +43,7 @@ _Suite = tuple[str, str]
 
 
 class Evaluation:
-    """Runs attempts through one `eval_async`, which starts with the first task and is fed while pytest goes on."""
+    """Runs attempts through one `eval_async`, which starts with the first task and gets more while pytest continues."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class Evaluation:
         self._waiting: dict[Key, Trial] = {}
         self._in_flight: dict[Key, Trial] = {}
         self._unwritten: dict[Key, Finished] = {}
-        """Attempts in flight that have come to their end, and are not in their log yet: nobody is told of them."""
+        """Attempts in flight that have ended and are not in their log yet: nobody is notified of them."""
         self._over: dict[_Suite, str] = {}
         """Why Inspect runs no more attempts of these suites."""
         self._futures: dict[Key, asyncio.Future[Finished]] = {}
@@ -99,7 +99,7 @@ class Evaluation:
         return [self._futures[item.nodeid, number] for number in sorted((*kept, *fresh))]
 
     def take_over(self, tasks: Sequence[StoredTask], reuse: Reuse) -> None:
-        """What the tasks are, for their logs, and what earlier invocations did of them; before the first submit."""
+        """Describe the tasks for their logs, with what earlier invocations did of them; before the first submit."""
         self._tasks = {task.task: task for task in tasks}
         self._reuse = reuse
         for name, taken in reuse.taken.items():
@@ -147,7 +147,7 @@ class Evaluation:
 
     @property
     def spent(self) -> float | None:
-        """US dollars so far, at most; None where a call has no known price."""
+        """The most US dollars spent so far; None if a call has no known price."""
         budget = self.services.budget
         return None if budget.unpriced else budget.spent + budget.kept
 
@@ -268,7 +268,7 @@ class Evaluation:
             sys.excepthook = hook
 
     async def attempt(self, state: TaskState) -> None:
-        """The solver: run the attempt, and leave its score. How it ended is told when it is in its log."""
+        """The solver: run the attempt, and leave its score. Its ending is reported when it is in its log."""
         key = (str(state.sample_id), state.epoch)
         trial = self._in_flight[key]
         finished: Finished | None = None
@@ -280,7 +280,7 @@ class Evaluation:
             self._unwritten[key] = finished = finished or trial.finished(state)
             state.scores = {"passed": score_of(finished.record)}
 
-    # -- what becomes of the logs ------------------------------------------------------------------
+    # -- the outcome of writing logs -----------------------------------------------------------------
 
     def written(self, attempts: Collection[Key]) -> None:
         """These attempts are in their log: they have ended as they ended."""
@@ -326,7 +326,7 @@ class Evaluation:
         self.feed()
 
     def _lose(self, key: Key, trial: Trial, why: str) -> None:
-        """An attempt is in no log: it is missing, unless it has been told before."""
+        """An attempt is in no log: it is missing, unless it has been reported before."""
         finished = self._unwritten.pop(key, None)
         if self._futures[key].done():
             return

@@ -13,13 +13,13 @@ __all__ = ["never_ran", "not_in_log"]
 
 
 def never_ran(number: int, cause: Cause, why: str) -> Finished:
-    """An attempt that never began, or of which nothing is known."""
+    """An attempt that never began, or about which nothing is known."""
     record = AttemptRecord(number, Outcome.NOT_RUN, cause, why)
     return Finished(record, Ending(record.outcome, cause, message=why), None)
 
 
 def not_in_log(finished: Finished, why: str) -> Finished:
-    """What is left of an attempt that nobody will find again: what it cost. How it ended counts nowhere."""
+    """What remains of an attempt that is lost: what it cost. How it ended counts nowhere."""
     ending = Ending(
         Outcome.ENVIRONMENT_ERROR, Cause.HARNESS, message=f"it is in no log, and so it does not count: {why}"
     )
