@@ -23,7 +23,7 @@ def refuse_alike(items: Sequence[AgentItem]) -> None:
         if item.nodeid in nodes:
             raise NotReady(
                 f"{item.nodeid} was collected twice, by --keep-duplicates or by a conftest or plugin that repeats "
-                "items, and its attempts would be counted twice: leave that out, for --k says how often a task runs"
+                "items, and its attempts would be counted twice: leave that out, because --k says how often a task runs"
             )
         nodes.add(item.nodeid)
         other = seen.setdefault((item.task_name, item.cell), item)

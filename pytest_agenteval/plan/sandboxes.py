@@ -266,7 +266,7 @@ def _as_compose_file(item: AgentItem, name: str, image: Mapping[str, Any]) -> Pa
     asked, own = _relaxations(item), image.get("Config") or {}
     if "runtime" in asked:
         raise NotReady(
-            f"{item.nodeid} asks for a runtime, which a daemon at {address()} is not asked for: leave it out"
+            f"{item.nodeid} asks for a runtime, which cannot be chosen for a daemon at {address()}: leave it out"
         )
     options: dict[str, Any] = {"user": own.get("User") or "root", "working_dir": own.get("WorkingDir") or "/"}
     folder = tempfile.TemporaryDirectory(prefix="agenteval-")

@@ -54,7 +54,7 @@ class Takeover:
         most = max((log.k for log in chosen), default=0)
         if settings.attempts.early_stop is not None and most > settings.attempts.k:
             raise NotReady(
-                f"--agent-early-stop cannot judge k = {settings.attempts.k}, for the run to resume had k = {most}: "
+                f"--agent-early-stop cannot judge k = {settings.attempts.k}, because the run to resume had k = {most}: "
                 f"give --k={most}, or leave --agent-early-stop out"
             )
         read = []

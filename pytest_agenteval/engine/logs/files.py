@@ -72,7 +72,7 @@ def require_writable(place: str) -> None:
     """
     why = _why_not_written_there(place) if "://" in place else _why_not_written_here(Path(place).absolute())
     if why is not None:
-        raise NotReady(f"logs cannot be written to {place}, for {why}: name another place with --agent-log-dir")
+        raise NotReady(f"logs cannot be written to {place}, because {why}: name another place with --agent-log-dir")
 
 
 def _why_not_written_here(folder: Path) -> str | None:
