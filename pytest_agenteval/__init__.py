@@ -116,7 +116,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Load a public name when it is first used: pytest imports this package at every start."""
+    """Load a public name at its first use, because pytest imports this package at every start."""
     if name == "__version__":
         from importlib.metadata import version
 

@@ -8,7 +8,7 @@ __all__ = ["NotAvailable", "NotReady", "did_you_mean", "nearest"]
 
 
 class NotReady(Exception):
-    """The run cannot start: one sentence that says why and what to do next. What was asked for is wrong."""
+    """The run cannot start because of a wrong request. The message is one sentence: why, and what to do next."""
 
 
 class NotAvailable(NotReady):

@@ -1,7 +1,8 @@
 """The hooks of pytest-agenteval: what another package or a `conftest.py` can add to a run and to its reports.
 
-Write a function with the name and any of the arguments of a hook. In a `conftest.py` that is all, for runs of pytest. A
-package that shall work under the console script as well names its module in the entry point group `pytest_agenteval`:
+Write a function with the name and any of the arguments of a hook. In a `conftest.py` that is enough, for runs of
+pytest. A package that should also work with the console script names its module in the entry point group
+`pytest_agenteval`:
 
     [project.entry-points.pytest_agenteval]
     my_reports = "my_package.reports"
@@ -41,7 +42,7 @@ hookspec = pluggy.HookspecMarker("pytest")
 
 @hookspec
 def pytest_agenteval_prices() -> PriceBook | None:
-    """Where else prices are looked up: after the user's own file, before the built-in sources.
+    """Other sources of prices, used after the user's own file and before the built-in sources.
 
     Called once, before anything is spent.
     """
@@ -49,16 +50,16 @@ def pytest_agenteval_prices() -> PriceBook | None:
 
 @hookspec
 def pytest_agenteval_scaffolds() -> Mapping[str, Any] | None:
-    """Scaffolds by the names that `--agent-scaffold` takes: what `module:attribute` may stand for.
+    """Scaffolds by the names that `--agent-scaffold` takes: anything that `module:attribute` may stand for.
 
-    That is an agent of Inspect's, `async def agent(task, context)`, a `SandboxAgent`, or a factory of one of these.
-    Called once, before anything is spent; a name that Inspect knows as well means the plugin's.
+    That is one of Inspect's agents, `async def agent(task, context)`, a `SandboxAgent`, or a factory of one of these.
+    Called once, before anything is spent. If Inspect knows the same name, the plugin's wins.
     """
 
 
 @hookspec
 def pytest_agenteval_sandbox_providers() -> Mapping[str, OfferedSandbox] | None:
-    """Sandboxes by the names that `--agent-sandbox` takes beside `docker` and `local`: providers of Inspect's registry.
+    """Sandboxes by the names that `--agent-sandbox` takes besides `docker` and `local`: Inspect's providers.
 
     Called once, before anything is spent.
     """
@@ -68,21 +69,21 @@ def pytest_agenteval_sandbox_providers() -> Mapping[str, OfferedSandbox] | None:
 def pytest_agenteval_attempt_finished(task: str, cell: Cell, attempt: AttemptRecord) -> None:
     """An attempt has ended and is in its log.
 
-    Called in the process that ran it (with xdist a worker), on the event loop: return quickly. Attempts taken over from
-    earlier runs are told as well; `attempt.reused` says so. What it raises becomes a note in the report.
+    Called in the process that ran it (a worker with xdist), on the event loop, so return quickly. It is also called for
+    attempts taken over from earlier runs; they have `attempt.reused` set. An exception becomes a note in the report.
 
     Args:
         task: pytest's node id.
         cell: the model and the scaffold.
-        attempt: what is kept of it. Not redacted.
+        attempt: the record of the attempt. Not redacted.
     """
 
 
 @hookspec
 def pytest_agenteval_run_judged(judgement: Judgement) -> None:
-    """The run is over and judged; nothing changes the verdict any more.
+    """The run is over and judged; nothing can change the verdict any more.
 
-    Called once, in the process that judges, and by `pytest-agenteval report`. What it raises becomes a line of the
+    Called once, in the process that judges, and by `pytest-agenteval report`. An exception becomes a line of the
     report.
 
     Args:
@@ -92,25 +93,25 @@ def pytest_agenteval_run_judged(judgement: Judgement) -> None:
 
 @hookspec
 def pytest_agenteval_report_sections(judgement: Judgement) -> Sequence[ReportSection] | None:
-    """Sections that stand below the report on the terminal, in the Markdown reports and on the HTML page.
+    """Sections below the report on the terminal, in the Markdown reports and on the HTML page.
 
     Args:
-        judgement: as it is reported, without secrets.
+        judgement: as reported, without secrets.
     """
 
 
 @hookspec
 def pytest_agenteval_report_writers(request: ReportRequest) -> Sequence[Writer] | None:
-    """Files to write when the run is judged. A file that cannot be written is a warning and never changes the verdict.
+    """Write files when the run is judged. A file that cannot be written causes a warning and never changes the verdict.
 
     Args:
-        request: what to report, and what was asked for.
+        request: what to report, and which files the user asked for.
     """
 
 
 @hookspec
 def pytest_agenteval_exports(formats: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add formats to `pytest-agenteval export`: a parser each, with `set_defaults(run=function)`.
+    """Add formats to `pytest-agenteval export`: one parser each, with `set_defaults(run=function)`.
 
     The function takes the parsed arguments and returns the exit status.
     """

@@ -30,7 +30,7 @@ __all__ = ["agent", "agent_model", "agent_scaffold", "attempt", "sandbox"]
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
-    """Let conftest files and other plugins use our hooks."""
+    """Let conftest files and other plugins implement our hooks."""
     pluginmanager.add_hookspecs(hookspecs)
 
 
@@ -40,7 +40,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Check the options; what runs agent tasks is registered only when something asks for them."""
+    """Check the options. What runs agent tasks is registered only if something asks for them."""
     config.addinivalue_line(
         "markers",
         f"{MARK}(max_cost, time_limit, token_limit, turn_limit, grading_time_limit, min_pass_rate, solution, answer, "
@@ -106,7 +106,7 @@ def _once_per_model(metafunc: pytest.Metafunc, models: tuple[str, ...]) -> None:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_pycollect_makeitem(collector: pytest.Collector, name: str, obj: object) -> Generator[None, Any, Any]:
-    """Collected agent tasks become items of our own; all other tests stay as they are."""
+    """Turn collected agent tasks into items of our own; all other tests stay as they are."""
     made = yield
     if not isinstance(made, list):
         return made
@@ -155,7 +155,8 @@ def _as_agent_item(function: pytest.Function) -> pytest.Function | AgentItem:
     plan = plan_of(function)
     if is_agent_task(function, plan):
         if inspect.isgeneratorfunction(function.obj) or inspect.isasyncgenfunction(function.obj):
-            # pytest says so of generators alone, and leaves async ones to plugins: one would pass without being run
+            # pytest reports this for generators only, and leaves async ones to plugins: such a test would pass without
+            # running
             raise pytest.Collector.CollectError(
                 f"'yield' keyword is allowed in fixtures, but not in tests ({function.nodeid})"
             )
@@ -169,7 +170,7 @@ def _as_agent_item(function: pytest.Function) -> pytest.Function | AgentItem:
 
 
 def _refuse_misspelt(function: pytest.Function) -> None:
-    """A mark with a name that is almost ours would lose its limits without a word."""
+    """A mark with a misspelt name would silently lose its limits."""
     for mark in function.iter_markers():
         if mark.name != MARK and mark.name.lower().replace("_", "").rstrip("s") == MARK.replace("_", ""):
             raise pytest.Collector.CollectError(f"{function.nodeid}: the mark {mark.name}: did you mean {MARK}?")

@@ -1,4 +1,4 @@
-"""Plugins of pytest-agenteval itself: how they are found, and called without harm to a verdict."""
+"""Plugins of pytest-agenteval itself: how they are found, and called so that a failing one cannot change a verdict."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ GROUP = "pytest_agenteval"
 
 
 def console_plugins() -> pluggy.PluginManager:
-    """The plugins where no pytest runs: those of the entry points."""
+    """The plugins for the console script, where no pytest runs: those of the entry points."""
     manager = pluggy.PluginManager("pytest")
     manager.add_hookspecs(hookspecs)
     load_plugins(manager)
@@ -23,15 +23,15 @@ def console_plugins() -> pluggy.PluginManager:
 
 
 def load_plugins(manager: pluggy.PluginManager) -> None:
-    """Load the modules of the entry points; those that are there already stay as they are."""
+    """Load the modules of the entry points that are not loaded yet."""
     manager.load_setuptools_entrypoints(GROUP)
 
 
 def call_each(hook: pluggy.HookCaller, **arguments: Any) -> tuple[list[Any], list[str]]:
-    """Call every implementation by itself, so that one that raises costs no other its say.
+    """Call each implementation separately, so that one that raises does not affect the others.
 
     Returns:
-        What they returned other than None, the first registered first, and a sentence for each that raised.
+        The results other than None, in the order of registration, and a sentence for each implementation that raised.
     """
     results: list[Any] = []
     failed: list[str] = []

@@ -1,8 +1,8 @@
-"""Text without the secrets in it: every text that leaves the logs passes here.
+"""Removes secrets from text. Every text that leaves the logs passes through here.
 
 Two things are replaced by `[redacted]`: what has the shape of a key, and the values that the caller knows to be secret.
-Every pattern takes time linear in the text: what repeats either begins behind a literal that cannot lie inside of the
-repetition, or is bounded. What only looks random (digests, UUIDs, base64) has no shape of a key, and stays.
+Every pattern takes time linear in the text: each repetition is bounded, or begins behind a literal that cannot occur
+inside it. What only looks random (digests, UUIDs, base64) does not have the shape of a key, and stays.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from urllib.parse import quote, quote_plus
 __all__ = ["REDACTED", "redact", "redact_address", "redact_around", "secret_values"]
 
 REDACTED = "[redacted]"
-"""What stands where a secret stood."""
+"""The replacement for a secret."""
 
 _LEAST = 8
-"""Shorter values of environment variables are words of every text."""
+"""Shorter values of environment variables occur as words in any text."""
 
-# A key begins where no letter or digit stands before it, save one that belongs to an escape: \n, %3D, \u0022, a colour.
+# A key begins where no letter or digit precedes it, except one that belongs to an escape: \n, %3D, \u0022, a colour.
 _START = (
     r"(?:(?<![A-Za-z0-9])|(?<=\\[nrtbf0])|(?<=%[0-9A-Fa-f]{2})|(?<=\\x[0-9A-Fa-f]{2})|(?<=\\u[0-9A-Fa-f]{4})"
     r"|(?<=\x1b\[[0-9]m)|(?<=\x1b\[[0-9]{2}m)|(?<=\x1b\[[0-9;]{4}m))"
@@ -92,14 +92,14 @@ _OPTION = re.compile(
     r"(?<=-)((?:password|passphrase|secret|token|api-?key)[ \t]{1,4})"
     r"(?=[A-Za-z_.+/=-]{0,64}[0-9])(?=[0-9_.+/=-]{0,64}[A-Za-z])[A-Za-z0-9_.+/=-]{8,}"
 )
-"""`--password hunter22`: without an equals sign, hence only what has letters and digits."""
+"""`--password hunter22`: without an equals sign, so only values with letters and digits match."""
 _NO_SECRET = re.compile(
     r"(?i:none|null|nil|true|false|undefined|required|optional|string|str|bytes)"
     r"|\$\{?\w+\}?|\$?\{\{.*\}\}|\{[\w.]*\}|<.*>|%\(?\w*\)?s|[*.x…]+|.*\[redacted\].*"
     r"|[A-Z][A-Z0-9_]*_(?:KEY|TOKEN|SECRET|PASSWORD)"
     r"|(?:self|cls|os|config|settings|args|options?|request|env|environ|process)\.[\w.]+"
 )
-"""Values that stand for a secret, and say nothing of it."""
+"""Values that are placeholders for a secret and reveal nothing about it."""
 _WORDS = re.compile(r"[a-z]+(?:[ _-][a-z]+)*")
 
 _SECRET_NAME = re.compile(r"(?:KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIAL)S?(?:_[0-9]+)?$")
@@ -112,8 +112,8 @@ def redact(text: str, secrets: Collection[str] = ()) -> str:
 
     Args:
         text: of any kind and length; it takes linear time.
-        secrets: values to replace wherever they stand, also as JSON, as part of a URL, or as Python writes them. What
-            :func:`secret_values` found in the environment belongs here.
+        secrets: values to replace wherever they occur, including as JSON, as part of a URL, or as Python writes them.
+            Pass the values that :func:`secret_values` found in the environment.
     """
     if secrets:
         forms, pattern = _known(tuple(secrets))
@@ -135,12 +135,12 @@ def redact(text: str, secrets: Collection[str] = ()) -> str:
 
 
 def redact_around(text: str, secrets: Collection[str] = (), ours: Collection[str] = ()) -> str:
-    """The same, where the text may hold names of our own making: these stay, though some look like a key.
+    """The same, but some names of our own making stay, although they look like a key.
 
     Args:
         text: of any kind and length.
         secrets: values to redact wherever they stand.
-        ours: the names, such as the paths of logs.
+        ours: these names, such as the paths of logs.
     """
     there = sorted((name for name in ours if name and name in text), key=len, reverse=True)
     if not there:
@@ -155,10 +155,10 @@ def redact_address(text: str) -> str:
 
 
 def secret_values(environment: Mapping[str, str]) -> tuple[str, ...]:
-    """The values of the variables whose names say that they are secret, the longest first.
+    """The values of the variables whose names mark them as secret, the longest first.
 
-    A name does so where it ends in KEY, TOKEN, SECRET, PASSWORD or the like. Values below 8 characters, paths and the
-    numbers of a limit (`MAX_TOKENS`) are left out: they are parts of every text, and secrets of none.
+    Such a name ends in KEY, TOKEN, SECRET, PASSWORD or similar. Values shorter than 8 characters, paths and token
+    limits (`MAX_TOKENS`) are left out, because they occur in any text and are not secret.
     """
     found = {
         value
@@ -186,13 +186,13 @@ def _known(secrets: tuple[str, ...]) -> tuple[tuple[str, ...], re.Pattern[str]]:
 
 
 def _forms(secret: str) -> Iterable[str]:
-    """A secret as it is written: as text, in Python and in pytest's ids, JSON, URLs, XML, shells and base64."""
+    """The forms in which a secret is written: as text, Python, pytest's ids, JSON, URLs, XML, shells and base64."""
     data = secret.encode("utf-8", "surrogateescape" if _from_bytes(secret) else "replace")
     in_json = (json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1])
     in_url = (quote(data), quote(data, ""), quote_plus(data))
     bare = (
         secret,
-        repr(f"\"{secret}'")[2:-3].replace("\\'", "'"),  # with both quotes around it is written without either
+        repr(f"\"{secret}'")[2:-3].replace("\\'", "'"),  # inside both kinds of quotes it is written without either
         secret.encode("unicode_escape").decode("ascii"),
         secret.encode("ascii", "backslashreplace").decode("ascii"),
         repr(b"\"'" + data)[5:-1].replace("\\'", "'"),
@@ -212,12 +212,12 @@ def _forms(secret: str) -> Iterable[str]:
 
 
 def _from_bytes(secret: str) -> bool:
-    """Whether lone surrogates in it stand for bytes of the environment that are no UTF-8."""
+    """Whether lone surrogates in it stand for bytes of the environment that are not UTF-8."""
     return all(not "\ud800" <= character <= "\udfff" or "\udc80" <= character <= "\udcff" for character in secret)
 
 
 def _in_base64(data: bytes) -> Iterable[str]:
-    """What of a secret is the same in every base64 that it stands in: one text for each place within three bytes."""
+    """The part of a secret that is the same in any base64 around it: one text per position within three bytes."""
     for before in range(3):
         whole = base64.b64encode(bytes(before) + data).decode()
         start, rest = (0, 2, 3)[before], (before + len(data)) % 3
@@ -228,7 +228,7 @@ def _in_base64(data: bytes) -> Iterable[str]:
 
 
 def _literally(form: str) -> str:
-    """A value of letters alone may be a word: only where it stands for itself is it the secret."""
+    """A value made only of letters may be an ordinary word, so it counts as the secret only if it stands alone."""
     return rf"(?<![\w-]){form}(?![\w-])" if form.isascii() and form.isalpha() else re.escape(form)
 
 
@@ -249,7 +249,7 @@ def _quoted_secret(name: str, _: str, value: str) -> bool:
 
 
 def _bare_secret(name: str, sign: str, value: str) -> bool:
-    """Without quotes it may be code or prose: a digit says that it is neither, and so does the form NAME=value."""
+    """Without quotes it may be code or prose. A digit, or the form NAME=value, shows that it is neither."""
     if name.lower() == "pwd" and value.startswith(("/", "~")):
         return False
     if name.isupper() and sign == "=":

@@ -1,4 +1,4 @@
-"""Texts of strangers (models, tools, tests, logs), made fit for where they go: a log, another process, a terminal."""
+"""Texts from outside (models, tools, tests, logs), made safe for a log, another process or a terminal."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ Data = TypeVar("Data")
 _Change = Callable[[str], str]
 
 OURS: Mapping[str, bool] = MappingProxyType({"ours": True})
-"""The metadata of a dataclass's field that holds a name of our own making, such as the path of a log."""
+"""The metadata of a dataclass field that holds a name of our own making, such as the path of a log."""
 
 _COLOURS = re.compile(r"\x1b\[[0-9;:]{0,40}m")
 _KEPT = frozenset("\n\t\u200c\u200d")
-"""Line breaks, tabs, and the two joiners that languages and emoji are written with."""
+"""Line breaks, tabs, and the two joiners used in some languages and in emoji."""
 _COMMAND = re.compile(r"(?m)^([^\S\n]*):(?=:)|#(?=#\w{0,20}\[)")
-"""Where a line could be a command to what runs the job: `::error::` and `##[error]` (GitHub), `##vso[` (Azure)."""
+"""Where a line could be a command to the CI system: `::error::` and `##[error]` (GitHub), `##vso[` (Azure)."""
 
 
 def encodable(text: str) -> str:
-    r"""The text with lone surrogates escaped as `\ud800`, as Inspect writes them: no encoding has a place for them."""
+    r"""The text with lone surrogates escaped as `\ud800`, as Inspect writes them: no encoding can represent them."""
     if text.isascii():
         return text
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def inert(text: str) -> str:
-    r"""The text as a terminal can show it without obeying it; of one line or several. Doing it twice is safe.
+    r"""The text, of one or several lines, in a form that a terminal shows and does not obey. Applying it twice is safe.
 
-    Colours are dropped. Other control characters, marks that turn the direction of writing and characters that nobody
-    sees are escaped as Python writes them (`\x1b`, `\u202e`); a carriage return before a line break is part of it. A
-    command to GitHub Actions or Azure Pipelines gets a backslash, which keeps it from being one.
+    Colours are dropped. Other control characters, marks that change the direction of writing and invisible characters
+    are escaped as Python writes them (`\x1b`, `\u202e`). A carriage return before a line break counts as part of the
+    break. A command to GitHub Actions or Azure Pipelines gets a backslash in front, which disables it.
     """
     if "\x1b" in text:
         text = _COLOURS.sub("", text)
@@ -49,8 +49,8 @@ def inert(text: str) -> str:
 
 
 def shortened(text: str, longest: int) -> str:
-    """A name in one line, with `...` for its middle where it is longer."""
-    most = 4 * longest  # of each end: what lies between them need not be looked at
+    """A name in one line, with `...` in place of its middle if it is too long."""
+    most = 4 * longest  # enough of each end; the middle is cut in any case
     whole = len(text) <= 2 * most
     line = " ".join((text if whole else text[:most] + text[-most:]).split())
     if whole and len(line) <= longest:
@@ -65,12 +65,12 @@ def beginning(text: str, longest: int) -> str:
 
 
 def map_texts(data: Data, change: Callable[[str], str], ours: Callable[[str], str] | None = None) -> Data:
-    """The same data with every text in it changed; what changes nothing is not copied.
+    """The same data with every text in it changed. Unchanged parts are not copied.
 
     Args:
-        data: texts, numbers, dataclasses, tuples, lists, sets and mappings of them, as deep as they go.
-        change: is applied to each text, keys included.
-        ours: is applied instead to fields of dataclasses that are marked :data:`OURS`.
+        data: texts, numbers, dataclasses, tuples, lists, sets and mappings of them, nested to any depth.
+        change: applied to each text, including keys.
+        ours: applied instead to fields of dataclasses that are marked :data:`OURS`.
     """
     changed: Data = _mapped(data, change, ours or change)
     return changed

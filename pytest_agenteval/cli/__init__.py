@@ -1,4 +1,4 @@
 """The console script `pytest-agenteval`: one module for each of its commands.
 
-A command reads its arguments, calls the steps and prints; it decides nothing itself.
+A command reads its arguments, calls the steps and prints the results; it decides nothing itself.
 """

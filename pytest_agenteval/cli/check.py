@@ -27,7 +27,7 @@ MOST_OF_A_REASON = 240
 
 
 class Standing(StrEnum):
-    """What a check says of a task."""
+    """The verdict of a check on a task."""
 
     OK = "ok"
     OFFENDER = "offender"
@@ -37,7 +37,7 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Play:
-    """What came of one built-in model's attempt at a task."""
+    """The result of one built-in model's attempt at a task."""
 
     record: TaskRecord | None = None
     skip: str | None = None
@@ -48,7 +48,7 @@ class Play:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A task, what the check says of it, and why."""
+    """A task, the verdict of the check, and the reason."""
 
     task: str
     standing: Standing
@@ -56,13 +56,13 @@ class Finding:
 
 
 def judge_task(task: str, solvable: bool, oracle: Play | None, null: Play | None) -> Finding:
-    """What the check says of a task.
+    """Judge a task.
 
     Args:
         task: its node id, without the model.
         solvable: whether it declares a solution or an answer.
-        oracle: what came of `agenteval/oracle`; None where the task did not take it.
-        null: the same of `agenteval/null`.
+        oracle: the result of `agenteval/oracle`; None if the task did not run with it.
+        null: the same for `agenteval/null`.
     """
     if oracle is None or null is None:
         return Finding(task, Standing.OFFENDER, "could not be evaluated: it names its own agent_model")
@@ -88,15 +88,15 @@ def judge_task(task: str, solvable: bool, oracle: Play | None, null: Play | None
 
 
 def check(paths: Sequence[str], *, sandbox: str | None = None, extra: Sequence[str] = ()) -> int:
-    """Run the tasks below `paths` with both built-in models in one pytest process, and print what they show.
+    """Run the tasks below `paths` with both built-in models in one pytest process, and print the results.
 
     Args:
         paths: files, folders or node ids.
-        sandbox: where attempts run; None leaves it to the ini file.
+        sandbox: where attempts run; None uses the setting of the ini file.
         extra: more arguments for pytest.
 
     Returns:
-        The exit status: 0, 1 with offenders, 2 to 4 as pytest's, 5 without a task, 10 undecided.
+        The exit status: 0; 1 if a task is an offender; 2 to 4 as pytest's; 5 without a task; 10 if undecided.
     """
     with tempfile.TemporaryDirectory(prefix="agenteval-check-") as folder:
         file, output = Path(folder) / "notes.json", Path(folder) / "output.txt"
@@ -106,7 +106,7 @@ def check(paths: Sequence[str], *, sandbox: str | None = None, extra: Sequence[s
         if status not in (0, 1, NO_TASKS, UNDECIDED) or notes is None or never_began:
             sys.stderr.write(output.read_text("utf-8", "replace"))
             print(f"the suite could not be run: pytest ended with {status}", file=sys.stderr)
-            return status if status > 1 else UNDECIDED  # below 0: a signal ended it
+            return status if status > 1 else UNDECIDED  # below 0 if a signal ended it
     findings = _findings(notes)
     for text in _report(findings):
         print(inert(text))
@@ -161,7 +161,7 @@ def _status(findings: Sequence[Finding]) -> int:
         return NO_TASKS
     if Standing.OFFENDER in standings:
         return 1
-    # nothing evaluated is not a success
+    # If nothing was evaluated, that is not a success.
     return UNDECIDED if Standing.UNDECIDED in standings or Standing.OK not in standings else 0
 
 
@@ -184,6 +184,6 @@ def _failure(record: TaskRecord | None) -> str | None:
 
 
 def _line(text: str) -> str:
-    """As one line of a bearable length."""
+    """The text in one line of readable length."""
     line = " ".join(text.split())
     return line if len(line) <= MOST_OF_A_REASON else f"{line[:MOST_OF_A_REASON]}..."

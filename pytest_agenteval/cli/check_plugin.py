@@ -1,4 +1,4 @@
-"""The pytest plugin of `pytest-agenteval check`: both built-in models in one session, what came of it in a file."""
+"""The pytest plugin of `pytest-agenteval check`: runs both built-in models in one session, and writes a result file."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ FILE_VARIABLE = "PYTEST_AGENTEVAL_CHECK_FILE"
 ORACLE, NULL = "agenteval/oracle", "agenteval/null"
 
 _KEPT = {"sandbox", "sandbox_default", "concurrency", "env_retries", "log_dir", "unsafe_fixtures"}
-"""Settings that hold here too. Whatever else the ini file and `addopts` ask of runs of real models does not."""
+"""Settings that apply here too. Other settings in the ini file and `addopts` are meant for runs of real models."""
 
 _WITH_FILES = ("lfplugin", "nfplugin", "stepwiseplugin")
-"""pytest's plugins that remember what failed: a check must not change what `--lf` runs next."""
+"""pytest's plugins that remember failures: a check must not change what `--lf` runs next."""
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Settle the settings before anybody reads them."""
+    """Fix the settings before anything reads them."""
     option = config.option
     for key in set(defaults()).difference(_KEPT):
         setattr(option, f"agenteval_{key}", None)
@@ -40,7 +40,7 @@ def pytest_configure(config: pytest.Config) -> None:
     option.maxfail, option.continue_on_collection_errors, option.xmlpath = 0, False, None
     if hasattr(option, "numprocesses"):  # xdist's processes would each know only a part
         option.numprocesses, option.dist, option.tx = None, "no", []
-    asked, plain = settings(config), settings_of(defaults(), active=True)  # the ini file has a say in the first
+    asked, plain = settings(config), settings_of(defaults(), active=True)  # the ini file may set the first
     attempts = asked.attempts
     config.stash[SETTINGS] = plain._replace(
         agents=plain.agents._replace(models=asked.agents.models),
@@ -57,7 +57,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class _Notes:
-    """What the check needs to know of every task."""
+    """What the check needs to know about every task."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -69,14 +69,14 @@ class _Notes:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self, session: pytest.Session) -> None:
-        """Take away what writes files of its own."""
+        """Unregister what writes files of its own."""
         manager = session.config.pluginmanager
         for plugin in filter(None, map(manager.get_plugin, _WITH_FILES)):
             manager.unregister(plugin)
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
-        """Agent tasks of the two models only: a task that names a model of its own would spend money."""
+        """Agent tasks of the two models only, because a task that names its own model would spend money."""
         tasks = [item for item in items if isinstance(item, AgentItem)]
         self._collected = [
             {
@@ -92,7 +92,7 @@ class _Notes:
         items[:] = chosen
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Keep the record, or why there is none."""
+        """Keep the record, or the reason why there is none."""
         record = getattr(report, "agenteval", None)
         if record is not None:
             self._records.append(to_json(record))

@@ -1,4 +1,4 @@
-"""`pytest-agenteval export`: stored attempts in formats that others read."""
+"""`pytest-agenteval export`: stored attempts in formats of other tools."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def add_export(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 class _EveryEvalEver:
-    """Our own format, by the same hook that other packages use."""
+    """Our own format, added by the same hook that other packages use."""
 
     @pluggy.HookimplMarker("pytest")
     def pytest_agenteval_exports(self, formats: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -129,7 +129,7 @@ def _eee(asked: argparse.Namespace) -> int:
 
 
 def load_records(places: Sequence[str]) -> Stored:
-    """Everything that the logs hold, as one set of records.
+    """Everything in the logs, as one set of records.
 
     Raises:
         NotReady: there is no log of ours, or one cannot be read.
@@ -176,7 +176,7 @@ def conversations_of(task: TaskRecord, attempt: AttemptRecord) -> Conversation |
 
 
 def _write(out: Path, export: CellExport, conversations: Conversations) -> int:
-    """Write a cell's files, the rows first, each whole or not at all; returns the number of rows."""
+    """Write a cell's files, the rows first, each completely or not at all; returns the number of rows."""
     path, rows_path = out / export.path, out / export.rows_path
     path.parent.mkdir(parents=True, exist_ok=True)
     digest, rows = hashlib.sha256(), 0
@@ -196,7 +196,7 @@ def _write(out: Path, export: CellExport, conversations: Conversations) -> int:
 
 
 def _others(out: Path, export: CellExport) -> list[Path]:
-    """Aggregates of the same cell that this export has not written."""
+    """Aggregates of the same cell that this export did not write."""
     cell = export.evaluation_id.rpartition("/")[0]
     path = out / export.path
     return [other for other in sorted(path.parent.glob("*.json")) if other != path and _cell_of(other) == cell]

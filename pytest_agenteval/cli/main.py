@@ -40,7 +40,7 @@ def _check(asked: argparse.Namespace) -> int:
 
 
 class _Version(argparse.Action):
-    """As argparse's own, which would look the version up for every command."""
+    """Like argparse's own action, which would look up the version for every command."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         from pytest_agenteval import __version__

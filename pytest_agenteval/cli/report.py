@@ -1,4 +1,4 @@
-"""`pytest-agenteval report` and `pytest-agenteval compare`: stored attempts judged again, without a model call."""
+"""`pytest-agenteval report` and `pytest-agenteval compare`: judge stored attempts again, without a model call."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _HELP = {
     "max_env_error_rate": "above this share of environment errors no cell passes (default 0.05)",
     "baseline": "gate: compare with an earlier run, its .eval logs or a directory of them; a regression is a FAIL",
 }
-"""What options mean where nothing runs, by key; the others mean what they mean to pytest."""
+"""Help for options that mean something else when nothing runs, by key; the others mean the same as in pytest."""
 
 
 def add_report(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

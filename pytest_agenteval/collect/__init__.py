@@ -1,4 +1,4 @@
-"""Tests become agent tasks: which tests are, what their options and fixtures say, and how they are cut into shards.
+"""Turns tests into agent tasks: finds them, reads their options and fixtures, and divides them into shards.
 
-Private pytest API may be touched in `items.py` only. Nothing here runs an attempt or knows of models.
+Only `items.py` may use private pytest API. Nothing here runs an attempt or knows about models.
 """

@@ -1,4 +1,4 @@
-"""`agent_task`: the mark that makes a test an agent task or gives its options, and those options checked."""
+"""`agent_task`, the mark that makes a test an agent task and sets its options, and the checks of those options."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ if TYPE_CHECKING:
 __all__ = ["MARK", "Solution", "TaskOptions", "ToolUse", "agent_task", "why_no_option"]
 
 ToolUse = tuple[str, Mapping[str, Any]]
-"""A call of one of the task's own tools: its name and its arguments."""
+"""A call of one of the task's own tools: the tool's name and its arguments."""
 Solution = str | Sequence[str | ToolUse]
-"""What solves a task, a step or several in this order: shell commands for the bash tool, and calls of other tools."""
+"""What solves a task, in one or several steps in this order: shell commands for the bash tool, calls of other tools."""
 
 
 def agent_task(*tests: Never, **options: Unpack[_Keywords]) -> pytest.MarkDecorator:
-    """Mark a test (class, module) as an agent task with options of its own; the nearest mark wins, option by option.
+    """Mark a test (class, module) as an agent task with its own options. For each option, the nearest mark wins.
 
     Args:
-        tests: nothing; `@agent_task` without parentheses works as any mark does, but has no type of its own.
+        tests: unused; `@agent_task` works without parentheses, like any mark, but is then not typed.
         options: see :class:`TaskOptions` for meaning, units and defaults.
     """
     mark: pytest.MarkDecorator = getattr(pytest.mark, MARK)
@@ -60,44 +60,44 @@ class TaskOptions:
     max_cost: float | None = None
     """US dollars."""
     time_limit: float | None = 600.0
-    """Seconds of the agent's work, without waits for rate limits, provider retries and the run's budget."""
+    """Seconds of the agent's work, without waiting for rate limits, provider retries and the run's budget."""
     token_limit: int | None = None
-    """Tokens of all kinds."""
+    """Tokens of all kinds together."""
     turn_limit: int | None = 50
     """Model calls."""
     grading_time_limit: float = 300.0
-    """Seconds that fixtures' set-up and, apart from it, the checks after the agent may take."""
+    """Seconds for the set-up of fixtures, and again as many for the checks after the agent."""
     min_pass_rate: float | None = None
-    """Share of the attempts that must pass for the test to pass; None: all of them, unless a gate judges the run."""
+    """Share of the attempts that must pass for the test to pass; None means all, unless a gate judges the run."""
     solution: Solution | None = None
     """What the built-in models play."""
     answer: str = ""
     """What the built-in models submit after the solution."""
     files: Sequence[str] = ()
-    """Files and folders that the task depends on, relative to its suite's folder; patterns are allowed. When one has
-    changed, stored attempts are not reused."""
+    """Files and folders that the task depends on, relative to its suite's folder; patterns are allowed. If one changes,
+    stored attempts are not reused."""
     sandbox: str | None = None
-    """Which sandbox: a name, `image:NAME:TAG`, or the path of a Dockerfile or compose file (see `sandbox.choice`)."""
+    """The sandbox: a name, `image:NAME:TAG`, or the path of a Dockerfile or compose file (`sandbox.asked.choice`)."""
     network: str | None = None
-    """`none` or `bridge`. This and what follows changes the container; None leaves it as the sandbox has it."""
+    """`none` or `bridge`. This option and those below change the container; None keeps what the sandbox sets."""
     cpus: float | None = None
-    """Processors' worth of time."""
+    """How many processors it may use; may be a fraction."""
     memory: str | int | None = None
-    """The most memory, swap included: bytes, or a text such as `512m` or `4g`."""
+    """The most memory, including swap: bytes, or a text such as `512m` or `4g`."""
     user: str | None = None
-    """The user of the agent's commands, a name or a number."""
+    """The user who runs the agent's commands, by name or number."""
     runtime: str | None = None
     """The container runtime, for example `runsc`."""
     leftovers: str = "keep"
-    """What becomes of the processes that the agent leaves running when it ends: `keep`, for a service may be its work,
-    or `stop`, so that nothing changes while the test grades."""
+    """What happens to processes that the agent leaves running: `keep`, because a service may be its work, or `stop`, so
+    that nothing changes while the test grades."""
 
     @classmethod
     def from_marks(cls, marks: Iterable[pytest.Mark]) -> TaskOptions:
-        """The options that the marks give, nearest first.
+        """The options from the marks, nearest first.
 
         Raises:
-            ValueError: a mark has an unknown option or a value that cannot be used, in one sentence.
+            ValueError: a mark has an unknown option or an unusable value. The message is one sentence.
         """
         given: dict[str, Any] = {}
         for mark in marks:
@@ -117,16 +117,16 @@ class TaskOptions:
 
     @property
     def solvable(self) -> bool:
-        """Whether the task declares how it is solved: by steps, by an answer, or by both."""
+        """Whether the task declares a solution: steps, an answer, or both."""
         return self.solution is not None or self.answer != ""
 
 
 def why_no_option(name: str, beside: Sequence[str] = ()) -> str | None:
-    """Why there is no option of this name, after the name of what lacks it; None where there is one.
+    """Why an option of this name does not exist, worded to follow the name of what lacks it; None if it exists.
 
     Args:
-        name: of the option.
-        beside: the names that are options there besides those of :class:`TaskOptions`.
+        name: the name of the option.
+        beside: names that are valid options there, in addition to those of :class:`TaskOptions`.
     """
     known = [*beside, *_CHECKS]
     if name in known:

@@ -28,28 +28,28 @@ class Definition:
 
     @property
     def ours(self) -> bool:
-        """Whether it is the plugin's own: identity decides, not the name."""
+        """Whether it is the plugin's own. Identity decides, not the name."""
         return self.func.__module__ == fixtures.__name__
 
 
 @dataclass(frozen=True, slots=True)
 class FixturePlan:
-    """The fixtures of one test: pytest sets up the shared ones, every attempt the local ones."""
+    """The fixtures of one test: pytest sets up the shared ones, each attempt sets up the local ones."""
 
     argnames: tuple[str, ...]
-    """Of the test function."""
+    """The argument names of the test function."""
     definitions: Mapping[str, tuple[Definition, ...]]
-    """Per name the chain of overrides, nearest last."""
+    """By name, the chain of overrides, nearest last."""
     reached: frozenset[tuple[str, int]]
-    """(name, level) of every definition that is really used; level -1 is the nearest."""
+    """(name, level) of every definition that is actually used; level -1 is the nearest."""
     local: tuple[str, ...]
-    """Function-scoped names in pytest's order."""
+    """Names of function scope, in pytest's order."""
     shared: tuple[str, ...]
-    """Names of wider scopes in pytest's order."""
+    """Names of wider scopes, in pytest's order."""
     params: Mapping[str, Any]
     """Values of `parametrize` and of fixture params."""
     left_out: tuple[str, ...] = ()
-    """Autouse fixtures of other plugins that attempts do without, for they need what attempts cannot share."""
+    """Autouse fixtures of other plugins that are left out of attempts, because they need what attempts cannot share."""
 
     @classmethod
     def of(
@@ -89,12 +89,12 @@ class FixturePlan:
         return cls(argnames, definitions, frozenset(reached), local, shared, params)
 
     def uses_ours(self, *names: str) -> bool:
-        """Whether one of the plugin's own definitions (of these names, or of any) is really used."""
+        """Whether one of the plugin's own definitions (with one of these names, or any) is actually used."""
         wanted = names or fixtures.NAMES
         return any(name in wanted and self.definitions[name][level].ours for name, level in self.reached)
 
     def not_shared(self) -> str | None:
-        """Why attempts cannot use one of the fixtures, in a sentence; None where they can use all."""
+        """Why attempts cannot use one of the fixtures, in a sentence; None if they can use all."""
         for name, level in sorted(self.reached, key=lambda each: (each[0] not in self.argnames, each)):
             definition = self.definitions[name][level]
             why = (
@@ -106,11 +106,11 @@ class FixturePlan:
 
     @property
     def shared_params(self) -> dict[str, Any]:
-        """Params of shared fixtures: tasks that differ in one cannot overlap."""
+        """Params of shared fixtures. Tasks with different values cannot overlap."""
         return {name: self.params[name] for name in self.shared if name in self.params}
 
     def wanted_by(self, name: str) -> str | None:
-        """The fixture through which the test uses `name`, or None where the test names it itself."""
+        """The fixture through which the test uses `name`, or None if the test names it itself."""
         if name in self.argnames:
             return None
         wanting = (n for n, level in self.reached if n != name and name in self.definitions[n][level].argnames)

@@ -33,7 +33,7 @@ NAMES = ("agent", "sandbox", "attempt", "agent_model", "agent_scaffold")
 
 @pytest.fixture
 def agent_model() -> Any:
-    """Inspect's name of the model under evaluation (one value per --agent-model)."""
+    """Inspect's name for the model under evaluation (one value per --agent-model)."""
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def agent_scaffold() -> Any:
 
 @pytest.fixture
 def attempt(agent_model: Any) -> Any:
-    """This attempt: its number (from 1), its task and model; `attempt.wait(...)` runs a coroutine from a sync body."""
+    """This attempt: its number (from 1), task and model; `attempt.wait(...)` runs a coroutine from a sync test."""
 
 
 @pytest.fixture
@@ -53,4 +53,4 @@ def sandbox(attempt: Any) -> Any:
 
 @pytest.fixture
 def agent(attempt: Any, agent_scaffold: Any) -> Any:
-    """The agent under evaluation: `await agent.run(prompt)`; override this fixture to bring an agent of your own."""
+    """The agent under evaluation: `await agent.run(prompt)`. Override this fixture to use your own agent."""

@@ -1,4 +1,4 @@
-"""Inspect tasks that a user asks for: in a test file, or by `--agent-inspect-task`. Nothing is loaded here."""
+"""Inspect tasks that a user names in a test file or with `--agent-inspect-task`. Nothing is loaded here."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ if TYPE_CHECKING:
 __all__ = ["SAMPLE", "TASK_SOLVER", "Asked", "Passes", "asked_in_text", "inspect_task"]
 
 SAMPLE = "inspect_sample"
-"""The parameter of a test that is made from an Inspect task."""
+"""The parameter of a test made from an Inspect task."""
 TASK_SOLVER = "task-solver"
 """The name of the scaffold that is an Inspect task's own solver."""
 _OF_SCORES = ("scorer", "key", "passes")
-"""Options that say which score decides."""
+"""Options that decide which score counts."""
 
 Passes = float | str | bool | Callable[[Any], bool]
-"""Which value of the judging score passes: from this number on, this very text or bool, or what a function says."""
+"""Which value of the deciding score passes: a number and everything above it, an exact text or bool, or a function."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """An Inspect task, which of its samples, and what of its scores decides."""
+    """An Inspect task, with its selected samples and the score that decides."""
 
     task: str | Callable[..., Any]
-    """A name as Inspect registers it, `MODULE@TASK`, `FILE.py@TASK`, or the function itself."""
+    """A name registered with Inspect, `MODULE@TASK`, `FILE.py@TASK`, or the function itself."""
     folder: Path
-    """To which the paths of files are relative."""
+    """The folder to which paths are relative."""
     args: Mapping[str, Any] = field(default_factory=dict)
     limit: int | None = None
     samples: tuple[str | int, ...] = ()
@@ -48,7 +48,7 @@ class Asked:
 
     @property
     def name(self) -> str:
-        """What messages call it."""
+        """Its name in messages."""
         return self.task if isinstance(self.task, str) else self.task.__name__
 
 
@@ -63,19 +63,20 @@ def inspect_task(
     passes: Passes | None = None,
     **options: Unpack[_Keywords],
 ) -> Callable[..., Any]:
-    """Make a test of an Inspect task: `test_xyz = inspect_task("inspect_evals/xyz", limit=10)`; each sample is a task.
+    """Make a test of an Inspect task: `test_xyz = inspect_task("inspect_evals/xyz", limit=10)`. Each sample is a task.
 
     Args:
         task: a registered name (`inspect_evals/xyz`), `MODULE@TASK`, `FILE.py@TASK` (relative to the test file), or the
-            function that `inspect_ai.task` decorates.
-        args: of that function.
-        limit: only so many samples, from the first on.
-        samples: only the samples with these ids.
-        scorer: the name of the scorer that judges; not needed where there is one, or the task has a headline metric.
-        key: the key that judges where that scorer gives several values.
-        passes: which of its values passes: from this number on, this text or bool, or what a function says; by default
-            `C`, True and 1 pass, `I`, `P`, `N`, False and 0 do not.
-        options: as of :func:`agent_task`; they go before the task's own limits, `sandbox` before its own sandbox.
+            function decorated with `inspect_ai.task`.
+        args: arguments for that function.
+        limit: use only the first `limit` samples.
+        samples: use only the samples with these ids.
+        scorer: the name of the scorer that decides; not needed if there is only one, or the task has a headline metric.
+        key: the key that decides, if that scorer returns several values.
+        passes: which of its values passes: a number and everything above it, this text or bool, or a function of the
+            value. By default `C`, True and 1 pass; `I`, `P`, `N`, False and 0 do not.
+        options: those of :func:`agent_task`. They take precedence over the task's own limits, and `sandbox` over its
+            own sandbox.
     """
     for name in options:
         if reason := why_no_option(name, ("args", "limit", "samples", *_OF_SCORES)):
@@ -91,7 +92,7 @@ def asked_in_text(text: str, folder: Path) -> Callable[..., Any]:
     """The same from the command line: `TASK[,NAME=VALUE]...`, values as JSON or text, `args.NAME=VALUE` for the task.
 
     Raises:
-        ValueError: what is wrong with the text.
+        ValueError: the text is wrong; the message says why.
     """
     name, *words = text.split(",")
     given: dict[str, Any] = {}
@@ -121,24 +122,24 @@ def asked_in_text(text: str, folder: Path) -> Callable[..., Any]:
 
 
 def _written(name: str, folder: Path) -> tuple[str, int]:
-    """The file and line of a task that is named by its file; reports and tracebacks show them."""
+    """The file and line of a task that is named by its file, for reports and tracebacks."""
     home, _, task = name.rpartition("@")
     path = (folder / home).resolve()
     if not home.endswith(".py") or not path.is_file():
         return f"<{name}>", 1
-    found = re.search(rf"^def {re.escape(task)}\b", path.read_text("utf-8", "replace"), re.MULTILINE)
-    return str(path), 1 if found is None else found.string.count("\n", 0, found.start()) + 1
+    definition = re.search(rf"^def {re.escape(task)}\b", path.read_text("utf-8", "replace"), re.MULTILINE)
+    return str(path), 1 if definition is None else definition.string.count("\n", 0, definition.start()) + 1
 
 
 def _test(asked: Asked, options: Mapping[str, Any], file: str, line: int) -> Callable[..., Any]:
-    """A test function that stands where the user's line stands, for reports and tracebacks show that."""
+    """A test function that claims the position of the user's line, because reports and tracebacks show it."""
     _check(asked)
     body = f"async def inspect_task_sample(agent, {SAMPLE}): await {SAMPLE}.run(agent)"
     made: dict[str, Any] = {"__name__": "inspect_tasks"}
     exec(compile("\n" * (line - 1) + body, file, "exec"), made)
     test = made["inspect_task_sample"]
     test.__doc__ = f"A sample of the Inspect task {asked.name}."
-    test.__test__ = True  # whatever python_functions says
+    test.__test__ = True  # even if python_functions does not match
     setattr(test, INSPECT_TASK, asked)
     marked: Callable[..., Any] = agent_task(**options)(test)
     return marked

@@ -1,8 +1,8 @@
-"""Agent tasks as pytest items. The only file that touches private pytest API.
+"""Agent tasks as pytest items. This is the only file that uses private pytest API.
 
-What is private here: `Function._fixtureinfo`, `CallSpec._idlist`, `Session._fixturemanager` (pytest 8: arguments of
+The private parts are: `Function._fixtureinfo`, `CallSpec._idlist`, `Session._fixturemanager` (pytest 8: arguments of
 overridden fixtures are missing from the closure), `FixtureDef.func/argnames/scope`, `Metafunc.definition._fixtureinfo`,
-how pytest reads the marks `skip` and `xfail`, and how it loads the conftest files of what it collects.
+how pytest reads the marks `skip` and `xfail`, and how it loads the conftest files of the files it collects.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ SESSION: pytest.StashKey[TaskRunner] = pytest.StashKey()
 
 
 def plan_of(function: pytest.Function) -> FixturePlan:
-    """Read a collected test's fixtures."""
+    """Read the fixtures of a collected test."""
     info = function._fixtureinfo
     params = dict(function.callspec.params) if hasattr(function, "callspec") else {}
     argnames = tuple(info.argnames)
@@ -67,22 +67,22 @@ def plan_of(function: pytest.Function) -> FixturePlan:
 
 
 def _foreign(plan: FixturePlan, name: str, function: pytest.Function) -> bool:
-    """Whether every attempt would set up a fixture that nobody has asked for but the plugin that brings it."""
+    """Whether every attempt would set up a fixture that nobody requested except the plugin that provides it."""
     return name in plan.local and is_foreign(plan.definitions[name][-1].func, function.config.rootpath)
 
 
 def is_agent_task(function: pytest.Function, plan: FixturePlan) -> bool:
-    """Whether a test is an agent task: by one of the plugin's own definitions, or by the mark."""
+    """Whether a test is an agent task, because it uses one of the plugin's own definitions or carries the mark."""
     return plan.uses_ours() or function.get_closest_marker(MARK) is not None
 
 
 def lookalike(plan: FixturePlan) -> bool:
-    """Whether an ordinary test uses a fixture of somebody else that only shares the name `agent`."""
+    """Whether an ordinary test uses an unrelated fixture that happens to be called `agent`."""
     return ("agent", -1) in plan.reached and not plan.uses_ours()
 
 
 def load_conftests(session: pytest.Session, path: Path) -> None:
-    """Have pytest load the conftest files above a file that it does not collect itself."""
+    """Make pytest load the conftest files above a file that it does not collect itself."""
     config = session.config
     config.pluginmanager._loadconftestmodules(
         path,
@@ -93,11 +93,11 @@ def load_conftests(session: pytest.Session, path: Path) -> None:
 
 
 def needs(metafunc: pytest.Metafunc, name: str) -> bool:
-    """Whether a test uses the plugin's own fixture of this name (and no parametrization of its own gives it)."""
-    found = metafunc.definition._fixtureinfo.name2fixturedefs.get(name, ())
+    """Whether a test uses the plugin's own fixture of this name and does not parametrize it itself."""
+    definitions = metafunc.definition._fixtureinfo.name2fixturedefs.get(name, ())
     marks = metafunc.definition.iter_markers("parametrize")
     given = any(name in _parametrized(*mark.args, **mark.kwargs) for mark in marks)
-    return bool(found) and Definition.chain(found)[-1].ours and name in metafunc.fixturenames and not given
+    return bool(definitions) and Definition.chain(definitions)[-1].ours and name in metafunc.fixturenames and not given
 
 
 def _parametrized(argnames: str | Sequence[str] = (), *_: Any, **__: Any) -> Sequence[str]:
@@ -105,10 +105,10 @@ def _parametrized(argnames: str | Sequence[str] = (), *_: Any, **__: Any) -> Seq
 
 
 class TaskRunner(Protocol):
-    """Runs the attempts of a task: the session, for the item knows no more of it than this."""
+    """Runs the attempts of a task. It is the session, but the item knows only this much about it."""
 
     def finish(self, item: AgentItem) -> None:
-        """Wait for the task's attempts and end as its verdict says, by raising or not."""
+        """Wait for the task's attempts, then return or raise according to its verdict."""
 
 
 class AgentItem(pytest.Function):
@@ -120,11 +120,11 @@ class AgentItem(pytest.Function):
         self.options = TaskOptions.from_marks(self.iter_markers(MARK))
         self.armed = False
         self._function: Callable[..., Any] = self.obj
-        """What attempts call. Later pytest-trio replaces `obj`, for pytest's own call."""
+        """The function that attempts call. pytest-trio later replaces `obj` for pytest's own call."""
         self._refused_marks = [why for name, why in MARKS.items() if self.get_closest_marker(name) is not None]
-        """Of the suite: trio mode marks every async test, and such a mark means nothing here."""
+        """The refused marks of the suite itself. Trio mode later marks every async test, which means nothing here."""
         self.notes: tuple[str, ...] = ()
-        """What a reader of its record should know, a sentence each."""
+        """What a reader of its record should know, one sentence each."""
         if self.plan.left_out:
             plugins = sorted({package_of(self.plan.definitions[name][-1].func) for name in self.plan.left_out})
             self.note(
@@ -155,23 +155,23 @@ class AgentItem(pytest.Function):
         return item
 
     def note(self, text: str) -> None:
-        """Say something about the task that a reader of its record should know, once."""
+        """Add a sentence about the task for readers of its record, once."""
         if text not in self.notes:
             self.notes += (text,)
 
     @property
     def model(self) -> str | None:
-        """The model of this item's cell: its parameter, else the only one of the run, else None."""
+        """The model of this item's cell: its parameter, else the run's only model, else None."""
         models = settings(self.config).agents.models
         value = self.plan.params.get("agent_model", models[0] if models else None)
         return value if isinstance(value, str) else None
 
     @property
     def scaffold(self) -> str | None:
-        """The scaffold of this item's cell: its parameter, else the only one of the run.
+        """The scaffold of this item's cell: its parameter, else the run's only scaffold.
 
-        None for a task that neither uses the plugin's own `agent` nor says by naming `agent_scaffold` that it runs in
-        one: its agent is the suite's own code, and its results must not mix with those of a scaffold that never ran.
+        None for a task that does not use the plugin's own `agent` and does not request `agent_scaffold`. Its agent is
+        the suite's own code, and its results must not be mixed with those of a scaffold that never ran.
         """
         if not self.plan.uses_ours("agent", "agent_scaffold"):
             return None
@@ -185,7 +185,7 @@ class AgentItem(pytest.Function):
 
     @property
     def task_name(self) -> str:
-        """The node id without the parameters that make its cell: the same in all cells and in all runs."""
+        """The node id without the parameters that define its cell: the same in all cells and in all runs."""
         if not hasattr(self, "callspec"):
             return self.nodeid
         makes_cell = {"agent_model": isinstance(self.plan.params.get("agent_model"), str)}
@@ -201,7 +201,7 @@ class AgentItem(pytest.Function):
 
     @property
     def source(self) -> str | None:
-        """A digest of the test function's source, with its decorators; None where there is no source to read."""
+        """A digest of the test function's source, with its decorators; None if there is no source to read."""
         try:
             text = inspect.getsource(self.obj)
         except (OSError, TypeError):
@@ -210,10 +210,10 @@ class AgentItem(pytest.Function):
 
     @cached_property
     def _xfail(self) -> Any:
-        """The mark `xfail` that applies, or None. It is settled when the run begins: the log says so, too."""
+        """The mark `xfail` that applies, or None. It is decided when the run begins, because the log records it too."""
         try:
             return None if self.config.option.runxfail else evaluate_xfail_marks(self)
-        except pytest.fail.Exception:  # a condition that cannot be evaluated: pytest says so when it gets there
+        except pytest.fail.Exception:  # the condition cannot be evaluated; pytest reports that when it runs the item
             return None
 
     @property
@@ -223,16 +223,16 @@ class AgentItem(pytest.Function):
 
     @property
     def strict(self) -> bool:
-        """Whether it must not pass where it is expected to fail."""
+        """Whether passing is a failure when it is expected to fail."""
         return self._xfail is not None and bool(self._xfail.strict)
 
     @property
     def xfail_reason(self) -> str:
-        """The reason that the mark `xfail` gives; empty without one."""
+        """The reason in the mark `xfail`; empty without a mark."""
         return "" if self._xfail is None else str(self._xfail.reason)
 
     def forgives(self, error: BaseException | None) -> bool:
-        """Whether the mark `xfail` has nothing against this exception; None is a failure without one."""
+        """Whether the mark `xfail` accepts this exception; None means a failure without an exception."""
         raises = None if self._xfail is None else self._xfail.raises
         if raises is None:
             return True
@@ -241,20 +241,20 @@ class AgentItem(pytest.Function):
         return error is not None and bool(raises.matches(error))
 
     def settle_xfail(self) -> None:
-        """Keep pytest's own verdict about `xfail` away from the report: the attempts have settled it."""
+        """Keep pytest's own verdict about `xfail` out of the report, because the attempts have settled it."""
         self.stash[xfailed_key] = None
 
     def add_marker(self, marker: str | pytest.MarkDecorator, append: bool = True) -> None:
-        """As pytest has it, but `xfail` must be there when the run begins.
+        """As in pytest, but `xfail` must be added before the run begins.
 
         Raises:
-            pytest.fail.Exception: it comes later, for example from a fixture: it would hold for all attempts, those
-                that have ended among them, and the log would not know of it.
+            pytest.fail.Exception: it is added later, for example by a fixture. It would apply to all attempts,
+                including those that have ended, and the log would not show it.
         """
         name = marker if isinstance(marker, str) else marker.name
         if name == "xfail" and "_xfail" in self.__dict__:
             pytest.fail(
-                f"the mark xfail came to {self.name} after the run had begun: put it on the test, add it in "
+                f"the mark xfail was added to {self.name} after the run had begun: put it on the test, add it in "
                 "pytest_collection_modifyitems, or call pytest.xfail() in the body for one attempt",
                 pytrace=False,
             )
@@ -262,7 +262,7 @@ class AgentItem(pytest.Function):
 
     @property
     def return_warning(self) -> pytest.PytestReturnNotNoneWarning:
-        """pytest's own words for a test that returns a value."""
+        """pytest's own warning for a test that returns a value."""
         return pytest.PytestReturnNotNoneWarning(
             f"Test functions should return None, but {self.nodeid} returned {self.returned!r}.\n"
             "Did you mean to use `assert` instead of `return`?\n"
@@ -271,12 +271,12 @@ class AgentItem(pytest.Function):
 
     @property
     def skips(self) -> bool:
-        """Whether it is known before any set-up that nothing runs: by marks, or as a variant for trio."""
+        """Whether it is known before any set-up that nothing will run: by marks, or as a variant for trio."""
         if self._xfail is not None and not self._xfail.run:
             return True
         try:
             return self._for_trio or evaluate_skip_marks(self) is not None
-        except pytest.fail.Exception:  # a condition that cannot be evaluated: pytest says so when it gets there
+        except pytest.fail.Exception:  # the condition cannot be evaluated; pytest reports that when it runs the item
             return False
 
     @property
@@ -297,29 +297,30 @@ class AgentItem(pytest.Function):
         return found
 
     def _traceback_filter(self, excinfo: pytest.ExceptionInfo[BaseException]) -> Any:
-        """The frames of the suite: what runs attempts and sandboxes says nothing about why one failed."""
+        """Only the frames of the suite: the code that runs attempts and sandboxes does not explain a failure."""
         found = super()._traceback_filter(excinfo)
         kept = found.filter(lambda entry: not _is_machinery(str(entry.path)))
         return kept or type(found)(found[-1:])
 
     def setup(self) -> None:
-        """Set up the shared fixtures, after refusing what cannot be evaluated.
+        """Refuse what cannot be evaluated, then set up the shared fixtures.
 
         Raises:
             pytest.skip.Exception: nothing asked for agent tasks to run, or the task is a variant for trio.
-            pytest.fail.Exception: the task uses what attempts cannot share, or would be run until it passes.
+            pytest.fail.Exception: the task uses something that attempts cannot share, or would be rerun until it
+                passes.
         """
-        asked = settings(self.config)
-        if not asked.active:
+        options = settings(self.config)
+        if not options.active:
             pytest.skip("agent task: runs only with --agent-model, --k or --agent-run")
         if self._for_trio:
             pytest.skip("agent task: runs on asyncio, not on trio")
-        self._refuse_unshareable(asked.attempts.unsafe_fixtures)
+        self._refuse_unshareable(options.attempts.unsafe_fixtures)
         self._refuse_soft_checks()
         if self.get_closest_marker("flaky") and hasattr(self.config.option, "reruns"):
             pytest.fail(
                 f"the mark flaky would run {self.name} until it passes, which biases every estimate: leave it out "
-                "(environment errors are retried by themselves, see --agent-env-retries)",
+                "(environment errors are retried automatically, see --agent-env-retries)",
                 pytrace=False,
             )
         self.fixturenames = list(self.plan.shared)
@@ -327,7 +328,7 @@ class AgentItem(pytest.Function):
         self._function = self.obj
 
     def _refuse_unshareable(self, named: Sequence[str]) -> None:
-        """Refuse what attempts cannot share, and whatever the user has named."""
+        """Refuse what attempts cannot share, and the fixtures that the user listed."""
         plan = self.plan
         by_user = [name for name in (*plan.local, *plan.shared, *plan.left_out) if name in named]
         reasons = [named_by_user(name, plan.wanted_by(name)) for name in by_user]
@@ -342,15 +343,15 @@ class AgentItem(pytest.Function):
 
     @property
     def warning_filters(self) -> list[tuple[Any, ...]]:
-        """What the task's filterwarnings marks ask for."""
+        """The filters in the task's filterwarnings marks."""
         return [mark.args for mark in self.iter_markers("filterwarnings")]
 
     def runtest(self) -> None:
-        """Wait for this task's attempts (all others go on meanwhile) and raise what the task's verdict is."""
+        """Wait for this task's attempts, while all others go on, and raise according to the task's verdict."""
         self.config.stash[SESSION].finish(self)
 
     def body(self) -> tuple[Callable[..., Any], object | None]:
-        """The test function for one attempt, with a test-class instance of its own."""
+        """The test function for one attempt, with its own instance of the test class."""
         if isinstance(self.parent, pytest.Class):
             instance: object = self.parent.newinstance()  # type: ignore[no-untyped-call]
             return getattr(instance, self.originalname), instance

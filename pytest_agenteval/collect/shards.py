@@ -1,7 +1,7 @@
-"""`--agent-shard=I/N`: which tests belong to the I-th of N parts, the same on every machine and after every addition.
+"""`--agent-shard=I/N`: which tests belong to the I-th of N parts, the same on every machine and when tests are added.
 
-A test belongs to the part that a digest of its name says. The name is the same in all cells: they are in one part.
-Parts are of like size only on average; in return a new task moves no other one to another part.
+A digest of the test's name decides its part. The name is the same in all cells, so they are in the same part. Parts are
+of similar size only on average; in return, a new task never moves another one to a different part.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ def shard_of(key: str, shards: int) -> int:
 
 
 class Sharding:
-    """Deselects the tests of all other parts, ordinary ones too, so that each runs in exactly one part."""
+    """Deselects the tests of all other parts, including ordinary ones, so that each test runs in exactly one part."""
 
     def __init__(self, config: pytest.Config, shard: tuple[int, int]) -> None:
         self._config = config
         self._shard = shard
         self._tests = (0, 0)
-        """How many tests are in this part, of how many."""
+        """(tests in this part, all tests)."""
         self.tasks = (0, 0)
-        """The same of agent tasks."""
+        """(agent tasks in this part, all agent tasks)."""
 
     @property
     def note(self) -> str:
@@ -51,12 +51,12 @@ class Sharding:
 
     @property
     def without_tasks(self) -> bool:
-        """Whether all agent tasks are in other parts: then there is nothing to hold against a gate."""
+        """Whether all agent tasks are in other parts, so that gates have nothing to judge."""
         return self.tasks[0] == 0 < self.tasks[1]
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
-        """After every other selection."""
+        """Deselect, after every other selection."""
         from pytest_agenteval.collect.items import AgentItem
 
         part, parts = self._shard
@@ -66,16 +66,17 @@ class Sharding:
         tasks = Counter(home for item, home in zip(items, homes, strict=True) if isinstance(item, AgentItem))
         config.stash[SHARD_SIZES] = tuple(tasks[each] for each in range(1, parts + 1))
         others = [item for item, is_mine in zip(items, mine, strict=True) if not is_mine]
-        kept = [item for item, is_mine in zip(items, mine, strict=True) if is_mine]
-        self._tests = len(kept), len(items)
-        self.tasks = _agent_tasks(kept, AgentItem), _agent_tasks(items, AgentItem)
+        own = [item for item, is_mine in zip(items, mine, strict=True) if is_mine]
+        self._tests = len(own), len(items)
+        self.tasks = _agent_tasks(own, AgentItem), _agent_tasks(items, AgentItem)
         if others:
             config.hook.pytest_deselected(items=others)
-            items[:] = kept
+            items[:] = own
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, Any, Any]:
-        """An empty part is no failure. A worker of xdist tells the controller, which collects nothing itself."""
+        """Make an empty part a success. A worker of xdist sends its counts to the controller, which collects
+        nothing."""
         if hasattr(self._config, "workeroutput"):
             self._config.workeroutput[_SENT] = [*self._tests, *self.tasks]
         elif session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and self._tests[0] == 0 < self._tests[1]:
@@ -84,7 +85,7 @@ class Sharding:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        """What a worker of xdist collected, which is what all of them did."""
+        """Take the counts that a worker of xdist collected; all workers collect the same."""
         sent: Sequence[int] | None = getattr(node, "workeroutput", {}).get(_SENT)
         if sent is not None:
             self._tests, self.tasks = (sent[0], sent[1]), (sent[2], sent[3])

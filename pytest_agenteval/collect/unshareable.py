@@ -1,7 +1,7 @@
-"""Fixtures and marks that attempts cannot share, by the plugin that brings them, and what to do instead.
+"""Fixtures and marks that attempts cannot share, by the plugin that provides them, and what to use instead.
 
 Attempts of all tasks run at the same time in one process. The module of a definition decides, not its name: a suite's
-own fixture that is called `settings` is the suite's own.
+own fixture called `settings` is allowed.
 """
 
 from __future__ import annotations
@@ -65,16 +65,16 @@ MARKS: Mapping[str, str] = {
     "trio": "agent tasks run on asyncio, not on trio: leave out the mark trio",
     "django_db": f"the mark django_db {_DATABASE.format(by='')}",
 }
-"""Marks that no agent task can have, and why."""
+"""Marks that no agent task may have, and why."""
 
 
 def why_not_shared(name: str, func: Callable[..., Any], through: str | None) -> str | None:
-    """Why attempts cannot use a fixture, in a sentence; None where they can.
+    """Why attempts cannot use a fixture, in a sentence; None if they can.
 
     Args:
-        name: of the fixture.
-        func: its definition.
-        through: the fixture that asks for it, or None where the test does.
+        name: the fixture's name.
+        func: the fixture's function.
+        through: the fixture that requests it, or None if the test does.
     """
     package = package_of(func)
     for why, names in _FIXTURES.get(package, {}).items():
@@ -84,7 +84,7 @@ def why_not_shared(name: str, func: Callable[..., Any], through: str | None) -> 
 
 
 def named_by_user(name: str, through: str | None) -> str:
-    """Why a fixture is refused that `--agent-unsafe-fixture` names."""
+    """Why a fixture is refused if the user listed it with `--agent-unsafe-fixture`."""
     return _told(name, _STATE, "", through)
 
 
@@ -119,15 +119,15 @@ def _soft_checks(value: object) -> str | None:
 
 
 def package_of(func: Callable[..., Any]) -> str:
-    """The package that a definition comes from."""
+    """The package that defines a fixture."""
     return str(getattr(func, "__module__", "")).partition(".")[0]
 
 
 def is_foreign(func: Callable[..., Any], root: Path) -> bool:
-    """Whether a definition is of an installed plugin, and not of the suite itself or of pytest.
+    """Whether an installed plugin defines a fixture, rather than the suite itself or pytest.
 
     Args:
-        func: the definition.
+        func: the fixture's function.
         root: pytest's rootdir.
     """
     code = getattr(func, "__code__", None)

@@ -1,7 +1,7 @@
 """Private API of Inspect that we cannot do without: the only file that may import it.
 
-When a new version of Inspect breaks us, it breaks here. Why each is needed is said where it is used; the tests in
-`tests/compat` and `tests/docker` hold what is relied on.
+When a new version of Inspect breaks the plugin, it breaks here. The reason for each name is given where it is used. The
+tests in `tests/compat` and `tests/docker` cover the behaviour that we rely on.
 """
 
 from __future__ import annotations

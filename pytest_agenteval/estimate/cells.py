@@ -1,7 +1,7 @@
-"""Several cells side by side: what each costs for what it passes, which of them another beats, and what drives costs.
+"""Several cells side by side: what each costs for what it passes, which ones are beaten, and what drives costs.
 
-The cells are compared over their common tasks: those that have an attempt that counts in every cell. A cell that shares
-no task with any other is left out of this, and said. Costs are US dollars, of all roles and retries; per task they are
+The cells are compared over their common tasks: those with an attempt that counts in every cell. A cell that shares no
+task with any other is left out, and listed. Costs are US dollars and include all roles and retries; a task's cost is
 per attempt that counts.
 """
 
@@ -25,34 +25,34 @@ from pytest_agenteval.record.records import AttemptRecord, Cell, ModelCall, Task
 __all__ = ["ALPHA", "Bill", "CellComparison", "CellRow", "Dominance", "TaskSpread", "compare_cells"]
 
 ALPHA = 0.05
-"""How often a cell that another does not beat is called dominated by it, at most; for each pair of cells."""
+"""The highest chance of calling a cell dominated by another cell that does not beat it, for each pair of cells."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bill:
-    """What a cell cost, and what that comes to for each thing it bought; None where it bought none."""
+    """What a cell cost in total, and per thing that it bought; None if it bought none."""
 
     total: Cost
     per_attempt: Cost | None
     per_success: Cost | None
-    """None also where early stopping chose the attempts, like the one below."""
+    """Also None if early stopping chose the attempts. The same applies to the next field."""
     per_reliable_task: Cost | None
-    """By tasks that passed all k attempts."""
+    """Per task that passed all k attempts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dominance:
-    """Another cell that costs less and passes at least as often, as shown by paired tests over the common tasks."""
+    """A cell that costs less and passes at least as often, as shown by paired tests over the common tasks."""
 
     by: Cell
     tasks: int
     """How many common tasks the two have."""
     cost_ratio: float | None
-    """How many times as much the dominated cell costs; None where the other costs nothing, and it does."""
+    """How many times as much the dominated cell costs; None if the other costs nothing and this one does."""
     p_cost: float
-    """One-sided: the sign-flip test of the tasks' costs."""
+    """One-sided: the sign-flip test on the tasks' costs."""
     p_passes: float
-    """One-sided: the exact test of the passes within tasks."""
+    """One-sided: the exact test on the passes within tasks."""
     pass_at_1: float
     """Of the dominated cell over these tasks."""
     pass_at_1_of_other: float
@@ -60,7 +60,7 @@ class Dominance:
 
 @dataclass(frozen=True, slots=True)
 class CellRow:
-    """One cell of the comparison. Rates and costs are of all its tasks; its place on the fronts of the common ones."""
+    """One cell of the comparison. Rates and costs cover all its tasks; its place on the fronts only the common ones."""
 
     cell: Cell
     k: int
@@ -70,18 +70,18 @@ class CellRow:
     pass_hat_k: float | None
     bill: Bill
     uncached: Bill
-    """Without the provider's cache: every token that was read as fresh input, none of them written to a cache."""
+    """Without the provider's cache: every input token priced as fresh input, none as written to a cache."""
     used_cache: bool
     """Whether a call read from or wrote to the provider's cache."""
     tool_failure_rate: float | None
     environment_error_rate: float | None
     on_front: bool | None
-    """Whether it is on the front of cost and pass@1; None where a cost or a rate is not known, or the cell is left out,
-    like the one below."""
+    """Whether it is on the front of cost and pass@1; None if a cost or a rate is unknown, or the cell is left out. The
+    same applies to the next field."""
     on_staircase: bool | None
     """Whether it is on the staircase of cost and pass^k."""
     dominated: Dominance | None
-    """By the cell that passes most of those that dominate it."""
+    """The dominating cell that passes most often."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class TaskSpread:
     """US dollars per attempt in the cheapest cell."""
     high: float
     ratio: float | None
-    """How many times the low the high is; None where the low is 0."""
+    """`high / low`; None if the low is 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,24 +106,24 @@ class CellComparison:
     common: tuple[str, ...]
     """The common tasks: those of every cell that is not left out."""
     left_out: tuple[Cell, ...]
-    """Cells that share no task with another one, where others do: they are on no front and in no spread."""
+    """Cells that share no task with another cell, while other cells do. They are on no front and in no spread."""
     unknown: tuple[Cell, ...]
-    """Cells with a common task whose cost is not known: with one there are no fronts."""
+    """Cells with a common task of unknown cost. If there are any, there are no fronts."""
     spreads: tuple[TaskSpread, ...]
-    """Of the common tasks with a known cost in every cell, the widest first."""
+    """One for each common task with a known cost in every cell, the widest first."""
     shares: Shares | None
     """How much of the variance of the log of a task's cost across cells is due to the model (`rows`) and to the
-    scaffold (`columns`); None without two of each, without every model in every scaffold, and where costs are 0 or not
-    known."""
+    scaffold (`columns`). None unless there are at least two of each, every model ran in every scaffold, and all costs
+    are known and above 0."""
 
     @property
     def widest(self) -> TaskSpread | None:
-        """The task whose cost spreads most."""
+        """The task with the widest spread of costs."""
         return next((spread for spread in self.spreads if spread.ratio is not None), None)
 
     @property
     def median_ratio(self) -> float | None:
-        """Of all spreads that have a ratio."""
+        """The median over all spreads that have a ratio."""
         ratios = [spread.ratio for spread in self.spreads if spread.ratio is not None]
         return median(ratios) if ratios else None
 
@@ -146,7 +146,7 @@ def compare_cells(run: RunSummary, records: Sequence[TaskRecord]) -> CellCompari
 
     Args:
         run: what the records add up to.
-        records: of the same run; the costs without cache are taken from their calls.
+        records: of the same run; the costs without the cache are computed from their calls.
     """
     attempts: dict[Cell, list[AttemptRecord]] = {cell.cell: [] for cell in run.cells}
     for record in records:
@@ -175,20 +175,22 @@ def compare_cells(run: RunSummary, records: Sequence[TaskRecord]) -> CellCompari
 
 
 def _seen(cell: CellSummary) -> dict[str, _Seen]:
-    """What counts, by the task's common name; nothing where early stopping chose the attempts."""
-    found = {}
+    """The tasks that count, by their common name; nothing if early stopping chose the attempts."""
+    seen_tasks = {}
     for task in cell.tasks:
         if task.skipped or not task.n or cell.decided:
             continue
         cost = task.cost.per(task.n)
         exact = cost is not None and cost.exact
         hat_k = pass_hat_k(task.n, task.passes, cell.k)
-        found[name_of(task)] = _Seen(task.n, task.passes, hat_k, cost.total if cost is not None and exact else None)
-    return found
+        seen_tasks[name_of(task)] = _Seen(
+            task.n, task.passes, hat_k, cost.total if cost is not None and exact else None
+        )
+    return seen_tasks
 
 
 def _alone(measured: Mapping[Cell, _Seens]) -> tuple[Cell, ...]:
-    """The cells that share no task with another one; none of them where no two cells share one."""
+    """The cells that share no task with another cell; none if no two cells share a task."""
     cells_of = Counter(task for tasks in measured.values() for task in tasks)
     alone = tuple(cell for cell, tasks in measured.items() if all(cells_of[task] == 1 for task in tasks))
     return alone if len(alone) < len(measured) else ()
@@ -252,14 +254,14 @@ def _fronts(cells: Sequence[_Seens], common: Sequence[str]) -> tuple[Sequence[bo
 
 
 def _dominance(cell: Cell, seen: Mapping[Cell, _Seens]) -> Dominance | None:
-    found = [each for other in seen if other != cell and (each := _beats(other, seen[other], seen[cell]))]
-    return max(found, key=lambda each: (each.pass_at_1_of_other, each.cost_ratio or 0.0), default=None)
+    dominances = [each for other in seen if other != cell and (each := _beats(other, seen[other], seen[cell]))]
+    return max(dominances, key=lambda each: (each.pass_at_1_of_other, each.cost_ratio or 0.0), default=None)
 
 
 def _beats(cell: Cell, better: _Seens, worse: _Seens) -> Dominance | None:
-    """Of costs and passes one difference must be shown by its test, and the other too, or no task may speak against it.
+    """Of lower cost and more passes, one must be shown by its test. The other must be shown too, or hold in every task.
 
-    Where both have to be shown each test is made at :data:`ALPHA`: that both err together is rarer still.
+    If both have to be shown, each test uses :data:`ALPHA`, because both being wrong together is rarer still.
     """
     pairs = [(better[task], seen) for task, seen in worse.items() if task in better]
     costs = [(one.cost, two.cost) for one, two in pairs if one.cost is not None and two.cost is not None]

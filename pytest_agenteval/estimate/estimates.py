@@ -1,8 +1,8 @@
-"""The estimates of a cell from its tasks' counts: of the whole grid, or of one that early stopping has thinned out.
+"""The estimates of a cell from its tasks' counts: of the whole grid, or of one thinned out by early stopping.
 
-Attempts that stop at failures are no sample: of an agent that passes half the time their share of passes is 0.31. So of
-a thinned grid neither pass@1 nor pass^k is estimated from it. pass@1 may come from first attempts, where every task was
-certain to get one; what is certain about pass^k, its worst and best case say.
+Attempts that stop at failures are not a fair sample: for an agent that passes half the time, the share of passes is
+0.31. So neither pass@1 nor pass^k is estimated from a thinned grid. pass@1 may come from first attempts if every task
+was certain to get one. The certain part of pass^k is given by its worst and best case.
 """
 
 from __future__ import annotations
@@ -34,31 +34,31 @@ __all__ = ["Estimates", "of_first_attempts", "of_full_grid"]
 
 @dataclass(frozen=True, slots=True)
 class Estimates:
-    """What the attempts of a cell say, averaged over tasks; what they do not say is None or empty."""
+    """The estimates from a cell's attempts, averaged over tasks; None or empty if they cannot be estimated."""
 
     pass_at_1: SuiteEstimate
     pass_hat_k: SuiteEstimate
     gap: float | None
-    """pass@1 minus pass^k, both over the tasks that have a pass^k; None where no task has one."""
+    """pass@1 minus pass^k, both over the tasks that have a pass^k; None if no task has one."""
     curve: tuple[SuiteEstimate, ...]
-    """pass^1 to pass^k, all over the same tasks: one for which a task of the first lacks attempts has no value."""
+    """pass^1 to pass^k, all over the same tasks. A value is None if one of those tasks has too few attempts for it."""
     at_least: tuple[SuiteEstimate, ...]
     """The chance that at least 1, 2, ..., k of k attempts pass: G-Pass@k, from pass@k to pass^k."""
     pass_at_1_intervals: tuple[Interval, ...]
-    """At 95%, each named by its question."""
+    """At 95%; each is named after the question it answers."""
     pass_hat_k_intervals: tuple[Interval, ...]
     pass_hat_k_bounds: PassHatBounds | None
-    """Point bounds of pass^k where a task has fewer than k attempts, without a confidence; else None."""
+    """Point bounds of pass^k, without a confidence, if a task has fewer than k attempts; otherwise None."""
     counts: Counts
-    """`(n, c)` by task, of the attempts that may be estimated from: their number was fixed beforehand."""
+    """`(n, c)` by task, of the attempts that may be used for estimates: their number was fixed in advance."""
     first_attempts: int | None = None
-    """How many first attempts pass@1 is estimated from, where it is from these alone."""
+    """The number of first attempts, if pass@1 is estimated from these alone."""
 
     def pass_at(self, j: int) -> SuiteEstimate:
-        """pass@j, the chance that at least one of j attempts passes, for any j: over the tasks with so many attempts.
+        """pass@j, the chance that at least one of j attempts passes: over the tasks with at least j attempts.
 
         Raises:
-            ValueError: j is below 1; so for the other two.
+            ValueError: j is below 1. The same applies to the other two methods.
         """
         return suite_pass_at_k(self.counts, j)
 
@@ -76,7 +76,7 @@ class Estimates:
 
 
 def of_full_grid(counts: Counts, k: int) -> Estimates:
-    """The estimates from all attempts that count, every task's number of them fixed beforehand."""
+    """The estimates from all attempts that count, with every task's number of them fixed in advance."""
     hat_k = suite_pass_hat_k(counts, k)
     at_1 = suite_pass_at_1([(n, c) for n, c in counts if n >= k])
     return Estimates(
@@ -93,12 +93,12 @@ def of_full_grid(counts: Counts, k: int) -> Estimates:
 
 
 def of_first_attempts(passed: Sequence[bool | None], k: int) -> Estimates:
-    """The estimates of a thinned grid: pass@1 from the first attempts alone.
+    """The estimates for a thinned grid: pass@1 from the first attempts alone.
 
     Args:
-        passed: by task whether its first attempt passed; None where it does not count, or where not every task was
-            certain to get one.
-        k: of the grid.
+        passed: by task, whether its first attempt passed; None if it does not count, or if not every task was certain
+            to get one.
+        k: the grid's.
     """
     counts = [(int(first is not None), int(bool(first))) for first in passed]
     nothing = SuiteEstimate(None, 0, len(counts))
@@ -118,7 +118,7 @@ def of_first_attempts(passed: Sequence[bool | None], k: int) -> Estimates:
 
 
 def _of_the_same_tasks(curve: Sequence[SuiteEstimate]) -> tuple[SuiteEstimate, ...]:
-    """The curve without the values that are over other tasks than its first: it would seem to rise or fall by them."""
+    """The curve, without the values over other tasks than its first: they would make it seem to rise or fall."""
     most = curve[0].tasks_used
     return tuple(point if point.tasks_used == most else replace(point, value=None) for point in curve)
 

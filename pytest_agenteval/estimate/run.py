@@ -1,7 +1,7 @@
-"""What the records of a run add up to, per cell and for the run: the numbers, before anybody judges them.
+"""The summary of a run's records, per cell and for the whole run: the numbers before they are judged.
 
-A skipped task is counted and left out of every estimate of its cell. Attempts that were wanted and do not count in n
-(missing and broken ones) stay in sight: worst and best case are taken over them.
+A skipped task is counted, but left out of every estimate of its cell. Attempts that were wanted and do not count in n
+(missing and broken ones) are not dropped: worst and best case are taken over them.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ __all__ = ["CellSummary", "RunSummary", "TaskSummary", "summarize"]
 
 @dataclass(frozen=True, slots=True)
 class CellSummary:
-    """All tasks of one model in one scaffold. Estimates are averages over tasks; every task weighs the same."""
+    """All tasks of one model in one scaffold. Estimates are averages over tasks with equal weight."""
 
     cell: Cell
     k: int
@@ -40,7 +40,7 @@ class CellSummary:
     """In the order of their records."""
     estimates: Estimates
     pass_at_1_range: MissingRange
-    """pass@1 had every unmeasured attempt failed, and had every one passed."""
+    """pass@1 if every unmeasured attempt had failed, and if every one had passed."""
     pass_hat_k_range: MissingRange
     """The same for pass^k."""
     skipped: int
@@ -49,39 +49,39 @@ class CellSummary:
     """Attempts that count, of tasks that are not skipped."""
     passes: int
     reliable: int
-    """Tasks of which all of at least k attempts passed."""
+    """Tasks with at least k attempts that all passed."""
     broken: int
     """Broken attempts."""
     missing: int
     """Missing attempts."""
     not_run: int
-    """Missing attempts that never ran to an end; the others are environment errors."""
+    """Missing attempts that did not finish; the other missing ones are environment errors."""
     decided: int
     """Attempts that did not run because every verdict was already fixed."""
     unmeasured: int
     """Wanted attempts that do not count in n."""
     tool_calls: int
-    """Of the attempts that count, like the failures and exits below."""
+    """Of the attempts that count, as are the failures and exits below."""
     tool_failures: tuple[ToolCallFailures, ...]
     """The most frequent first."""
     nonzero_exits: int
     environment_errors: EnvironmentErrors
     cost: Cost
-    """Everything: retries and attempts that do not count included."""
+    """Everything, including retries and attempts that do not count."""
     own_cost: Cost
-    """The attempts that count, each without its earlier tries: what the agent itself spent."""
+    """For the attempts that count, without their earlier tries: what the agent itself spent."""
     roles: tuple[RoleCost, ...] = ()
     """The cost by role, the agent's first; without calls whose answer was lost."""
     wall_seconds: float = 0.0
-    """Of the attempts that count, in sum, each without its earlier tries."""
+    """The total over the attempts that count, without their earlier tries."""
     sandbox_wait_seconds: float | None = None
-    """How long attempts waited for places to start their sandboxes, in sum; None where there is no such queue."""
+    """The total time that attempts waited for free places to start their sandboxes; None if there is no such queue."""
     unknown_tool_calls: int = 0
-    """Of the tool calls those of which nobody knows whether they failed: they are no successes."""
+    """How many of the tool calls have no known result. They do not count as successes."""
     unknown_exits: int = 0
-    """Tool calls of which nobody knows how their command ended, or whether they ran one."""
+    """Tool calls for which it is unknown how their command ended, or whether they ran one."""
     sandbox_waits: int = 0
-    """How many attempts that sum is over."""
+    """How many attempts contribute to that sum."""
 
     @property
     def pass_at_1(self) -> SuiteEstimate:
@@ -112,10 +112,10 @@ class CellSummary:
 
     @property
     def saved_seconds(self) -> float | None:
-        """How long the decided attempts would have taken, one after the other, at the mean of those that count.
+        """How long the decided attempts would have taken, one after another, at the mean of those that count.
 
-        An estimate, and of attempts, not of the run: what the run was shortened by depends on how many were in flight
-        at once. None where nothing was decided, or where nobody measured how long attempts took.
+        This is an estimate about attempts, not about the run: how much shorter the run became depends on how many
+        attempts were in flight at once. None if no attempt was decided, or if the durations were not measured.
         """
         if not self.decided or not self.attempts or not self.wall_seconds:
             return None
@@ -123,7 +123,7 @@ class CellSummary:
 
     @property
     def sandbox_wait_per_attempt(self) -> float | None:
-        """The mean of the waits for a place to start a sandbox, in seconds; None where there is no such queue."""
+        """The mean wait for a free place to start a sandbox, in seconds; None if there is no such queue."""
         if self.sandbox_wait_seconds is None or not self.sandbox_waits:
             return None
         return self.sandbox_wait_seconds / self.sandbox_waits
@@ -135,12 +135,12 @@ class CellSummary:
 
     @property
     def tool_failure_rate(self) -> float | None:
-        """The share of the tool calls that failed, or None where no tool was called."""
+        """The share of the tool calls that failed, or None if no tool was called."""
         return self.tool_failure_count / self.tool_calls if self.tool_calls and not self.unknown_tool_calls else None
 
     @property
     def tool_failure_range(self) -> tuple[float, float] | None:
-        """The share of tool calls that failed, where of the unknown ones none did and where all did."""
+        """The share of tool calls that failed, if none of the unknown ones did and if all did."""
         if not self.tool_calls:
             return None
         best, worst = self.tool_failure_count, self.tool_failure_count + self.unknown_tool_calls
@@ -148,17 +148,17 @@ class CellSummary:
 
     @property
     def cost_per_attempt(self) -> Cost | None:
-        """Everything the cell cost, by attempts that count; None without any."""
+        """The whole cost of the cell per attempt that counts; None if there is none."""
         return self.cost.per(self.attempts)
 
     @property
     def cost_per_success(self) -> Cost | None:
-        """Everything the cell cost, by attempts that passed; None without any, and where early stopping chose them."""
+        """The whole cost of the cell per attempt that passed; None if there is none or early stopping chose them."""
         return None if self.decided else self.cost.per(self.passes)
 
     @property
     def cost_per_reliable_task(self) -> Cost | None:
-        """The same by tasks that passed all k attempts."""
+        """The whole cost of the cell per task that passed all k attempts; None in the same cases."""
         return None if self.decided else self.cost.per(self.reliable)
 
 
@@ -169,7 +169,7 @@ class RunSummary:
     cells: tuple[CellSummary, ...]
     """In the order of their first records."""
     incomplete: tuple[str, ...]
-    """Why the run did less than was asked of it, a phrase each; empty where it did everything."""
+    """Why the run did less than it was asked to do, one phrase each; empty if it did everything."""
 
     @property
     def tasks(self) -> tuple[TaskSummary, ...]:
@@ -188,12 +188,12 @@ class RunSummary:
 
     @property
     def budget_stopped(self) -> int:
-        """How many attempts did not run to an end because the run's budget could not pay for them."""
+        """How many attempts did not finish because the run's budget could not pay for them."""
         return sum(attempt.cause is Cause.BUDGET for task in self.tasks for attempt in task.missing)
 
     @property
     def cost(self) -> Cost:
-        """Everything the run cost, what earlier invocations of it paid included."""
+        """The whole cost of the run, including what its earlier invocations paid."""
         return Cost.of(cell.cost for cell in self.cells)
 
     @property
@@ -217,19 +217,19 @@ def summarize(records: Sequence[TaskRecord], *, every_first: bool = False) -> Ru
 
 
 def _summarize_cell(cell: Cell, tasks: tuple[TaskSummary, ...], every_first: bool) -> CellSummary:
-    kept = [task for task in tasks if not task.skipped]
+    unskipped = [task for task in tasks if not task.skipped]
     k = max(task.k for task in tasks)
-    counts = [(task.n, task.passes) for task in kept]
-    wanted = [(task.n, task.passes, task.unmeasured) for task in kept]
+    counts = [(task.n, task.passes) for task in unskipped]
+    wanted = [(task.n, task.passes, task.unmeasured) for task in unskipped]
     # A task with a smaller k of its own says nothing about the attempts between its k and the cell's: they are open.
     wanted_of_k = [(n, c, max(u, k - n)) for n, c, u in wanted]
-    if any(task.decided for task in kept):
-        estimates = of_first_attempts([task.first_passed if every_first else None for task in kept], k)
+    if any(task.decided for task in unskipped):
+        estimates = of_first_attempts([task.first_passed if every_first else None for task in unskipped], k)
     else:
         estimates = of_full_grid(counts, k)
-    missing = [attempt for task in kept for attempt in task.missing]
+    missing = [attempt for task in unskipped for attempt in task.missing]
     failures: Counter[tuple[str, str]] = Counter()
-    for task in kept:
+    for task in unskipped:
         failures.update({(failed.tool, failed.type): failed.count for failed in task.tool_failures})
     return CellSummary(
         cell=cell,
@@ -238,25 +238,25 @@ def _summarize_cell(cell: Cell, tasks: tuple[TaskSummary, ...], every_first: boo
         estimates=estimates,
         pass_at_1_range=pass_at_1_range(wanted),
         pass_hat_k_range=pass_hat_k_range(wanted_of_k, k),
-        skipped=len(tasks) - len(kept),
-        attempts=sum(task.n for task in kept),
-        passes=sum(task.passes for task in kept),
-        reliable=sum(task.n >= k and task.passes == task.n for task in kept),
+        skipped=len(tasks) - len(unskipped),
+        attempts=sum(task.n for task in unskipped),
+        passes=sum(task.passes for task in unskipped),
+        reliable=sum(task.n >= k and task.passes == task.n for task in unskipped),
         broken=sum(len(task.broken) for task in tasks),
         missing=len(missing),
         not_run=sum(attempt.outcome is Outcome.NOT_RUN for attempt in missing),
-        decided=sum(task.decided for task in kept),
-        unmeasured=sum(task.unmeasured for task in kept),
-        tool_calls=sum(task.tool_calls for task in kept),
-        unknown_tool_calls=sum(task.unknown_tool_calls for task in kept),
-        unknown_exits=sum(task.unknown_exits for task in kept),
+        decided=sum(task.decided for task in unskipped),
+        unmeasured=sum(task.unmeasured for task in unskipped),
+        tool_calls=sum(task.tool_calls for task in unskipped),
+        unknown_tool_calls=sum(task.unknown_tool_calls for task in unskipped),
+        unknown_exits=sum(task.unknown_exits for task in unskipped),
         tool_failures=ToolCallFailures.of(failures),
-        nonzero_exits=sum(task.nonzero_exits for task in kept),
+        nonzero_exits=sum(task.nonzero_exits for task in unskipped),
         environment_errors=EnvironmentErrors.of(task.environment_errors for task in tasks),
         cost=Cost.of(task.cost for task in tasks),
-        own_cost=Cost.of(task.own_cost for task in kept),
+        own_cost=Cost.of(task.own_cost for task in unskipped),
         roles=RoleCost.of(part for task in tasks for part in task.roles),
-        wall_seconds=math.fsum(task.wall_seconds for task in kept),
+        wall_seconds=math.fsum(task.wall_seconds for task in unskipped),
         sandbox_wait_seconds=known_sum(task.sandbox_wait_seconds for task in tasks),
         sandbox_waits=sum(task.sandbox_waits for task in tasks),
     )

@@ -1,4 +1,4 @@
-"""What the record of one task adds up to."""
+"""The summary of one task's record."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ __all__ = [
 _ASSERTIONS = ("AssertionError", "Failed")
 """The exceptions by which a test says that the agent did not solve the task; `Failed` is pytest.fail's."""
 _MISSING_FILE = "FileNotFoundError"
-"""What reading a file raises that the agent did not write: the most ordinary way not to solve a task."""
+"""What reading a file raises if the agent did not write it: the most ordinary way not to solve a task."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +57,9 @@ class EnvironmentErrors:
     retried: int = 0
     """Tries that were repeated in a fresh sandbox."""
     stayed: int = 0
-    """Attempts that ended in an environment error."""
+    """Attempts whose last try ended in an environment error."""
     tries: int = 0
-    """All tries that ran to an end, whatever it was."""
+    """All tries that finished, whatever their outcome."""
 
     @property
     def count(self) -> int:
@@ -68,7 +68,7 @@ class EnvironmentErrors:
 
     @property
     def rate(self) -> float | None:
-        """The share of the tries, or None where nothing ran."""
+        """The share of the tries, or None if nothing ran."""
         return self.count / self.tries if self.tries else None
 
     @classmethod
@@ -80,7 +80,7 @@ class EnvironmentErrors:
 
 @dataclass(frozen=True, slots=True)
 class RoleCost:
-    """What the answered calls of one role cost: of the agent, or of a role beside it."""
+    """What the answered calls of one role cost: the agent's role, or another."""
 
     role: str
     calls: int
@@ -97,7 +97,7 @@ class RoleCost:
 
     @classmethod
     def of_attempts(cls, attempts: Iterable[AttemptRecord]) -> tuple[RoleCost, ...]:
-        """Of all calls of attempts, those of repeated tries included."""
+        """The sums over all calls of the attempts, including those of repeated tries."""
         calls: dict[str, list[ModelCall]] = {}
         for attempt in attempts:
             tries: tuple[AttemptRecord | Retry, ...] = (attempt, *attempt.retries)
@@ -108,21 +108,21 @@ class RoleCost:
 
 @dataclass(frozen=True, slots=True)
 class MissingAttempt:
-    """An attempt that was wanted and says nothing about the agent."""
+    """A wanted attempt that says nothing about the agent."""
 
     number: int
     outcome: Outcome
     cause: Cause | None
-    """None where it is not recorded, too."""
+    """Also None if it is not recorded."""
 
 
 class Expectation(StrEnum):
-    """What became of a task that was expected to fail."""
+    """The result of a task that was expected to fail."""
 
     XFAILED = "xfail"
-    """It failed, and every attempt that did not pass was expected not to."""
+    """It failed, and every attempt that did not pass was expected to fail."""
     XPASSED = "xpass"
-    """It passed all the same."""
+    """It passed nevertheless."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,13 +136,13 @@ class TaskSummary:
     """Attempts that count."""
     passes: int
     pass_at_1: float | None
-    """None where no attempt counts, and where early stopping chose those that do."""
+    """None if no attempt counts, or if early stopping chose those that do."""
     pass_hat_k: float | None
-    """None where n < k."""
+    """None if n < k."""
     min_pass_rate: float | None
     skipped: bool
     missing: tuple[MissingAttempt, ...]
-    """Empty for a skipped task: nothing was wanted of it."""
+    """Empty for a skipped task, because it wanted no attempts."""
     broken: tuple[int, ...]
     """The numbers of the broken attempts."""
     decided: int
@@ -150,44 +150,44 @@ class TaskSummary:
     unmeasured: int
     """Wanted attempts that do not count in n, for whatever reason: each could have passed or failed."""
     tool_calls: int
-    """Of the attempts that count, like the failures and exits below."""
+    """Of the attempts that count, as are the failures and exits below."""
     tool_failures: tuple[ToolCallFailures, ...]
     """The most frequent first."""
     nonzero_exits: int
-    """Commands that ran and ended with a non-zero exit status, which is often no failure."""
+    """Commands that ran and ended with a non-zero exit status, which is often not a failure."""
     environment_errors: EnvironmentErrors
     cost: Cost
-    """Everything: retries and attempts that do not count included."""
+    """Everything, including retries and attempts that do not count."""
     own_cost: Cost
-    """The attempts that count, each without its earlier tries: what the agent itself spent."""
+    """For the attempts that count, without their earlier tries: what the agent itself spent."""
     paid_now: Cost
-    """The part of the cost that earlier invocations had not paid before."""
+    """The part of the cost that no earlier invocation paid."""
     bug_hint: str | None
     notes: tuple[str, ...]
     roles: tuple[RoleCost, ...] = ()
     """The cost by role, the agent's first; without calls whose answer was lost."""
     wall_seconds: float = 0.0
-    """Of the attempts that count, in sum, each without its earlier tries."""
+    """The total over the attempts that count, without their earlier tries."""
     sandbox_wait_seconds: float | None = None
-    """How long its attempts waited for places to start their sandboxes, in sum; None where there is no such queue."""
+    """The total time its attempts waited for free places to start their sandboxes; None if there is no such queue."""
     sandbox_waits: int = 0
-    """How many attempts that sum is over."""
+    """How many attempts contribute to that sum."""
     source: str | None = None
-    """A digest of the test function's source; None where that is not known."""
+    """A digest of the test function's source; None if unknown."""
     first_passed: bool | None = None
-    """Whether attempt 1 passed; None where it does not count."""
+    """Whether attempt 1 passed; None if it does not count."""
     unknown_tool_calls: int = 0
-    """Of the tool calls those of which nobody knows whether they failed: they are no successes."""
+    """How many of the tool calls have no known result. They do not count as successes."""
     expected: Expectation | None = None
-    """None where no failure was expected, and where the attempts do not settle it."""
+    """None if no failure was expected, or if the attempts do not settle it."""
     strict: bool = False
-    """Whether it must not pass where it is expected to fail."""
+    """Whether passing is a failure when it is expected to fail."""
     unknown_exits: int = 0
-    """Tool calls of which nobody knows how their command ended, or whether they ran one."""
+    """Tool calls for which it is unknown how their command ended, or whether they ran one."""
     identical: bool = False
-    """Whether the model did exactly the same in all attempts that count, two at least: k is then effectively 1."""
+    """Whether the model did exactly the same in all attempts that count (at least two): k is then effectively 1."""
     name: str | None = None
-    """Its name without the cell; None where its log does not say it."""
+    """Its name without the cell; None if its log does not say."""
 
     @property
     def tool_failure_count(self) -> int:
@@ -196,7 +196,7 @@ class TaskSummary:
 
     @property
     def reliable(self) -> bool:
-        """Whether all of at least k attempts passed."""
+        """Whether it had at least k attempts that count, and all passed."""
         return not self.skipped and self.n >= self.k and self.passes == self.n
 
     @property
@@ -206,12 +206,12 @@ class TaskSummary:
 
     @property
     def cost_per_attempt(self) -> Cost | None:
-        """Everything the task cost, by attempts that count; None without any."""
+        """The whole cost of the task per attempt that counts; None if there is none."""
         return self.cost.per(self.n)
 
 
 def summarize_task(record: TaskRecord) -> TaskSummary:
-    """The numbers of one task."""
+    """Summarize one task."""
     attempts = record.attempts
     counted = [attempt for attempt in attempts if attempt.outcome.counts]
     calls = [call for attempt in counted for call in attempt.tool_calls]
@@ -257,13 +257,13 @@ def summarize_task(record: TaskRecord) -> TaskSummary:
 
 
 def known_sum(seconds: Iterable[float | None]) -> float | None:
-    """The sum of what is known; None where nothing is."""
+    """The sum of what is known; None if nothing is."""
     known = [each for each in seconds if each is not None]
     return sum(known) if known else None
 
 
 def bug_hint(record: TaskRecord) -> str | None:
-    """A sentence where all attempts, two at least, failed with the same non-assertion exception on the same line."""
+    """A sentence if all attempts, at least two, failed with the same non-assertion exception on the same line."""
     counted = [attempt for attempt in record.attempts if attempt.outcome.counts]
     signs = {(attempt.exception, attempt.where) for attempt in counted}
     blameless = all(
@@ -284,7 +284,7 @@ def _identical(record: TaskRecord, counted: Sequence[AttemptRecord]) -> bool:
 
 
 def _expected(record: TaskRecord, counted: Sequence[AttemptRecord]) -> Expectation | None:
-    """By the task's own pass rate (all attempts where it asks for none), also where a gate judges in its place."""
+    """Judged by the task's own pass rate (all attempts if it asks for none), even if a gate decides instead."""
     failures = [attempt for attempt in counted if attempt.outcome is not Outcome.PASSED]
     if not record.expected_failure and not any(attempt.excused for attempt in failures):
         return None

@@ -1,10 +1,10 @@
-"""What a run is held against: a verdict for every gate and every judged task, with the reason in a sentence.
+"""From numbers to verdicts: one for every gate and every judged task, with the reason in a sentence.
 
-Attempts that were wanted and say nothing about the agent (missing and broken ones) are neither dropped nor guessed: a
-gate on a pass rate is PASS or FAIL only where their worst and best case agree. Gates on what attempts cost and on
-tool-call failures have no such bounds; they judge the attempts that count, and the gate on environment errors holds
-the floor under them. Where no attempt counts every gate is UNDECIDED, whatever its threshold. Every gate is judged
-cell by cell.
+Some wanted attempts say nothing about the agent, because they are missing or broken. They are neither dropped nor
+guessed: a gate on a pass rate is PASS or FAIL only if its worst and best case over them agree. Gates on the cost of
+attempts and on tool-call failures have no such bounds. They judge the attempts that count, and the gate on environment
+errors guards against too few of those. If no attempt counts, every gate is UNDECIDED, whatever its threshold. Every
+gate is judged cell by cell.
 
 Pure: numbers in, verdicts and an exit status out. How they are shown belongs to `report`.
 """

@@ -1,4 +1,4 @@
-"""The comparison with a baseline: which tasks are compared, what the test says, and what changed beside that."""
+"""The comparison with a baseline: which tasks are compared, what the test says, and what else changed."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _FALLEN = 5
 
 @dataclass(frozen=True, slots=True)
 class RegressedTask:
-    """A task that passes less often, with what else changed. None is what is not known."""
+    """A task that passes less often than before, and what else changed. None means unknown."""
 
     task: str
     before: tuple[int, int]
     """`(n, c)` in the baseline."""
     after: tuple[int, int]
     p: float
-    """Corrected for having looked at every task."""
+    """Corrected for testing every task (Holm)."""
     cost_before: float | None
     """US dollars per attempt that counts, without repeated tries."""
     cost_after: float | None
@@ -46,32 +46,33 @@ class Comparison:
 
     cell: Cell
     baseline: str
-    """How the earlier run is called."""
+    """The name of the earlier run in reports."""
     other: Cell | None
-    """The baseline's cell, where it is another one."""
+    """The baseline's cell, if it is a different one."""
     test: Regression
     worst: bool | None
-    """Whether it is a regression had every unmeasured attempt failed; None where nothing could be compared."""
+    """Whether it would be a regression if every unmeasured attempt had failed; None if nothing could be compared."""
     best: bool | None
-    """Whether it is one had every unmeasured attempt passed."""
+    """Whether it would be one if every unmeasured attempt had passed."""
     pass_at_1_before: float | None
-    """Of the compared tasks, like the one after."""
+    """Over the compared tasks, like the one after."""
     pass_at_1_after: float | None
     regressed: tuple[RegressedTask, ...]
     fell_most: tuple[RegressedTask, ...]
-    """Where all tasks together fell and none by its own test: those that fell, least probable first, a few."""
+    """If all tasks together fell, but none by its own test: the tasks that fell, least probable first, at most five."""
     changed: tuple[str, ...]
-    """Tasks whose test function is another one than in the baseline: not compared."""
+    """Tasks whose test function differs from that in the baseline: not compared."""
     added: tuple[str, ...]
     """Tasks that are not in the baseline."""
     removed: tuple[str, ...]
     """Tasks of the baseline that are not in this run."""
     silent: tuple[str, ...]
-    """Tasks of both runs without an attempt that counts in this one."""
+    """Tasks of both runs that have no attempt that counts in this one."""
 
 
 def compare(run: RunSummary, earlier: EarlierRun) -> tuple[Comparison, ...]:
-    """Each cell beside the same of the baseline, or else beside its only one of that model, or its only one."""
+    """Compare each cell with the same cell of the baseline, or else its only cell of that model, or else its only
+    cell."""
     tasks = earlier.tasks
     cells = {cell for _, cell in tasks}
     comparisons = []
@@ -92,7 +93,7 @@ def _counterpart(cell: Cell, cells: Collection[Cell]) -> Cell:
 
 
 def judge_comparison(found: Comparison) -> GateResult:
-    """FAIL for a regression, PASS for none; UNDECIDED where less than half is compared or missing attempts decide."""
+    """FAIL for a regression, PASS for none; UNDECIDED if fewer than half are compared or missing attempts decide."""
     test = found.test
     if test.regressed is None:
         why = f"no task can be compared with {found.baseline}"
@@ -119,11 +120,11 @@ def judge_comparison(found: Comparison) -> GateResult:
 
 
 def _compare(cell: CellSummary, before: Mapping[str, EarlierTask], name: str, other: Cell | None) -> Comparison:
-    kept = {name_of(task): task for task in cell.tasks if not task.skipped}
-    both = [task for task in kept if task in before]
-    changed = [task for task in both if None not in (kept[task].source, before[task].source)
-               and kept[task].source != before[task].source]  # fmt: skip
-    compared = {task: kept[task] for task in both if task not in changed}
+    tasks = {name_of(task): task for task in cell.tasks if not task.skipped}
+    both = [task for task in tasks if task in before]
+    changed = [task for task in both if None not in (tasks[task].source, before[task].source)
+               and tasks[task].source != before[task].source]  # fmt: skip
+    compared = {task: tasks[task] for task in both if task not in changed}
     counts = {task: (before[task].n, before[task].c) for task in compared}
     test = regression_test(counts, {task: (now.n, now.passes) for task, now in compared.items()})
     missing = {task: now.unmeasured for task, now in compared.items()}
@@ -147,8 +148,8 @@ def _compare(cell: CellSummary, before: Mapping[str, EarlierTask], name: str, ot
         regressed=described(test.regressed_tasks),
         fell_most=described(fallen[:_FALLEN]) if test.fell_overall and not test.regressed_tasks else (),
         changed=tuple(changed),
-        added=tuple(task for task in kept if task not in before),
-        removed=tuple(task for task in before if task not in kept and task not in skipped),
+        added=tuple(task for task in tasks if task not in before),
+        removed=tuple(task for task in before if task not in tasks and task not in skipped),
         silent=test.not_compared,
     )
 

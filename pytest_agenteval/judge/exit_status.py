@@ -1,4 +1,4 @@
-"""The session's exit status, from pytest's own and from what was judged."""
+"""The session's exit status, from pytest's own and from the verdicts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FAILED = 1
 USAGE_ERROR = 4
 NO_TESTS = 5
 UNDECIDED = 10
-"""UNDECIDED or INCOMPLETE: neither a success nor a failure of what was tested."""
+"""UNDECIDED or INCOMPLETE: what was tested neither succeeded nor failed."""
 
 
 class RunVerdict(StrEnum):
@@ -30,7 +30,7 @@ class RunVerdict(StrEnum):
     UNDECIDED = "UNDECIDED"
     """The attempts at hand leave both PASS and FAIL possible."""
     INCOMPLETE = "INCOMPLETE"
-    """The run did less than was asked of it."""
+    """The run did less than it was asked to do."""
     NOT_JUDGED = "NOT_JUDGED"
     """Nothing failed, and no gate and no task was judged."""
     NO_TESTS = "NO_TESTS"
@@ -38,7 +38,7 @@ class RunVerdict(StrEnum):
     INTERRUPTED = "INTERRUPTED"
     """pytest's own status 2."""
     ERROR = "ERROR"
-    """pytest's own statuses from 3 on, and those of other plugins."""
+    """pytest's own statuses from 3 up, and those of other plugins."""
 
 
 _OWN = {
@@ -50,7 +50,7 @@ _OWN = {
 
 @dataclass(frozen=True, slots=True)
 class ExitStatus:
-    """The number the process ends with, the same in a word, and why."""
+    """The exit status of the process as a number and as a word, and the reason for it."""
 
     code: int
     verdict: RunVerdict
@@ -68,21 +68,21 @@ def exit_status(
 ) -> ExitStatus:
     """The exit status of a session. First match wins.
 
-    - pytest's own 2, 3 and 4, and a number that is not pytest's, stay.
+    - pytest's own 2, 3 and 4, and a number that is not one of pytest's, stay.
     - 1: an ordinary test failed, an attempt is broken, a judged task or a gate is FAIL.
     - 10: a judged task or a gate is UNDECIDED, or the run is incomplete.
-    - 1 and 5 of pytest, where nothing above explains them.
+    - pytest's own 1 and 5, if nothing above explains them.
     - 0.
 
-    pytest's 1 alone does not win over 10: it also stands for tasks that an environment error kept from being judged.
-    It never becomes 0.
+    pytest's 1 alone does not take precedence over 10, because it also stands for tasks that an environment error kept
+    from being judged. It never becomes 0.
 
     Args:
-        pytest_status: what pytest would end with.
-        ordinary_failures: failures and errors of tests that are no agent tasks, and of collection.
-        broken: broken attempts.
-        gates: the verdicts of :func:`pytest_agenteval.judge.judge`, judged tasks among them.
-        incomplete: why the run did less than was asked of it, a phrase each.
+        pytest_status: the status that pytest would end with.
+        ordinary_failures: failures and errors of tests that are not agent tasks, and of collection.
+        broken: how many attempts are broken.
+        gates: the verdicts of :func:`pytest_agenteval.judge.judge`, including those on judged tasks.
+        incomplete: why the run did less than it was asked to do, one phrase each.
     """
     if pytest_status not in (OK, FAILED, NO_TESTS):
         return ExitStatus(pytest_status, *_OWN.get(pytest_status, (RunVerdict.ERROR, "set by another plugin")))
@@ -108,7 +108,7 @@ def exit_status(
 
 
 def _named(gates: Sequence[GateResult]) -> list[str]:
-    """Gates by name, each once; judged tasks by number, or by name where there is one."""
+    """The gates by name, each once; judged tasks by their number, or by name if there is only one."""
     tasks = [gate for gate in gates if gate.task is not None]
     names = list(dict.fromkeys(gate.name for gate in gates if gate.task is None))
     if len(tasks) == 1:

@@ -1,4 +1,4 @@
-"""A run and what it was judged to be: the one thing that every report is made from."""
+"""A run with its verdicts: the one object from which every report is made."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ __all__ = ["Judgement", "PytestSaid", "judge_run"]
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """The records of a run, what they add up to, and the verdicts."""
+    """The records of a run, their summary, and the verdicts."""
 
     records: tuple[TaskRecord, ...]
     run: RunSummary
     gates: tuple[GateResult, ...]
-    """The verdicts, of judged tasks too."""
+    """The verdicts, including those on judged tasks."""
     comparisons: tuple[Comparison, ...]
-    """Of each cell with the baseline, where there is one."""
+    """The comparison of each cell with the baseline, if there is one."""
     status: ExitStatus
 
 
 @dataclass(frozen=True, slots=True)
 class PytestSaid:
-    """What pytest itself found out about the session."""
+    """What pytest itself reports about the session."""
 
     status: int = 0
-    """With what it would end."""
+    """The exit status that pytest would end with."""
     ordinary_failures: int = 0
-    """Of tests that are no agent tasks, and of collection."""
+    """Failures of tests that are not agent tasks, and of collection."""
     failed_tasks: Collection[str] = ()
-    """The agent tasks that it reports as failed."""
+    """The agent tasks that pytest reports as failed."""
 
 
 def judge_run(
@@ -49,15 +49,15 @@ def judge_run(
     incomplete: Sequence[str] = (),
     said: PytestSaid | None = None,
 ) -> Judgement:
-    """Everything that the records of a run come to.
+    """Judge the records of a run.
 
     Args:
-        records: of all its tasks.
-        thresholds: of its gates.
+        records: of all tasks of the run.
+        thresholds: the thresholds of its gates.
         baseline: an earlier run to compare with.
         every_first: whether every task was certain to get its first attempt, though the run may have stopped early.
-        incomplete: why the run did less than was asked of it, beyond what the records show; a phrase each.
-        said: what pytest says of the session; by default of one in which nothing else happened.
+        incomplete: why the run did less than it was asked to do, beyond what the records show; one phrase each.
+        said: what pytest reports about the session; by default, that nothing else happened.
     """
     said = said or PytestSaid()
     run = summarize(records, every_first=every_first)
@@ -66,7 +66,8 @@ def judge_run(
     if not records and (incomplete or said.status == USAGE_ERROR):
         gates = ()  # nothing began: the sentence that says why is all there is to say
     broken = [record.task for record in records for attempt in record.attempts if attempt.outcome == "broken"]
-    # a failed task is counted by its verdict or its broken attempts, and else as a test that a plugin's hook has failed
+    # A failed task counts by its verdict or its broken attempts. Without either, a plugin's hook failed it, and it
+    # counts as an ordinary test.
     judged = {gate.task for gate in gates if gate.verdict is Verdict.FAIL and gate.task is not None}
     unexplained = set(said.failed_tasks).difference(broken, judged)
     status = exit_status(

@@ -1,4 +1,4 @@
-"""The verdicts on a run."""
+"""Judges a run."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ __all__ = ["judge"]
 
 
 def judge(run: RunSummary, gates: GateSettings) -> tuple[GateResult, ...]:
-    """The verdict of every gate: the run's, then cell by cell those of the suite, then those of the judged tasks.
+    """The verdict of every gate: first the run's, then the suite's cell by cell, then those on judged tasks.
 
-    Without any record every gate that was asked for is UNDECIDED once, for the whole run.
+    Without any record, each requested gate is UNDECIDED once, for the whole run.
     """
     if not run.cells:
         return tuple(

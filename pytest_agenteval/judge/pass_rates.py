@@ -1,8 +1,8 @@
-"""Gates on pass rates, about the grid of attempts or about the truth behind it.
+"""Gates on pass rates, which judge either the grid of attempts or the true rate behind it.
 
-About the grid a complete one is PASS or FAIL, and with missing attempts UNDECIDED where their worst and best case
-differ. About the truth ("this suite, re-run") there is a third answer for a complete grid, too: its attempts may leave
-both sides of the threshold possible. Only that one, the statistical indecision, can be told to count as something else.
+On the grid, a complete one is PASS or FAIL. With missing attempts it is UNDECIDED if worst and best case differ. On the
+true rate ("this suite, re-run") a complete grid can be UNDECIDED too, because its attempts may leave both sides of the
+threshold possible. Only this statistical indecision can be counted as something else.
 """
 
 from __future__ import annotations
@@ -28,26 +28,26 @@ _TAKEN_AS = {"incomplete": Verdict.UNDECIDED, "fail": Verdict.FAIL, "pass": Verd
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What attempts show about a true rate: two one-sided bounds, each as sure as was asked for."""
+    """What attempts show about a true rate: two one-sided bounds, each at the requested confidence."""
 
     low: float
     high: float
 
     def verdict(self, threshold: float) -> Verdict:
-        """PASS where the truth is at least the threshold, FAIL where it is below it."""
+        """PASS if the true rate is at least the threshold, FAIL if it is below, UNDECIDED if both are possible."""
         if self.low >= threshold:
             return Verdict.PASS
         return Verdict.FAIL if self.high < threshold else Verdict.UNDECIDED
 
 
 def show_pass_at_1(counts: Counts, confidence: float) -> Shown | None:
-    """What pass@1 this suite would show if it were re-run endlessly: Wilson on the pooled attempts."""
+    """The pass@1 that endless re-runs of this suite would show: Wilson on the pooled attempts."""
     interval = this_suite_pass_at_1(counts, 2 * confidence - 1)
     return None if interval is None else Shown(interval.low, interval.high)
 
 
 def show_pass_hat_k(counts: Counts, k: int, confidence: float) -> Shown | None:
-    """What pass^k this suite would show if it were re-run endlessly: the posterior of a beta-binomial hierarchy."""
+    """The pass^k that endless re-runs of this suite would show: the posterior of a beta-binomial hierarchy."""
     draws = suite_pass_hat_k_draws(counts, k)
     return None if draws is None else Shown(draws.quantile(1.0 - confidence), draws.quantile(confidence))
 
@@ -70,10 +70,10 @@ def judge_pass_hat_k(cell: CellSummary, asked: float, gates: GateSettings) -> Ga
 
 
 def judge_task(task: TaskSummary, gates: GateSettings) -> GateResult | None:
-    """The verdict on a task by its `min_pass_rate`, or None where it is skipped, or measured and not judged.
+    """The verdict on a task by its `min_pass_rate`, or None if it is skipped, or measured and not judged.
 
-    None, too, where it failed as it was expected to, and where it passed though it was not. A strict mark `xfail`
-    judges it also where the suite's gates decide.
+    Also None if the task failed as expected, or passed unexpectedly without `strict`. With a strict mark `xfail` the
+    task is judged even if the suite's gates decide.
     """
     asked = gates.asked_of_task(task.min_pass_rate)
     asked = 1.0 if asked is None and task.strict else asked
@@ -112,7 +112,7 @@ def _of_grid(name: str, word: str, cell: CellSummary, cases: MissingRange, asked
     if missing and missing == cell.decided:
         unmeasured = f", whatever the {plural(missing, 'decided attempt')} would show"
     elif missing:
-        unmeasured = f", for {plural(missing, 'attempt')} {_was(missing)} not measured"
+        unmeasured = f", because {plural(missing, 'attempt')} {_was(missing)} not measured"
     reason = f"{word} {where}{unmeasured}; {threshold} was asked for"
     return GateResult(name, cell.cell, verdict, value, threshold, reason)
 
@@ -126,22 +126,24 @@ def _of_truth(
     show: Callable[[Counts], Shown | None],
 ) -> GateResult:
     threshold = f"at least {written(asked)}"
-    kept = [task for task in cell.tasks if not task.skipped]
-    worst = show([(task.n + task.unmeasured, task.passes) for task in kept])
-    best = show([(task.n + task.unmeasured, task.passes + task.unmeasured) for task in kept])
+    tasks = [task for task in cell.tasks if not task.skipped]
+    worst = show([(task.n + task.unmeasured, task.passes) for task in tasks])
+    best = show([(task.n + task.unmeasured, task.passes + task.unmeasured) for task in tasks])
     if worst is None or best is None:
         return nothing_to_judge(name, cell.cell, threshold, f"no task has a {word}")
     verdict, how = _agreed(worst, best, asked, cell.unmeasured, gates)
     value = _span(Shown(worst.low, best.high), asked)
-    missing = f", for {plural(cell.unmeasured, 'attempt')} {_was(cell.unmeasured)} not measured" * bool(cell.unmeasured)
+    missing = ""
+    if cell.unmeasured:
+        missing = f", because {plural(cell.unmeasured, 'attempt')} {_was(cell.unmeasured)} not measured"
     reason = f"{word} of this suite, re-run, lies between {value.replace(' to ', ' and ')}{missing} ({how})"
     return GateResult(name, cell.cell, verdict, value, threshold, f"{reason}; {threshold} was asked for")
 
 
 def _agreed(worst: Shown, best: Shown, asked: float, unmeasured: int, gates: GateSettings) -> tuple[Verdict, str]:
-    """The verdict and how sure it is: missing attempts leave UNDECIDED what their worst and best case disagree about.
+    """The verdict, and how sure it is. It is UNDECIDED if worst and best case over missing attempts disagree.
 
-    What counts for UNDECIDED is asked of complete data only: nothing turns green because attempts are missing.
+    Only complete data can turn UNDECIDED into another verdict: nothing becomes green because attempts are missing.
     """
     assert gates.confidence is not None
     how = f"{percent(gates.confidence)} sure on either side"
@@ -164,7 +166,7 @@ def _span(shown: Shown, asked: float) -> str:
 
 
 def _passed(task: TaskSummary) -> str:
-    """How many of which attempts passed: of those that ran where the others were decided, else of those wanted."""
+    """How many attempts passed, out of those that ran if they decided the others, otherwise out of all wanted ones."""
     missing = task.unmeasured - task.decided
     of = task.n if task.decided else task.n + task.unmeasured
     text = f"{task.passes} of {plural(of, 'attempt')} passed"

@@ -1,4 +1,4 @@
-"""Which gates no outcome could pass: better known before money is spent. About the grid every gate can be passed."""
+"""Finds gates that no outcome could pass, before money is spent. Gates on the grid can always be passed."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ __all__ = ["why_never"]
 
 
 def why_never(tasks: Sequence[tuple[str, float | None]], k: int, gates: GateSettings) -> str | None:
-    """Why a gate could not be passed by this many tasks and attempts, in a sentence; None where all could.
+    """Why this many tasks and attempts could never pass one of the gates, in a sentence; None if all can be passed.
 
     Args:
-        tasks: of one cell, with the pass rate that each asks for itself, None where it asks for none.
-        k: attempts at each.
-        gates: what is asked.
+        tasks: the tasks of one cell, with the pass rate that each asks for, None if it asks for none.
+        k: attempts at each task.
+        gates: the thresholds.
     """
     if gates.confidence is None or not tasks:
         return None
@@ -71,7 +71,7 @@ def _suite(
 
 
 def _k_for_pass_at_1(asked: float | None, tasks: int, confidence: float) -> int | None:
-    """The k from which all attempts passing shows so much, by Wilson: N / (N + z^2) >= asked."""
+    """The smallest k at which all attempts passing is enough, by Wilson: N / (N + z^2) >= asked."""
     if asked is None or not 0 < asked < 1:
         return None
     least = asked * normal_quantile(confidence) ** 2 / (1 - asked) / tasks
@@ -79,7 +79,7 @@ def _k_for_pass_at_1(asked: float | None, tasks: int, confidence: float) -> int 
 
 
 def _below(shown: float, asked: float) -> str:
-    """With as many digits as it takes to show that it is less than what was asked for, two at least."""
+    """With enough digits, at least two, to show that it is less than the threshold."""
     for digits in range(2, 12):
         text = f"{shown:.{digits}f}"
         if float(text) < asked:

@@ -1,4 +1,4 @@
-"""What a gate says."""
+"""The result of one gate."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ __all__ = ["GateResult", "nothing_to_judge"]
 
 @dataclass(frozen=True, slots=True)
 class GateResult:
-    """What one gate says."""
+    """The result of one gate."""
 
     name: str
     """The option as typed, or `min_pass_rate` for a task."""
     cell: Cell | None
-    """None where the whole run is judged."""
+    """None if the whole run is judged."""
     verdict: Verdict
     value: str
-    """What was measured, `-` where nothing was."""
+    """The measured value, `-` if there is none."""
     threshold: str
-    """What was asked for."""
+    """The required value."""
     reason: str
     """A sentence without its full stop."""
     task: str | None = None
-    """The node id where one task is judged."""
+    """The node id, if one task is judged."""
 
 
 def nothing_to_judge(name: str, cell: Cell | None, threshold: str, why: str) -> GateResult:
-    """UNDECIDED, for there is nothing to hold against the threshold."""
+    """UNDECIDED, because there is nothing to compare with the threshold."""
     return GateResult(name, cell, Verdict.UNDECIDED, "-", threshold, f"nothing to judge: {why}")

@@ -1,4 +1,4 @@
-"""Gates on what attempts cost, on tool-call failures and on environment errors: they judge the attempts that ran."""
+"""Gates on costs, tool-call failures and environment errors: they judge the attempts that ran."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ __all__ = ["cost_per_attempt", "environment_errors", "run_cost", "tool_failures"
 
 
 def cost_per_attempt(cell: CellSummary, asked: float) -> GateResult:
-    """The mean over the attempts that count: FAIL on what the agent itself spent, PASS on everything that was paid.
+    """The mean over the attempts that count: FAIL by what the agent itself spent, PASS by everything that was paid.
 
-    Between the two lies what environment errors cost, and what calls of unknown price or without an answer may have
-    cost: none of it may fail a run, and none of it may be left out of a PASS.
+    The difference between the two is the cost of environment errors, and the possible cost of calls without a price or
+    an answer. That cost may not fail a run, and may not be left out of a PASS.
     """
     spent, paid = cell.own_cost.per(cell.attempts), cell.cost.per(cell.attempts)
     assert spent is not None
@@ -55,7 +55,7 @@ def _of_unknown_cost(cost: Cost) -> str:
 
 
 def tool_failures(cell: CellSummary, asked: float) -> GateResult:
-    """The share of the tool calls that failed. Unknown ones may have failed or not: they can leave it UNDECIDED."""
+    """The share of the tool calls that failed. Calls with an unknown result can make it UNDECIDED."""
     threshold = f"at most {written(asked)}"
     possible = cell.tool_failure_range
     if possible is None:
@@ -64,7 +64,7 @@ def tool_failures(cell: CellSummary, asked: float) -> GateResult:
     verdict = Verdict.FAIL if least > asked else Verdict.PASS if most <= asked else Verdict.UNDECIDED
     reason = f"{cell.tool_failure_count} of {plural(cell.tool_calls, 'tool call')} failed"
     if cell.unknown_tool_calls:
-        reason += f", of {cell.unknown_tool_calls} it is not known"
+        reason += f", for {cell.unknown_tool_calls} it is unknown"
     rate = cell.tool_failure_rate
     value = rate_beside(rate, asked) if rate is not None else f"{least:.3f} to {most:.3f}"
     reason += f"; {threshold} was allowed"
@@ -72,7 +72,7 @@ def tool_failures(cell: CellSummary, asked: float) -> GateResult:
 
 
 def environment_errors(cell: CellSummary, asked: float) -> GateResult:
-    """The floor under everything else: above it a cell is UNDECIDED, and never FAIL."""
+    """The guard for all other gates: above this rate a cell is UNDECIDED, never FAIL."""
     errors = cell.environment_errors
     value = errors.rate
     assert value is not None
@@ -83,7 +83,7 @@ def environment_errors(cell: CellSummary, asked: float) -> GateResult:
 
 
 def run_cost(run: RunSummary, asked: float) -> GateResult:
-    """The invocation's budget: PASS where it sufficed, else UNDECIDED: a run that was cut short has no score."""
+    """The run's budget: PASS if it was enough, otherwise UNDECIDED, because a run that was cut short has no score."""
     threshold = f"at most ${written(asked)}"
     total = run.paid_now
     spent = dollars_beside(total.priced, asked)
@@ -111,5 +111,5 @@ def run_cost(run: RunSummary, asked: float) -> GateResult:
 
 
 def _without_noise(amount: float) -> float:
-    """An amount without the noise of sums of floats: to a billionth of a dollar."""
+    """An amount rounded to a billionth of a dollar, which removes the noise of summing floats."""
     return round(amount, 9)

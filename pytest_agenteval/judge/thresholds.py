@@ -1,4 +1,4 @@
-"""What a run is held to."""
+"""The thresholds of a run's gates."""
 
 from __future__ import annotations
 
@@ -32,31 +32,31 @@ XFAIL_STRICT = "xfail(strict=True)"
 
 @dataclass(frozen=True, slots=True)
 class GateSettings:
-    """The thresholds; None where nothing was asked. Rates lie in [0, 1], costs are US dollars."""
+    """The thresholds; None if not requested. Rates lie in [0, 1], costs are US dollars."""
 
     min_pass_at_1: float | None = None
     min_pass_k: float | None = None
     max_cost: float | None = None
-    """Of the whole run."""
+    """For the whole run."""
     max_cost_per_attempt: float | None = None
-    """Of the mean."""
+    """For the mean cost of an attempt."""
     max_env_error_rate: float = 0.05
-    """Above it a cell is UNDECIDED at best, and never FAIL."""
+    """Above this rate a cell is UNDECIDED at best, and never FAIL."""
     max_tool_failure_rate: float | None = None
     confidence: float | None = None
-    """None: gates on pass rates are about the grid of attempts. Else about the truth, and so sure must they be."""
+    """The confidence that gates on the true pass rate require; None if pass-rate gates judge the grid of attempts."""
     undecided: str = "incomplete"
-    """What a gate says that is about the truth when a complete grid settles it neither way: incomplete, fail, pass."""
+    """What such a gate says if a complete grid does not settle it: incomplete, fail or pass."""
 
     @property
     def suite_gate(self) -> bool:
-        """Whether a gate on the suite decides, so that tasks without a `min_pass_rate` are measured, not judged."""
+        """Whether a gate on the suite decides. Tasks without a `min_pass_rate` are then measured, not judged."""
         return self.min_pass_at_1 is not None or self.min_pass_k is not None
 
     def asked_of_task(self, min_pass_rate: float | None) -> float | None:
-        """The pass rate a task is held to, or None where it is measured and not judged.
+        """The pass rate that a task must reach, or None if it is measured and not judged.
 
-        Without a `min_pass_rate` of its own that is 1.0, all k attempts, unless a suite gate decides.
+        Without a `min_pass_rate` of its own this is 1.0 (all k attempts), unless a suite gate decides.
         """
         if min_pass_rate is not None:
             return min_pass_rate
@@ -64,7 +64,7 @@ class GateSettings:
 
     @property
     def asked(self) -> dict[str, str]:
-        """The gates the user asked for, as typed, with their thresholds as text."""
+        """The gates that the user requested, as typed, with their thresholds as text."""
         gates = {
             MIN_PASS_AT_1: _at_least(self.min_pass_at_1),
             MIN_PASS_K: _at_least(self.min_pass_k),

@@ -1,4 +1,4 @@
-"""What model calls cost, what a call can cost at most, and the budget of a run, in US dollars.
+"""The cost of model calls, the most that a call can cost, and the budget of a run, all in US dollars.
 
-No Inspect and no pytest: calls are token counts here.
+No Inspect and no pytest: here a call is a set of token counts.
 """

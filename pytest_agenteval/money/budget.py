@@ -1,7 +1,7 @@
-"""The budget of a run: each model call reserves its worst case before it is made, and settles what it cost after.
+"""The budget of a run: each model call reserves its worst case before it is made, and settles its real cost afterwards.
 
-Granted reservations, settled costs and kept reservations together never exceed the limit when they are granted. So the
-run overshoots only by what calls in flight cost above their worst case.
+When a reservation is granted, all granted reservations, settled costs and kept reservations together do not exceed the
+limit. So the run can overshoot only by what calls in flight cost above their worst case.
 """
 
 from __future__ import annotations
@@ -15,30 +15,30 @@ from pytest_agenteval.money.tabs import Tab, Tabs
 __all__ = ["BudgetClosed", "BudgetExhausted", "Reservation", "RunBudget"]
 
 _UNITS = 10**12
-"""Amounts are counted in whole millionths of a millionth of a dollar: three calls of $0.10 fit in $0.30, as they do not
-in floating point."""
+"""Amounts are counted in whole millionths of a millionth of a dollar. Three calls of $0.10 then fit in $0.30; in
+floating point they would not."""
 PATIENCE_SECONDS = 30.0
-"""How long a call is held back for older attempts while no call at all is in flight: they may wait for something that
-its attempt holds."""
+"""How long a call is held back for older attempts while no call is in flight. They may be waiting for something that
+this call's own attempt holds."""
 
 
 class BudgetClosed(Exception):
-    """The run's budget pays for no more calls; the message is one sentence that says why."""
+    """The run's budget pays for no more calls. The message is one sentence that says why."""
 
 
 class BudgetExhausted(BudgetClosed):
-    """The run's budget could not pay for a model call; it pays for none after that.
+    """The run's budget could not pay for a model call, and pays for none after it.
 
-    All calls that are refused, the first and those after it, are told the same figures: those of the first.
+    All refused calls, the first and those after it, report the figures of the first.
     """
 
     def __init__(self, *, limit: float, spent: float, kept: float, worst_case: float) -> None:
         self.limit = limit
         self.spent = spent
         self.kept = kept
-        """Held for calls of unknown cost."""
+        """Dollars held for calls of unknown cost."""
         self.worst_case = worst_case
-        """What the call that ended the budget could have cost at most."""
+        """The most that the call that ended the budget could have cost."""
         lost = f", {_dollars(kept)} is held for calls of unknown cost" if kept else ""
         super().__init__(
             f"The run's budget of {_dollars(limit)} cannot pay for the next model call, which may cost up to "
@@ -50,7 +50,7 @@ class BudgetExhausted(BudgetClosed):
 class Reservation:
     """The worst case of one model call, set aside until the call ends.
 
-    End it exactly once, with :meth:`settle`, :meth:`release` or :meth:`keep`; a second time raises RuntimeError.
+    End it exactly once, with :meth:`settle`, :meth:`release` or :meth:`keep`. A second time raises RuntimeError.
     """
 
     def __init__(self, budget: RunBudget, units: int | None, tab: Tab | None) -> None:
@@ -64,7 +64,7 @@ class Reservation:
 
     @property
     def worst_case(self) -> float | None:
-        """What was set aside, in dollars; None for a call without a known price in a run without a limit."""
+        """The reserved amount in dollars; None for a call without a known price in a run without a limit."""
         return None if self._units is None else self._units / _UNITS
 
     @property
@@ -75,10 +75,10 @@ class Reservation:
     def settle(self, cost: float | None) -> None:
         """The call was answered and cost this much, in dollars.
 
-        None: nobody knows what it cost. Its worst case then counts against the limit for good.
+        None means that the cost is unknown. The call's worst case then counts against the limit permanently.
 
         Raises:
-            ValueError: the cost is not an amount; the reservation stays open.
+            ValueError: the cost is not an amount. The reservation stays open.
         """
         if cost is None:
             self.keep()
@@ -86,21 +86,21 @@ class Reservation:
             self._budget._end(self, spent=_units(cost, "cost"), kept=0)
 
     def release(self) -> None:
-        """The call was surely not billed: it was never sent, or the provider refused it."""
+        """The call was certainly not billed: it was never sent, or the provider refused it."""
         self._budget._end(self, spent=0, kept=0)
 
     def keep(self) -> None:
-        """Nobody knows what was billed, for the answer was lost or does not say: its worst case counts for good."""
+        """It is unknown what was billed: the answer was lost or does not say. The worst case counts permanently."""
         self._budget._end(self, spent=0, kept=self._units)
 
 
 class RunBudget:
     """The dollars of one run, for all its model calls, in one asyncio event loop.
 
-    Attempts that have begun come first, in the order they began, and the others in the order they ask. A call that does
-    not fit waits while others are in flight, for these may cost less than their worst case; and a call is held back
-    while the money would not also pay for what older attempts are expected to need (:mod:`.tabs`). All that come later
-    wait behind it: no large one starves.
+    Attempts that have begun come first, in the order they began, then the others in the order of their requests. A call
+    that does not fit waits while others are in flight, because these may cost less than their worst case. A call is
+    also held back while the money would not cover what older attempts are expected to need as well (:mod:`.tabs`). All
+    later calls wait behind it, so that a large one does not starve.
 
     A caller must not reserve while it holds a reservation: it could wait for itself.
 
@@ -109,7 +109,7 @@ class RunBudget:
     """
 
     def __init__(self, limit: float | None) -> None:
-        """A budget of `limit` dollars; with None every reservation is granted at once, and spending is only counted."""
+        """A budget of `limit` dollars. With None every reservation is granted at once, and spending is only counted."""
         self._limit = None if limit is None else _units(limit, "limit")
         self._spent = 0
         self._kept = 0
@@ -127,32 +127,32 @@ class RunBudget:
 
     @property
     def limit(self) -> float | None:
-        """The dollars the run may spend, or None for no limit."""
+        """The dollars that the run may spend, or None for no limit."""
         return None if self._limit is None else self._limit / _UNITS
 
     @property
     def spent(self) -> float:
-        """What answered calls cost, in dollars, without those of unknown price (:attr:`unpriced`)."""
+        """The cost of answered calls in dollars, without those of unknown price (:attr:`unpriced`)."""
         return self._spent / _UNITS
 
     @property
     def reserved(self) -> float:
-        """What calls in flight can cost at most, in dollars."""
+        """The most that calls in flight can cost, in dollars."""
         return self._reserved / _UNITS
 
     @property
     def kept(self) -> float:
-        """What calls of unknown cost can have cost at most, in dollars: their answer was lost, or does not say."""
+        """The most that calls of unknown cost can have cost, in dollars: their answer was lost, or does not say."""
         return self._kept / _UNITS
 
     @property
     def unpriced(self) -> int:
-        """How many calls nobody can put a bound to, for their price is unknown: more was spent than :attr:`spent`."""
+        """How many calls have no upper bound, because their price is unknown: more was spent than :attr:`spent`."""
         return self._unpriced
 
     @property
     def remaining(self) -> float | None:
-        """What is neither spent nor kept nor reserved, in dollars and at least 0.0; None without a limit."""
+        """The dollars that are neither spent nor kept nor reserved, at least 0.0; None without a limit."""
         return None if self._limit is None else max(0, self._limit - self._committed) / _UNITS
 
     @property
@@ -167,7 +167,7 @@ class RunBudget:
 
     @property
     def exhausted(self) -> bool:
-        """Whether a call was refused for lack of money, or the budget was stopped; from then on every call is."""
+        """Whether a call was refused for lack of money, or the budget was stopped. Every later call is refused."""
         return self._ended_by is not None or self._stopped is not None
 
     @property
@@ -176,30 +176,30 @@ class RunBudget:
         return self._stopped
 
     def stop(self, reason: str) -> None:
-        """Pay for no more calls, though there may be money left: from here on each is refused for this reason."""
+        """Pay for no more calls, even if there is money left. Each is refused for this reason from now on."""
         self._stopped = self._stopped or reason
         if self._limit is not None:
             self._advance()
 
     def open_tab(self, kind: str) -> Tab:
-        """For one attempt, of whose `kind` all cost about the same; to be closed with :meth:`close_tab`."""
+        """Open a tab for one attempt. Attempts of one `kind` cost about the same. End it with :meth:`close_tab`."""
         return Tab(kind)
 
     def close_tab(self, tab: Tab, *, finished: bool) -> None:
-        """The attempt has ended: no call waits for its needs any more; `finished`: it did all that it had to do."""
+        """The attempt has ended: no call waits for its needs any more. `finished`: it did all that it had to do."""
         self._tabs.close(tab, finished=finished)
         if self._limit is not None:
             self._advance()
 
     def learn(self, kind: str, cost: float) -> None:
-        """An attempt of this kind that an earlier run has finished cost so many dollars."""
+        """An attempt of this kind that an earlier run finished cost this many dollars."""
         self._tabs.learn(kind, _units(cost, "cost"))
 
     async def reserve(self, worst_case: float | None, tab: Tab | None = None) -> Reservation:
-        """Set aside what a call can cost at most, in dollars, waiting while calls in flight may leave enough.
+        """Reserve the most that a call can cost, in dollars, waiting while calls in flight may still leave enough.
 
-        An unknown price, None, is possible only in a run without a limit. A call without a tab is nobody's, and waits
-        for all attempts that have begun.
+        An unknown price (None) is possible only in a run without a limit. A call without a tab belongs to no attempt,
+        and waits for all attempts that have begun.
 
         Raises:
             BudgetExhausted: it does not fit and nothing is in flight, or the budget was exhausted before.
@@ -229,9 +229,9 @@ class RunBudget:
         return self._spent + self._kept + self._reserved
 
     def _advance(self, *, held_long: bool = False) -> None:
-        """Grant from the head of the queue all that fits; refuse everything when nothing in flight can make room.
+        """Grant everything at the head of the queue that fits. Refuse everything if nothing in flight can make room.
 
-        With `held_long` one call that is held back for older attempts goes all the same.
+        With `held_long`, one call that is held back for older attempts is granted nevertheless.
         """
         assert self._limit is not None
         while self._waiting:

@@ -1,4 +1,4 @@
-"""What a model call can cost at most, estimated before it is made."""
+"""The most that a model call can cost, estimated before the call is made."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pytest_agenteval.money.rates import Rates, TokenUsage
 __all__ = ["DEFAULT_MAX_OUTPUT", "estimate_tokens", "max_output", "worst_case"]
 
 DEFAULT_MAX_OUTPUT = 16_384
-"""How many output tokens a call is taken to write at most when nothing else says so.
+"""How many output tokens a call is assumed to write at most if nothing else limits it.
 
 A compromise, for the number decides how many calls a budget lets run at once. A step of an agent with its reasoning
 seldom writes more than a few thousand tokens; 16,384 was the hard maximum of a generation of models (gpt-4o). What
@@ -33,10 +33,10 @@ def estimate_tokens(texts: Iterable[str]) -> int:
 
 
 def max_output(max_tokens: int | None = None, token_limit_left: int | None = None) -> int:
-    """How many output tokens a call can write at most.
+    """The most output tokens that a call can write.
 
-    The call's own `max_tokens`, for the provider enforces it. Without one, what remains of the task's token limit, but
-    not more than :data:`DEFAULT_MAX_OUTPUT`: a limit may lower the estimate, and a generous one (for all calls of an
+    The call's own `max_tokens`, because the provider enforces it. Without one, what remains of the task's token limit,
+    but at most :data:`DEFAULT_MAX_OUTPUT`: a limit may lower the estimate, but a generous one (for all calls of an
     attempt together) must not raise it. With neither, :data:`DEFAULT_MAX_OUTPUT`.
     """
     if max_tokens is not None:
@@ -47,9 +47,10 @@ def max_output(max_tokens: int | None = None, token_limit_left: int | None = Non
 
 
 def worst_case(rates: Rates, *, input_tokens: int, max_output_tokens: int) -> float:
-    """What a call costs at most, in dollars: its input at the dearest rate of all classes, and all it may write.
+    """The most that a call costs, in dollars: its input at the highest rate of all classes, and the most it may write.
 
-    Take the rates for this size of prompt, `book.rates(model, input_tokens)`: long prompts may have a dearer tier.
+    Use the rates for this size of prompt, `book.rates(model, input_tokens)`, because long prompts may have a higher
+    tier.
 
     Raises:
         ValueError: a number of tokens is negative.

@@ -1,4 +1,4 @@
-"""Prices from the package genai-prices, where it is installed (the extra `prices`)."""
+"""Prices from the package genai-prices, if it is installed (the extra `prices`)."""
 
 from __future__ import annotations
 
@@ -36,13 +36,14 @@ _LOCAL = frozenset(
         "vllm-completions",
     ]
 )
-"""Providers, and services of `openai-api`, that bill no tokens: the models run on one's own machine or by the hour."""
+"""Providers, and services of `openai-api`, without a price per token: models run on one's own machine or by the
+hour."""
 
 _COMPATIBLE = frozenset(["openai-api", "openai-api-completions", "litellm-proxy"])
-"""Providers of Inspect whose next part names who really serves the model: `openai-api/<service>/<model>`."""
+"""Providers of Inspect whose next name part says who actually serves the model: `openai-api/<service>/<model>`."""
 
 _SERVICES = frozenset(["azure", "bedrock", "vertex"])
-"""Clouds that may follow the provider in Inspect's names, and then send the bill: `anthropic/bedrock/<model>`."""
+"""Clouds that may follow the provider in Inspect's names and that then send the bill: `anthropic/bedrock/<model>`."""
 
 _PROVIDERS = {
     "azureai": "azure",
@@ -53,15 +54,16 @@ _PROVIDERS = {
     "vertex": "google",
     "xai": "x-ai",
 }
-"""genai-prices' names of providers that Inspect calls otherwise."""
+"""Providers that genai-prices and Inspect call by different names."""
 
 
 class GenaiPrices:
-    """The prices of genai-prices, looked up by Inspect's names; all unknown where the package is not installed.
+    """The prices of genai-prices, looked up by Inspect's names; all unknown if the package is not installed.
 
-    Offline: the prices are the ones in the installed package. A price is looked up at the provider that the name says,
-    and where that one does not list the model, by the model's bare name, which finds the price of its vendor; the
-    source then says "by name". Models that run locally have no price, nor has one without an input and an output rate.
+    Offline: the prices are those in the installed package. A price is looked up at the provider in the model's name. If
+    that provider does not list the model, it is looked up by the model's bare name, which finds the price of its
+    vendor, and the source then says "by name". Models that run locally have no price, nor do models without both an
+    input and an output rate.
 
     Raises:
         ImportError: genai-prices is installed but cannot be imported (at the first look-up, not before).
@@ -74,7 +76,7 @@ class GenaiPrices:
         self._found: dict[str, tuple[Provider, ModelInfo, bool] | None] = {}
 
     def price(self, model: str, usage: TokenUsage) -> float | None:
-        """What one call costs now, in dollars and at the tier of its prompt, or None where the price is unknown."""
+        """What one call costs now, in dollars and at the tier of its prompt, or None if the price is unknown."""
         prices = self._prices(model)
         if prices is None:
             return None
@@ -90,7 +92,7 @@ class GenaiPrices:
         return float(prices.calc_price(tokens)["total_price"])
 
     def rates(self, model: str, input_tokens: int = 0) -> Rates | None:
-        """The rates of today for a call that reads `input_tokens` tokens in all, or None where they are unknown."""
+        """Today's rates for a call that reads `input_tokens` tokens in all, or None if they are unknown."""
         prices = self._prices(model)
         if prices is None:
             return None
@@ -106,7 +108,7 @@ class GenaiPrices:
         )
 
     def source(self, model: str) -> str | None:
-        """The package, its version, and the provider and model that were found, or None."""
+        """The package, its version, and the matching provider and model, or None."""
         found = self._find(model)
         if found is None or self._prices(model) is None:
             return None
@@ -152,7 +154,8 @@ class GenaiPrices:
                 if error.name != "genai_prices":
                     raise
             else:
-                # Not the package's current snapshot: other code in this process may be updating that over the network.
+                # Not the package's current snapshot, because other code in this process may be updating that over the
+                # network.
                 from genai_prices.data import providers
                 from genai_prices.data_snapshot import DataSnapshot
 
@@ -162,7 +165,7 @@ class GenaiPrices:
 
 
 def _split(model: str) -> tuple[str, str] | None:
-    """The provider in genai-prices' words and the model's name there, or None for a model that bills no tokens."""
+    """The provider and the model as genai-prices names them, or None for a model that is not billed by token."""
     provider, _, name = model.partition("/")
     second, _, rest = name.partition("/")
     if rest and (provider in _COMPATIBLE or second in _SERVICES):
@@ -173,7 +176,7 @@ def _split(model: str) -> tuple[str, str] | None:
 
 
 def _rate(price: Decimal | TieredPrices | None, input_tokens: int) -> float | None:
-    """The rate of the tier that a prompt of this size has reached; as in genai-prices, it holds for all tokens."""
+    """The rate of the tier that a prompt of this size has reached. As in genai-prices, it applies to all tokens."""
     from genai_prices.types import TieredPrices
 
     if not isinstance(price, TieredPrices):

@@ -27,7 +27,7 @@ from pytest_agenteval.money.rates import Rates, TokenUsage
 __all__ = ["BUILT_IN", "PriceTable"]
 
 BUILT_IN = "agenteval/"
-"""How the names of the built-in models begin."""
+"""The prefix of the built-in models' names."""
 
 _REQUIRED = ("input", "output")
 _OPTIONAL = ("cache_read", "cache_write", "per_call")
@@ -37,8 +37,8 @@ _OPTIONAL = ("cache_read", "cache_write", "per_call")
 class PriceTable:
     """Prices by the model's exact name or by the beginning of its name (`openai-api/local/*`).
 
-    A wildcard reaches the built-in models only when it begins with `agenteval/`, so that `*`, a price for everything
-    else, does not put a price on a free rehearsal.
+    A wildcard matches the built-in models only if it begins with `agenteval/`. So `*`, a price for everything else,
+    does not put a price on a free rehearsal.
     """
 
     name: str
@@ -55,17 +55,17 @@ class PriceTable:
         return cls(str(path), {name: _rates(path, name, entry) for name, entry in _models(path).items()})
 
     def price(self, model: str, usage: TokenUsage) -> float | None:
-        """What one call costs, in dollars, or None where the table does not name the model."""
+        """What one call costs, in dollars, or None if the table does not name the model."""
         rates = self.rates(model)
         return None if rates is None else rates.cost(usage)
 
     def rates(self, model: str, input_tokens: int = 0) -> Rates | None:
-        """The rates of the model, the same for a prompt of any size, or None where the table does not name it."""
+        """The rates of the model, the same for a prompt of any size, or None if the table does not name it."""
         entry = self._entry(model)
         return None if entry is None else self.entries[entry]
 
     def source(self, model: str) -> str | None:
-        """The file and the entry, or None where the table does not name the model."""
+        """The file and the entry, or None if the table does not name the model."""
         entry = self._entry(model)
         return None if entry is None else f'{self.name} [models."{entry}"]'
 
@@ -114,7 +114,7 @@ def _rates(path: Path, name: str, entry: Any) -> Rates:
         raise NotReady(f"{where} is not a table; write its prices as input = ... and output = ...")
     known = (*_REQUIRED, *_OPTIONAL)
     for key in sorted(set(entry) - set(known)):
-        # An unquoted name with a dot, [models.gpt-4.1], makes a table within a table.
+        # An unquoted name with a dot, [models.gpt-4.1], makes a nested table.
         hint = "put the model's name in quotes" if isinstance(entry[key], dict) else f"known are {', '.join(known)}"
         raise NotReady(f'{where}: unknown key "{key}"; {hint}.')
     for key in _REQUIRED:

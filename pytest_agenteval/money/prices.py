@@ -1,4 +1,4 @@
-"""The price of a model call, from the first that knows it: the user's file, the built-in models, genai-prices."""
+"""The price of a model call, from the first source that knows it: the user's file, built-in models, genai-prices."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class BuiltInPrices:
-    """The built-in models (`agenteval/...`) cost nothing, and that is known."""
+    """The built-in models (`agenteval/...`) cost nothing, and that is a known price."""
 
     def price(self, model: str, usage: TokenUsage) -> float | None:
         """0.0 for a built-in model, None for any other."""
@@ -46,17 +46,17 @@ class FirstKnown:
     books: Sequence[PriceBook]
 
     def price(self, model: str, usage: TokenUsage) -> float | None:
-        """What one call costs, in dollars, or None where no source knows the model."""
+        """What one call costs, in dollars, or None if no source knows the model."""
         book = self._book(model)
         return None if book is None else book.price(model, usage)
 
     def rates(self, model: str, input_tokens: int = 0) -> Rates | None:
-        """The rates for a call that reads `input_tokens` tokens in all, or None where no source knows the model."""
+        """The rates for a call that reads `input_tokens` tokens in all, or None if no source knows the model."""
         book = self._book(model)
         return None if book is None else book.rates(model, input_tokens)
 
     def source(self, model: str) -> str | None:
-        """Where the price comes from, or None where no source knows the model."""
+        """Where the price comes from, or None if no source knows the model."""
         book = self._book(model)
         return None if book is None else book.source(model)
 
@@ -68,8 +68,8 @@ def open_prices(file: Path | None = None, offered: Sequence[PriceBook] = ()) -> 
     """The prices of a run: the user's file, what plugins offer, the built-in models, then genai-prices.
 
     Args:
-        file: the user's, where there is one.
-        offered: by plugins.
+        file: the user's price file, if there is one.
+        offered: sources that plugins offer.
 
     Raises:
         NotReady: the user's file cannot be used.

@@ -1,4 +1,4 @@
-"""What a model call is priced by: its tokens, a model's rates, and where rates are looked up."""
+"""What a model call's price depends on: its tokens, a model's rates, and where rates are looked up."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class TokenUsage:
     """
 
     input: int = 0
-    """Tokens read afresh: without those read from or written to the provider's cache."""
+    """Fresh input tokens, without those read from or written to the provider's cache."""
     output: int = 0
-    """Tokens written, reasoning included."""
+    """Output tokens, including reasoning."""
     cache_read: int = 0
     cache_write: int = 0
 
@@ -48,10 +48,11 @@ class Rates:
     input: float
     output: float
     cache_read: float | None = None
-    """None: unknown. Such tokens are then priced at the input rate, which is too much where cached tokens are cheap."""
+    """None means unknown. Such tokens are then priced at the input rate, which is too much if cached tokens are
+    cheaper."""
     cache_write: float | None = None
-    """None: unknown. Such tokens are then priced at the input rate: right where writing to the cache has no surcharge,
-    and too little where it has one."""
+    """None means unknown. Such tokens are then priced at the input rate, which is right if writing to the cache has no
+    surcharge, and too little if it has one."""
     per_call: float = 0.0
     """Dollars for each call on top of its tokens (a request fee)."""
 
@@ -63,12 +64,12 @@ class Rates:
 
     @property
     def cache_read_or_input(self) -> float:
-        """The rate that is applied to tokens read from the cache."""
+        """The rate applied to tokens read from the cache."""
         return self.input if self.cache_read is None else self.cache_read
 
     @property
     def cache_write_or_input(self) -> float:
-        """The rate that is applied to tokens written to the cache."""
+        """The rate applied to tokens written to the cache."""
         return self.input if self.cache_write is None else self.cache_write
 
     def cost(self, usage: TokenUsage) -> float:
@@ -86,17 +87,17 @@ class PriceBook(Protocol):
     """Where prices are looked up. A model has a price exactly when it has rates and a source."""
 
     def price(self, model: str, usage: TokenUsage) -> float | None:
-        """What one call costs, in dollars, or None where the price is unknown.
+        """What one call costs, in dollars, or None if the price is unknown.
 
-        Tiers and cache classes are per call: price each call, then add; never price a sum of tokens.
+        Tiers and cache classes apply to each call, so price each call and then add. Never price a sum of tokens.
         """
 
     def rates(self, model: str, input_tokens: int = 0) -> Rates | None:
-        """The rates for a call that reads `input_tokens` tokens in all, or None where they are unknown.
+        """The rates for a call that reads `input_tokens` tokens in all, or None if they are unknown.
 
-        The default gives the base tier, which is what to tell Inspect; give the estimated size of the prompt for a
-        worst case, so that a long prompt is estimated at the tier it will be billed at.
+        The default gives the base tier, which is what Inspect needs. For a worst case, pass the estimated size of the
+        prompt, so that a long prompt is estimated at the tier it will be billed at.
         """
 
     def source(self, model: str) -> str | None:
-        """Where the price comes from, in a few words for a report, or None where it is unknown."""
+        """Where the price comes from, in a few words for a report, or None if it is unknown."""

@@ -1,7 +1,7 @@
-"""What each attempt has had of a run's budget, and what those that have begun are expected to need still.
+"""What each attempt has spent of a run's budget, and what those that have begun are still expected to need.
 
-Money that is spread over many attempts finishes none of them. So an attempt that began earlier comes first, and a later
-one goes on only while the budget also pays for what the earlier ones are expected to need.
+Money spread over many attempts finishes none of them. So an attempt that began earlier comes first, and a later one
+continues only while the budget also covers what the earlier ones are expected to need.
 """
 
 from __future__ import annotations
@@ -12,25 +12,25 @@ from dataclasses import dataclass, field
 __all__ = ["Tab", "Tabs"]
 
 _PROBE = 16
-"""Until an attempt has finished nobody knows what one costs: all but the oldest may together take this part, 1/16."""
+"""Until an attempt has finished, the cost of one is unknown. All but the oldest may together use this share, 1/16."""
 
 
 @dataclass(slots=True, eq=False)
 class Tab:
-    """What one attempt runs up, in the budget's units."""
+    """The spending of one attempt, in the budget's units."""
 
     kind: str
-    """What attempts of alike cost share: the name of their task in its cell."""
+    """A label shared by attempts of similar cost: the name of their task in its cell."""
     began: int | None = None
     """Its place in the order in which attempts made their first call; None before that."""
     spent: int = 0
-    """By the present try; what a call of unknown cost can have cost at most counts."""
+    """Spent by the present try, including the most that its calls of unknown cost can have cost."""
     before: int = 0
-    """By earlier tries, which came to nothing."""
+    """Spent by earlier tries, which were repeated."""
     reserved: int = 0
 
     def try_again(self) -> None:
-        """The attempt starts anew, in a fresh sandbox: it needs all of its money again, and keeps its place."""
+        """The attempt starts again in a fresh sandbox. It needs all of its money again, and keeps its place."""
         self.before += self.spent
         self.spent = 0
 
@@ -52,7 +52,7 @@ class Tabs:
     """The tabs of a run."""
 
     _open: list[Tab] = field(default_factory=list)
-    """Of attempts that have begun and not ended, the oldest first."""
+    """The tabs of attempts that have begun and not ended, the oldest first."""
     _began: int = 0
     _all: _Seen = field(default_factory=_Seen)
     _kinds: dict[str, _Seen] = field(default_factory=dict)
@@ -64,19 +64,19 @@ class Tabs:
             self._open.append(tab)
 
     def close(self, tab: Tab, *, finished: bool) -> None:
-        """The attempt has ended; where it `finished`, what it cost tells what others like it will."""
+        """The attempt has ended. If it `finished`, its cost predicts the cost of others of its kind."""
         if tab in self._open:
             self._open.remove(tab)
             if finished:
                 self.learn(tab.kind, tab.spent)
 
     def learn(self, kind: str, cost: int) -> None:
-        """An attempt of this kind has finished, in this run or before it, and its last try cost this much."""
+        """An attempt of this kind has finished, in this run or earlier, and its last try cost this much."""
         self._all.add(cost)
         self._kinds.setdefault(kind, _Seen()).add(cost)
 
     def may_spend(self, tab: Tab | None, amount: int, *, free: int, limit: int) -> bool:
-        """Whether what is `free` of the `limit` pays for a call of this amount and for what older attempts need."""
+        """Whether the `free` part of the `limit` pays for a call of this amount and for what older attempts need."""
         older = self._open[: self._open.index(tab)] if tab in self._open else self._open
         if not older:
             return True
@@ -86,7 +86,7 @@ class Tabs:
         return amount + sum(max(0, self._needs(other) - other.reserved) for other in older) <= free
 
     def _needs(self, tab: Tab) -> int:
-        """It may become as dear as the dearest of its kind, and a little dearer while few are known."""
+        """It may cost as much as the most expensive of its kind, and slightly more while few are known."""
         known = self._kinds.get(tab.kind)
         alike: Iterable[Tab] = self._open
         if known is None:

@@ -1,4 +1,4 @@
-"""Values on the console script's command line: parsed and refused as pytest's options are."""
+"""Values on the command line of the console script, parsed and refused like pytest's options."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 def checked(parse: Callable[[str], T]) -> Callable[[str], T]:
-    """One of the functions of :mod:`pytest_agenteval.options.values`, as argparse wants it."""
+    """A function of :mod:`pytest_agenteval.options.values` in the form that argparse needs."""
 
     def parsed(text: str) -> T:
         try:

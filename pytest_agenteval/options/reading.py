@@ -16,7 +16,7 @@ __all__ = ["defaults", "settings"]
 
 
 def defaults() -> dict[str, Any]:
-    """What each setting is that nobody has asked for."""
+    """The value of each setting if the user gives none."""
     return {option.key: option.default for option in OPTIONS} | {key: False for _, key, _ in SWITCHES}
 
 
@@ -24,12 +24,12 @@ def settings(config: pytest.Config) -> Settings:
     """The checked settings of a run.
 
     Raises:
-        pytest.UsageError: an option has a value that cannot be used, in one sentence.
+        pytest.UsageError: an option has a value that cannot be used. The message is one sentence.
     """
-    found = config.stash.get(SETTINGS, None)
-    if found is None:
-        found = config.stash[SETTINGS] = _read(config)
-    return found
+    checked = config.stash.get(SETTINGS, None)
+    if checked is None:
+        checked = config.stash[SETTINGS] = _read(config)
+    return checked
 
 
 def _read(config: pytest.Config) -> Settings:
@@ -38,36 +38,38 @@ def _read(config: pytest.Config) -> Settings:
     asked |= {key: bool(config.getoption(f"agenteval_{key}")) for _, key, _ in SWITCHES}
     starts = [flag for flag in ("--agent-model", "--k") if flag in given] + ["--agent-run"] * asked["run"]
     starts += ["--agent-plan"] * asked["plan"]
-    made = settings_of(asked, active=bool(starts))
-    _refuse_slip_of_k(config, used=bool(given or starts or made.agents.models))
-    _refuse_missing_model(made, starts, [flag for flag, option in given.items() if option.gate])
-    if not made.active and not config.getoption("collectonly", False):
+    checked = settings_of(asked, active=bool(starts))
+    _refuse_slip_of_k(config, used=bool(given or starts or checked.agents.models))
+    _refuse_missing_model(checked, starts, [flag for flag, option in given.items() if option.gate])
+    if not checked.active and not config.getoption("collectonly", False):
         _refuse_idle(config, [flag for flag, option in given.items() if option.idle])
-    if len(set(made.agents.models)) != len(made.agents.models):
-        twice = next(model for model in made.agents.models if made.agents.models.count(model) > 1)
-        raise pytest.UsageError(f"--agent-model names {twice} twice: name each model once, for it makes one cell")
-    if len(set(made.agents.scaffolds)) != len(made.agents.scaffolds):
-        again = next(name for name in made.agents.scaffolds if made.agents.scaffolds.count(name) > 1)
-        raise pytest.UsageError(f"--agent-scaffold names {again} twice: name each scaffold once, for it makes one cell")
-    roles = [name for name, _ in made.agents.roles]
+    if len(set(checked.agents.models)) != len(checked.agents.models):
+        twice = next(model for model in checked.agents.models if checked.agents.models.count(model) > 1)
+        raise pytest.UsageError(f"--agent-model names {twice} twice: name each model once, because it makes one cell")
+    if len(set(checked.agents.scaffolds)) != len(checked.agents.scaffolds):
+        again = next(name for name in checked.agents.scaffolds if checked.agents.scaffolds.count(name) > 1)
+        raise pytest.UsageError(
+            f"--agent-scaffold names {again} twice: name each scaffold once, because it makes one cell"
+        )
+    roles = [name for name, _ in checked.agents.roles]
     if len(set(roles)) != len(roles):
         raise pytest.UsageError(f"--agent-role gives {max(roles, key=roles.count)} twice: give each role one model")
-    if made.store.resume or made.store.top_up or made.store.max_age is not None:
+    if checked.store.resume or checked.store.top_up or checked.store.max_age is not None:
         from pytest_agenteval.options.rules import why_not_taken_over
 
-        if reason := why_not_taken_over(made):
+        if reason := why_not_taken_over(checked):
             raise pytest.UsageError(reason)
-    if made.active:
+    if checked.active:
         from pytest_agenteval.options.rules import why_not_early, why_not_on_host
 
-        for model in made.agents.models:
-            if reason := why_not_on_host(made, model):
+        for model in checked.agents.models:
+            if reason := why_not_on_host(checked, model):
                 raise pytest.UsageError(reason)
-        _refuse_shared_budget(config, made)
-        early = made.attempts.early_stop
-        if early is not None and (reason := why_not_early(made, early, distributed=_distributed(config))):
+        _refuse_shared_budget(config, checked)
+        early = checked.attempts.early_stop
+        if early is not None and (reason := why_not_early(checked, early, distributed=_distributed(config))):
             raise pytest.UsageError(reason)
-    return made
+    return checked
 
 
 def _refuse_slip_of_k(config: pytest.Config, *, used: bool) -> None:
@@ -92,7 +94,7 @@ def _refuse_missing_model(made: Settings, starts: list[str], gates: list[str]) -
 
 
 def _refuse_idle(config: pytest.Config, flags: list[str]) -> None:
-    """Refuse what was typed; in `addopts` and ini keys it waits for a run of agent tasks."""
+    """Refuse such options if they were typed; in `addopts` and ini keys they wait for a run of agent tasks."""
     for flag in flags:
         if any(str(word).partition("=")[0] == flag for word in config.invocation_params.args):
             raise pytest.UsageError(
@@ -110,7 +112,7 @@ def _refuse_shared_budget(config: pytest.Config, made: Settings) -> None:
 
 
 def _distributed(config: pytest.Config) -> bool:
-    """Whether xdist spreads the tests over processes."""
+    """Whether xdist distributes the tests over processes."""
     option = config.option
     return bool(getattr(option, "numprocesses", None)) or getattr(option, "dist", "no") != "no"
 

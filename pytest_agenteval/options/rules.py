@@ -1,4 +1,4 @@
-"""Which options cannot go together, each reason in a sentence."""
+"""Which options cannot be combined, with the reason in a sentence."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ __all__ = ["why_not_early", "why_not_on_host", "why_not_taken_over"]
 
 
 def why_not_early(asked: Settings, wanted: EarlyStop, *, distributed: bool) -> str | None:
-    """Why `--agent-early-stop` cannot go with the other options, or None where it can.
+    """Why `--agent-early-stop` cannot be combined with the other options, or None if it can.
 
     Args:
-        asked: the options.
+        asked: the settings.
         wanted: the kind of early stopping.
-        distributed: whether xdist spreads the tests over processes.
+        distributed: whether xdist distributes the tests over processes.
     """
     early = f"--agent-early-stop={wanted}"
     for flag, value in (
@@ -35,7 +35,7 @@ def why_not_early(asked: Settings, wanted: EarlyStop, *, distributed: bool) -> s
 
 
 def why_not_taken_over(asked: Settings) -> str | None:
-    """Why stored attempts cannot be taken as these options say, or None where they can."""
+    """Why stored attempts cannot be taken over with these options, or None if they can."""
     if asked.store.resume and asked.store.top_up:
         return (
             "--agent-resume goes on with one run, --agent-top-up takes attempts of all runs: leave one of the two out"
@@ -51,7 +51,7 @@ def why_not_taken_over(asked: Settings) -> str | None:
 
 
 def why_not_on_host(asked: Settings, model: str) -> str | None:
-    """Why a model may not run, in a sentence: a real one would run commands on this host, and nobody has allowed it."""
+    """Why a model may not run, in a sentence: a real one would run commands on this host, which needs permission."""
     if asked.sandboxes.kind != "local" or model in values.BUILT_IN_MODELS or asked.sandboxes.allow_local:
         return None
     return (

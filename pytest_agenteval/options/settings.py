@@ -13,20 +13,21 @@ __all__ = ["Settings", "settings_of"]
 
 
 class AgentSettings(NamedTuple):
-    """Who is evaluated."""
+    """Which agents are evaluated."""
 
     models: tuple[str, ...]
     scaffolds: tuple[str, ...]
     scaffold_args: tuple[tuple[str, Any], ...]
     roles: tuple[tuple[str, str], ...]
-    """Roles beside the agent's, each with its model."""
+    """The other roles, each with its model."""
     model_args: tuple[tuple[str, Any], ...]
     model_base_url: str | None
     generate: tuple[tuple[str, Any], ...]
 
     @property
     def model_setup(self) -> str:
-        """How the models are set up, as text: with another setup it is another model. Secrets are left out."""
+        """How the models are configured, as text: with another configuration it is another model. Secrets are left
+        out."""
         given = dict(self.model_args) | dict(self.generate)
         if self.model_base_url is not None:
             given["base_url"] = self.model_base_url
@@ -34,7 +35,7 @@ class AgentSettings(NamedTuple):
 
     @property
     def setup(self) -> str:
-        """How the agents are set up, as text, beyond their cells: of models, other roles and scaffolds."""
+        """How the agents are configured beyond their cells, as text: models, other roles and scaffolds."""
         given: dict[str, Any] = {f"role {name}": model for name, model in self.roles}
         given |= {f"scaffold {name}": value for name, value in self.scaffold_args}
         return ", ".join(filter(None, (self.model_setup, _told(given))))
@@ -48,14 +49,14 @@ class AttemptSettings(NamedTuple):
     env_retries: int
     early_stop: EarlyStop | None
     shard: tuple[int, int] | None
-    """Which part of how many, from 1."""
+    """(part, number of parts), counted from 1."""
     unsafe_fixtures: tuple[str, ...]
     stall_notice: float
     """Seconds."""
 
 
 class GateOptions(NamedTuple):
-    """What a run is held against. Rates lie in [0, 1]; None means not asked."""
+    """The thresholds of the gates. Rates lie in [0, 1]; None means not requested."""
 
     min_pass_at_1: float | None
     min_pass_k: float | None
@@ -76,7 +77,7 @@ class MoneySettings(NamedTuple):
 
 
 class StoreSettings(NamedTuple):
-    """Where attempts are kept, and which of them are used again."""
+    """Where attempts are stored, and which of them are used again."""
 
     log_dir: str
     resume: bool
@@ -96,7 +97,7 @@ class SandboxSettings(NamedTuple):
 
 
 class ReportSettings(NamedTuple):
-    """The files that reports go to; None where none was asked for."""
+    """The files that reports are written to; None if not requested."""
 
     json: Path | None
     comment: Path | None
@@ -104,7 +105,7 @@ class ReportSettings(NamedTuple):
 
 
 class Settings(NamedTuple):
-    """What the user asked for, checked."""
+    """All options of the user, checked."""
 
     active: bool
     """Whether agent tasks run at all: only when `--agent-model`, `--k` or `--agent-run` was given."""
@@ -121,7 +122,7 @@ class Settings(NamedTuple):
 
 
 def settings_of(values: Mapping[str, Any], *, active: bool) -> Settings:
-    """The settings, from the value of every option and switch by its key."""
+    """The settings, made from the values of all options and switches by key."""
     return Settings(
         active=active,
         inspect_tasks=values["inspect_tasks"],

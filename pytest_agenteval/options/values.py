@@ -1,4 +1,4 @@
-"""The texts of options turned into values: each function raises `ValueError` with what the text must be."""
+"""Turns the texts of options into values. Each function raises `ValueError` with what the text must be."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ UNDECIDED = ("incomplete", "fail", "pass")
 
 
 class EarlyStop(StrEnum):
-    """How attempts that can change no verdict any more are left out."""
+    """How attempts that can no longer change a verdict are left out."""
 
     EXACT = "exact"
     EXACT_FIRST = "exact+first"
-    """Every task still gets its first attempt, for pass@1."""
+    """Like EXACT, but every task still gets its first attempt, for pass@1."""
 
 
 BUILT_IN_MODELS = ("agenteval/oracle", "agenteval/null", "agenteval/noisy")
@@ -63,7 +63,7 @@ def number_from_1(raw: str) -> int:
 
 
 def attempts(raw: str) -> int:
-    """How many attempts at each task: 1 to 10,000. All of them are known to pytest and to every report."""
+    """The number of attempts at each task: 1 to 10,000, the most that pytest and the reports keep track of."""
     k = number_from_1(raw)
     if k > 10_000:
         raise ValueError("is more than the 10000 attempts at each task that a run can keep count of: give less")
@@ -94,7 +94,7 @@ def amount(raw: str) -> float:
 
 
 def confidence(raw: str) -> float:
-    """How sure to be: above a half, below 1."""
+    """A confidence: above 0.5, below 1."""
     value = _number(raw)
     if not 0.5 < value < 1:
         raise ValueError("must be a number above 0.5 and below 1, for example 0.95")
@@ -154,7 +154,7 @@ def pair(raw: str) -> tuple[str, Any]:
 
 
 def role(raw: str) -> tuple[str, str]:
-    """`NAME=MODEL`: a role beside the agent, and who plays it."""
+    """`NAME=MODEL`: a role other than the agent, and the model that plays it."""
     name, equals, played_by = raw.partition("=")
     if not equals or not re.fullmatch(r"[A-Za-z_]\w*", name.strip()):
         raise ValueError("must be NAME=PROVIDER/MODEL, for example user=openai/gpt-5-mini")
@@ -174,7 +174,7 @@ def file(raw: str) -> Path:
 
 
 def place(raw: str) -> str:
-    """An existing file or directory, or an address of one, which is not looked at yet."""
+    """An existing file or directory, or an address, which is not looked up yet."""
     if "://" in raw:
         return raw
     path = Path(raw).expanduser()
@@ -184,7 +184,7 @@ def place(raw: str) -> str:
 
 
 def path(raw: str) -> Path:
-    """A file to be written, in a directory that may have to be made."""
+    """A file to be written; its directory is created if necessary."""
     if not raw.strip() or Path(raw).is_dir():
         raise ValueError("must be the path of a file to write")
     return Path(raw).expanduser()
@@ -195,7 +195,7 @@ SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def duration(raw: str) -> float:
-    """A time in seconds, from text as 90s, 30m, 12h or 7d."""
+    """A time in seconds, from a text such as 90s, 30m, 12h or 7d."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd])", raw.strip())
     seconds = float(match[1]) * SECONDS[match[2]] if match else 0.0
     if seconds <= 0:
@@ -204,7 +204,7 @@ def duration(raw: str) -> float:
 
 
 def shard(raw: str) -> tuple[int, int]:
-    """Which part of how many."""
+    """(part, number of parts)."""
     match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", raw.strip())
     if match is None or not 1 <= int(match[1]) <= int(match[2]):
         raise ValueError("must be I/N, the I-th of N parts, for example 1/3")
@@ -212,7 +212,7 @@ def shard(raw: str) -> tuple[int, int]:
 
 
 def sandbox(raw: str) -> str:
-    """The name of a sandbox: one of ours, or a plugin's, which is known only when the run is made ready."""
+    """The name of a sandbox: a built-in one or a plugin's. Plugins' names are checked only when the run is prepared."""
     if not re.fullmatch(r"[A-Za-z][\w.-]*", raw):
         raise ValueError(f"must be {' or '.join(SANDBOXES)}, or the name of a plugin's sandbox")
     return raw
@@ -226,7 +226,7 @@ def url(raw: str) -> str:
 
 
 def text(raw: str) -> str:
-    """Any text but an empty one."""
+    """Any text except an empty one."""
     if not raw.strip():
         raise ValueError("is empty: give it a value or leave it out")
     return raw

@@ -1,4 +1,4 @@
 """Everything decided before the first attempt: prices, sandboxes, identities, stored attempts to reuse, the grid.
 
-Whatever can be refused is refused here, before money is spent. Nothing here runs an attempt.
+Everything that can be refused is refused here, before money is spent. Nothing here runs an attempt.
 """

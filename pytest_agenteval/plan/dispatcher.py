@@ -1,4 +1,4 @@
-"""Which dispatcher a run gets, and whether its gates can be passed at all."""
+"""Chooses the dispatcher of a run, and checks that its gates can be passed at all."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ __all__ = ["choose_dispatcher", "refuse_gates_that_never_pass"]
 
 
 def refuse_gates_that_never_pass(settings: Settings, items: Sequence[AgentItem]) -> None:
-    """Say before anything is spent that a gate asks for more than so many attempts can show.
+    """Refuse, before anything is spent, a gate that this number of attempts could never pass.
 
     Raises:
-        NotReady: one does.
+        NotReady: there is such a gate.
     """
     for tasks in _cells(items).values():
         own = [(item.nodeid, item.options.min_pass_rate) for item in tasks]
@@ -37,9 +37,9 @@ def choose_dispatcher(
     """The dispatcher for these tasks.
 
     Args:
-        settings: of the run.
-        items: all tasks that pytest may come to.
-        known: what earlier runs showed, by name and cell; it orders attempts, and changes no verdict.
+        settings: the settings of the run.
+        items: all tasks that pytest may reach.
+        known: results of earlier runs, by name and cell. They order the attempts and change no verdict.
     """
     if settings.attempts.early_stop is None:
         return AsTheyCome()
@@ -57,7 +57,7 @@ def choose_dispatcher(
 
 
 def _asked_by(item: AgentItem) -> float | None:
-    """The pass rate that a task is held to in any case: a strict mark `xfail` judges it whatever the gates are."""
+    """The pass rate that a task must reach in any case: a strict mark `xfail` judges it whatever the gates are."""
     rate = item.options.min_pass_rate
     return 1.0 if rate is None and item.strict else rate
 

@@ -1,4 +1,4 @@
-"""Whether all tasks of a run can be told apart: what is stored of two that cannot would be one task's."""
+"""Checks that all tasks of a run can be told apart. Otherwise two tasks would be stored as one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["refuse_alike"]
 
 
 def refuse_alike(items: Sequence[AgentItem]) -> None:
-    """Refuse a task that was collected twice, and tasks of one cell that only the parameters of the cell tell apart.
+    """Refuse a task that was collected twice, and tasks of one cell that differ only in the cell's parameters.
 
     Raises:
         NotReady: there are two such tasks.
@@ -23,7 +23,7 @@ def refuse_alike(items: Sequence[AgentItem]) -> None:
         if item.nodeid in nodes:
             raise NotReady(
                 f"{item.nodeid} was collected twice, by --keep-duplicates or by a conftest or plugin that repeats "
-                "items, and its attempts would be counted twice: leave that out, for --k says how often a task runs"
+                "items, and its attempts would be counted twice: leave that out, because --k says how often a task runs"
             )
         nodes.add(item.nodeid)
         other = seen.setdefault((item.task_name, item.cell), item)

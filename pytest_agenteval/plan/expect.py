@@ -1,7 +1,7 @@
-"""What a run would cost and could show, before anything is run: figures of one cell from its tasks and their history.
+"""What a run would cost and could show, before anything runs: figures of one cell from its tasks and their history.
 
-Where a task has a history its pass rate is taken to be (passes + 1/2) / (attempts + 1); tasks without one are spread
-evenly over Beta(1/2, 1/2), most of them near 0 and 1 as agents' tasks are.
+For a task with a history, the pass rate is assumed to be (passes + 1/2) / (attempts + 1). Tasks without one are spread
+evenly over Beta(1/2, 1/2), most of them near 0 and 1, as is usual for agents' tasks.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ __all__ = [
 ]
 
 POWER = 0.8
-"""How often a regression must be found to count as one that a gate detects."""
+"""How often a gate must find a regression for it to count as detectable."""
 _BISECTIONS = 12
 _GATE_SIMULATIONS = 100
 _ATTEMPTS_SIMULATED = 4000
@@ -50,47 +50,47 @@ class PlannedTask:
     task: str
     min_pass_rate: float | None
     earlier: tuple[int, int] | None
-    """`(n, c)` of earlier runs, None where there is none."""
+    """`(n, c)` of earlier runs, None if there are none."""
     mean_cost: float | None
-    """What an attempt cost in earlier runs, in US dollars; 0.0 for a model that costs nothing; None: not known."""
+    """The mean cost of an attempt in earlier runs, in US dollars; 0.0 if the model costs nothing; None if unknown."""
     most_cost: float | None
-    """What an attempt can cost by the limits that the task states, in US dollars; None: it states none."""
+    """The most that an attempt can cost by the task's limits, in US dollars; None if it states none."""
 
 
 @dataclass(frozen=True, slots=True)
 class CostPlan:
-    """Costs in US dollars. All attempts are alike, so k attempts at every task cost exactly k times one attempt."""
+    """Costs in US dollars. Attempts at a task are alike, so k attempts cost exactly k times one attempt."""
 
     k: int
     tasks: int
     known: int
-    """Tasks whose own cost is known; the others are taken to cost the mean of these."""
+    """Tasks of known cost; the others are assumed to cost the mean of these."""
     once: float | None
-    """Expected for one attempt at every task; None where no cost is known."""
+    """The expected cost of one attempt at every task; None if no cost is known."""
     limited: int
-    """Tasks that state a limit on what an attempt can cost."""
+    """Tasks that limit what an attempt can cost."""
     most_once: float | None
-    """At most, for one attempt at every task; None where a task states no limit."""
+    """The most that one attempt at every task can cost; None if a task states no limit."""
 
     @property
     def expected(self) -> float | None:
-        """Expected for k attempts at every task."""
+        """The expected cost of k attempts at every task."""
         return None if self.once is None else self.k * self.once
 
     @property
     def most(self) -> float | None:
-        """At most for k attempts at every task, without repeated tries."""
+        """The most that k attempts at every task can cost, without repeated tries."""
         return None if self.most_once is None else self.k * self.most_once
 
 
 @dataclass(frozen=True, slots=True)
 class EarlyStopPlan:
-    """What exact early stopping is expected to need."""
+    """How much exact early stopping is expected to run."""
 
     attempts: float
     of: int
     with_history: int
-    """Tasks whose pass rate is drawn from their history; the others' from Beta(1/2, 1/2)."""
+    """Tasks whose pass rate is drawn from their history; that of the others is drawn from Beta(1/2, 1/2)."""
     simulations: int
 
 
@@ -100,13 +100,13 @@ class Detection:
 
     gate: str
     before: float | None
-    """pass@1 as it is expected; None for a gate on single tasks, whose pass rates differ."""
+    """The expected pass@1; None for a gate on single tasks, because their pass rates differ."""
     after: float | None
-    """pass@1 (of one task: its pass rate) that is found; None where not even an agent that never passes is."""
+    """The pass@1 (or one task's pass rate) that is detected; None if even an agent that never passes is not."""
     unchanged_passes: float | None
-    """How often the gate says PASS though nothing changed; None where that differs between tasks."""
+    """How often the gate says PASS if nothing changed; None if that differs between tasks."""
     tasks: int
-    """How many it is about."""
+    """How many tasks the gate covers."""
 
 
 def plan_costs(tasks: Sequence[PlannedTask], k: int) -> CostPlan:
@@ -120,12 +120,12 @@ def plan_costs(tasks: Sequence[PlannedTask], k: int) -> CostPlan:
 def plan_early_stop(
     tasks: Sequence[PlannedTask], k: int, gates: Sequence[GridGate], in_flight: int, *, every_first: bool
 ) -> EarlyStopPlan:
-    """How many attempts early stopping is expected to start, by simulation with what the policy itself believes.
+    """How many attempts early stopping is expected to start, simulated with the policy's own assumptions.
 
     Args:
-        tasks: of the cell.
-        k: attempts at each.
-        gates: on the cell and its tasks.
+        tasks: the tasks of the cell.
+        k: attempts at each task.
+        gates: the gates on the cell and its tasks.
         in_flight: attempts at once.
         every_first: whether every task gets its first attempt.
     """
@@ -143,10 +143,10 @@ def detections(
     """What each gate on pass rates can detect.
 
     Args:
-        tasks: of the cell.
-        k: attempts at each.
-        gates: what is asked.
-        attempts_before: at each task in the baseline; None: there is no baseline.
+        tasks: the tasks of the cell.
+        k: attempts at each task.
+        gates: the thresholds.
+        attempts_before: attempts at each task in the baseline; None without a baseline.
     """
     rates = _rates(tasks)
     before, found = sum(rates) / len(rates), []
@@ -175,7 +175,7 @@ def _suite(name: str, rates: Sequence[float], chances: Chances) -> Detection:
 
 
 def _smallest_fall(rates: Sequence[float], chances: Chances) -> float | None:
-    """The highest mean of the rates, all times one factor, that FAILs with the power asked for."""
+    """The highest mean of the rates, all scaled by one factor, at which the gate says FAIL with the required power."""
 
     def fails(factor: float) -> bool:
         passed, undecided = chances([rate * factor for rate in rates])

@@ -1,4 +1,4 @@
-"""From the options to the gates: the thresholds, and, for early stopping and planning, the gates of one cell's grid."""
+"""From the options to the gates: the thresholds, and the gates on one cell's grid for early stopping and planning."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["cell_gates", "gate_settings"]
 
 
 def gate_settings(asked: Settings) -> GateSettings:
-    """The thresholds among the options."""
+    """The thresholds in the options."""
     return GateSettings(
         min_pass_at_1=asked.gates.min_pass_at_1,
         min_pass_k=asked.gates.min_pass_k,
@@ -29,10 +29,10 @@ def gate_settings(asked: Settings) -> GateSettings:
 
 
 def cell_gates(tasks: Iterable[tuple[str, float | None]], gates: GateSettings) -> list[GridGate]:
-    """Every gate on pass rates that one cell will be held to.
+    """Every gate on pass rates that applies to one cell.
 
     Args:
-        tasks: the cell's tasks with the pass rate that each asks for itself, None where it asks for none.
+        tasks: the cell's tasks with the pass rate that each asks for, None if it asks for none.
         gates: the thresholds.
     """
     found: list[GridGate] = []

@@ -1,6 +1,6 @@
-"""What makes a task this task: its code, options, sandbox, image, scaffold and model, each as a digest.
+"""What defines a task: its code, options, sandbox, image, scaffold and model, each as a digest.
 
-An attempt of an earlier invocation is one at this task only where all of it is the same.
+A stored attempt is an attempt at this task only if all of it is the same.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _LIMITS = ("max_cost", "time_limit", "token_limit", "turn_limit")
 async def identify(
     settings: Settings, items: Sequence[AgentItem], sandboxes: Mapping[str, SandboxSpec | None]
 ) -> list[StoredTask]:
-    """Every task as it is now; on the loop that runs the sandboxes, after they were prepared."""
+    """Every task as it is now. Call it on the loop that runs the sandboxes, after they were prepared."""
     images: dict[int, tuple[dict[str, str], tuple[str, ...]]] = {}
     found = []
     for item in items:
@@ -48,7 +48,7 @@ async def identify(
         where, doubts = images[id(spec)]
         code, program = _code(item), _program(item)
         options = dataclasses.asdict(item.options)
-        del options["min_pass_rate"]  # it judges attempts, and reaches no agent
+        del options["min_pass_rate"]  # it judges attempts, and has no effect on the agent
         found.append(
             StoredTask(
                 task=item.nodeid,
@@ -93,13 +93,13 @@ def _code(item: AgentItem) -> Fingerprint:
 
 
 def _program(item: AgentItem) -> Fingerprint:
-    """Of the module of a scaffold that is named `module:attribute`."""
+    """The module of a scaffold that is named `module:attribute`."""
     module = sys.modules.get(item.cell.scaffold.partition(":")[0]) if ":" in item.cell.scaffold else None
     return Fingerprint({}) if module is None else module_fingerprint(module, "the agent's code", item.config.rootpath)
 
 
 def _scaffold(name: str, settings: Settings) -> list[Any]:
-    """Its name and arguments, and the versions of what may have it."""
+    """Its name and arguments, and the versions of the packages that may define it."""
     arguments = [pair for pair in settings.agents.scaffold_args if ":" not in pair[0] or pair[0].startswith(f"{name}:")]
     package = name.partition("/")[0] if "/" in name else None
     versions = [version("pytest-agenteval"), version("inspect-ai"), package and version_of(package)]
@@ -107,7 +107,7 @@ def _scaffold(name: str, settings: Settings) -> list[Any]:
 
 
 async def _sandbox(spec: SandboxSpec | None) -> tuple[dict[str, str], tuple[str, ...]]:
-    """The parts that are about a sandbox, and doubts about them."""
+    """The parts that concern a sandbox, and the doubts about them."""
     if spec is None:
         return {}, ()
     if isinstance(spec.config, ContainerConfig):

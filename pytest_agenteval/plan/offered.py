@@ -1,4 +1,4 @@
-"""What plugins offer to a run: prices, scaffolds and sandboxes beside our own."""
+"""What plugins offer to a run: prices, scaffolds and sandboxes in addition to our own."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ __all__ = ["Offered"]
 
 @dataclass(frozen=True, slots=True)
 class Offered:
-    """Asked for once, before anything is spent; what a plugin raises then stops the run."""
+    """Requested once, before anything is spent. An exception of a plugin stops the run."""
 
     prices: tuple[PriceBook, ...] = ()
     scaffolds: Mapping[str, Any] = field(default_factory=dict)
-    """By name: what `module:attribute` may stand for."""
+    """By name, anything that `module:attribute` may stand for."""
     sandboxes: Mapping[str, OfferedSandbox] = field(default_factory=dict)
     """By the name that `--agent-sandbox` takes."""
 
     @classmethod
     def by(cls, hook: pluggy.HookRelay) -> Offered:
-        """What the registered plugins offer; of two that offer a name, the one that was registered last has it."""
+        """What the registered plugins offer. If two offer the same name, the one registered last wins."""
         scaffolds, sandboxes = hook.pytest_agenteval_scaffolds(), hook.pytest_agenteval_sandbox_providers()
         return cls(
             prices=tuple(hook.pytest_agenteval_prices()),

@@ -1,4 +1,4 @@
-"""What is known of tasks before they run: history from logs, costs from it or from the limits that tasks state."""
+"""What is known about tasks before they run: history from logs, and costs from it or from the tasks' limits."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["attempts_of_baseline", "outlook"]
 
 
 def outlook(settings: Settings, items: Sequence[AgentItem], offered: Offered) -> dict[Cell, list[PlannedTask]]:
-    """The tasks of each cell with what earlier runs and their own options say.
+    """The tasks of each cell, with what is known from earlier runs and their own options.
 
     Raises:
         NotReady: the file of prices cannot be used.
@@ -41,10 +41,10 @@ def outlook(settings: Settings, items: Sequence[AgentItem], offered: Offered) ->
 
 
 def attempts_of_baseline(settings: Settings, wanted: Collection[str]) -> int | None:
-    """How many attempts that count a task has in the baseline, on average; None where no baseline was given.
+    """How many attempts that count a task has in the baseline, on average; None if no baseline was given.
 
     Raises:
-        NotReady: it cannot be read.
+        NotReady: the baseline cannot be read.
     """
     if settings.gates.baseline is None:
         return None
@@ -53,7 +53,7 @@ def attempts_of_baseline(settings: Settings, wanted: Collection[str]) -> int | N
 
 
 def _most(item: AgentItem, prices: PriceBook) -> float | None:
-    """By the task's own limits: dollars, or all its tokens at the dearest rate."""
+    """The most by the task's own limits: dollars, or all its tokens at the highest rate."""
     limits = []
     if item.options.max_cost is not None:
         limits.append(item.options.max_cost)

@@ -39,7 +39,7 @@ __all__ = ["Started", "prepare", "start"]
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A run that is checked, and has not begun."""
+    """A run that is checked and has not begun."""
 
     evaluation: Evaluation
     items: tuple[AgentItem, ...]
@@ -47,13 +47,13 @@ class Started:
 
 
 def start(settings: Settings, items: Sequence[AgentItem], say: Callable[[str], None], offered: Offered) -> Started:
-    """Check what the run needs and make its evaluation; nothing is spent yet.
+    """Check what the run needs and create its evaluation; nothing is spent yet.
 
     Args:
-        settings: of the run.
+        settings: the settings of the run.
         items: the agent tasks that will run.
-        say: tells the user what takes a while (building an image).
-        offered: by plugins.
+        say: called with a line for the user about anything that takes a while (building an image).
+        offered: what plugins offer.
 
     Raises:
         NotReady: a model, a price or a sandbox is missing, no log can be written, or a gate could never pass.
@@ -78,7 +78,7 @@ def start(settings: Settings, items: Sequence[AgentItem], say: Callable[[str], N
         spec = sandboxes[item.nodeid]
         item.notes += spec.notes if spec is not None else ()
     budget = RunBudget(settings.money.max_cost)
-    invocation = os.environ.get("PYTEST_XDIST_TESTRUNUID") or uuid4().hex  # xdist's workers share theirs
+    invocation = os.environ.get("PYTEST_XDIST_TESTRUNUID") or uuid4().hex  # xdist's workers share one
     takeover = Takeover.of(settings, items)
     run = takeover.run or invocation
     services = Services(
@@ -105,12 +105,12 @@ def start(settings: Settings, items: Sequence[AgentItem], say: Callable[[str], N
 
 
 async def prepare(started: Started) -> tuple[str, ...]:
-    """Let the sandbox providers check, build and pull, on the loop that will use them, and take over what is stored.
+    """Let the sandbox providers check, build and pull, on the loop that will use them, and take over stored attempts.
 
-    Returns what the user should know of that, a sentence each.
+    Returns what the user should know about that, one sentence each.
 
     Raises:
-        NotAvailable: a sandbox cannot be had.
+        NotAvailable: a sandbox is not available.
     """
     evaluation, settings = started.evaluation, started.evaluation.settings
     await evaluation.services.sandboxes.prepare(evaluation.sandboxes.values())
@@ -122,7 +122,7 @@ async def prepare(started: Started) -> tuple[str, ...]:
 
 
 def _refuse_without_grader(items: Sequence[AgentItem]) -> None:
-    """Refuse Inspect tasks whose scorers name a model that cannot be used: every attempt would be paid for nothing."""
+    """Refuse Inspect tasks whose scorers name an unusable model: every attempt would be paid for nothing."""
     asked: dict[str, str] = {}
     for item in items:
         given = item.plan.params.get(SAMPLE)

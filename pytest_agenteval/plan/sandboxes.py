@@ -1,4 +1,4 @@
-"""From what tasks and options ask for to a sandbox for each task: files read, images built, refusals said."""
+"""From the sandboxes that tasks and options ask for to a sandbox for each task: read files, build images, refuse."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ R = TypeVar("R")
 RELAXATIONS = ("network", "cpus", "memory", "user", "runtime")
 """Options of a task that change its container."""
 NONE = "none"
-"""Names no sandbox: the task's agent works with tools of the task's own."""
+"""Means no sandbox: the task's agent works with the task's own tools."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +63,11 @@ class _Wish:
     choice: Choice
     plan: Plan
     access: tuple[str, ...] = ()
-    """By which keys it gives the container this host."""
+    """The keys by which it gives the container access to this host."""
 
     @property
     def compose(self) -> bool:
-        """Whether Docker Compose runs or builds it."""
+        """Whether Docker Compose must run or build it."""
         dockerfile = isinstance(self.choice, ConfigFile) and is_dockerfile(self.choice.path.name)
         return dockerfile or self.plan.config is None or self.plan.build
 
@@ -77,9 +77,9 @@ class _Ready:
     """A sandbox that can be started."""
 
     config: ContainerConfig | None
-    """For our own provider; None where Docker Compose runs the file of the wish."""
+    """For the plugin's own provider; None if Docker Compose runs the file of the wish."""
     image: Mapping[str, Any] | None = None
-    """The engine's description of its image, where it is known."""
+    """The engine's description of its image, if known."""
     because: str = ""
 
 
@@ -92,15 +92,15 @@ def choose_sandboxes(
     """The sandbox of every task, by its node id; None for a task that uses none.
 
     Args:
-        settings: of the run.
-        items: its tasks.
-        say: gets a line about what takes a while: what the daemon lacks is built or pulled.
+        settings: the settings of the run.
+        items: the tasks of the run.
+        say: called with a line about anything that takes a while, such as building or pulling a missing image.
         offered: sandboxes of plugins, by the name that `--agent-sandbox` takes.
 
     Raises:
-        NotReady: one is not described well, gives access to this host without leave, or cannot be changed as its task
-            asks.
-        NotAvailable: Docker cannot be asked, or an image cannot be had; all that are missing are named.
+        NotReady: a sandbox is not described correctly, accesses this host without permission, or cannot be changed as
+            its task asks.
+        NotAvailable: Docker does not answer, or an image is not available; the message names all that are missing.
     """
     if settings.sandboxes.kind == "local":
         return {item.nodeid: None if item.options.sandbox == NONE else _local(item) for item in items}
@@ -177,18 +177,18 @@ def _refuse_changes(item: AgentItem, path: Path, because: str) -> None:
 
 
 def _make_all_ready(wishes: Iterable[_Wish], say: Callable[[str], None]) -> dict[Choice, _Ready]:
-    """Each sandbox once. Raises `SandboxSetupError` with what every one of those lacks that cannot be had."""
+    """Each sandbox once. Raises `SandboxSetupError` with what is missing for each one that is not available."""
     different = {wish.choice: wish for wish in wishes}
     return dict(zip(different, _each(lambda wish: _make_ready(wish, say), different.values()), strict=True))
 
 
 def _each(make: Callable[[T], R], things: Iterable[T]) -> list[R]:
-    """What is made of each. Raises `SandboxSetupError`: the sentences of all that cannot be made."""
+    """The result for each thing. Raises `SandboxSetupError` with the sentences of all that failed."""
     made, lacking = [], []
     for thing in things:
         try:
             made.append(make(thing))
-        except (DaemonGone, DaemonSilent):  # nor will it give the others
+        except (DaemonGone, DaemonSilent):  # the others would fail in the same way
             raise
         except SandboxSetupError as error:
             lacking.append(str(error))
@@ -205,7 +205,7 @@ def _make_ready(wish: _Wish, say: Callable[[str], None]) -> _Ready:
     if isinstance(choice, NamedImage):
         return _Ready(ContainerConfig(image=choice.image), present_image(choice.image, say))
     if plan.config is None:
-        if "SAMPLE_METADATA_" not in choice.path.read_text("utf-8"):  # with these it may be whole only for a sample
+        if "SAMPLE_METADATA_" not in choice.path.read_text("utf-8"):  # with these it may be complete only for a sample
             refuse_bad_compose(choice.path)
         pulled = (name for name in images_to_pull(read_compose(choice.path)) if not is_internal_image(name))
         _each(lambda name: present_image(name, say), pulled)
@@ -245,7 +245,7 @@ def _spec(item: AgentItem, wish: _Wish, ready: _Ready, ours: bool) -> SandboxSpe
 
 
 def _told(spec: SandboxSpec, item: AgentItem) -> SandboxSpec:
-    """The same for Docker Compose, whose files may name what an Inspect sample says of itself."""
+    """The same for Docker Compose, whose files may use the metadata of an Inspect sample."""
     sample = item.plan.params.get(SAMPLE)
     if spec.provider != "docker" or not isinstance(sample, InspectSample):
         return spec
@@ -257,7 +257,7 @@ def _as_compose_file(item: AgentItem, name: str, image: Mapping[str, Any]) -> Pa
     asked, own = _relaxations(item), image.get("Config") or {}
     if "runtime" in asked:
         raise NotReady(
-            f"{item.nodeid} asks for a runtime, which a daemon at {address()} is not asked for: leave it out"
+            f"{item.nodeid} asks for a runtime, which cannot be chosen for a daemon at {address()}: leave it out"
         )
     options: dict[str, Any] = {"user": own.get("User") or "root", "working_dir": own.get("WorkingDir") or "/"}
     folder = tempfile.TemporaryDirectory(prefix="agenteval-")
@@ -278,7 +278,7 @@ def _check_runtimes(specs: Mapping[str, SandboxSpec | None]) -> None:
     with connect() as daemon:
         known = sorted(daemon.info().get("Runtimes") or ())
     for runtime, nodeid in wanted.items():
-        if runtime not in known and "." not in runtime:  # a name with dots is a program that containerd looks for
+        if runtime not in known and "." not in runtime:  # containerd looks up a name with dots as a program
             raise NotReady(
                 f"{nodeid} asks for the runtime {runtime!r}, and Docker's daemon has {', '.join(known)}: "
                 "install it there, or leave the option out"

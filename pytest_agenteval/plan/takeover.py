@@ -1,4 +1,4 @@
-"""What a new invocation takes over from the logs: of the run that it resumes, or of all runs."""
+"""What a new invocation takes over from the logs: from the run that it resumes, or from all runs."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ __all__ = ["Takeover"]
 
 @dataclass(frozen=True, slots=True)
 class Takeover:
-    """The logs to take attempts from; none where nobody asked for it."""
+    """The logs to take attempts from; none if the user did not ask for that."""
 
     logs: tuple[StoredLog, ...] = ()
     run: str | None = None
-    """The run that is resumed."""
+    """The run to resume."""
     problems: tuple[str, ...] = ()
-    """Why logs are left out, a sentence each."""
+    """Why logs are left out, one sentence each."""
 
     @classmethod
     def of(cls, settings: Settings, items: Sequence[AgentItem]) -> Takeover:
-        """Find what `--agent-resume` or `--agent-top-up` asks for.
+        """Find the logs for `--agent-resume` or `--agent-top-up`.
 
         Raises:
             NotReady: there is no run to resume, or it cannot be resumed with these options.
@@ -54,7 +54,7 @@ class Takeover:
         most = max((log.k for log in chosen), default=0)
         if settings.attempts.early_stop is not None and most > settings.attempts.k:
             raise NotReady(
-                f"--agent-early-stop cannot judge k = {settings.attempts.k}, for the run to resume had k = {most}: "
+                f"--agent-early-stop cannot judge k = {settings.attempts.k}, because the run to resume had k = {most}: "
                 f"give --k={most}, or leave --agent-early-stop out"
             )
         read = []
@@ -67,12 +67,12 @@ class Takeover:
 
     @property
     def other_runs(self) -> list[str]:
-        """The runs that attempts are taken of, and that are not resumed."""
+        """The runs that attempts are taken from, except the one being resumed."""
         return sorted({log.run for log in self.logs} - {self.run})
 
     @property
     def _just_killed(self) -> bool:
-        """Whether the newest invocation of the run was killed: of an older one it was said when it was resumed."""
+        """Whether the newest invocation of the run was killed. For older ones, the user was told at the resumption."""
         own = [log for log in self.logs if log.run == self.run]
         newest = max(own, key=lambda log: log.created, default=None)
         return newest is not None and any(log.killed for log in own if log.invocation == newest.invocation)
@@ -87,7 +87,7 @@ class Takeover:
         return top_up(self.logs, tasks, settings.attempts.k, oldest) if self.logs else Reuse({})
 
     def account(self, reuse: Reuse, wanted: int) -> tuple[str, ...]:
-        """What the user should know before the run goes on, a sentence each."""
+        """What the user should know before the run continues, one sentence each."""
         if not self.logs and not self.problems:
             return ()
         attempts = [attempt for taken in reuse.taken.values() for attempt in taken.attempts]
@@ -108,7 +108,7 @@ class Takeover:
 
 
 def _readable(place: str) -> tuple[list[StoredLog], list[str]]:
-    """The headers of our logs, and why others cannot be read: a damaged log must not keep the rest from being used."""
+    """The headers of our logs, and why others cannot be read: a damaged log must not prevent the use of the rest."""
     logs: list[StoredLog] = []
     problems = []
     try:

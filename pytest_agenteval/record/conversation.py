@@ -1,4 +1,4 @@
-"""What was said and done in one attempt, cut to what a report can show: messages, tool calls and what came back."""
+"""What was said and done in one attempt, cut to what a report can show: messages, tool calls and their results."""
 
 from __future__ import annotations
 
@@ -11,61 +11,61 @@ __all__ = ["Conversation", "ConversationReader", "Message", "Text", "ToolUse", "
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A text, or what is left of a long one."""
+    """A text, or its two ends where it was too long."""
 
     head: str
     cut: int = 0
-    """How many characters are left out after the head."""
+    """How many characters were cut out after the head."""
     tail: str = ""
-    """What follows the characters left out; empty where nothing is."""
+    """What follows the cut; empty if nothing was cut."""
 
 
 @dataclass(frozen=True, slots=True)
 class ToolUse:
-    """A tool call with what came back, or a command that the test itself ran in the sandbox."""
+    """A tool call and its result, or a command that the test itself ran in the sandbox."""
 
     tool: str
     arguments: Text
     result: Text | None = None
-    """None where nothing came back."""
+    """None if there was no result."""
     error: str | None = None
     """The type of the tool-call failure, or None."""
     message: Text | None = None
-    """What the failure said."""
+    """The message of the failure."""
     exit_code: int | None = None
     seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message, with the tool calls that it asked for."""
+    """One message, with the tool calls it asked for."""
 
     role: str
     """`system`, `user`, `assistant` or `tool`; `test` for what the test did, `error` for a model call that failed."""
     text: Text
     calls: tuple[ToolUse, ...] = ()
     speaker: str | None = None
-    """The model role (a judge, a simulated user) where it is not the agent's own conversation."""
+    """The model role (a judge, a simulated user), if this is not the agent's own conversation."""
     reasoning: Text | None = None
     try_number: int = 1
-    """From 1; above it where environment errors were retried."""
+    """From 1; higher if environment errors were retried."""
 
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """Everything that was said and done in one attempt, oldest first, its earlier tries included."""
+    """Everything that was said and done in one attempt, oldest first, including its earlier tries."""
 
     messages: tuple[Message, ...]
     left_out: int = 0
-    """Messages left out of the middle of a very long conversation, after `left_out_after` of them."""
+    """How many messages were cut out of the middle of a very long conversation, after the first `left_out_after`."""
     left_out_after: int = 0
 
 
 class ConversationReader(Protocol):
-    """Gives the conversation of an attempt."""
+    """Reads the conversation of an attempt."""
 
     def __call__(self, task: str, attempt_number: int, log: str) -> Conversation | None:
-        """The conversation, or None where the log does not hold it or cannot be read.
+        """The conversation, or None if the log does not hold it or cannot be read.
 
         Args:
             task: pytest's node id, as the run used it.
@@ -75,13 +75,13 @@ class ConversationReader(Protocol):
 
 
 def cut_text(text: str, longest: int, clean: Callable[[str], str] = str) -> Text:
-    """The text, or its first two thirds and last third of `longest` characters.
+    """The text, or its first two thirds and last third if it is longer than `longest` characters.
 
     Args:
         text: of any length.
         longest: how many characters may stay.
-        clean: is applied before anything is cut, for half of what it looks for may be harmless to it. Of texts beyond
-            a million characters it sees the first and the last half million.
+        clean: applied before the cut, because half a secret may no longer look like one. Of texts longer than a million
+            characters it sees the first and the last half million.
     """
     cut = 0
     if len(text) > 2 * _HALF:

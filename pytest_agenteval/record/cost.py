@@ -1,4 +1,4 @@
-"""What calls of models cost, together with what nobody knows about it."""
+"""What model calls cost, and what is not known about that cost."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Cost"]
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """US dollars, with the calls of unknown cost and the calls whose answer was lost kept apart."""
+    """US dollars. Calls of unknown cost and calls without an answer are counted separately."""
 
     priced: float = 0.0
     """The sum of all calls whose cost is known: the least that was paid."""
@@ -22,33 +22,33 @@ class Cost:
     lost_calls: int = 0
     """Calls whose answer never came: they may have been billed."""
     lost_at_most: float | None = 0.0
-    """The most that the lost calls can have cost, or None where nothing was reserved for one of them."""
+    """The most that the lost calls can have cost, or None if nothing was reserved for one of them."""
     uncounted_calls: int = 0
-    """Of the unpriced calls those whose answer does not say how many tokens they took."""
+    """How many of the unpriced calls have an answer that does not say how many tokens they used."""
     uncounted_at_most: float | None = 0.0
-    """The most that these can have cost, or None where nothing was reserved for one of them."""
+    """The most that the uncounted calls can have cost, or None if nothing was reserved for one of them."""
 
     @property
     def total(self) -> float | None:
-        """What was paid for the answered calls, or None as soon as the cost of one is unknown."""
+        """What was paid for the answered calls, or None if the cost of any of them is unknown."""
         return None if self.unpriced_calls else self.priced
 
     @property
     def at_most(self) -> float | None:
-        """The most that can have been paid, lost calls included, or None where nobody knows."""
+        """The most that can have been paid, including lost calls, or None if there is no known bound."""
         if self.unpriced_calls > self.uncounted_calls:
             return None
         return total_of((self.priced, self.lost_at_most, self.uncounted_at_most))
 
     @property
     def exact(self) -> bool:
-        """Whether `priced` is all that was paid: no call is of unknown cost and none was lost."""
+        """Whether `priced` is everything that was paid: no call has an unknown cost, and none was lost."""
         return not self.unpriced_calls and not self.lost_calls
 
     def per(self, count: int) -> Cost | None:
-        """The cost of one of `count` things that were bought with it, or None where there is none.
+        """The cost of one of the `count` things that it bought, or None if `count` is 0.
 
-        The numbers of unpriced, uncounted and lost calls stay those of the whole.
+        The counts of unpriced, uncounted and lost calls stay those of the whole.
         """
         if count < 1:
             return None
@@ -74,17 +74,17 @@ class Cost:
 
     @classmethod
     def of_try(cls, record: AttemptRecord | Retry) -> Cost:
-        """What one try of an attempt cost: of an attempt, the last one, without its earlier tries."""
+        """What one try cost. For an attempt this is its last try, without the earlier ones."""
         return cls.of_calls(record.model_calls, record.lost_calls, record.lost_cost)
 
     @classmethod
     def of_attempt(cls, attempt: AttemptRecord) -> Cost:
-        """What an attempt cost with all its tries."""
+        """What an attempt cost, all tries included."""
         return cls.of([cls.of_try(attempt), *(cls.of_try(retry) for retry in attempt.retries)])
 
     @classmethod
     def of_calls(cls, calls: Iterable[ModelCall], lost_calls: int = 0, lost_cost: float = 0.0) -> Cost:
-        """What answered calls cost, beside a number of lost ones that can have cost so much at most."""
+        """What these answered calls cost, plus `lost_calls` lost ones that cost at most `lost_cost` together."""
         calls = list(calls)
         known = [call.cost for call in calls if call.cost is not None]
         uncounted = [call for call in calls if call.tokens is None]
@@ -92,7 +92,7 @@ class Cost:
             priced=math.fsum(known),
             unpriced_calls=len(calls) - len(known),
             lost_calls=lost_calls,
-            # A lost call for which nothing was reserved has no upper bound: without a budget there is no reservation.
+            # Without a budget nothing is reserved, so a lost call has no upper bound.
             lost_at_most=None if lost_calls and lost_cost <= 0 else lost_cost,
             uncounted_calls=len(uncounted),
             uncounted_at_most=total_of(call.cost_at_most for call in uncounted),

@@ -1,4 +1,4 @@
-"""How numbers are written, the same in reasons and reports. What is not known is said in words, never as 0."""
+"""How numbers are written, the same in reasons and reports. An unknown number is written as a word, never as 0."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ __all__ = [
 
 
 def rate(value: float | None) -> str:
-    """A rate with three digits, `-` where there is none."""
+    """A rate with three digits, `-` for None."""
     return "-" if value is None else f"{value:.3f}"
 
 
 def rate_beside(value: float, threshold: float) -> str:
-    """A rate with as many digits as it takes to show on which side of a threshold it lies, three at least."""
+    """A rate with enough digits, at least three, to show on which side of a threshold it lies."""
     return _beside(value, threshold, f"{value:.3f}")
 
 
 def percent(value: float | None) -> str:
-    """A rate in per cent with one digit after the point, `-` where there is none."""
+    """A rate in per cent with one digit after the point, `-` for None."""
     return "-" if value is None else f"{100 * value:.1f}%"
 
 
@@ -43,7 +43,7 @@ def written(number: float) -> str:
 
 
 def dollars(amount: float) -> str:
-    """An amount of US dollars with three digits that say something: $0.0123, $1.24, $320."""
+    """An amount of US dollars with three significant digits: $0.0123, $1.24, $320."""
     if amount == 0:
         return "$0"
     size = abs(amount)
@@ -58,14 +58,14 @@ def dollars(amount: float) -> str:
 
 
 def dollars_beside(amount: float, threshold: float) -> str:
-    """An amount with as many digits as it takes to show on which side of a threshold it lies."""
+    """An amount with enough digits to show on which side of a threshold it lies."""
     return "$" + _beside(amount, threshold, dollars(amount).removeprefix("$"))
 
 
 def cost(amount: Cost | None) -> str:
-    """A cost: `unpriced` where a call has no known price, `unknown` where answers do not say what they took.
+    """A cost: `unpriced` if a call has no known price, `unknown` if only token counts are missing from the answers.
 
-    With `≥` where a lost call may have been billed; `-` where there is none.
+    Starts with `≥` if a lost call may have been billed; `-` for None.
     """
     if amount is None:
         return "-"
@@ -75,7 +75,7 @@ def cost(amount: Cost | None) -> str:
 
 
 def cost_doubts(amount: Cost) -> list[str]:
-    """What is not known of a cost, a phrase each."""
+    """What is not known about a cost, one phrase each."""
     doubts = []
     if unpriced := amount.unpriced_calls - amount.uncounted_calls:
         doubts.append(f"{plural(unpriced, 'call')} without a price")
@@ -98,7 +98,7 @@ def plural(count: int, noun: str) -> str:
 
 
 def exits(nonzero: int, unknown: int) -> str:
-    """How many commands ended with a non-zero status: `2`, `2, unknown for 5 calls`; never 0 where some are unknown."""
+    """How many commands ended with a non-zero status: `2`, `2, unknown for 5 calls`; never 0 if some are unknown."""
     if not unknown:
         return str(nonzero)
     return f"{f'{nonzero}, ' if nonzero else ''}unknown for {plural(unknown, 'call')}"
@@ -111,7 +111,7 @@ def joined(words: Iterable[str]) -> str:
 
 
 def number_ranges(numbers: Iterable[int]) -> str:
-    """Numbers with runs drawn together: `2, 5-7`."""
+    """Numbers with ranges where they are consecutive: `2, 5-7`."""
     runs: list[list[int]] = []
     for number in sorted(set(numbers)):
         if runs and number == runs[-1][-1] + 1:

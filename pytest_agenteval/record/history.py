@@ -1,4 +1,4 @@
-"""What earlier runs showed of each task: the history that orders attempts and plans, and the baseline's figures."""
+"""How each task did in earlier runs: the history that orders attempts and plans, and the baseline's figures."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ __all__ = ["EarlierAttempt", "EarlierRun", "EarlierTask", "by_task"]
 
 @dataclass(frozen=True, slots=True)
 class EarlierAttempt:
-    """One attempt of an earlier run that counts; None stands for what its log does not say."""
+    """One attempt of an earlier run that counts; None means that its log does not say."""
 
     cell: Cell
     task: str
     """Its name without the cell (`records.name_of`): the same in runs of one cell and of several."""
     passed: bool
     cost: float | None
-    """US dollars, of its last try."""
+    """US dollars, for its last try."""
     tool_calls: int | None
     tool_failures: int | None
     source: str | None
@@ -33,15 +33,15 @@ class EarlierTask:
     n: int
     c: int
     cost: float | None
-    """The mean in US dollars; None where one is not known."""
+    """The mean in US dollars; None if any is unknown."""
     tool_calls: int | None
     tool_failures: int | None
     source: str | None
-    """None where it is not known, or changed between the attempts."""
+    """None if it is unknown, or changed between the attempts."""
 
     @property
     def tool_failure_rate(self) -> float | None:
-        """The share of the tool calls that failed; None where that is not known or none was made."""
+        """The share of the tool calls that failed; None if that is unknown or there were no calls."""
         if not self.tool_calls or self.tool_failures is None:
             return None
         return self.tool_failures / self.tool_calls
@@ -49,10 +49,10 @@ class EarlierTask:
 
 @dataclass(frozen=True, slots=True)
 class EarlierRun:
-    """One run, as its logs have it."""
+    """One run, as its logs describe it."""
 
     name: str
-    """How a report calls it, for example `the run of 2026-05-01 12:30 (11 logs)`."""
+    """Its name in reports, for example `the run of 2026-05-01 12:30 (11 logs)`."""
     attempts: tuple[EarlierAttempt, ...]
 
     @property
@@ -62,7 +62,7 @@ class EarlierRun:
 
 
 def by_task(attempts: Iterable[EarlierAttempt]) -> dict[tuple[str, Cell], EarlierTask]:
-    """Attempts added up, by the task's name and cell."""
+    """Attempts added up by the task's name and cell."""
     groups: dict[tuple[str, Cell], list[EarlierAttempt]] = {}
     for attempt in attempts:
         groups.setdefault((attempt.task, attempt.cell), []).append(attempt)

@@ -1,7 +1,7 @@
-"""Stored attempts made one set of records: no attempt is chosen, none is counted twice, and no money is forgotten.
+"""Merges stored attempts into one set of records. No attempt is picked by outcome, none counts twice, no cost is lost.
 
-Attempts at a task that has changed since are left out, and said to be; of those at one task all that count are taken,
-the oldest first. What an invocation began and did not bring to an end that counts is kept for what it cost.
+Attempts at a task that has changed since are left out, with a note. All other attempts that count are taken, the oldest
+first. An attempt that an invocation began and did not finish is kept for its cost.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ __all__ = ["Merged", "differing", "fold", "merge"]
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """What a set of logs comes to."""
+    """The result of merging a set of logs."""
 
     records: tuple[TaskRecord, ...]
     incomplete: tuple[str, ...] = ()
-    """What is missing from the set, a phrase each: shards, suites that never began."""
+    """What is missing from the set, one phrase each: shards, suites that never began."""
     notes: tuple[str, ...] = ()
-    """What a reader should know, a sentence each."""
+    """What a reader should know, one sentence each."""
     errors: tuple[str, ...] = ()
-    """What pytest met around attempts in the last invocation of each run, and counted as failed tests."""
+    """Errors that pytest met around attempts in the last invocation of each run, and counted as failed tests."""
     every_first: bool = False
     """Whether every task was certain to get its first attempt, though runs stopped early."""
 
 
 def fold(attempts: Iterable[AttemptRecord], k: int) -> tuple[tuple[AttemptRecord, ...], tuple[AttemptRecord, ...]]:
-    """All attempts of one task that count, the oldest first, and for each of the k that is missing what became of it.
+    """All attempts of one task that count, the oldest first, and for each missing one of the k why it is missing.
 
-    An attempt keeps its number while that is free. Returns the attempts by number, and those that were replaced.
+    An attempt keeps its number unless that is taken. Returns the attempts by number, and those that were replaced.
     """
     by_age = sorted(_once(attempts), key=lambda attempt: (attempt.ended or "", attempt.number))
     taken: dict[int, AttemptRecord] = {}
@@ -53,7 +53,7 @@ def fold(attempts: Iterable[AttemptRecord], k: int) -> tuple[tuple[AttemptRecord
         number = next(free)
         taken[number] = attempt.renumbered(number)
     discarded = []
-    for attempt in reversed(by_age):  # of what does not count, the newest tells best what became of an attempt
+    for attempt in reversed(by_age):  # for an attempt that does not count, the newest record says best why
         if attempt.outcome.counts:
             continue
         if len(taken) < k and attempt.number not in taken and attempt.number <= k:
@@ -64,23 +64,23 @@ def fold(attempts: Iterable[AttemptRecord], k: int) -> tuple[tuple[AttemptRecord
 
 
 def _once(attempts: Iterable[AttemptRecord]) -> list[AttemptRecord]:
-    """A log that was given twice (as a copy) is one log."""
+    """A log that was given twice (as a copy) counts once."""
     return list({(a.run, a.number, a.ended, a.outcome, a.fingerprint): a for a in attempts}.values())
 
 
 def differing(then: StoredTask, now: StoredTask) -> tuple[str, ...]:
-    """The parts in which a task is not what it was, by name; `its identity` where nothing is known of it."""
+    """The parts in which a task has changed, by name; `its identity` if nothing is known about it."""
     if not then.identity or not now.identity:
         return ("its identity, which is not known,",)
     return differences(then.identity, now.identity)
 
 
 def merge(logs: Sequence[StoredLog], k: int | None = None) -> Merged:
-    """One set of records from these logs.
+    """One set of records made from these logs.
 
     Args:
-        logs: of one run, of the shards of one, or of whatever a user wants to see as one.
-        k: how many attempts to judge; by default the most that was asked for.
+        logs: of one run, of the shards of one, or of any runs that the user wants to see as one.
+        k: how many attempts to judge; by default the highest number that was asked for.
     """
     ordered = sorted(logs, key=lambda log: (log.created, log.path))
     pages: dict[tuple[str, Cell], list[_Page]] = {}
@@ -147,7 +147,7 @@ def merge(logs: Sequence[StoredLog], k: int | None = None) -> Merged:
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """What one log says of one task."""
+    """What one log says about one task."""
 
     log: StoredLog
     task: StoredTask
@@ -160,7 +160,7 @@ def _last(logs: Sequence[StoredLog]) -> set[str]:
 
 
 def _spent(logs: Sequence[StoredLog]) -> set[str]:
-    """Runs whose last invocation had no budget left for a call."""
+    """Runs whose last invocation ran out of budget."""
     last = {log.run: log.invocation for log in logs}
     return {
         log.run
@@ -171,7 +171,7 @@ def _spent(logs: Sequence[StoredLog]) -> set[str]:
 
 
 def _settled(logs: Sequence[StoredLog]) -> set[str]:
-    """Runs with early stopping whose last invocation came to its end: what they did not run was not needed."""
+    """Runs with early stopping whose last invocation finished: the attempts they did not run were not needed."""
     last = {log.run: log.invocation for log in logs}
     ends: dict[str, list[bool]] = {}
     for log in logs:
@@ -181,9 +181,9 @@ def _settled(logs: Sequence[StoredLog]) -> set[str]:
 
 
 def _answering(logs: Sequence[StoredLog]) -> dict[Cell, dict[str, set[str]]]:
-    """By cell and earlier invocation, the model's versions that the last invocation of the same run has seen.
+    """By cell and earlier invocation, the model versions seen in the last invocation of the same run.
 
-    Logs that were lent belong to the newest of the other runs. Where the last one saw none, nothing is said.
+    Lent logs belong to the newest of the other runs. If the last invocation saw no version, there is no entry.
     """
     own = [log for log in logs if not log.lent]
     last = {log.run: log.invocation for log in own}
@@ -204,7 +204,7 @@ def _answering(logs: Sequence[StoredLog]) -> dict[Cell, dict[str, set[str]]]:
 def _never_ran(
     attempts: Sequence[AttemptRecord], k: int, runs: set[str], spent: set[str], settled: set[str]
 ) -> list[AttemptRecord]:
-    """Attempts without a trace, where it is known why: the run's budget was spent, or every verdict was fixed."""
+    """Attempts that left no record, if the reason is known: the run's budget was spent, or every verdict was fixed."""
     known = {attempt.number for attempt in attempts}
     if runs & spent:
         cause, why = Cause.BUDGET, "the run's budget could pay for no more calls before it could start"

@@ -1,6 +1,6 @@
-"""The table of outcomes: the facts of one try in, its outcome out. The first row that applies decides.
+"""The table of outcomes: the facts about one try go in, its outcome comes out. The first row that applies decides.
 
-Whoever learns something about a try adds a fact; what it means is said here and nowhere else.
+Code that learns something about a try adds a fact. What the fact means is decided here and nowhere else.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ class Raised(StrEnum):
     XFAIL = "xfail"
     """`pytest.xfail`."""
     RETURNED = "returned"
-    """None was raised, but the test returned a value, which the warning filters make an error."""
+    """There was no exception, but the test returned a value, which the warning filters turn into an error."""
     ERROR = "error"
-    """Any other."""
+    """Any other exception."""
 
 
 class Part(StrEnum):
-    """A part of a try, for which an exception is kept."""
+    """A part of a try whose exception is kept."""
 
     BODY = "body"
     """The fixtures' set-up and the test function."""
@@ -41,41 +41,41 @@ class Exit:
 
     kind: Raised = Raised.ERROR
     fault: Cause | None = None
-    """SANDBOX or PROVIDER where it comes from there, the limit that it says was exceeded, else None."""
+    """SANDBOX or PROVIDER if one of them caused it, the limit that was exceeded, or None."""
     text: str = ""
-    """What it says."""
+    """Its text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """What became of a sandbox that is gone."""
+    """Why a sandbox is gone."""
 
     own: bool
-    """Whether the agent is to answer for it: its container's limits or a command ended it, or it was lost twice."""
+    """Whether the agent is responsible: its container's limits or a command ended it, or it was lost twice."""
     taken: bool
-    """Whether something outside took it away, as far as can be told."""
+    """Whether something outside took it away, as far as anyone can tell."""
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Unanswered:
-    """How the agent's last model call ended, where it had no answer."""
+    """How the agent's last model call ended, if it got no answer."""
 
     cause: Cause
-    """PROVIDER; CONTEXT where the conversation has outgrown the model; REFUSED where the provider does not take it."""
+    """PROVIDER; CONTEXT if the conversation has outgrown the model; REFUSED if the provider does not accept it."""
     message: str
     """What the provider said."""
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """All that is known of one try when it has ended."""
+    """Everything that is known about a try when it has ended."""
 
     body: Exit | None = None
-    """What ended its fixtures' set-up or the test function; None where the function returned."""
+    """What ended the set-up of its fixtures or the test function; None if the function returned."""
     teardown: Exit | None = None
     in_setup: bool = False
-    """Whether `body` came out of a fixture."""
+    """Whether `body` was raised by a fixture."""
     agent_started: bool = False
     agent_unheard: bool = False
     """Whether the agent raised before its first model call."""
@@ -83,29 +83,29 @@ class Facts:
     """Whether the task uses the plugin's own fixture `agent`."""
     asynchronous: bool = True
     stopped: Cause | None = None
-    """Why the run did not let it go on."""
+    """Why the run stopped it."""
     miswired: str | None = None
-    """Why a call of the agent could not be counted and was refused."""
+    """Why a call of the agent could not be counted and so was refused."""
     lacking: tuple[Part, str] | None = None
-    """Where the try met something that this machine lacks (a package, a key), and the sentence that says so."""
+    """The part in which this machine lacked something (a package, a key), and the sentence that says so."""
     unmeasured: str | None = None
-    """Why nobody can tell whether the agent keeps its limits (answers without usage), for which it was stopped."""
+    """Why nobody can check that the agent keeps its limits (answers without usage); the agent was stopped for it."""
     unanswered: Unanswered | None = None
-    """How the agent's last model call ended, where it had no answer, whatever its code made of that."""
+    """How the agent's last model call ended if it got no answer, no matter how the agent's code handled that."""
     limit: Cause | None = None
-    """The agent's own limit that it ran into."""
+    """The agent's own limit that it reached."""
     timed_out: bool = False
-    """Whether the body was cut off: its exception then says nothing."""
+    """Whether the body was cut off. Its exception then means nothing."""
     timed_out_by: Cause | None = None
-    """Whose doing it was that the time of an own agent was up; None where the grading time-out cut the body off."""
+    """Who used up the time of an own agent; None if the grading time-out cut the body off."""
     time_limit: float | None = None
-    """Seconds, of the agent."""
+    """Seconds for the agent."""
     grading_time_limit: float = 0.0
-    """Seconds, of set-up and checks."""
+    """Seconds for set-up and checks."""
     left_running: bool = False
-    """Whether what the agent left running was to be stopped before the checks, and was not."""
+    """Whether the processes that the agent left running should have been stopped before the checks, and were not."""
     loss: Loss | None = None
-    """None where the sandbox is there, or nobody has looked."""
+    """None if the sandbox is still there, or nobody has looked."""
 
     @property
     def first(self) -> Part | None:
@@ -122,12 +122,12 @@ class Facts:
 
     @property
     def passes(self) -> bool:
-        """Whether fixtures, body and teardown came to their end, and an agent was asked."""
+        """Whether fixtures, body and teardown finished, and an agent was asked."""
         return self.body is None and self.teardown is None and (self.agent_started or not self.wants_agent)
 
     @property
     def reached_limit(self) -> Cause | None:
-        """The agent's limit that stands behind a body that did not pass."""
+        """The agent's limit that explains why the body did not pass."""
         if self.timed_out and self.timed_out_by is not None:
             return self.timed_out_by
         if self.limit is not None or self.timed_out or self.body is None:
@@ -140,7 +140,7 @@ class Facts:
 
     @property
     def silence(self) -> Cause | None:
-        """Why the agent's last model call had no answer, where the body did not pass."""
+        """Why the agent's last model call got no answer, if the body did not pass."""
         return self.unanswered.cause if self.unanswered is not None and self.body is not None else None
 
     def ended(self, part: Part | None) -> Exit | None:
@@ -150,16 +150,16 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """What a try came to, by a row of the table."""
+    """The outcome of a try, and the row of the table that gave it."""
 
     row: str
     outcome: Outcome
     cause: Cause | None
     blames: Part | None
-    """Whose exception is shown."""
+    """The part with the exception to show."""
     message: str
     excused: bool = False
-    """Whether the test itself called the failure an expected one (`pytest.xfail`)."""
+    """Whether the test itself declared the failure expected (`pytest.xfail`)."""
 
 
 def _body(facts: Facts) -> Part | None:
@@ -172,27 +172,27 @@ def _teardown(facts: Facts) -> Part | None:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row: when it applies, and what it says."""
+    """One row: when it applies, and the outcome it gives."""
 
     name: str
     applies: Callable[[Facts], object]
     outcome: Outcome
     cause: Cause | Callable[[Facts], Cause | None] | None = None
     message: Callable[[Facts], str | None] = lambda facts: None
-    """None, or nothing, leaves the word to the exception that is blamed."""
+    """If it returns None or an empty text, the message is that of the blamed exception."""
     blames: Callable[[Facts], Part | None] = _body
 
 
 def rule(facts: Facts) -> Ruling:
-    """The outcome of a try."""
+    """Find the outcome of a try."""
     row = next(row for row in TABLE if row.applies(facts))
     cause = row.cause(facts) if callable(row.cause) else row.cause
     blames = row.blames(facts)
     ended = facts.ended(blames)
     message = row.message(facts) or (ended.text if ended is not None else "")
-    said = "" if facts.silence is None or facts.unanswered is None else facts.unanswered.message
-    if row.outcome is not Outcome.BROKEN and said not in message:
-        message = f"{said}\n{message}"
+    provider_message = "" if facts.silence is None or facts.unanswered is None else facts.unanswered.message
+    if row.outcome is not Outcome.BROKEN and provider_message not in message:
+        message = f"{provider_message}\n{message}"
     excused = row.outcome in (Outcome.FAILED, Outcome.LIMIT) and facts.raised(Raised.XFAIL)
     return Ruling(row.name, row.outcome, cause, blames, message, excused)
 
@@ -215,13 +215,13 @@ def _skipped_late(facts: Facts) -> str:
 
 
 def _loss(facts: Facts) -> str:
-    """Why the sandbox is gone, and what the try would have come to with it."""
+    """Why the sandbox is gone, and the message of the outcome without that loss."""
     assert facts.loss is not None
     return "; ".join(filter(None, (facts.loss.reason, rule(replace(facts, loss=None)).message)))
 
 
 _NOT_FOR_THE_TEST = (Raised.SKIP, Raised.RETURNED)
-"""Endings after which the agent's limits do not matter: the test is wrong."""
+"""Endings that make the test wrong, whatever limits the agent reached."""
 
 TABLE: tuple[Row, ...] = (
     Row("the run stopped it", lambda f: f.stopped, Outcome.NOT_RUN, lambda f: f.stopped),

@@ -1,6 +1,6 @@
-"""The words for how an attempt ended (one per attempt), and what each of them counts for.
+"""The words for how an attempt ended (one per attempt), and what each one counts for.
 
-The order of :class:`Outcome` is the order of precedence: the first one that applies is the attempt's outcome.
+:class:`Outcome` lists them in order of precedence: the first one that applies is the attempt's outcome.
 """
 
 from __future__ import annotations
@@ -10,18 +10,19 @@ from enum import StrEnum
 __all__ = ["RULES", "Cause", "Outcome"]
 
 RULES = "2"
-"""Counted up when the same attempt would get another outcome: stored attempts are then not reused."""
+"""Increased whenever the rules give the same attempt another outcome. Attempts stored under other rules are not
+reused."""
 
 
 class Outcome(StrEnum):
     """How one attempt ended. The line between the agent and everything else is the moment the agent starts."""
 
     NOT_RUN = "not_run"
-    """Never ran to its end: the run's budget was spent, the run was cancelled, or the verdict was already fixed."""
+    """Did not finish: the run's budget was spent, the run was cancelled, or the verdict was already fixed."""
     ENVIRONMENT_ERROR = "environment_error"
     """Something outside the agent broke: its sandbox, the daemon, the provider after its own retries, a judge."""
     BROKEN = "broken"
-    """The test is wrong: a fixture raised, or the body did before the agent started, or a teardown did; or the attempt
+    """The test is wrong: a fixture or a teardown raised, or the body raised before the agent started, or the attempt
     skipped itself while others ran."""
     SKIPPED = "skipped"
     """`pytest.skip`, `unittest.SkipTest` or `pytest.xfail` before the agent started, in every attempt of the task."""
@@ -34,7 +35,7 @@ class Outcome(StrEnum):
 
     @property
     def counts(self) -> bool:
-        """Whether the attempt says something about the agent, that is, is one of the n of an estimate."""
+        """Whether the attempt says something about the agent: it is one of the n of an estimate."""
         return self in (Outcome.PASSED, Outcome.LIMIT, Outcome.FAILED)
 
     @property
@@ -44,26 +45,26 @@ class Outcome(StrEnum):
 
 
 class Cause(StrEnum):
-    """What stands behind an outcome that is not the agent's plain success or failure."""
+    """The reason behind an outcome, unless it is the agent's plain success or failure."""
 
     BUDGET = "budget"
     """The run's `--max-cost` could not pay for the next model call."""
     CANCELLED = "cancelled"
     """The run was stopped: Ctrl-C, `-x`, `pytest.exit`."""
     OUTDATED = "outdated"
-    """An earlier invocation ran it, and another version of the model answered then."""
+    """An earlier invocation ran it, and the model had another version then."""
     DECIDED = "decided"
-    """Every verdict was already fixed without it."""
+    """Every verdict was already fixed without this attempt."""
     SANDBOX = "sandbox"
     """The sandbox could not start, or was lost or removed from outside."""
     PROVIDER = "provider"
     """The model's provider failed after its own retries."""
     HARNESS = "harness"
-    """The evaluation itself failed around the attempt."""
+    """The evaluation around the attempt failed."""
     SANDBOX_EXHAUSTED = "sandbox_exhausted"
-    """The agent's own doing ended the container: out of memory, or a command killed it."""
+    """The agent itself ended the container: it ran out of memory, or a command killed it."""
     REFUSED = "refused"
-    """The provider did not answer to the agent's conversation: for its content, or because it is not in order."""
+    """The provider refused the agent's conversation, for its content or because it is malformed."""
     COST = "cost"
     TOKENS = "tokens"
     TIME = "time"

@@ -1,4 +1,4 @@
-"""What is kept of every attempt: plain frozen data, the same in memory, between processes and on disk.
+"""The records of attempts: plain frozen data, the same in memory, between processes and on disk.
 
 Costs are US dollars, durations are seconds. `None` means unknown; it is never written as 0.
 """
@@ -30,7 +30,7 @@ Number = TypeVar("Number", int, float)
 
 
 def total_of(numbers: Iterable[Number | None]) -> Number | None:
-    """The sum, or None as soon as one part is unknown. Of nothing it is 0, which is known."""
+    """The sum, or None if any part is unknown. The sum of nothing is 0, which is known."""
     known: list[Number] = []
     for number in numbers:
         if number is None:
@@ -44,7 +44,7 @@ class Cell:
     """One column of a comparison: a model in a scaffold."""
 
     model: str
-    """Inspect's name of the model, for example `openai/gpt-5-mini`."""
+    """Inspect's name for the model, for example `openai/gpt-5-mini`."""
     scaffold: str
     """The agent program around the model, for example `react`."""
 
@@ -53,12 +53,12 @@ class Cell:
 
     @property
     def rehearsed(self) -> bool:
-        """Whether the model is one of the built-in ones, which play the tasks' declared solutions."""
+        """Whether the model is a built-in one, which plays the tasks' declared solutions."""
         return self.model.startswith("agenteval/")
 
 
 class OneTask(Protocol):
-    """A task in one cell, in whatever shape."""
+    """A task in one cell, as any of the classes that have these properties."""
 
     @property
     def task(self) -> str:
@@ -70,7 +70,7 @@ class OneTask(Protocol):
 
     @property
     def name(self) -> str | None:
-        """Its name without the cell; None in logs that were written before logs had it."""
+        """Its name without the cell; None in logs written before names were stored."""
 
 
 def name_of(one: OneTask) -> str:
@@ -91,15 +91,15 @@ class ToolCall:
     error: str | None = None
     """The type of the tool-call failure (Inspect's `ToolCallError.type`: parsing, timeout, permission, ...) or None."""
     message: str | None = None
-    """What the failure said, cut to a few hundred characters."""
+    """The failure's message, cut to a few hundred characters."""
     exit_code: int | None = None
-    """The exit status where the tool ran a command; a non-zero one is counted apart from failures, and is none."""
+    """The exit status if the tool ran a command. A non-zero one is not a failure; it is counted separately."""
     known_by: Literal["inspect", "messages", "recorded"] = "inspect"
-    """Inspect ran the tool; or the messages of an own agent show the call; or the own agent recorded it."""
+    """Inspect ran the tool, the messages of an own agent show the call, or the own agent recorded it."""
     failure_known: bool = True
-    """Whether it is known if the call failed. Where not, `error` is None and says nothing."""
+    """Whether it is known if the call failed. If not, `error` is None and means nothing."""
     exit_known: bool = True
-    """Whether it is known how its command ended, or that it ran none. Where not, `exit_code` is None."""
+    """Whether it is known how its command ended, or that it ran none. If not, `exit_code` is None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +110,8 @@ class ModelCall:
     role: str
     """`agent`, or the name of the model role that was called (a judge, a simulated user)."""
     input_tokens: int | None
-    """Tokens read afresh: without those read from or written to the provider's cache. This and the other counts are
-    None where the answer does not say how many tokens the call took, or cannot mean what it says."""
+    """Fresh input tokens, without those read from or written to the provider's cache. This and the other counts are
+    None if the answer does not say how many tokens the call used, or gives numbers that cannot be right."""
     output_tokens: int | None
     cache_read_tokens: int | None = 0
     cache_write_tokens: int | None = 0
@@ -120,21 +120,21 @@ class ModelCall:
     retries: int = 0
     """How often the provider refused or failed before it answered."""
     version: str | None = None
-    """The model's name in the provider's answer, which may say more than the name that was asked for."""
+    """The model's name in the provider's answer, which may be more specific than the requested name."""
     cost_uncached: float | None = None
-    """What the same tokens would have cost without the provider's cache, all that was read as fresh input."""
+    """What the same tokens would have cost without the provider's cache, with cached tokens priced as fresh input."""
     cost_at_most: float | None = None
-    """Where the cost is unknown, the most that was reserved for it; None where nothing was."""
+    """If the cost is unknown, the most that was reserved for it; None if nothing was."""
 
     @property
     def tokens(self) -> int | None:
-        """All tokens of the call: read, written and cached; None where that is unknown."""
+        """All tokens of the call: input, output and cached; None if any count is unknown."""
         return total_of((self.input_tokens, self.output_tokens, self.cache_read_tokens, self.cache_write_tokens))
 
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """A try of an attempt that ended in an environment error and was repeated in a fresh sandbox: paid, and kept."""
+    """A try that ended in an environment error and was repeated in a fresh sandbox. It was paid for, and is kept."""
 
     cause: Cause
     message: str
@@ -142,13 +142,13 @@ class Retry:
     tool_calls: tuple[ToolCall, ...] = ()
     wall_seconds: float = 0.0
     lost_calls: int = 0
-    """Model calls whose answer never came: they may have been billed, nobody knows how much."""
+    """Model calls whose answer never came. They may have been billed; the amount is unknown."""
     lost_cost: float = 0.0
     """The most that the lost calls can have cost, as reserved from the run's budget; 0.0 without a budget."""
 
     @property
     def cost(self) -> float | None:
-        """What the try cost, or None where the cost of a call is unknown."""
+        """What the try cost, or None if the cost of a call is unknown."""
         return total_of(call.cost for call in self.model_calls)
 
 
@@ -165,49 +165,49 @@ class AttemptRecord:
     exception: str | None = None
     """The name of the exception's type."""
     where: str | None = None
-    """`file:line` of the test or fixture line the exception came through."""
+    """`file:line` in the test or a fixture where the exception passed through."""
     model_calls: tuple[ModelCall, ...] = ()
     tool_calls: tuple[ToolCall, ...] = ()
     retries: tuple[Retry, ...] = ()
     """Earlier tries of this attempt, oldest first."""
     wall_seconds: float = 0.0
     working_seconds: float | None = None
-    """Wall time without the waits for rate limits, retries and other attempts, as Inspect counts it."""
+    """Wall time without the time spent waiting for rate limits, retries and other attempts, as Inspect counts it."""
     answer: str | None = None
     """What the agent submitted."""
     last_steps: tuple[str, ...] = ()
-    """What the agent did last, newest last, a line each."""
+    """The agent's last steps, newest last, one line each."""
     log: str | None = field(default=None, metadata=OURS)
     """The `.eval` log that holds the attempt."""
     lost_calls: int = 0
-    """Model calls whose answer never came: they may have been billed, nobody knows how much."""
+    """Model calls whose answer never came. They may have been billed; the amount is unknown."""
     lost_cost: float = 0.0
     """The most that the lost calls can have cost, as reserved from the run's budget; 0.0 without a budget."""
     image: str | None = None
-    """The image of its sandbox: its registry's digest, else the daemon's id; None where it ran in no container."""
+    """The image of its sandbox: the registry's digest, or else the daemon's id; None if it ran in no container."""
     sandbox_wait_seconds: float | None = None
-    """How long it waited for a place to start its sandbox, in all tries; None where there is no such queue."""
+    """How long it waited for a free place to start its sandbox, in all tries; None if there is no such queue."""
     sandbox_kept: str | None = field(default=None, metadata=OURS)
-    """The shell command that enters its sandbox, where that was kept."""
+    """The shell command that enters its sandbox, if the sandbox was kept."""
     fingerprint: str | None = None
-    """A digest of what the model said and which tools it called with what; None where it said nothing."""
+    """A digest of what the model said and of its tool calls with their arguments; None if it said nothing."""
     run: str | None = None
-    """The run that ran it; a run that was resumed keeps its name."""
+    """The run that ran it; a resumed run keeps its name."""
     ended: str | None = None
     """When it ended, in UTC (ISO 8601)."""
     reused: bool = False
-    """It was run, and paid, by an earlier invocation."""
+    """Whether an earlier invocation ran it and paid for it."""
     logged_as: int | None = None
-    """Its number in its log, where that is another."""
+    """Its number in its log, if different."""
     logged_task: str | None = None
-    """The node id of its task in its log, where that is another."""
+    """The node id of its task in its log, if different."""
     excused: bool | None = None
-    """Whether its failure was expected: True by `pytest.xfail`, False where the task's mark `xfail` expects another
-    exception (`raises`), None as the mark says, if there is one."""
+    """Whether its failure was expected: True by `pytest.xfail`, False if the task's mark `xfail` expects another
+    exception (`raises`), None if the mark decides, or there is no mark."""
 
     @property
     def cost(self) -> float | None:
-        """What the attempt cost with all its retries, or None where the cost of a call is unknown."""
+        """What the attempt cost with all its retries, or None if the cost of a call is unknown."""
         return total_of([*(call.cost for call in self.model_calls), *(retry.cost for retry in self.retries)])
 
     @property
@@ -220,17 +220,17 @@ class AttemptRecord:
         return self if then == now else replace(self, logged_task=then)
 
     def renumbered(self, number: int) -> AttemptRecord:
-        """The same attempt among others: attempts of several runs are numbered anew."""
+        """The same attempt with another number: attempts of several runs are numbered afresh."""
         return self if number == self.number else replace(self, number=number, logged_as=self.epoch)
 
     @property
     def model_versions(self) -> tuple[str, ...]:
-        """As what the agent's models answered, by what the provider says, for example `gpt-5-mini-2025-08-07`."""
+        """The versions of the agent's models, from the provider's answers, for example `gpt-5-mini-2025-08-07`."""
         return tuple(sorted({call.version for call in self.model_calls if call.version and call.role == "agent"}))
 
     @property
     def tokens(self) -> int | None:
-        """All tokens of the attempt, without its retries; None where an answer does not say how many it took."""
+        """All tokens of the attempt, without its retries; None if an answer does not say how many it used."""
         return total_of(call.tokens for call in self.model_calls)
 
 
@@ -242,22 +242,22 @@ class TaskRecord:
     """pytest's node id."""
     cell: Cell
     k: int
-    """How many attempts were asked for."""
+    """How many attempts were asked for at this task."""
     attempts: tuple[AttemptRecord, ...] = ()
     min_pass_rate: float | None = None
-    """The pass rate the task itself asks for, or None where it declares none."""
+    """The pass rate that the task itself asks for, or None if it declares none."""
     notes: tuple[str, ...] = field(default=())
-    """What a reader should know, a sentence each (a hint at a bug in the test, "not isolated", ...)."""
+    """What a reader should know, one sentence each (a hint at a bug in the test, "not isolated", ...)."""
     source: str | None = None
-    """A digest of the test function's source; None where that is not known."""
+    """A digest of the test function's source; None if unknown."""
     discarded: tuple[AttemptRecord, ...] = ()
-    """What earlier invocations began and did not bring to an end that counts: only what it cost still matters."""
+    """Attempts that earlier invocations began and that do not count. Only their cost still matters."""
     expected_failure: bool = False
     """Whether a mark `xfail` expects it to fail."""
     strict: bool = False
-    """Whether it must not pass where it is expected to fail."""
+    """Whether passing is a failure when the mark expects it to fail."""
     name: str | None = None
-    """Its name without the cell; None where its log does not say it."""
+    """Its name without the cell; None if its log does not say."""
 
     @property
     def n(self) -> int:
@@ -271,7 +271,8 @@ class TaskRecord:
 
     @property
     def missing(self) -> int:
-        """How many wanted attempts say nothing about the agent: errors that stayed, and attempts that never ran."""
+        """How many wanted attempts say nothing about the agent: environment errors that stayed, and those that never
+        ran."""
         recorded = sum(attempt.outcome.missing for attempt in self.attempts)
         return recorded + (self.k - len(self.attempts))
 
@@ -287,20 +288,21 @@ class TaskRecord:
         return skips == max(self.k, len(self.attempts))
 
     def excuses(self, attempt: AttemptRecord) -> bool:
-        """Whether an attempt that did not pass was expected not to."""
+        """Whether an attempt that did not pass was expected to fail."""
         return self.expected_failure if attempt.excused is None else attempt.excused
 
     @property
     def cost(self) -> float | None:
-        """What the task cost, retries included, or None where the cost of a call is unknown."""
+        """What the task cost, including retries, or None if the cost of a call is unknown."""
         return total_of(attempt.cost for attempt in (*self.attempts, *self.discarded))
 
 
 def settle_skips(attempts: Iterable[AttemptRecord]) -> tuple[AttemptRecord, ...]:
-    """The attempts of one task, those that skipped themselves as broken where another one ran.
+    """A task is skipped in every attempt or in none. Otherwise a task could leave every gate by skipping the attempts
+    that would fail. While all other attempts are missing, the skip stays as it is, because nobody knows yet.
 
-    A task is skipped in every attempt or in none: else an attempt that fails could take its task out of every gate.
-    While all others are missing nobody knows, and the skip says no more than they do.
+    A task is skipped in every attempt or in none. Otherwise an agent could take its task out of every gate by making an
+    attempt skip. While all other attempts are missing, the skip stays as it is, because nobody knows yet.
     """
     known = tuple(attempts)
     if not any(each.outcome.counts or each.outcome is Outcome.BROKEN for each in known):
@@ -314,7 +316,7 @@ def _half_skipped(attempt: AttemptRecord) -> AttemptRecord:
 
 
 def to_json(record: TaskRecord) -> Any:
-    """The record as JSON types, for another process or a file."""
+    """The record as JSON types, to send to another process or write to a file."""
     return _adapter().dump_python(record, mode="json")
 
 

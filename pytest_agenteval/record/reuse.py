@@ -1,6 +1,6 @@
-"""Which stored attempts a new invocation may take as its own, and why it may not take the others.
+"""Which stored attempts a new invocation may reuse, and why it may not reuse the others.
 
-Nothing is chosen by how it ended: of the attempts at the same task, unchanged, all that count are taken.
+Attempts are never chosen by outcome: all that count and were made at the same, unchanged task are reused.
 """
 
 from __future__ import annotations
@@ -22,48 +22,48 @@ __all__ = ["Reuse", "Taken", "newest_run", "resume", "reuse_note", "top_up", "wi
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What a task takes over from the store."""
+    """The attempts that a task takes over from the store."""
 
     attempts: tuple[AttemptRecord, ...] = ()
-    """They count, and are not run again; each with its number."""
+    """They count and are not run again. Each has its number."""
     discarded: tuple[AttemptRecord, ...] = ()
-    """Begun and not finished: they run again, what they cost stays."""
+    """Begun but not finished: they run again, and their cost is kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reuse:
-    """What a run takes over, by task's node id."""
+    """What a run takes over, by the task's node id."""
 
     taken: dict[str, Taken]
     refused: tuple[str, ...] = ()
-    """Why attempts that are there were not taken, a sentence each."""
+    """Why some stored attempts were not taken, one sentence each."""
 
 
 def newest_run(logs: Sequence[StoredLog], tasks: Iterable[StoredTask]) -> str | None:
-    """The newest run that has one of these tasks, in the same cell; None where there is none."""
+    """The newest run that has one of these tasks in the same cell; None if there is none."""
     wanted = {task.key for task in tasks}
     having = [log for log in logs if any(task.key in wanted for task in log.tasks)]
     return max(having, key=lambda log: log.created).run if having else None
 
 
 def resume(logs: Sequence[StoredLog], run: str, tasks: Sequence[StoredTask], k: int, not_before: str = "") -> Reuse:
-    """What a run finished, for the run to go on, with what it took of others (`stored.lent_to`).
+    """What a run has finished, so that it can go on, with the attempts it took from others (`stored.lent_to`).
 
     Args:
         logs: the store.
-        run: the run.
+        run: the name of the run.
         tasks: as they are now.
-        k: the attempts wanted of each.
-        not_before: the oldest time (ISO 8601, UTC) of an attempt that may be taken.
+        k: the wanted number of attempts at each task.
+        not_before: the earliest end time (ISO 8601, UTC) of an attempt that may be taken.
     """
     return _reuse([log for log in logs if log.run == run or log.lent], tasks, k, not_before)
 
 
 def top_up(logs: Sequence[StoredLog], tasks: Sequence[StoredTask], k: int, not_before: str = "") -> Reuse:
-    """What all runs finished, save those that stopped early: which attempts those ran depended on how others ended.
+    """What all runs finished, except those that stopped early: outcomes decided which attempts those ran.
 
-    The arguments are as of :func:`resume`. Attempts are numbered anew, by age. What another run began and did not
-    finish is that run's affair.
+    The arguments are those of :func:`resume`. Attempts are numbered afresh, by age. What another run began and did not
+    finish belongs to that run.
     """
     whole = [log for log in logs if log.early_stop is None]
     reuse = _reuse(whole, tasks, k, not_before)
@@ -81,10 +81,10 @@ def top_up(logs: Sequence[StoredLog], tasks: Sequence[StoredTask], k: int, not_b
 
 
 def without_outdated(records: Sequence[TaskRecord]) -> tuple[tuple[TaskRecord, ...], tuple[str, ...]]:
-    """The records without reused attempts of cells in which another version of the model answers now.
+    """The records without reused attempts of cells where the model now has another version.
 
-    Only a model's answer tells its version: that it has changed is known after the first fresh attempt. Returns the
-    records, and a sentence for each such cell.
+    Only a model's answer tells its version, so a change is known after the first fresh attempt. Returns the records,
+    and one sentence for each such cell.
     """
     notes: dict[Cell, str] = {}
     for cell in dict.fromkeys(record.cell for record in records):
@@ -100,7 +100,7 @@ def without_outdated(records: Sequence[TaskRecord]) -> tuple[tuple[TaskRecord, .
 
 
 def reuse_note(records: Sequence[TaskRecord]) -> str | None:
-    """How many attempts an invocation took over and what it paid itself; None where it ran them all."""
+    """How many attempts an invocation took over and what it paid itself; None if it ran them all."""
     attempts = [attempt for record in records for attempt in record.attempts]
     reused = [attempt for attempt in attempts if attempt.reused]
     earlier = [*reused, *(attempt for record in records for attempt in record.discarded)]
@@ -164,11 +164,11 @@ def _why_not(then: StoredTask, now: StoredTask, record: AttemptRecord, not_befor
 
 
 def _of_newest_version(records: list[AttemptRecord]) -> tuple[list[AttemptRecord], int]:
-    """Those that the newest version of the model made, and how many others that count there are."""
-    told = [record for record in records if record.outcome.counts and record.model_versions]
-    if not told:
+    """The attempts by the newest version of the model, and how many others would count."""
+    with_version = [record for record in records if record.outcome.counts and record.model_versions]
+    if not with_version:
         return records, 0
-    newest = max(told, key=lambda record: record.ended or "").model_versions
+    newest = max(with_version, key=lambda record: record.ended or "").model_versions
     other = [r for r in records if r.outcome.counts and r.model_versions not in ((), newest)]
     return [record for record in records if record not in other], len(other)
 

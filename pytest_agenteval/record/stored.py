@@ -1,4 +1,4 @@
-"""What the logs of earlier invocations hold: tasks as they were then, and every attempt at them."""
+"""What the logs of earlier invocations hold: tasks as they were then, and all attempts at them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pytest_agenteval.record.records import AttemptRecord, Cell, name_of
 __all__ = ["MOST_K", "StoredLog", "StoredTask", "differences", "lent_to"]
 
 MOST_K = 10_000
-"""No log says that more attempts at a task were asked for: a larger number is damage, or meant to keep us busy."""
+"""The highest k that a log may state. A larger number means damage, or an attempt to keep the plugin busy."""
 
 
 def differences(stored: Mapping[str, str], now: Mapping[str, str]) -> tuple[str, ...]:
-    """The names of the parts that have changed, in the order of those now; a part that only one has is changed."""
+    """The names of the changed parts, in the order of the current ones. A part that only one side has is changed."""
     return tuple(name for name in dict.fromkeys([*now, *stored]) if stored.get(name) != now.get(name))
 
 
@@ -30,21 +30,21 @@ class StoredTask:
     source: str | None = None
     """A digest of the test function's source."""
     identity: Mapping[str, str] = field(default_factory=dict)
-    """Digests of all that makes it this task and no other, by the name of the part; empty where that is not known."""
+    """Digests of everything that defines the task, by the name of the part; empty if unknown."""
     doubts: tuple[str, ...] = ()
-    """Why the identity may not tell everything, a sentence each."""
+    """Why the identity may be incomplete, one sentence each."""
     limits: Mapping[str, float | None] = field(default_factory=dict)
-    """The agent's limits per attempt, by the names of the mark's options; None is no limit."""
+    """The agent's limits per attempt, by the names of the mark's options; None means no limit."""
     expected_failure: bool = False
     """Whether pytest expects it to fail (`xfail`)."""
     strict: bool = False
-    """Whether it must not pass where it is expected to fail."""
+    """Whether passing is a failure when it is expected to fail."""
     name: str | None = None
-    """Its name without the cell; None in logs that were written before logs had it."""
+    """Its name without the cell; None in logs written before names were stored."""
 
     @property
     def key(self) -> tuple[str, Cell]:
-        """What is the same in all runs, of one cell or of several."""
+        """The same in all runs, of one cell or of several."""
         return name_of(self), self.cell
 
 
@@ -55,47 +55,47 @@ class StoredLog:
     path: str
     run: str
     invocation: str
-    """The pytest session that wrote it: a run that was resumed has several."""
+    """The pytest session that wrote it. A resumed run has several."""
     created: str
-    """When it was begun (ISO 8601, UTC)."""
+    """When it was started (ISO 8601, UTC)."""
     k: int
     ended: bool
-    """Whether its invocation came to its own end; False after Ctrl-C, `kill -9` and the like."""
+    """Whether its invocation finished; False after Ctrl-C, `kill -9` and the like."""
     tasks: tuple[StoredTask, ...]
     attempts: tuple[tuple[str, AttemptRecord], ...] = ()
-    """(task, record) of all attempts, finished or not; of each the number that it had."""
+    """(task, record) for all attempts, finished or not; each record has the number it had then."""
     early_stop: str | None = None
     setup: str = ""
-    """How the models were set up."""
+    """How the models were configured."""
     shard: tuple[int, int] | None = None
-    """Which part of how many it is of, from 1."""
+    """(part, number of parts), counted from 1."""
     shard_sizes: tuple[int, ...] = ()
-    """How many tasks each part has; empty where that is not known."""
+    """How many tasks each part has; empty if unknown."""
     suites: Mapping[str, int] = field(default_factory=dict)
-    """How many tasks each suite of the invocation had, in all cells: suites that never began have no log."""
+    """How many tasks each suite of the invocation had, in all cells. Suites that never began have no log."""
     suite: str = ""
     lent: bool = False
     """Whether it belongs to another run, which lends the attempts that count."""
     took: tuple[str, ...] = ()
-    """The other runs of which it took attempts (`--agent-top-up`)."""
+    """The other runs whose attempts it took (`--agent-top-up`)."""
     errors: tuple[str, ...] = ()
     """What pytest met around attempts, such as an error in the teardown of a shared fixture: failed tests, to it."""
     aside: Mapping[str, str] = field(default_factory=dict)
     """Tasks that pytest skipped or could not set up: those without an attempt are not judged. With the reason, which
     is empty where `errors` has it."""
     killed: bool = False
-    """Whether nobody closed it, as after `kill -9`: attempts in flight then have left nothing in it."""
+    """Whether nobody closed it, as after `kill -9`: the attempts in flight at that moment left nothing in it."""
 
     @property
     def given(self) -> tuple[tuple[str, AttemptRecord], ...]:
-        """The attempts that it gives to a set: what a lender began and did not finish is the lender's affair."""
+        """The attempts that it contributes. What a lending run began and did not finish belongs to that run."""
         return tuple(each for each in self.attempts if not self.lent or each[1].outcome.counts)
 
 
 def lent_to(run: Sequence[StoredLog], store: Iterable[StoredLog]) -> list[StoredLog]:
-    """The logs of other runs that a run took attempts of, each with the tasks that are the same in both.
+    """The logs of other runs whose attempts a run took, each reduced to the tasks that are the same in both.
 
-    Logs of runs that stopped early lend nothing: which attempts those ran depended on how others ended.
+    Logs of runs that stopped early lend nothing: outcomes decided which attempts those ran.
 
     Args:
         run: the run's own logs, or those of several runs.

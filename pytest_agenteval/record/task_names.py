@@ -1,6 +1,6 @@
-"""What a task is called without its cell: by this name it is one task in all cells and in all runs.
+"""A task's name without its cell: the same in all cells and in all runs.
 
-A run of one cell does not name the cell in its node ids, a run of several does.
+Node ids name the cell only if a run has several cells.
 """
 
 from __future__ import annotations
@@ -14,35 +14,35 @@ __all__ = ["from_text", "remaining_ids"]
 def remaining_ids(
     left_out: Collection[str], params: Mapping[str, object], ids: Sequence[str], together: Iterable[Sequence[str]]
 ) -> list[str]:
-    """The ids of a test's parameters without those of some of them.
+    """The ids of a test's parameters without those of the parameters to leave out.
 
     Args:
         left_out: the names of the parameters to leave out.
-        params: values by name, in the order in which pytest has taken them.
-        ids: in the same order, one for each `parametrize`; pytest's hidden ids are not in it.
-        together: the names that one `parametrize` gives at once, where it gives several: they share an id.
+        params: values by name, in the order in which pytest took them.
+        ids: in the same order, one for each `parametrize`, without those that pytest hides.
+        together: the groups of names that one `parametrize` sets at once; such a group shares one id.
     """
     if not params.keys() & set(left_out):
         return list(ids)
     groups = _groups(list(params), [tuple(names) for names in together])
-    if len(groups) != len(ids):  # some are hidden, or a hook gave several at once: only equal texts can be told
+    if len(groups) != len(ids):  # some are hidden, or a hook set several at once: compare the texts
         return _without_equal([str(params[name]) for name in params if name in left_out], ids)
-    kept = []
+    remaining = []
     for names, text in zip(groups, ids, strict=True):
         rest = [name for name in names if name not in left_out]
         if len(rest) == len(names):
-            kept.append(text)
+            remaining.append(text)
         elif rest:
-            kept.append("-".join(_id(params[name]) for name in rest))
-    return kept
+            remaining.append("-".join(_id(params[name]) for name in rest))
+    return remaining
 
 
 def from_text(task: str, cell: Sequence[str]) -> str:
-    """The name by the node id's text, for logs that do not say it: `t.py::test_a[openai/gpt-5-3]` is `t.py::test_a[3]`.
+    """The name, read from the node id, for logs without it: `t.py::test_a[openai/gpt-5-3]` becomes `t.py::test_a[3]`.
 
     Args:
         task: the node id.
-        cell: what may stand for the cell in it, the whole first.
+        cell: the texts that may stand for the cell in it, the complete one first.
     """
     head, bracket, ids = task.partition("[")
     rest = whole = ids.removesuffix("]")
@@ -62,15 +62,15 @@ def _groups(names: Sequence[str], together: Sequence[tuple[str, ...]]) -> list[t
 
 
 def _without_equal(texts: Iterable[str], ids: Sequence[str]) -> list[str]:
-    kept = list(ids)
+    remaining = list(ids)
     for text in texts:
-        if text in kept:
-            kept.remove(text)
-    return kept
+        if text in remaining:
+            remaining.remove(text)
+    return remaining
 
 
 def _id(value: object) -> str:
-    """As pytest writes a plain value; of others their type, for a representation may differ from run to run."""
+    """A plain value as pytest writes it; for others the type, because a representation may differ between runs."""
     if value is None or isinstance(value, str | int | float | complex):
         return str(value)
     return str(getattr(value, "__name__", type(value).__name__))

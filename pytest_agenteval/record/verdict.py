@@ -1,4 +1,4 @@
-"""The three things a gate can say."""
+"""The three verdicts of a gate."""
 
 from __future__ import annotations
 
@@ -13,4 +13,4 @@ class Verdict(StrEnum):
     PASS = "PASS"
     FAIL = "FAIL"
     UNDECIDED = "UNDECIDED"
-    """The attempts at hand do not settle it: they leave both PASS and FAIL possible."""
+    """The attempts so far do not settle it: both PASS and FAIL are possible."""

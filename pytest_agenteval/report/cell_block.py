@@ -1,4 +1,4 @@
-"""What a cell adds up to."""
+"""The terminal's block of lines for one cell."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["cell_block", "cell_names", "missing_text"]
 _INDENT = "  "
 _HANGING = "    "
 _ALIKE_TOLD = 5
-"""So many tasks of which the same attempts are missing, for the same reasons, are named."""
+"""How many tasks are named whose missing attempts have the same numbers and reasons."""
 _WORTH_TELLING = 1.0  # seconds of an attempt
 
 
@@ -58,13 +58,13 @@ def cell_block(cell: CellSummary, width: int) -> list[Line]:
 
 
 def cell_names(cells: Sequence[CellSummary]) -> dict[Cell, str]:
-    """The cells' names: the model alone where all have the same scaffold."""
+    """The cells' names: only the model if all have the same scaffold."""
     same = len({cell.cell.scaffold for cell in cells}) == 1
     return {cell.cell: cell.cell.model if same else str(cell.cell) for cell in cells}
 
 
 def _missing(cell: CellSummary) -> Iterable[str]:
-    """A line for each task with missing attempts; of many tasks that lack the same, the first ones and a count."""
+    """A line for each task with missing attempts. If many lack the same ones, the first few and a count."""
     by_text: dict[str, list[str]] = {}
     for task in cell.tasks:
         if task.missing:
@@ -102,7 +102,7 @@ def _cost_parts(cell: CellSummary) -> list[str]:
 
 
 def _role_costs(cell: CellSummary) -> list[str]:
-    """A line for each role, where there is another than the agent's."""
+    """A line for each role, if there is another than the agent's."""
     if all(each.role == "agent" for each in cell.roles):
         return []
     return [f"{each.role} {figures.cost(each.cost)} in {figures.plural(each.calls, 'call')}" for each in cell.roles]

@@ -1,4 +1,5 @@
-"""Several cells side by side: a column each, then the fronts, the dominated cells and the spread of costs in words."""
+"""Several cells side by side: one column each, then the fronts, the dominated cells and the spread of costs in
+words."""
 
 from __future__ import annotations
 
@@ -26,12 +27,12 @@ _ON_STAIRCASE = "no other cell is both cheaper and better"
 def comparison(
     cells: Sequence[CellSummary], found: CellComparison, verdicts: Mapping[Cell, str], width: int
 ) -> list[Line]:
-    """The cells side by side; where their names are too wide for one table letters stand for them.
+    """The cells side by side. If their names are too wide for one table, letters stand for them.
 
     Args:
         cells: two or more.
         found: the comparison of these cells.
-        verdicts: what the gates and judged tasks of a cell say together, by cell.
+        verdicts: the combined verdict of the gates and judged tasks of a cell, by cell.
         width: of the terminal.
     """
     ks = {cell.k for cell in cells}
@@ -69,7 +70,7 @@ def comparison(
 def _table(
     cells: Sequence[CellSummary], found: CellComparison, verdicts: Mapping[Cell, str], hat_k: str
 ) -> tuple[list[str], list[list[str]]]:
-    """The labels of the rows and, by cell, what stands there."""
+    """The labels of the rows and, by cell, the values."""
     cached = any(row.used_cache for row in found.rows)
     labels = ["tasks", "pass@1", hat_k, "gap", "total cost", "$/attempt", "$/success", "$/reliable task"]
     labels += ["without provider cache:", "  $/attempt", "  $/success", "  $/reliable task"] * cached

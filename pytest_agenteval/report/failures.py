@@ -1,4 +1,4 @@
-"""Why the attempts at one task did not pass, alike ones together."""
+"""Why the attempts at one task did not pass, with similar ones grouped."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ _WORDS = {
     Outcome.LIMIT: "limit",
     Outcome.FAILED: "failed",
 }
-"""The outcomes there is something to say about."""
+"""The outcomes that are explained."""
 _NAME = 80
-"""Characters of a tool's name: models make them up."""
+"""Characters of a tool's name that are shown: models make such names up."""
 _KINDS = 10
 
 
 def failure_lines(record: TaskRecord) -> list[Line]:
-    """What happened in every attempt that did not pass; empty where every attempt passed or was skipped.
+    """What happened in every attempt that did not pass; empty if every attempt passed or was skipped.
 
-    Attempts that ended alike, down to the message, are told once. What the agent did last is shown of the first of
-    them. Attempts without a record are named, too.
+    Attempts with the same ending, including the message, are listed once, with the agent's last steps in the first of
+    them. Attempts without a record are listed, too.
     """
     groups: dict[tuple[object, ...], list[AttemptRecord]] = {}
     for attempt in record.attempts:
@@ -55,7 +55,7 @@ def failure_lines(record: TaskRecord) -> list[Line]:
 
 
 def failure_kinds(failures: Sequence[ToolCallFailures]) -> str:
-    """`bash timeout 3, read parsing 1`: the most frequent, for models make up any number of tools."""
+    """`bash timeout 3, read parsing 1`: the most frequent ones, because models make up any number of tools."""
     kinds = [f"{shortened(kind.tool, _NAME)} {kind.type} {kind.count}" for kind in failures[:_KINDS]]
     more = f" and {len(failures) - _KINDS} more" if len(failures) > _KINDS else ""
     return f"{', '.join(kinds)}{more}"

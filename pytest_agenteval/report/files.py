@@ -1,4 +1,4 @@
-"""Everything that leaves by another way than the terminal. What fails is a warning: no report is worth the verdict."""
+"""Every report that does not go to the terminal. A failure is a warning, because no report may cost the verdict."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def report_request(
     """Everything that reports are made from, without secrets, with the sections that plugins add.
 
     Args:
-        plugins: are told that the run is judged, and asked for sections.
+        plugins: they learn that the run is judged, and can add sections.
         judgement: what is reported; it is redacted here.
-        notes: what a reader should know about the run as a whole, a sentence each.
-        destinations: the files, by option; None where none was asked for.
+        notes: what a reader should know about the run as a whole, one sentence each.
+        destinations: the files, by option; None if not requested.
         environment: by default that of this process. Its secrets are redacted.
     """
     environment = os.environ if environment is None else environment
@@ -54,10 +54,10 @@ def report_request(
 def write_reports(
     plugins: pluggy.PluginManager, request: ReportRequest, *, root: Path | None = None, failures_told: bool = False
 ) -> list[str]:
-    """Write every report that was asked for, by option, by the variables of GitHub Actions, or by a plugin.
+    """Write every report that was requested by an option, by the variables of GitHub Actions, or by a plugin.
 
     Args:
-        plugins: are asked for files to write; ours are among them from now on.
+        plugins: they can add files to write; our own writers are registered among them here.
         request: what to report.
         root: the directory that node ids begin in, by default the working directory.
         failures_told: whether another plugin annotates failed tests.
@@ -80,14 +80,14 @@ def write_reports(
 
 
 def amend_junit(path: Path, judgement: Judgement) -> list[str]:
-    """Amend pytest's JUnit file in place; what went wrong as a line to print."""
+    """Amend pytest's JUnit file in place. A failure is returned as a line to print."""
     from pytest_agenteval.report.junit import amended
 
     try:
         secrets = secret_values(os.environ)
         document = amended(path.read_text("utf-8"), without_secrets(judgement, secrets), secrets)
         write_whole(path, document)
-    except Exception as error:  # whatever it is, the verdict and pytest's own file stand
+    except Exception as error:  # whatever goes wrong, the verdict and pytest's own file must stay
         return [inert(f"warning: {path} has no totals of agent tasks: {' '.join(str(error).split())}")]
     return []
 
@@ -95,14 +95,14 @@ def amend_junit(path: Path, judgement: Judgement) -> list[str]:
 def _written(writer: Writer, secrets: Sequence[str]) -> list[str]:
     try:
         writer.write(writer.path)
-    except Exception as error:  # whatever it is, the verdict stands
+    except Exception as error:  # whatever goes wrong, the verdict must stay
         reason = redact(" ".join(_reason(error, writer.path).split()), secrets) or type(error).__name__
         return [inert(f"warning: {writer.what} could not be written to {writer.path}: {reason}")]
     return [inert(f"{writer.what}: {writer.path}")] if writer.announced else []
 
 
 def _reason(error: Exception, path: Path) -> str:
-    """Without the file's own name, which the sentence has already."""
+    """Without the name of the file, which the sentence already has."""
     if not isinstance(error, OSError) or not error.strerror:
         return str(error)
     above = error.filename is not None and Path(error.filename) in path.parents
@@ -110,7 +110,7 @@ def _reason(error: Exception, path: Path) -> str:
 
 
 def _folder(root: Path, workspace: str | None) -> str:
-    """From the checkout to the directory that node ids begin in; empty where it is that, or outside."""
+    """From the checkout to the directory that node ids begin in; empty if that is the same, or outside."""
     if not workspace:
         return ""
     inside, checkout = root.resolve(), Path(workspace).resolve()

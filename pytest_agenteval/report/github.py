@@ -1,4 +1,4 @@
-"""What a job of GitHub Actions is told: outputs of the step, and annotations beside the code. Text only."""
+"""What GitHub Actions shows of a run: outputs of the step, and annotations beside the code. Text only."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LONGEST = 1_000
 
 
 def outputs(judgement: Judgement) -> dict[str, str]:
-    """The outputs of the step. A rate is that of the cell where it is lowest; what is unknown is empty."""
+    """The outputs of the step. A rate is that of the cell with the lowest one; an unknown value is empty."""
     cells = judgement.run.cells
     cost = judgement.run.cost.total
     return {
@@ -34,7 +34,7 @@ def outputs(judgement: Judgement) -> dict[str, str]:
 
 
 def output_file(values: Mapping[str, str]) -> str:
-    """The outputs as `$GITHUB_OUTPUT` takes them, each between delimiters that it cannot hold itself."""
+    """The outputs in the format of `$GITHUB_OUTPUT`, each between delimiters that it cannot contain."""
     written = []
     for name, value in values.items():
         delimiter = f"agenteval_{hashlib.sha256(value.encode('utf-8', 'replace')).hexdigest()[:32]}"
@@ -48,7 +48,7 @@ def workflow_commands(judgement: Judgement, *, folder: str = "", failures_told: 
     Args:
         judgement: the verdicts.
         folder: from the root of the checkout to the directory that node ids begin in.
-        failures_told: whether another plugin annotates every failed test: then only gates and undecided tasks are left.
+        failures_told: whether another plugin annotates every failed test. Then only gates and undecided tasks are left.
     """
     records = {(record.cell, record.task): record for record in judgement.records}
     names = cell_names(judgement.run.cells) if len(judgement.run.cells) > 1 else {}
@@ -94,7 +94,7 @@ def _property(text: str) -> str:
 
 
 def _place(record: TaskRecord, folder: str) -> tuple[str, str | None]:
-    """The suite's file, and the line of the first attempt that did not pass, where that is in this file."""
+    """The suite's file, and the line of the first attempt that did not pass, if it is in this file."""
     suite = record.task.partition("::")[0]
     for attempt in _unlucky(record):
         file, _, line = (attempt.where or "").rpartition(":")

@@ -1,7 +1,7 @@
-"""pytest's JUnit file, amended: what is the agent's failure, what is an error of something else, and totals.
+"""Amends pytest's JUnit file: separates the agent's failures from errors of something else, and adds totals.
 
-pytest writes `<error>` for failures outside of a test's call, and all attempts run in the call. There is no hook for
-it, hence the file is read again when pytest has written it. Of the elements of agent tasks
+pytest writes `<error>` for failures outside a test's call, but all attempts run in the call. There is no hook for this,
+so the file is read again after pytest has written it. Of the elements of agent tasks
 
 - a broken task's `<failure>` becomes `<error>`: the test is wrong, not the agent,
 - `<skipped>` becomes `<error>` where environment errors left the task undecided,
@@ -25,19 +25,19 @@ __all__ = ["TASK_PROPERTY", "amended"]
 TASK_PROPERTY = "agent_task"
 """The property of a testcase that says which task it is: pytest's node id."""
 _ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What XML 1.0 has no place for."""
+"""Characters that XML 1.0 does not allow."""
 
 
 def amended(document: str, judgement: Judgement, secrets: Collection[str] = ()) -> str:
-    """The document with errors told from failures, with totals of the run as properties, and without secrets.
+    """The document with errors separated from failures, with totals of the run as properties, and without secrets.
 
     Args:
-        document: as pytest wrote it.
-        judgement: of the run.
+        document: pytest's JUnit document.
+        judgement: the judgement of the run.
         secrets: values to redact wherever they stand.
 
     Raises:
-        xml.etree.ElementTree.ParseError: it is no XML document.
+        xml.etree.ElementTree.ParseError: the document is not XML.
     """
     root = ElementTree.fromstring(document.encode())
     records = {redact(record.task, secrets): record for record in judgement.records}
@@ -64,7 +64,7 @@ def amended(document: str, judgement: Judgement, secrets: Collection[str] = ()) 
 
 
 def _turn(suite: ElementTree.Element, case: ElementTree.Element, tag: str, count: str, why: str | None = None) -> None:
-    """Turn the element of a test case into `<error>`, and count it so."""
+    """Turn the element of a test case into `<error>`, and count it as one."""
     for element in case.findall(tag):
         if element.get("type") == "pytest.xfail":
             continue

@@ -23,7 +23,7 @@ UNSURE: Markup = MappingProxyType({"yellow": True})
 class Line:
     """Text without a line break, with the markup that `TerminalReporter.write_line` takes as keywords.
 
-    Whoever wrote the text (a model, a tool, a log from elsewhere), no terminal and no CI job obeys it.
+    Whoever wrote the text (a model, a tool, another machine's log), no terminal and no CI job obeys it.
     """
 
     text: str

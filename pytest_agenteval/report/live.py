@@ -1,4 +1,4 @@
-"""The one line that shows a run while it goes on; on a terminal only."""
+"""The one line that shows a run in progress; on a terminal only."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SECONDS_BETWEEN = 0.5
 
 
 class Progress(Protocol):
-    """What is known of a run while it goes on."""
+    """What is known about a run in progress."""
 
     done: int
     passed: int
@@ -31,7 +31,7 @@ class Progress(Protocol):
 
     @property
     def spent(self) -> float | None:
-        """US dollars so far, at most; None where a call has no known price."""
+        """The most US dollars spent so far; None if a call has no known price."""
 
 
 @dataclass(slots=True)
@@ -47,7 +47,7 @@ class LiveLine:
 
     @classmethod
     def of(cls, config: pytest.Config, session: Any, tasks: int) -> LiveLine | None:
-        """A live line on the terminal, or None where there is none to write on."""
+        """A live line on the terminal, or None if there is none to write to."""
         from pytest_agenteval.options.reading import settings
 
         if getattr(config.option, "verbose", -1) < 0 or not sys.__stdout__ or not _terminal():
@@ -63,7 +63,7 @@ class LiveLine:
             while True:
                 await asyncio.sleep(SECONDS_BETWEEN)
                 text = line(self.progress, self.total, self.budget, time.monotonic() - self.started, self.stops_early)
-                columns = shutil.get_terminal_size().columns  # a line that wraps could not be wiped again
+                columns = shutil.get_terminal_size().columns  # a line that wraps could not be erased again
                 self.stream.write(f"\x1b7\r\x1b[2K{inert(text)[: columns - 1]}\x1b8")
                 self.stream.flush()
         finally:

@@ -1,4 +1,4 @@
-"""Where attempts are logged, as reports write it: the same for attempts that this run made and for reused ones."""
+"""Paths of logs in reports: the same for attempts that this run made and for reused ones."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["log_place", "logged"]
 
 
 def log_place(log: str) -> str:
-    """The path of a log, relative to the working directory where it is below it; an address as it is."""
+    """The path of a log, relative to the working directory if it is below it; an address stays as it is."""
     if "://" in log or not (path := Path(log)).is_absolute():
         return log
     here = Path.cwd()
@@ -19,7 +19,7 @@ def log_place(log: str) -> str:
 
 
 def logged(attempts: Iterable[AttemptRecord]) -> list[str]:
-    """The logs of attempts, each once; with the attempts' numbers there where they are not the present ones."""
+    """The logs of attempts, each once, with the attempts' numbers there if these differ from the present ones."""
     told = list(attempts)
     by_log: dict[str, list[AttemptRecord]] = {}
     for attempt in told:

@@ -1,6 +1,6 @@
-"""The report as Markdown, for a job's summary and for a comment: the verdict first, then what failed, the rest folded.
+"""The report as Markdown, for a job's summary and for a comment: the verdict first, then failures, the rest folded.
 
-A size limit is always kept: each part takes a share of the room that is left, and says how many lines it cut.
+A size limit is always kept: each part takes a share of the remaining room, and says how many lines it cut.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ from pytest_agenteval.report.writer import ReportSection
 __all__ = ["COMMENT_LIMIT", "MARKER", "SUMMARY_LIMIT", "comment", "markdown_report"]
 
 MARKER = "<!-- pytest-agenteval -->"
-"""The first line of a comment: whoever posts it finds the one to replace by it."""
+"""The first line of a comment, by which the sender finds the comment to replace."""
 COMMENT_LIMIT = 65_536
-"""What GitHub takes as a comment: characters, here counted as bytes."""
+"""GitHub's limit for a comment, in characters; here applied to bytes."""
 SUMMARY_LIMIT = 1024 * 1024
-"""What GitHub takes as the summary of a step: bytes."""
+"""GitHub's limit for the summary of a step, in bytes."""
 
 _SEVERITY = ("FAIL", "BROKEN", "UNDECIDED", "none", "-", "~")
 """The verdicts and measurements that are shown first, the worst first; then tasks with missing attempts."""
 _FINE = len(_SEVERITY) + 1
-"""Of all other tasks, which are folded."""
+"""The verdicts and measurements of all other tasks, which are folded."""
 _WHY = 20
-"""So many tasks are told attempt by attempt."""
+"""How many tasks are shown attempt by attempt."""
 _LEAST = 2_000
-"""With less room there is no report."""
+"""With fewer bytes than this there is no report."""
 
 
 def comment(judgement: Judgement, notes: Sequence[str] = (), sections: Sequence[ReportSection] = ()) -> str:
@@ -58,7 +58,7 @@ def markdown_report(
 
     Args:
         judgement: the numbers and the verdicts on them.
-        notes: what a reader should know about the run as a whole, a sentence each.
+        notes: what a reader should know about the run as a whole, one sentence each.
         sections: what plugins add, folded.
         limit: in bytes of UTF-8.
 
@@ -112,7 +112,7 @@ class _Page:
         head: Sequence[str] = (),
         tail: Sequence[str] = (),
     ) -> None:
-        """Add lines in a share of the room that is left, between a head and a tail that are never cut."""
+        """Add lines in a share of the remaining room, between a head and a tail that are never cut."""
         around = size("\n".join([*head, *tail])) + 4
         if kept := fitting(lines, int(self._left * share) - around, more):
             block = "\n".join([*head, *kept, *tail])
@@ -125,7 +125,7 @@ class _Rows:
 
     def __init__(self, judgement: Judgement) -> None:
         self._verdicts = task_verdicts(judgement)
-        self._changes = {  # by the names without the cells, which a baseline of other cells shares
+        self._changes = {  # by the names without the cells, which are the same in a baseline of other cells
             (found.cell, change.task): change for found in judgement.comparisons for change in found.test.tasks
         }
         self._cells = len(judgement.run.cells) > 1
@@ -140,7 +140,7 @@ class _Rows:
         self.more = f"| {MORE} |"
 
     def mark(self, task: TaskSummary) -> str:
-        """The task's verdict, or what was measured."""
+        """The task's verdict, or its measurement."""
         return verdict_mark(task, self._verdicts.get((task.cell, task.task)))
 
     def severity(self, task: TaskSummary) -> int:
@@ -149,7 +149,7 @@ class _Rows:
         return _SEVERITY.index(mark) if mark in _SEVERITY else _FINE - bool(task.missing)
 
     def name(self, task: TaskSummary) -> str:
-        """With the cell, where there are several."""
+        """With the cell, if there are several."""
         return f"{task.task} ({task.cell})" if self._cells else task.task
 
     def of(self, tasks: Sequence[TaskSummary]) -> list[str]:

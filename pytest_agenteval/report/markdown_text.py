@@ -1,4 +1,4 @@
-"""Texts of strangers in GitHub's and GitLab's Markdown: whatever a model wrote, it stays text."""
+"""Texts from outside in GitHub's and GitLab's Markdown: whatever a model wrote, it stays text."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from collections.abc import Sequence
 __all__ = ["MORE", "code", "fitting", "html_code", "preformatted", "prose", "size"]
 
 _BREAK = "\u200b"
-"""Zero width: a name after @ is then no mention, a number after # no reference, an address no link."""
+"""Zero width space: it keeps a name after @ from being a mention, a number after # a reference, an address a link."""
 _TRIGGERS = re.compile(r"(?<=@)(?<!pass@)(?=\w)|(?<=#)(?=\d)|(?<=:)(?=//)|(?<=www)(?=\.)|(?<=GH-)(?=\d)", re.IGNORECASE)
 _SPECIAL = re.compile(r"[\\`*\[\]~|$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 _NOT_IN_CODE = frozenset("`|\\")
 
 MORE = "{} more"
-"""What stands where lines were cut, with their number."""
+"""Replaces lines that were cut, with their number."""
 
 
 def prose(text: str, longest: int = 600) -> str:
-    """Text for a paragraph or a table's field: one line, nothing in it formats, links, mentions or is HTML."""
+    """Text for a paragraph or a table's field: one line in which nothing formats, links, mentions or is HTML."""
     flat = html.escape(_TRIGGERS.sub(_BREAK, _one_line(text, longest)), quote=False)
     return _SPECIAL.sub(lambda found: f"&#{ord(found[0])};", flat)
 
@@ -34,7 +34,7 @@ def code(text: str, longest: int = 300) -> str:
 
 
 def html_code(text: str, longest: int = 300) -> str:
-    """A name as code where Markdown is not read, as in a summary of folded details."""
+    """A name as code where Markdown is not interpreted, as in a summary of folded details."""
     return f"<code>{prose(text, longest)}</code>"
 
 
@@ -49,11 +49,11 @@ def size(text: str) -> int:
 
 
 def fitting(lines: Sequence[str], room: int, more: str = f"- {MORE}") -> list[str]:
-    """As many lines from the first as fit into so many bytes; where some are cut, the last says how many."""
+    """As many lines from the start as fit into `room` bytes. If some are cut, the last line says how many."""
     sizes = [size(line) + 1 for line in lines]
     if sum(sizes) <= room:
         return list(lines)
-    last = more.format(len(lines))  # the longest that it can be
+    last = more.format(len(lines))  # the longest that it can become
     left, kept = room - size(last) - 1, 0
     while left >= 0 and sizes[kept] <= left:
         left -= sizes[kept]
@@ -67,7 +67,7 @@ def _one_line(text: str, longest: int) -> str:
 
 
 def _printable(text: str) -> str:
-    """Without characters that steer the display (bell, escape, right-to-left override) or stand for none."""
+    """Without characters that control the display (bell, escape, right-to-left override) or are not characters."""
     return "".join(
         " " if character.isspace() else "" if unicodedata.category(character) in ("Cc", "Cf", "Cs") else character
         for character in text

@@ -9,7 +9,7 @@ __all__ = ["task_notes"]
 
 
 def task_notes(run: RunSummary) -> list[str]:
-    """The notes of the tasks, each once, with the task where it is of one and their number where it is of several."""
+    """The notes of the tasks, each once, with the task if it is about one and their number if it is about several."""
     by_note: dict[str, list[str]] = {}
     for task in run.tasks:
         hint = [] if task.bug_hint is None or any(task.bug_hint in note for note in task.notes) else [task.bug_hint]

@@ -1,4 +1,4 @@
-"""What leaves the logs: the same data, with every text in it redacted; reports of pytest made inert, too."""
+"""Data that leaves the logs: every text in it is redacted, and reports of pytest are also made inert."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ __all__ = ["clean_report", "without_secrets"]
 Data = TypeVar("Data")
 
 _LONGEST = 50_000
-"""Characters of one text in a report of pytest: an agent may print without end."""
+"""Characters of one text in a report of pytest, because an agent may print without end."""
 
 
 def without_secrets(data: Data, secrets: Collection[str] = ()) -> Data:
-    """The same data with every text in it redacted; what holds no secret is not copied.
+    """The same data with every text in it redacted; parts without secrets are not copied.
 
-    Names that we made ourselves (of logs, of containers that are kept) only lose the password of an address.
-    Before a text is wrapped, cut or escaped is the time to redact it: half a key has no shape.
+    Names that we made ourselves (of logs, of containers that are kept) only lose the password of an address. Redact a
+    text before it is wrapped, cut or escaped, because half a key cannot be recognised.
 
     Args:
-        data: texts, numbers, dataclasses, tuples, lists, sets and mappings of them, as deep as they go.
+        data: texts, numbers, dataclasses, tuples, lists, sets and mappings of them, nested to any depth.
         secrets: values to redact wherever they stand.
     """
 
@@ -38,14 +38,15 @@ def without_secrets(data: Data, secrets: Collection[str] = ()) -> Data:
 
 
 def clean_report(report: Any, secrets: Collection[str] = (), logs: Collection[str] = ()) -> None:
-    """Redact what a report of pytest shows, make it inert, and cut it: its traceback or reason, the captured output.
+    """Redact what a report of pytest shows, make it inert, and cut it: its traceback or reason, and the captured
+    output.
 
-    It is changed in place: terminal, JUnit and every other reporter see the same object.
+    It is changed in place, so that the terminal, JUnit and every other reporter see the same object.
 
     Args:
         report: of an agent task.
         secrets: values to redact wherever they stand.
-        logs: paths of our own, as the report writes them, which may look like a key.
+        logs: our own paths as the report writes them, which may look like a key.
     """
 
     def clean(text: str) -> str:
@@ -57,7 +58,7 @@ def clean_report(report: Any, secrets: Collection[str] = (), logs: Collection[st
 
 
 def _cleaned(part: Any, change: Callable[[str], str]) -> Any:
-    """A part of a traceback, which is a tree of dataclasses that are changed in place, or of a reason, texts."""
+    """A part of a traceback (a tree of dataclasses that are changed in place) or of a reason (texts)."""
     if dataclasses.is_dataclass(part) and not isinstance(part, type):
         for field in dataclasses.fields(part):
             setattr(part, field.name, _cleaned(getattr(part, field.name), change))
@@ -70,9 +71,9 @@ def _cleaned(part: Any, change: Callable[[str], str]) -> Any:
 
 
 def _cleaned_lines(lines: Any, change: Callable[[str], str]) -> Any:
-    if isinstance(lines, list):  # of source and message: together, for a key may have several lines
+    if isinstance(lines, list):  # of source and message together, because a key may have several lines
         return change("\n".join(lines)).split("\n")
-    if len(lines) == 2:  # an argument of a function: its name may say that its value is secret
+    if len(lines) == 2:  # an argument of a function, whose name may say that its value is secret
         name, value = lines
         said, equals, shown = change(f"{name} = {value}").partition(" = ")
         return (said, shown) if equals else (name, change(value))

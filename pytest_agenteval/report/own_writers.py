@@ -1,4 +1,4 @@
-"""Our own files, by the same hook that other packages use."""
+"""Our own files, written through the same hook that other packages use."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ hookimpl = pluggy.HookimplMarker("pytest")
 
 @hookimpl
 def pytest_agenteval_report_writers(request: ReportRequest) -> list[Writer]:
-    """The files that options name, and those by which GitHub Actions takes a summary and outputs."""
+    """The files that options name, and those through which GitHub Actions takes a summary and outputs."""
     writers = [
         Writer(what, request.destinations[option], partial(write, request))
         for option, (what, write) in _FILES.items()
@@ -32,7 +32,7 @@ def pytest_agenteval_report_writers(request: ReportRequest) -> list[Writer]:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Whole or not at all, where it is a file."""
+    """Write a file completely or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists() and not path.is_file():
         path.write_text(text, "utf-8", errors="replace")
@@ -90,4 +90,4 @@ _FILES: Mapping[str, tuple[str, Callable[[ReportRequest, Path], None]]] = {
     "comment": ("comment", _write_comment),
     "html": ("HTML report", _write_html),
 }
-"""By option: what the file is, and what writes it."""
+"""By option, the name of the file and its writer."""

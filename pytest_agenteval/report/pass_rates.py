@@ -1,4 +1,4 @@
-"""The lines on how often a cell's tasks pass: estimates, what they are sure of, and what early stopping left open."""
+"""The lines on how often a cell's tasks pass: estimates, their intervals, and what early stopping left open."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pytest_agenteval.record import figures
 __all__ = ["curve", "interval_lines", "pass_parts", "savings"]
 
 _WHOLE_CURVE = 16
-"""Up to this k every pass^j is shown, above it only those for powers of two and k."""
-_WORTH_TELLING = 0.05  # seconds; less is shown as 0.0
+"""Up to this k every pass^j is shown; above it only those for powers of two and k."""
+_WORTH_TELLING = 0.05  # seconds; anything shorter is shown as 0.0
 
 
 def pass_parts(cell: CellSummary) -> list[str]:
-    """pass@1 beside pass^k and their gap. A rate that was not measured says so and why."""
+    """pass@1 beside pass^k and their gap. If a rate was not measured, the line says so and why."""
     word = f"pass^{cell.k}"
     if cell.attempts == 0:
         return ["pass@1 not measured (no attempt counts)", f"{word} not measured (n < k)"]
@@ -53,7 +53,7 @@ def curve(cell: CellSummary) -> str:
 
 
 def savings(cell: CellSummary) -> Iterable[str]:
-    """What early stopping saved: attempts, and about how many dollars and how much time of attempts, where known."""
+    """What early stopping saved: attempts and, if known, roughly how many dollars and how much time of attempts."""
     if cell.decided:
         wanted = sum(task.k for task in cell.tasks if not task.skipped)
         text = f"early stop: {cell.decided} of {figures.plural(wanted, 'attempt')} decided, so not run"
@@ -80,7 +80,7 @@ def _guaranteed(cell: CellSummary) -> str:
 
 
 def _duration(seconds: float) -> str:
-    """With the two digits that say something: `0.4 s`, `45 s`, `3.2 min`, `24 min`, `6.5 h`."""
+    """With two significant digits: `0.4 s`, `45 s`, `3.2 min`, `24 min`, `6.5 h`."""
     unit, size = ("s", 1) if seconds < 99.5 else ("min", 60) if seconds < 99.5 * 60 else ("h", 3600)
     amount = seconds / size
     return f"{amount:.{1 if amount < 9.95 else 0}f} {unit}"

@@ -17,19 +17,19 @@ __all__ = ["CellPlan", "plan_lines"]
 _INDENT = "  "
 _HANGING = "    "
 _OFTEN = 0.8
-"""Where a gate lets an unchanged agent pass less often than this, the plan advises against it."""
+"""The plan advises against a gate that lets an unchanged agent pass less often than this."""
 
 
 @dataclass(frozen=True, slots=True)
 class CellPlan:
-    """Everything that is planned for one cell."""
+    """Everything planned for one cell."""
 
     cell: Cell
     costs: CostPlan
     early: EarlyStopPlan | None
-    """None where no gate allows early stopping."""
+    """None if no gate allows early stopping."""
     early_asked: str | None
-    """The kind of early stopping that was asked for."""
+    """The kind of early stopping that the user requested."""
     detections: Sequence[Detection]
     never: str | None
     """Why a gate could never pass, in a sentence."""
@@ -41,7 +41,7 @@ def plan_lines(cells: Sequence[CellPlan], max_cost: float | None, history: str, 
     Args:
         cells: one or more.
         max_cost: the run's budget, in US dollars.
-        history: where history comes from, for example `logs/agenteval`.
+        history: where the history comes from, for example `logs/agenteval`.
         width: columns of the terminal.
     """
     width = max(width, 60)

@@ -15,13 +15,13 @@ __all__ = ["regression_lines"]
 _INDENT = "  "
 _HANGING = "    "
 _NAMED = 10
-"""So many tasks of a list are named."""
+"""How many tasks of a list are named."""
 _FALLEN = 3
-"""So many of the tasks that fell no further than by chance."""
+"""How many of the tasks that fell no further than by chance are named."""
 
 
 def regression_lines(found: Comparison, width: int) -> list[Line]:
-    """What the comparison shows beyond its verdict."""
+    """What the comparison shows in addition to its verdict."""
     title = f"{found.cell} beside {found.baseline}"
     title += f" of {found.other}" if found.other is not None else ""
     lines = [Line(text, TITLE) for text in wrap(title, width)]
@@ -42,7 +42,7 @@ def regression_lines(found: Comparison, width: int) -> list[Line]:
 
 
 def _compared(found: Comparison) -> str:
-    """How many tasks were compared and what that shows, then what every p of a task says."""
+    """How many tasks were compared and the result, then what the p of a task means."""
     tasks = found.test.tasks
     if not tasks:
         return "no task can be compared"

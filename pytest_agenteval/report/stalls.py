@@ -1,6 +1,6 @@
-"""Says what a run waits for when nothing has moved for long: slow calls and hangs look alike.
+"""Says what a run is waiting for when nothing has moved for a long time: slow calls and hangs look alike.
 
-It informs, and ends nothing: every attempt has limits of its own.
+It only informs and stops nothing: every attempt has its own limits.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Protocol
 __all__ = ["StallNotice", "Stalling"]
 
 _TOLD = 5
-"""So many attempts are named."""
+"""How many attempts are named."""
 _LONGEST_NAP = 5.0
 _LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 
@@ -29,7 +29,7 @@ class Stalling(Protocol):
 
     @property
     def pulse(self) -> object:
-        """Another value whenever something has moved."""
+        """A value that changes whenever something has moved."""
 
     def waits_for(self) -> Sequence[str]:
         """What each attempt in flight is waiting for."""
@@ -46,14 +46,14 @@ class StallNotice:
 
     @classmethod
     def of(cls, run: Stalling, after: float) -> StallNotice | None:
-        """A notice on standard error, past pytest's capture, or None where there is no such stream."""
+        """A notice on standard error, past pytest's capture, or None if there is no such stream."""
         try:
             return cls(os.dup(2), run, after)
         except OSError:
             return None
 
     def close(self) -> None:
-        """Give the stream back."""
+        """Release the stream."""
         os.close(self.descriptor)
 
     async def show(self) -> None:
@@ -74,7 +74,7 @@ class StallNotice:
                 patience *= 2
 
     def _say_blocked(self, thread: int) -> None:
-        """In a thread of its own, for the event loop stands still."""
+        """In its own thread, because the event loop is blocked."""
         frame = sys._current_frames().get(thread)
         stack = traceback.extract_stack(frame) if frame is not None else []
         own = [entry for entry in stack if not entry.filename.startswith(("<frozen", *_LIBRARIES))]

@@ -1,4 +1,4 @@
-"""The table of a cell's tasks, a row each."""
+"""The table of a cell's tasks, one row each."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pytest_agenteval.report.text_table import columns, shorten_middle, wrap
 __all__ = ["short_names", "task_table", "verdict_mark"]
 
 _LEAST_NAME = 20
-"""Narrower than this a column of names says too little: then each name gets a line of its own."""
+"""If the column would be narrower than this, each name gets a line of its own."""
 
 
 def task_table(cell: CellSummary, verdicts: Mapping[str, Verdict], width: int) -> list[Line]:
@@ -52,7 +52,7 @@ def task_table(cell: CellSummary, verdicts: Mapping[str, Verdict], width: int) -
 
 
 def short_names(node_ids: Sequence[str]) -> tuple[list[str], str | None]:
-    """The node ids without the suite, or else the directory, that they have in common, and that place or None."""
+    """The node ids without their common suite or directory, and that common part or None."""
     suites = {node_id.partition("::")[0] for node_id in node_ids}
     names = [node_id.partition("::")[2] for node_id in node_ids]
     if len(suites) == 1 and all(names):
@@ -64,9 +64,9 @@ def short_names(node_ids: Sequence[str]) -> tuple[list[str], str | None]:
 
 
 def verdict_mark(task: TaskSummary, verdict: Verdict | None) -> str:
-    """A task's verdict, or in lower case what was measured where it is not judged.
+    """A task's verdict, or its measurement in lower case if it is not judged.
 
-    Of a task that is not judged and did not run to its end nothing was measured: it is decided.
+    For a task that is not judged and did not finish nothing was measured: it is decided.
     """
     if task.broken:
         return "BROKEN"

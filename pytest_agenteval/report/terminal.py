@@ -25,7 +25,7 @@ __all__ = ["Line", "failure_lines", "report_lines", "verdict_lines"]
 
 _INDENT = "  "
 _TASKS_NAMED = 20
-"""So many tasks that are FAIL or UNDECIDED get a line of their own under the gates; the table shows all."""
+"""How many FAIL or UNDECIDED tasks get a line of their own under the gates; the table shows all."""
 
 _MARKUP = {Verdict.PASS: GOOD, Verdict.FAIL: BAD, Verdict.UNDECIDED: UNSURE}
 
@@ -42,9 +42,9 @@ def report_lines(
 
     Args:
         judgement: the numbers and the verdicts on them.
-        width: columns of the terminal; less than 60 are taken for 60.
-        selected: how many tasks of how many were selected, where a selection was made.
-        notes: what a reader should know about the run as a whole, a sentence each.
+        width: columns of the terminal, at least 60.
+        selected: (selected tasks, all tasks), if a selection was made.
+        notes: what a reader should know about the run as a whole, one sentence each.
         sections: what plugins add.
     """
     run, gates, status = judgement.run, judgement.gates, judgement.status
@@ -77,14 +77,14 @@ def report_lines(
 
 
 def verdict_lines(verdict: Verdict, text: str, width: int) -> list[Line]:
-    """A verdict with its reason, whose further lines begin below it."""
+    """A verdict with its reason, whose further lines are indented below it."""
     lead = f"{verdict.value:<9} "
     first, *others = wrap(f"{lead}{text}", width, hanging=" " * len(lead))
     return [Line(first, _MARKUP[verdict]), *(Line(other, PLAIN) for other in others)]
 
 
 def _listed(gates: Sequence[GateResult]) -> list[GateResult]:
-    """The gates that get a line of their own: all of the suite, and the first tasks that did not pass."""
+    """The gates that get a line of their own: all those of the suite, and the first tasks that did not pass."""
     suite = [gate for gate in gates if gate.task is None]
     return suite + [gate for gate in gates if gate.task is not None and gate.verdict is not Verdict.PASS][:_TASKS_NAMED]
 

@@ -16,7 +16,8 @@ _LONG_WORD = re.compile(rf"\S{{{_LONGEST_WORD + 1},}}")
 
 
 def shorten_middle(text: str, width: int) -> str:
-    """The text, with `...` for its middle where it is wider than `width`; the end is kept longer than the start."""
+    """The text, with `...` in place of its middle if it is wider than `width`; more is kept of the end than of the
+    start."""
     if len(text) <= width:
         return text
     if width <= 3:
@@ -27,7 +28,8 @@ def shorten_middle(text: str, width: int) -> str:
 
 
 def columns(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Rows of equally many words as lines: the first and the last column to the left, the others to the right."""
+    """Rows with the same number of words as lines: the first and the last column left-aligned, the others
+    right-aligned."""
     if not rows:
         return []
     last = len(rows[0]) - 1
@@ -43,9 +45,9 @@ def columns(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def wrap(text: str, width: int, indent: str = "", hanging: str = "") -> list[str]:
-    """A paragraph as lines of at most `width`, a word that is wider cut; `hanging` begins the lines after the first.
+    """A paragraph as lines of at most `width`; a wider word is cut. `hanging` starts the lines after the first.
 
-    Of a word that would fill the screen, such as a name that a model made up, the middle is left out.
+    If a word would fill the screen, such as a name that a model made up, its middle is left out.
     """
     text = _LONG_WORD.sub(lambda found: shorten_middle(found[0], _LONGEST_WORD), inert(text))
     return textwrap.wrap(

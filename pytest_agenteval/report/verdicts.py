@@ -1,4 +1,4 @@
-"""Who is judged by what: the same in all reports."""
+"""Which verdict belongs to whom: the same in all reports."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def task_verdicts(judgement: Judgement) -> dict[tuple[Cell, str], Verdict]:
 
 
 def cell_verdict(gates: Sequence[GateResult], cell: CellSummary) -> str:
-    """What all gates and judged tasks of a cell say together: the worst of their verdicts."""
+    """The combined verdict of all gates and judged tasks of a cell: the worst of them."""
     if cell.broken:
         return "BROKEN"
     verdicts = {gate.verdict for gate in gates if gate.cell == cell.cell}

@@ -1,4 +1,4 @@
-"""What plugins and our own reports exchange with the one who publishes: a request, files to write, sections to show."""
+"""What plugins and our own reports exchange with the publisher: a request, files to write, sections to show."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class ReportSection:
 
     title: str
     lines: tuple[str, ...]
-    """Plain text, a line each."""
+    """Plain text, one string per line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +27,13 @@ class ReportRequest:
     judgement: Judgement
     """Without secrets."""
     notes: tuple[str, ...]
-    """What a reader should know about the run as a whole, a sentence each, without secrets."""
+    """What a reader should know about the run as a whole, one sentence each, without secrets."""
     sections: tuple[ReportSection, ...]
     """What plugins add, without secrets."""
     destinations: Mapping[str, Path]
     """The files that the user asked for, by option: `json`, `comment`, `html`."""
     environment: Mapping[str, str]
-    """Of the process; not redacted."""
+    """The environment of the process; not redacted."""
     secrets: tuple[str, ...]
     """Values that must not be written anywhere."""
 
@@ -43,9 +43,9 @@ class Writer:
     """A file to write."""
 
     what: str
-    """What it is to a reader, for example `JSON report`."""
+    """Its name for a reader, for example `JSON report`."""
     path: Path
     write: Callable[[Path], None]
-    """Writes it. What it raises is told as a warning."""
+    """Writes it. An exception is reported as a warning."""
     announced: bool = True
-    """Whether a line says where it is."""
+    """Whether a line is printed that says where it is."""

@@ -1,4 +1,4 @@
-"""pytest's side of attempts: one try with its fixtures, the loop that is pumped, the order in which attempts start.
+"""pytest's side of attempts: one try with its fixtures, the pumped event loop, the order in which attempts start.
 
-Nothing here knows of Inspect, models, money or containers: the engine is a Protocol of `pump.py`.
+Nothing here knows about Inspect, models, money or containers: the engine is a Protocol in `pump.py`.
 """

@@ -23,23 +23,24 @@ class Attempt:
     def __init__(self, task: str, number: int, k: int, model: str, grading_time_limit: float) -> None:
         self.task, self.number, self.k, self.model = task, number, k, model
         self.agent_started = False
-        """Whether the agent has begun: from here on an exception is the agent's failure, not the test's."""
+        """Whether the agent has begun. From here on an exception is the agent's failure, not the test's."""
         self.limit: Cause | None = None
-        """The agent's own limit that it has run into."""
+        """The agent's own limit that it has reached."""
         self.stopped: Cause | None = None
-        """Why the run does not let this attempt go on (the run's budget is spent), or None."""
+        """Why the run stops this attempt (the run's budget is spent), or None."""
         self.miswired: str | None = None
-        """Why a call of the agent could not be counted and was refused: the attempt says nothing about the agent."""
+        """Why a call of the agent could not be counted and was refused. The attempt then says nothing about the
+        agent."""
         self.unmeasured: str | None = None
-        """Why nobody can tell whether the agent keeps its limits (answers without usage): it was stopped for that."""
+        """Why it cannot be checked that the agent keeps its limits (answers without usage), which stopped it."""
         self.timed_out_by: Cause | None = None
-        """Whose doing it was that the time of an own agent was up."""
+        """Who used up the time of an own agent."""
         self.unanswered: Unanswered | None = None
-        """How the agent's last model call ended, where it had no answer, whatever its code made of that."""
+        """How the agent's last model call ended if it got no answer, no matter how the agent's code handled that."""
         self.on_agent_start: Callable[[], None] = lambda: None
         """Called once, when the agent begins."""
         self.on_agent_done: Callable[[], Awaitable[None]] = _nothing
-        """Awaited when an own agent says that it is done."""
+        """Awaited when an own agent reports that it is done."""
         self._grading_time_limit = grading_time_limit
         self._deadline: asyncio.Timeout | None = None
         self._left: float | None = None
@@ -47,7 +48,7 @@ class Attempt:
         self._sync: SyncCode | None = None
 
     def wait(self, awaitable: Awaitable[T]) -> T:
-        """From a sync test or fixture: run a coroutine, for example `attempt.wait(agent.run("..."))`.
+        """In a sync test or fixture: run a coroutine, for example `attempt.wait(agent.run("..."))`.
 
         Raises:
             RuntimeError: the test is `async def`: use `await`.
@@ -59,14 +60,14 @@ class Attempt:
         return self._sync.wait(awaitable)
 
     async def agent_done(self) -> None:
-        """From the body of a task with an agent of its own and `leftovers="stop"`: the agent is done, checks follow.
+        """Call this in a task with its own agent and `leftovers="stop"` when the agent is done and the checks begin.
 
-        What the agent left running is stopped. The built-in agent and `SandboxAgent` say so themselves.
+        It stops the processes that the agent left running. The built-in agent and `SandboxAgent` call it themselves.
         """
         await self.on_agent_done()
 
     def agent_begins(self) -> None:
-        """The agent takes over: its own limits hold now, not the grading time-out."""
+        """The agent takes over: its own limits apply from now on, not the grading time-out."""
         self._on_loop(self._begin)
 
     def _begin(self) -> None:
@@ -77,13 +78,13 @@ class Attempt:
             self.on_agent_start()
 
     def out_of_time(self, cause: Cause) -> None:
-        """The time of an own agent is up and its body ends here: by its own TIME, or for a fault of the PROVIDER."""
+        """The time of an own agent is up and its body ends here, because of its own TIME or a fault of the PROVIDER."""
         self.timed_out_by = cause
         if self._deadline is not None:
             self._deadline.reschedule(asyncio.get_running_loop().time())
 
     def agent_ends(self) -> None:
-        """The test takes over again and has the grading time-out for its checks."""
+        """The test takes over again and gets the grading time-out for its checks."""
         self._on_loop(self._end)
 
     def _end(self) -> None:
@@ -93,7 +94,7 @@ class Attempt:
 
     @contextmanager
     def clock_stopped(self) -> Iterator[None]:
-        """While in here the grading time-out does not run: a judge may have to wait for a share of the run's budget."""
+        """Stop the clock of the grading time-out: a judge may have to wait for a share of the run's budget."""
         loop, when = asyncio.get_running_loop(), None if self._deadline is None else self._deadline.when()
         if self._deadline is None or when is None:
             yield
@@ -103,7 +104,7 @@ class Attempt:
         try:
             yield
         finally:
-            # None: an agent has begun or ended since, and the time-out is as that left it
+            # None if an agent has begun or ended meanwhile; the time-out then stays as that left it
             if self._left is not None and self._deadline is not None:
                 self._deadline.reschedule(loop.time() + self._left)
             self._left = None

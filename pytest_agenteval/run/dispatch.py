@@ -1,8 +1,8 @@
-"""In which order attempts start: all of them as they come, or only those that can still change a verdict.
+"""The order in which attempts start: all of them as they come, or only those that can still change a verdict.
 
-A dispatcher knows attempts by (task, number). It learns of a task when pytest arms it, and never starts one before: a
-fixture that tasks do not share keeps pytest from arming all of them at once, and it arms the next ones only when every
-attempt of the earlier ones has either ended or is decided.
+A dispatcher knows attempts by (task, number). It learns of a task when pytest arms it, and never starts an attempt
+before that. Fixtures that tasks do not share keep pytest from arming all tasks at once; it arms the next ones only when
+every attempt of the earlier ones has ended or is decided.
 """
 
 from __future__ import annotations
@@ -17,39 +17,39 @@ from pytest_agenteval.estimate.early_stop.scheduling import SchedulingPolicy
 __all__ = ["AsTheyCome", "Dispatcher", "Key", "StopWhenDecided", "StoppingPolicy"]
 
 Key = tuple[str, int]
-"""A task and the number of an attempt, from 1."""
+"""A task, and the number of an attempt from 1."""
 
 
 class Dispatcher(Protocol):
     """Chooses among the attempts of armed tasks.
 
-    While an attempt of an armed task has neither been started nor told by :meth:`decided`, and none is in flight,
-    :meth:`next` or :meth:`decided` names at least one: nobody waits for ever.
+    If no attempt is in flight, and some attempt of an armed task is neither started nor reported by :meth:`decided`,
+    then :meth:`next` or :meth:`decided` names at least one. So the run cannot hang.
     """
 
     def arm(self, task: str, numbers: Collection[int]) -> None:
         """These attempts at the task can run from now on."""
 
     def next(self, places: int) -> list[Key]:
-        """Up to so many attempts to start now; they are in flight until recorded."""
+        """At most `places` attempts to start now; they are in flight until recorded."""
 
     def record(self, key: Key, passed: bool | None) -> None:
-        """How an attempt ended for good: None where it will never say anything about the agent.
+        """Enter the final result of an attempt; None if it will never say anything about the agent.
 
-        It was started here, or it is none of those that are armed: an earlier invocation ran it.
+        It was started here, or an earlier invocation ran it and it is not among the armed ones.
         """
 
     def skipped(self, key: Key) -> None:
-        """An attempt that was started here skipped itself. Only its task's other attempts show whether the task does.
+        """An attempt that was started here skipped itself. The task's other attempts show whether the task is skipped.
 
-        So all of them run: where they skip, too, no verdict is about the task, else the attempt says nothing.
+        So all of them run. If they skip too, no verdict depends on the task; otherwise the attempt says nothing.
         """
 
     def withdraw(self, task: str) -> None:
-        """The task will never be armed: no verdict is about it."""
+        """The task will never be armed, so no verdict depends on it."""
 
     def decided(self) -> list[Key]:
-        """Attempts of armed tasks that need not run, because every verdict is fixed without them; each told once."""
+        """Attempts of armed tasks that need not run, as every verdict is fixed without them; each is returned once."""
 
 
 class StoppingPolicy(SchedulingPolicy, Protocol):
@@ -58,17 +58,17 @@ class StoppingPolicy(SchedulingPolicy, Protocol):
     curtailment: Curtailment
 
     def hold(self, task: str) -> None:
-        """The task can not run yet."""
+        """The task cannot run yet."""
 
     def release(self, task: str) -> None:
         """The task can run."""
 
     def needs(self, task: str) -> bool:
-        """Whether an attempt of the task that has not ended may still change a verdict."""
+        """Whether an unfinished attempt of the task may still change a verdict."""
 
 
 class AsTheyCome:
-    """Every attempt, first come first served."""
+    """Every attempt, first come, first served."""
 
     def __init__(self) -> None:
         self._queue: deque[Key] = deque()
@@ -82,40 +82,40 @@ class AsTheyCome:
         return [self._queue.popleft() for _ in range(min(places, len(self._queue)))]
 
     def record(self, key: Key, passed: bool | None) -> None:
-        """Nothing depends on it."""
+        """Nothing depends on the result."""
 
     def skipped(self, key: Key) -> None:
-        """Nothing depends on it."""
+        """Nothing depends on the skip."""
 
     def withdraw(self, task: str) -> None:
         """Nothing waits for the task."""
 
     def decided(self) -> list[Key]:
-        """None ever."""
+        """Always empty."""
         return []
 
 
 class StopWhenDecided:
-    """What the policy of each cell asks for; the rest is decided."""
+    """Runs what the policy of each cell asks for; the other attempts are decided."""
 
     def __init__(self, policies: Sequence[StoppingPolicy]) -> None:
-        """A dispatcher over these policies, one per cell, whose grids hold all the tasks that pytest may arm."""
+        """A dispatcher over these policies, one per cell. Their grids hold all tasks that pytest may arm."""
         self._policies = tuple(policies)
         self._policy_of = {task: policy for policy in policies for task in policy.curtailment.grid.tasks}
         for task, policy in self._policy_of.items():
             policy.hold(task)
         self._left: dict[str, set[int]] = {}
-        """Per armed task the attempts that are neither started nor decided."""
+        """By armed task, the attempts that are neither started nor decided."""
         self._armed: dict[str, set[int]] = {}
-        """Per armed task the attempts that have not ended, whatever was decided of them."""
+        """By armed task, the attempts that have not ended, whether or not they are decided."""
         self._skips: dict[str, set[int]] = {}
-        """Per task the attempts that skipped themselves, while it is open whether all do."""
+        """By task, the attempts that skipped themselves, while it is unknown whether all do."""
         self._ran: set[str] = set()
-        """Tasks of which an attempt has ended otherwise."""
+        """Tasks with an attempt that ended in another way."""
         self._withdrawn: set[str] = set()
         self._late = AsTheyCome()
-        """Attempts that run whatever the policies say: of tasks that were withdrawn and can run after all, and of those
-        of which one has skipped itself."""
+        """Attempts that run whatever the policies say: those of tasks that were withdrawn and can run after all, and
+        those of tasks with an attempt that skipped itself."""
 
     def arm(self, task: str, numbers: Collection[int]) -> None:
         """The task can run."""
@@ -126,7 +126,7 @@ class StopWhenDecided:
             self._policy_of[task].release(task)
 
     def next(self, places: int) -> list[Key]:
-        """What the policies ask for; the first cells come first."""
+        """What the policies ask for, the first cells first."""
         started = self._late.next(places)
         for policy in self._policies:
             for task, number in policy.next_attempts(places - len(started)):
@@ -135,7 +135,7 @@ class StopWhenDecided:
         return started
 
     def record(self, key: Key, passed: bool | None) -> None:
-        """Tell the policy."""
+        """Pass the result to the policy."""
         task, number = key
         if task in self._withdrawn:
             return
@@ -144,7 +144,7 @@ class StopWhenDecided:
         self._ended(key)
 
     def skipped(self, key: Key) -> None:
-        """Hold the task back from the policy, and run what is left of it."""
+        """Hold the task back from the policy, and run its other attempts."""
         task, number = key
         if task in self._withdrawn:
             return
@@ -173,10 +173,10 @@ class StopWhenDecided:
         self._policy_of[task].skip(task)
 
     def decided(self) -> list[Key]:
-        """What is left of the tasks that nothing can come of any more."""
+        """The remaining attempts of tasks that can no longer change a verdict."""
         settled = {task: self._left[task] for task in self._left if not self._policy_of[task].needs(task)}
         for task, numbers in settled.items():
             del self._left[task]
             self._armed[task] -= numbers
-            self._ran.update([task] if numbers else [])  # in part decided, it is no skipped task any more
+            self._ran.update([task] if numbers else [])  # partly decided, so it is no longer a skipped task
         return [(task, number) for task, numbers in settled.items() for number in sorted(numbers)]

@@ -45,7 +45,7 @@ class Resolver:
         return await self._arguments(self.item.plan.argnames, ())
 
     async def _value(self, name: str, chain: tuple[str, ...] = ()) -> Any:
-        level = -1 - chain.count(name)  # below -1: a fixture that overrides its own name and asks for the older one
+        level = -1 - chain.count(name)  # below -1 if a fixture overrides its own name and requests the older one
         key = (name, level)
         if key not in self.values:
             definition = self.item.plan.definitions[name][level]
@@ -67,7 +67,7 @@ class Resolver:
         for name in names:
             if name == "request":
                 found[name] = AttemptRequest(self, chain[-1] if chain else None)
-            elif name in plan.params and name not in plan.definitions:  # direct parametrization
+            elif name in plan.params and name not in plan.definitions:  # set directly by parametrize
                 found[name] = plan.params[name]
             else:
                 found[name] = await self._value(name, chain)
@@ -82,21 +82,21 @@ class Resolver:
             try:
                 async for value in generator:
                     return value
-            finally:  # after finalizers that the fixture has added: as in pytest, these run when it is exhausted
+            finally:  # after the fixture's finalizers: pytest runs those when it is exhausted
                 self.exits.push_async_callback(_exhaust, name, generator)
             pytest.fail(f"fixture {name!r} did not yield a value", pytrace=False)
         if inspect.isgeneratorfunction(func):
             steps = func(**arguments)
             try:
                 return await self.call(_first, name, steps)
-            finally:  # also when cancelled: a set-up in a thread goes on to its yield
+            finally:  # even when cancelled, because a set-up in a thread continues to its yield
                 self.exits.push_async_callback(self.call, _exhaust_sync, name, steps)
         value = await self.call(func, **arguments)
         return await value if inspect.isawaitable(value) else value
 
 
 class AttemptRequest:
-    """Stands in for pytest's `request` inside one attempt."""
+    """Replaces pytest's `request` inside one attempt."""
 
     scope = "function"
 
@@ -127,7 +127,7 @@ class AttemptRequest:
         """The value of a fixture that the attempt has already set up.
 
         Raises:
-            LookupError: it is not set up: name it as a parameter of the test instead.
+            LookupError: it is not set up; name it as a parameter of the test instead.
         """
         if (argname, -1) not in self._resolver.values:
             raise LookupError(

@@ -1,4 +1,4 @@
-"""What attempts print and log, kept apart per attempt while many of them run in one process."""
+"""Captures what attempts print and log, separately for each attempt while many run in one process."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LIBRARIES = (
     "rich", "s3fs", "semver", "shortuuid", "sniffio", "tenacity", "textual", "tiktoken", "upath", "urllib3", "uvicorn",
     "yaml", "zipfile", "zipfile_zstd", "zipp", "zstandard",
 )  # fmt: skip
-"""Whose warnings and log records are not the user's: they run under every attempt, on the same thread."""
+"""Libraries whose warnings and log records are not the user's: they run under every attempt, on the same thread."""
 
 _current: contextvars.ContextVar[Capture | None] = contextvars.ContextVar("agenteval_capture", default=None)
 
@@ -32,14 +32,14 @@ class Capture:
         self.stdout, self.stderr, self.log = io.StringIO(), io.StringIO(), io.StringIO()
 
     def sections(self) -> list[tuple[str, str]]:
-        """(name, text) of each stream that has any text."""
+        """(name, text) for each stream that has any text."""
         streams = (("stdout", self.stdout), ("stderr", self.stderr), ("log", self.log))
         return [(name, stream.getvalue()) for name, stream in streams if stream.getvalue()]
 
 
 @contextmanager
 def captured(capture: Capture) -> Iterator[Capture]:
-    """Send what this task, and every task and thread it starts, prints and logs to `capture`."""
+    """Send to `capture` whatever this task prints and logs, and every task and thread that it starts."""
     token = _current.set(capture)
     try:
         yield capture
@@ -48,7 +48,7 @@ def captured(capture: Capture) -> Iterator[Capture]:
 
 
 class _Router(io.TextIOBase):
-    """Stands in for a standard stream and writes to the capture of whoever prints."""
+    """Replaces a standard stream and writes to the capture of the task that prints."""
 
     def __init__(self, name: str, fallback: TextIO) -> None:
         self._name, self._fallback = name, fallback
@@ -57,7 +57,7 @@ class _Router(io.TextIOBase):
         capture = _current.get()
         return getattr(capture, self._name) if capture is not None else self._fallback
 
-    def __getattr__(self, name: str) -> Any:  # buffer and whatever else a real stream has
+    def __getattr__(self, name: str) -> Any:  # buffer and the other attributes of a real stream
         return getattr(self._fallback, name)
 
     def writable(self) -> bool:
@@ -88,19 +88,19 @@ class _LogRouter(logging.Handler):
 
 
 def quiet_libraries(category: type[Warning] = Warning) -> None:
-    """Ignore the libraries' warnings from here on, until the filters are next restored.
+    """Ignore the libraries' warnings until the filters are restored.
 
-    What they leave unclosed is collected at any time, also between attempts: with `-W error` it would be held against
-    the test that happens to run then.
+    What they leave unclosed is collected at any time, even between attempts: with `-W error` that would fail the test
+    that happens to run at that moment.
     """
     warnings.filterwarnings("ignore", category=category, module=rf"({'|'.join(LIBRARIES)})(\.|$)")
 
 
 def forgive_libraries() -> Callable[[], None]:
-    """Keep what libraries leave unclosed from pytest, whenever the garbage collector finds it; returns the undoing.
+    """Keep pytest from seeing what libraries leave unclosed, whenever it is collected; returns an undo function.
 
-    Filters alone do not hold: pytest restores them after each hook, and with `-W error` a warning in a finalizer is
-    held against the test, or the session, that happens to run then.
+    Filters alone are not enough: pytest restores them after each hook, and with `-W error` a warning in a finalizer
+    fails the test, or the session, that happens to run at that moment.
     """
     previous = sys.unraisablehook
 
@@ -119,13 +119,13 @@ def forgive_libraries() -> Callable[[], None]:
 
 @contextmanager
 def routed(*, streams: bool = True) -> Iterator[None]:
-    """While the event loop is pumped: streams and log records go to their attempts, libraries' warnings stay quiet.
+    """While the event loop is pumped, send streams and log records to their attempts and silence libraries' warnings.
 
-    The user's `-W error` must not turn a warning inside Inspect into a failed attempt; warnings of the user's own code
-    are left as they were asked for. What Inspect does to the root logger does not outlast the pumping.
+    The user's `-W error` must not turn a warning inside Inspect into a failed attempt. Warnings of the user's own code
+    are left as configured. Inspect's changes to the root logger are undone when the pumping ends.
 
     Args:
-        streams: False leaves the standard streams alone (`pytest -s`: prints are wanted at once).
+        streams: False leaves the standard streams alone (`pytest -s`: prints must appear at once).
     """
     handler = _LogRouter()
     handler.setFormatter(logging.Formatter("%(levelname)-8s %(name)s:%(filename)s:%(lineno)d %(message)s"))

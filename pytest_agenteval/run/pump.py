@@ -41,25 +41,25 @@ class Finished:
 
 
 class Engine(Protocol):
-    """Runs attempts. It knows nothing of pytest's protocol; the pump knows nothing of models and sandboxes."""
+    """Runs attempts. It knows nothing about pytest's protocol; the pump knows nothing about models and sandboxes."""
 
     def submit(self, item: AgentItem, shared: dict[str, Any]) -> list[asyncio.Future[Finished]]:
-        """Take in the k attempts of a task; must be called on the running loop. One future each, in order."""
+        """Accept the k attempts of a task; must be called on the running loop. Returns one future each, in order."""
 
     def feed(self) -> None:
-        """Start attempts of the tasks taken in; must be called on the running loop, after the last of several tasks."""
+        """Start attempts of the accepted tasks; must be called on the running loop, after the last of several tasks."""
 
     def kept(self, item: AgentItem) -> Sequence[AttemptRecord]:
         """The attempts of earlier invocations that a task need not run again."""
 
     def discarded(self, item: AgentItem) -> Sequence[AttemptRecord]:
-        """What earlier invocations began at a task and did not bring to an end that counts."""
+        """Attempts that earlier invocations began at a task and did not finish in a way that counts."""
 
     def withdraw(self, item: AgentItem) -> None:
-        """The task will not be taken in: pytest did not set it up."""
+        """The task will not be submitted, because pytest did not set it up."""
 
     def note_error(self, item: AgentItem, text: str) -> None:
-        """What pytest met around the attempts at a task, such as an error in the teardown of a shared fixture."""
+        """Record an error that pytest met around the attempts at a task, for example in a shared fixture's teardown."""
 
     def set_aside(self, item: AgentItem, why: str) -> None:
         """pytest skipped the task or could not set it up: where no attempt ran, it is not judged.
@@ -68,15 +68,15 @@ class Engine(Protocol):
         """
 
     async def close(self, *, cancel: bool) -> None:
-        """End the evaluation: `cancel` stops attempts in flight (their fixtures are torn down), else none is left."""
+        """End the evaluation. `cancel` stops attempts in flight and tears down their fixtures; else none is left."""
 
     @property
     def problems(self) -> Sequence[str]:
-        """What went wrong with the evaluation itself, so that it did less than was asked of it; a sentence each."""
+        """What went wrong with the evaluation, so that it did less than it was asked to do; one sentence each."""
 
     @property
     def stopped_by(self) -> BaseException | None:
-        """What a body raised to stop the whole session (`pytest.exit`), or None."""
+        """The exception with which a body stopped the whole session (`pytest.exit`), or None."""
 
 
 @dataclass(slots=True)
@@ -86,7 +86,7 @@ class _Job:
 
 
 class Pump:
-    """Owns the event loop of a session and feeds the engine with tasks as pytest reaches them."""
+    """Owns the event loop of a session and submits tasks to the engine as pytest reaches them."""
 
     def __init__(self, session: pytest.Session, engine: Engine) -> None:
         self.engine = engine
@@ -98,12 +98,13 @@ class Pump:
         self._position = {item: index for index, item in enumerate(session.items)}
         self._reached: AgentItem | None = None
         self.skipped: set[AgentItem] = set()
-        """Tasks that their set-up has skipped, though pytest has not come to report it."""
+        """Tasks that skipped in their set-up and that pytest has not reported yet."""
         self._listeners: list[Callable[[AgentItem, AttemptRecord], None]] = []
         self._watchers: list[Callable[[], Coroutine[Any, Any, None]]] = []
         option = session.config.option
         self._routes_streams = option.capture != "no"
-        # xdist's workers run other items than session.items; with --pdb nothing may run behind the debugger's back
+        # xdist's workers run other items than session.items; with --pdb nothing may run in the background of the
+        # debugger
         self._looks_ahead = not (hasattr(session.config, "workerinput") or option.usepdb or option.setuponly)
 
     def watch(self, watcher: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -111,11 +112,11 @@ class Pump:
         self._watchers.append(watcher)
 
     def listen(self, listener: Callable[[AgentItem, AttemptRecord], None]) -> None:
-        """Tell of every attempt, once, when it has ended."""
+        """Call `listener` once for every attempt, when it has ended."""
         self._listeners.append(listener)
 
     def reach(self, item: pytest.Item) -> None:
-        """pytest has come to `item`: ordinary tests never overlap with attempts, agent tasks are armed."""
+        """pytest has reached `item`: ordinary tests never overlap with attempts, agent tasks are armed."""
         if self._reached is not None and self._reached not in self._jobs:
             self.engine.withdraw(self._reached)
         self._reached = item if isinstance(item, AgentItem) else None
@@ -142,18 +143,18 @@ class Pump:
         return [attempt.result() for attempt in job.attempts]
 
     def has_run(self, item: AgentItem) -> bool:
-        """Whether an attempt of a task that was taken in has ended, whatever pytest says of the task."""
+        """Whether an attempt of a submitted task has ended, whatever pytest reports about the task."""
         return item in self._jobs and any(attempt.done() for attempt in self._jobs[item].attempts)
 
     def so_far(self, item: AgentItem) -> list[Finished]:
-        """The attempts of a task that have ended; where it never started, those of earlier invocations."""
+        """The attempts of a task that have ended; if it never started, those of earlier invocations."""
         job = self._jobs.get(item)
         if job is None:
             return [Finished(record) for record in self.engine.kept(item)]
         return [attempt.result() for attempt in job.attempts if attempt.done() and not attempt.cancelled()]
 
     def host(self, func: Callable[..., Any], arguments: dict[str, Any]) -> Iterator[Any]:
-        """A wider-scoped async fixture as a sync generator: one task on the loop does its set-up and its teardown."""
+        """A wider-scoped async fixture as a sync generator: one task on the loop runs its set-up and its teardown."""
         loop = self._runner.get_loop()
         ready: asyncio.Future[Any] = loop.create_future()
         stop = asyncio.Event()
@@ -175,7 +176,7 @@ class Pump:
         async def set_up() -> Any:
             try:
                 await asyncio.wait({task, ready}, return_when=asyncio.FIRST_COMPLETED)
-            except asyncio.CancelledError:  # Ctrl-C: let the fixture clean up what it has begun
+            except asyncio.CancelledError:  # Ctrl-C: let the fixture clean up
                 task.cancel()
                 raise
             return await (ready if ready.done() else task)
@@ -188,17 +189,17 @@ class Pump:
         self._run(tear_down())
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Run something on the session's loop, with everything else that is going on there."""
+        """Run a coroutine on the session's loop, along with everything else that runs there."""
         return self._run(coroutine)
 
     def stop(self, *, cancel: bool) -> None:
-        """End the evaluation. The loop stays: shared async fixtures are torn down on it later."""
+        """End the evaluation. The loop stays, because shared async fixtures are torn down on it later."""
         self._run(self.engine.close(cancel=cancel))
 
     def close(self) -> None:
         """Close the loop."""
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # unclosed streams of libraries must not warn inside somebody's test
+            warnings.simplefilter("ignore")  # unclosed library streams must not warn inside a user's test
             self._runner.close()
             gc.collect()
 
@@ -226,7 +227,7 @@ class Pump:
 
     def _wait(self, jobs: Sequence[_Job]) -> None:
         async def until_done() -> None:
-            # any attempt may stop the session, not only those waited for
+            # Any attempt may stop the session, not only those waited for.
             while _undone(jobs) and self.engine.stopped_by is None:
                 await asyncio.wait(_undone(self._open), return_when=asyncio.FIRST_COMPLETED)
 
@@ -254,15 +255,15 @@ class Pump:
                 try:
                     return self._runner.run(result())
                 except (SystemExit, RuntimeError):
-                    # asyncio lets SystemExit out of whatever task raised it: that task keeps it for who awaits it; and
-                    # any code may call the loop's stop(). The others go on
+                    # asyncio raises SystemExit out of the loop, whatever task raised it; the task keeps it for
+                    # whoever awaits it. Any code may also call the loop's stop(). The other tasks go on.
                     if main.done() or self._runner.get_loop().is_closed():
                         raise
 
     def _arm(self, item: AgentItem) -> None:
         batch = self._batch(item)
         for armed in batch:
-            armed.armed = True  # once: a task that its set-up skips must not arm the rest again
+            armed.armed = True  # only once: a task that skips in its set-up must not arm the rest again
         if len(batch) == 1:
             return
         for this, following in zip(batch, [*batch[1:], item], strict=True):
@@ -271,7 +272,7 @@ class Pump:
             except _STOPS:
                 raise
             except BaseException as error:
-                self.engine.withdraw(this)  # raised again, and reported, when pytest gets there
+                self.engine.withdraw(this)  # raised again, and reported, when pytest reaches it
                 if isinstance(error, pytest.skip.Exception):
                     self.skipped.add(this)
                     self.engine.set_aside(this, f"its setup ended with {short_message(error)}")
@@ -289,12 +290,13 @@ class Pump:
         for following in items[self._position[item] + 1 :] if self._looks_ahead and item in self._position else []:
             if not isinstance(following, AgentItem) or following in following.anchors:
                 break
-            # all shared collectors must be above both: the last teardown of the arming leaves only `item`'s set up
+            # All shared collectors must be above both: the last teardown of the arming leaves only those of `item` set
+            # up.
             if not (anchors | following.anchors) <= (home & set(following.listchain())):
                 break
             if any(params.get(name, value) is not value for name, value in following.plan.shared_params.items()):
                 break
-            if following.warning_filters != item.warning_filters:  # filters are the process's
+            if following.warning_filters != item.warning_filters:  # filters apply to the whole process
                 break
             batch.append(following)
             anchors, params = anchors | following.anchors, params | following.plan.shared_params
@@ -306,7 +308,7 @@ class Pump:
         except _STOPS:
             raise
         except Exception:
-            # a plugin that expects pytest_runtest_protocol around it: keep pytest's own state consistent without it
+            # A plugin expects pytest_runtest_protocol around it: keep pytest's own state consistent without it.
             manager = item.config.pluginmanager
             others = [plugin for plugin in manager.get_plugins() if plugin is not manager.get_plugin("runner")]
             manager.subset_hook_caller("pytest_runtest_teardown", others)(item=item, nextitem=following)

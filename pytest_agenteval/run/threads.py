@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class AttemptThread:
-    """A daemon thread that runs calls one after another. Daemon: a body that never returns must not hold the process.
+    """A daemon thread that runs calls one after another. A body that never returns must not keep the process alive.
 
     All calls share one context, so that a fixture can set a context variable for the body and reset it afterwards.
     """
@@ -35,7 +35,7 @@ class AttemptThread:
     async def __call__(self, func: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
         """Run `func` in the thread and return what it returns.
 
-        Cancelling the wait cancels what `func` itself waits for with :meth:`wait`, but cannot stop other code of it.
+        Cancelling the wait cancels what `func` itself waits for with :meth:`wait`, but cannot stop its other code.
         """
         done: asyncio.Future[T] = self._loop.create_future()
         here, call = contextvars.copy_context(), functools.partial(func, *args, **kwargs)
@@ -44,7 +44,7 @@ class AttemptThread:
         def run() -> None:
             try:
                 value = self._context.run(self._in_context, here, call)
-            except StopIteration as stop:  # a future cannot carry one
+            except StopIteration as stop:  # a future cannot hold one
                 self._finish(done, error=RuntimeError(f"{func!r} raised StopIteration({stop.value!r})"))
             except BaseException as error:
                 self._finish(done, error=error)
@@ -67,7 +67,7 @@ class AttemptThread:
     def wait(self, awaitable: Awaitable[T]) -> T:
         """Run `awaitable` on the event loop, in this thread's context, and wait for its value.
 
-        Called in the thread, or in another that the code in here has started: one that carries no context, perhaps.
+        Called in this thread, or in another thread that its code has started and that may carry no context.
 
         Raises:
             asyncio.CancelledError: the attempt is being stopped.
@@ -89,11 +89,11 @@ class AttemptThread:
             self._waiting.discard(waiting)
 
     def close(self) -> None:
-        """Let the thread end after the calls already given to it."""
+        """Let the thread end after the calls it has already been given."""
         self._calls.put(None)
 
     def _in_context(self, caller: contextvars.Context, call: Callable[[], T]) -> T:
-        """Call after taking over what the caller's side (async fixtures, limits) has set since the last call."""
+        """Call after adopting what the caller's side (async fixtures, limits) has set since the last call."""
         for variable, value in caller.items():
             if variable not in self._seen or self._seen[variable] is not value:
                 variable.set(value)

@@ -1,4 +1,4 @@
-"""Where in the suite an exception came through, and what it says in a few lines."""
+"""Where in the suite an exception passed through, and its message in a few lines."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LONGEST = 2_000
 def where_in_suite(error: BaseException, item: AgentItem) -> str | None:
     """`file:line` of the innermost frame in the test's file, else in its directory's tree, relative to the root.
 
-    Where the exception itself came through none, its cause is asked: a time-out is raised outside of what it cut off.
+    If the exception has no such frame, its cause is used: a time-out is raised outside the code that it cut off.
     """
     frames = [(Path(frame.filename), frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
     own = [frame for frame in frames if frame[0] == item.path]
@@ -33,7 +33,7 @@ def where_in_suite(error: BaseException, item: AgentItem) -> str | None:
 def short_message(error: BaseException) -> str:
     """The exception as pytest would print it without its traceback, cut to a few hundred words.
 
-    Where tenacity gave up, what was tried says more than its `RetryError`.
+    If tenacity gave up, the last try says more than its `RetryError`.
     """
     if type(error).__name__ == "RetryError" and error.__cause__ is not None:
         return f"{short_message(error.__cause__)} (after all retries)"

@@ -1,8 +1,8 @@
 """Who ended a container: the agent, or something outside it.
 
-What the daemon does on somebody's order, it logs before or with the death (`kill`, `stop`, `destroy`); the kernel's
-kill for want of memory is logged as `oom`; a process that ends the container from inside leaves nothing but `die`. No
-command inside a sandbox can make the daemon log an order: an agent cannot pass its own deed off as somebody else's.
+What the daemon does on an order, it logs before or with the death (`kill`, `stop`, `destroy`). The kernel's kill for
+lack of memory is logged as `oom`. A process that ends the container from inside leaves only `die`. No command inside a
+sandbox can make the daemon log an order, so an agent cannot blame its own action on somebody else.
 """
 
 from __future__ import annotations
@@ -27,25 +27,25 @@ class EndedBy(StrEnum):
     """Who ended a container."""
 
     RUNNING = "running"
-    """Nobody: it runs."""
+    """Nobody: it is running."""
     OUTSIDE = "outside"
     """An order to the daemon, or the daemon's own end: never the agent."""
     EXHAUSTED = "exhausted"
     """The container's own memory limit."""
     INSIDE = "inside"
-    """A process in it: the agent's own doing."""
+    """A process in it: the agent did it."""
     UNKNOWN = "unknown"
-    """It cannot be told."""
+    """It is impossible to tell."""
 
 
 @dataclass(frozen=True, slots=True)
 class Death:
-    """Who ended a container, and by what it was told."""
+    """Who ended a container, and the evidence."""
 
     by: EndedBy
     reason: str
     exit_code: int | None = None
-    """Of the container's first process, where it ended by itself."""
+    """The exit status of the container's first process, if that ended by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +61,17 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What the daemon knows of a container that it still has."""
+    """What the daemon knows about a container that still exists."""
 
     running: bool
     paused: bool
     oom_killed: bool
-    """Whether a process of it, not necessarily its first, was killed for want of memory."""
+    """Whether a process of it, not necessarily its first, was killed for lack of memory."""
     exit_code: int
 
 
 def cause_of_death(events: Sequence[Event], state: State | None, *, daemon_restarted: bool = False) -> Death:
-    """Who ended the container, by its events in the time in question and its present state (None: it is gone).
+    """Who ended the container, by its events in the relevant time and its present state (None: it is gone).
 
     `daemon_restarted` says that the daemon came up after the container had started, with an empty log.
     """
@@ -104,12 +104,12 @@ def cause_of_death(events: Sequence[Event], state: State | None, *, daemon_resta
 def examine(container: str, since: float = 0.0) -> Death:
     """Who ended the container of that name or id.
 
-    `since` leaves out what happened earlier, in seconds since the epoch by this machine's clock; what it says of the
-    daemon's clock does not matter, for only the time that has passed is taken from it.
+    `since` leaves out what happened earlier, in seconds since the epoch by this machine's clock. The daemon's clock may
+    differ, because only the time that has passed since then is used.
 
-    Ask before the container is cleaned up, and soon: the daemon remembers its last 256 events only. A daemon that is
-    gone is OUTSIDE; one that is silent or refuses is UNKNOWN. Takes about a second for an answer of RUNNING or UNKNOWN;
-    each call to the daemon waits at most 5 s for its answer.
+    Call this before the container is removed, and soon, because the daemon remembers only its last 256 events. A daemon
+    that is gone is OUTSIDE; one that does not answer or refuses is UNKNOWN. Takes about a second for an answer of
+    RUNNING or UNKNOWN; each call to the daemon waits at most 5 s for its answer.
     """
     try:
         with connect() as daemon:

@@ -1,4 +1,4 @@
-"""Whether sandboxes can be had at all: asked before any money is spent, and quick when all is well."""
+"""Checks whether sandboxes are available at all, before any money is spent; quick when all is well."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ DEFAULT_POOLS: tuple[Pool, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What a run wants of Docker."""
+    """What a run needs from Docker."""
 
     compose: bool
     """Whether sandboxes are started by Docker Compose."""
     networks: int = 0
-    """How many networks are to exist at once: none for sandboxes without network or on the default bridge."""
+    """How many networks will exist at once: none for sandboxes without network or on the default bridge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Ready:
 
 
 def preflight(needs: Needs) -> Ready:
-    """Check all that sandboxes need, but for their images.
+    """Check everything that sandboxes need, except their images.
 
     Raises `SandboxSetupError`: one sentence with what is wrong and what to do next.
     """
@@ -105,7 +105,7 @@ def _network(text: str) -> IPv4Network | None:
 
 
 def _routes() -> tuple[str, ...]:
-    """The networks this machine has routes to: the daemon avoids them. Empty where the kernel does not tell."""
+    """The networks this machine has routes to, which the daemon avoids. Empty if the kernel does not say."""
     try:
         lines = Path("/proc/net/route").read_text("ascii").splitlines()[1:]
     except OSError:
@@ -139,7 +139,7 @@ def _check_compose() -> None:
 
 
 def refuse_bad_compose(file: Path) -> None:
-    """Let Docker Compose read a file; without a daemon. Raises `ComposeFileError` with its last words."""
+    """Make Docker Compose read a file, without a daemon. Raises `ComposeFileError` with its last output."""
     command = ("docker", "compose", "--file", str(file), "config", "--quiet")
     try:
         done = subprocess.run(
@@ -153,7 +153,7 @@ def refuse_bad_compose(file: Path) -> None:
 
 
 def _at_least(floor: tuple[int, int, int], version: str, what: str, todo: str) -> None:
-    """Raise when the version is older; one that has no numbers at its beginning is let pass."""
+    """Raise when the version is older; a version that does not begin with numbers is accepted."""
     found = re.match(r"v?(\d+)\.(\d+)(?:\.(\d+))?", version)
     if found and tuple(int(part or 0) for part in found.groups()) < floor:
         raise SandboxSetupError(f"{what} is older than {'.'.join(map(str, floor))}: {todo}.")

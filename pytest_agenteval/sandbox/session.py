@@ -21,7 +21,7 @@ __all__ = ["Session"]
 
 _LOG = logging.getLogger(__name__)
 _MEMORY_PER_START = 256 << 20
-"""What a starting container and the daemon's processes around it are reckoned at, in bytes."""
+"""The estimated memory of a starting container and the daemon's processes around it, in bytes."""
 
 
 class Session:
@@ -58,7 +58,7 @@ class Session:
 
     @asynccontextmanager
     async def used(self) -> AsyncIterator[Engine]:
-        """The daemon, whose connections are closed with the last use."""
+        """The daemon; its connections are closed with the last use."""
         self._users += 1
         try:
             yield self.engine
@@ -66,12 +66,12 @@ class Session:
             await self._release()
 
     async def image(self, config: ContainerConfig, *, fresh: bool = False) -> Image:
-        """The configuration's image; looked up once (again if `fresh`), so that all attempts have the same.
+        """The configuration's image, looked up once (again if `fresh`), so that all attempts use the same.
 
-        This package's own images are built and any other pulled where the daemon lacks it.
+        This package's own images are built and any others pulled if the daemon lacks them.
 
         Raises:
-            SandboxSetupError: it cannot be had.
+            SandboxSetupError: it is not available.
         """
         name = config.image or DEFAULT_IMAGE
         async with self._looking_up:  # so that nothing is built or pulled twice
@@ -83,10 +83,10 @@ class Session:
             return self._images[name]
 
     async def check(self, config: ContainerConfig) -> None:
-        """See that the daemon has the network that is asked for: without it, it would give none and say nothing.
+        """Check that the daemon has the requested network. Without it, the daemon would silently give none.
 
         Raises:
-            SandboxSetupError: it has none.
+            SandboxSetupError: the daemon does not have it.
         """
         if config.network != "bridge":
             return
@@ -102,7 +102,7 @@ class Session:
                 ) from None
 
     async def start(self, config: ContainerConfig, labels: dict[str, str]) -> tuple[RunningContainer, float]:
-        """Start a container when there is a place to; returns it and the seconds waited for the place.
+        """Start a container when there is a free place; returns it and the seconds waited for the place.
 
         Raises:
             SandboxSetupError: it could not be started.
@@ -126,7 +126,7 @@ class Session:
                 await self._release()
 
     async def end(self, container: RunningContainer) -> None:
-        """Remove a container, unless it is kept. What the daemon does not remove now ends with this process."""
+        """Remove a container, unless it is kept. If the daemon does not remove it now, it ends with this process."""
         try:
             await container.close()
         except EngineError as error:
@@ -135,7 +135,7 @@ class Session:
             await self._release()
 
     async def reap(self) -> None:
-        """Remove what dead processes of this machine have left; a refusal is logged, not raised."""
+        """Remove what dead processes of this machine have left. A refusal is logged, not raised."""
         async with self.used() as engine:
             try:
                 await reap(engine)
@@ -143,7 +143,7 @@ class Session:
                 _LOG.warning("Sandboxes of dead processes could not be looked for: %s", error)
 
     async def remove_all(self, container: str | None) -> None:
-        """Remove the sandbox of that id or name, or all there are, whoever they belong to. Raises `EngineError`."""
+        """Remove the sandbox with that id or name, or all of them, of any owner. Raises `EngineError`."""
         async with self.used() as engine:
             for each in await list_sandboxes(engine):
                 names = [name.lstrip("/") for name in each.get("Names") or ()]

@@ -1,4 +1,4 @@
-"""The hooks of a session that evaluates: registered only when something asked for agent tasks to run."""
+"""The hooks of a session that evaluates; registered only if something asked for agent tasks to run."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ __all__ = ["Running"]
 
 
 class Running:
-    """Feeds pytest's protocol to the agent session, and reports to the recorder."""
+    """Connects pytest's protocol with the agent session, and reports to the recorder."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
@@ -47,7 +47,7 @@ class Running:
         if _reruns(config):
             raise pytest.UsageError(
                 "--reruns would run failed attempts until they pass, which biases every estimate: "
-                "leave it out (environment errors are retried by themselves, see --agent-env-retries)"
+                "leave it out (environment errors are retried automatically, see --agent-env-retries)"
             )
         if settings(config).reports.html is not None:
             from pytest_agenteval.report.html import check_installed
@@ -81,12 +81,12 @@ class Running:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, Any, Any]:
-        """Start the evaluation before the first test and end it after the last, however that came."""
+        """Start the evaluation before the first test and end it after the last, in whatever way that comes."""
         items = [item for item in session.items if isinstance(item, AgentItem)]
         option = session.config.option
         runs = not option.collectonly and not getattr(option, "setupplan", False)
         if session.testsfailed and not option.continue_on_collection_errors:
-            runs = False  # pytest will refuse to go on
+            runs = False  # pytest will not run any test
         if items and runs:
             self._session = self._started(session, items)
         cancel = True
@@ -111,7 +111,7 @@ class Running:
         from pytest_agenteval.session.tasks import AgentSession
 
         try:
-            with redirect_stdout(StringIO()):  # Inspect greets, and says which images it uses
+            with redirect_stdout(StringIO()):  # Inspect prints a greeting, and which images it uses
                 offered = Offered.by(self._config.hook)
                 started = start(settings(self._config), items, self._say, offered)
                 if not items:
@@ -134,13 +134,13 @@ class Running:
         """End a session that cannot begin: a usage error, or nobody's fault. A worker leaves that to the controller."""
         text, unavailable = inert(str(error)), isinstance(error, NotAvailable)
         if self._recorder is None:
-            session.shouldstop = text  # xdist then stops the other workers, and says this
+            session.shouldstop = text  # xdist then stops the other workers, and shows this text
             self._config.workeroutput[REFUSED] = text, unavailable  # type: ignore[attr-defined]
             pytest.exit(text, returncode=UNDECIDED)
         if not unavailable:
             raise pytest.UsageError(text) from None
         self._recorder.refused = error
-        pytest.exit(text)  # the recorder sets the status: pytest shows a summary after one of its own only
+        pytest.exit(text)  # the recorder sets the status, because pytest shows a summary only for its own ones
 
     def _choose_baseline(self, items: list[AgentItem]) -> None:
         asked = settings(self._config)
@@ -162,14 +162,14 @@ class Running:
         """Arm what can be armed, before pytest's own protocol for the item."""
         self._item = item
         if self._session is not None:
-            # pytest restores the filters after each item; an ordinary test's own warnings are not ours to silence
+            # pytest restores the filters after each item; the warnings of an ordinary test must stay visible
             quiet_libraries(Warning if isinstance(item, AgentItem) else ResourceWarning)
             self._session.pump.reach(item)
         return (yield)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_fixture_setup(self, fixturedef: Any, request: Any) -> Generator[None, Any, Any]:
-        """Wider-scoped async fixtures of agent tasks live on the session's loop, whatever async plugin is installed."""
+        """Set up wider-scoped async fixtures of agent tasks on the session's loop, whichever async plugin is there."""
         func = fixturedef.func
         asynchronous = inspect.isasyncgenfunction(func) or inspect.iscoroutinefunction(func)
         if asynchronous and isinstance(self._item, AgentItem) and self._session is not None:
@@ -244,7 +244,7 @@ class Running:
 
     @pytest.hookimpl(optionalhook=True, tryfirst=True)
     def pytest_timeout_set_timer(self, item: pytest.Item) -> bool | None:
-        """pytest-timeout's alarm would hit whichever attempts are in flight: tasks have a `time_limit` of their own."""
+        """Disable pytest-timeout: its alarm would hit any attempt in flight, and tasks have their own `time_limit`."""
         if not isinstance(item, AgentItem):
             return None
         item.note(
@@ -253,16 +253,16 @@ class Running:
         return True
 
     def pytest_unconfigure(self) -> None:
-        """The last user of the loop is gone."""
+        """Close the loop, which nothing uses any longer."""
         if self._session is not None:
             self._session.pump.close()
             self._session = None
 
 
 def _tell_xfail(report: pytest.TestReport, reason: str, call: pytest.CallInfo[None]) -> None:
-    """Have the report say what the attempts of a task that was expected to fail have settled.
+    """Make the report show what the attempts of a task that was expected to fail have settled.
 
-    A pass that some other plugin's hook has made a failure stays one.
+    A pass that another plugin's hook has turned into a failure stays a failure.
     """
     if call.excinfo is not None:
         report.outcome, report.wasxfail = "skipped", reason
@@ -271,7 +271,7 @@ def _tell_xfail(report: pytest.TestReport, reason: str, call: pytest.CallInfo[No
 
 
 def _reruns(config: pytest.Config) -> bool:
-    """Whether pytest-rerunfailures was asked to run failed tests again: by option, forced, or by the ini file."""
+    """Whether pytest-rerunfailures would run failed tests again: by its option, forced, or by the ini file."""
     if not hasattr(config.option, "reruns"):
         return False
     asked = [config.option.reruns, getattr(config.option, "force_reruns", None)]  # since 16

@@ -30,12 +30,12 @@ _LOADED: pytest.StashKey[dict[int, LoadedTask]] = pytest.StashKey()
 
 
 def once_per_sample(metafunc: pytest.Metafunc) -> None:
-    """Make an item of every sample, in the task's own solver unless the run names scaffolds.
+    """Make one item per sample, with the task's own solver unless the run names scaffolds.
 
-    Where nothing asks for agent tasks to run, the task is not even loaded: its dataset may have to be downloaded.
+    If nothing asks for agent tasks to run, the task is not even loaded, because its dataset may have to be downloaded.
 
     Raises:
-        pytest.Collector.CollectError: the task cannot be used, in one sentence.
+        pytest.Collector.CollectError: the task cannot be used. The message is one sentence.
     """
     config = metafunc.config
     asked = settings(config)
@@ -67,14 +67,14 @@ def _load(metafunc: pytest.Metafunc) -> LoadedTask:
     wanted: Asked = getattr(metafunc.function, INSPECT_TASK)
     known = metafunc.config.stash.setdefault(_LOADED, {})
     if id(wanted) not in known:
-        with warnings.catch_warnings():  # what libraries warn of while they are imported is not the suite's
+        with warnings.catch_warnings():  # warnings of libraries during their import do not concern the suite
             warnings.simplefilter("ignore")
             known[id(wanted)] = load_task(wanted)
     return known[id(wanted)]
 
 
 def _default(config: pytest.Config) -> str | None:
-    """The run's default sandbox; its path is relative to the rootdir, that of a mark to the test's folder."""
+    """The run's default sandbox. Its path is relative to the rootdir, a mark's to the test's folder."""
     text = settings(config).sandboxes.default
     if text is None or text.startswith("image:"):
         return text
@@ -83,7 +83,7 @@ def _default(config: pytest.Config) -> str | None:
 
 
 def _readable(ids: Iterable[str]) -> list[str]:
-    """As parts of node ids: no brackets, blanks or `::`, not too long, each once."""
+    """Ids that are fit for node ids: without brackets, blanks or `::`, short, and unique."""
     seen: dict[str, int] = {}
     made = []
     for text in ids:
@@ -94,12 +94,12 @@ def _readable(ids: Iterable[str]) -> list[str]:
 
 
 class NamedTasks:
-    """The tasks of `--agent-inspect-task`, as modules beside what pytest collects.
+    """The tasks of `--agent-inspect-task`, as modules that are collected together with the others.
 
-    Nothing runs, and costs, by accident:
+    Nothing runs, and costs money, by accident:
 
-    - named on the command line where no path is given, they are all that is collected;
-    - named in the ini file, they are collected only where no path is given.
+    - tasks named on the command line are all that is collected, if no path is given;
+    - tasks named in the ini file are collected only if no path is given.
     """
 
     def __init__(self, config: pytest.Config) -> None:
@@ -108,7 +108,7 @@ class NamedTasks:
         no_path = config.args_source in (sources.INVOCATION_DIR, sources.TESTPATHS)
         if on_command_line and no_path:
             config.args = []
-        told = getattr(config, "workerinput", {}).get(_COLLECTED)  # xdist's workers are given paths in any case
+        told = getattr(config, "workerinput", {}).get(_COLLECTED)  # xdist's workers always get paths
         self._collected = bool(on_command_line or no_path) if told is None else bool(told)
         base = config.invocation_params.dir
         if not on_command_line and config.inipath is not None:
@@ -126,14 +126,14 @@ class NamedTasks:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
-        """Tell a worker of xdist whether it collects them."""
+        """Tell a worker of xdist whether to collect them."""
         node.workerinput[_COLLECTED] = self._collected
 
     @pytest.hookimpl(wrapper=True)
     def pytest_make_collect_report(
         self, collector: pytest.Collector
     ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-        """Add the modules to what the session finds."""
+        """Add the modules to what the session collects."""
         report = yield
         if self._collected and isinstance(collector, pytest.Session) and report.passed:
             report.result = [*(report.result or ()), *self._modules(collector)]
@@ -144,7 +144,7 @@ class NamedTasks:
             root = session.config.rootpath
             path = root / suite if (root / suite).is_file() else root
             if path.is_relative_to(root):
-                load_conftests(session, path)  # else not even the hooks of the rootdir's would see its tests
+                load_conftests(session, path)  # else even the hooks of the rootdir's conftest would miss its tests
             module: pytest.Module = pytest.Module.from_parent(session, path=path, name=suite, nodeid=suite)
             module.obj = _holding(suite, tests)
             yield module
@@ -158,7 +158,7 @@ def _holding(suite: str, tests: Sequence[tuple[str, Any]]) -> ModuleType:
 
 
 def _place(task: str, base: Path, root: Path) -> tuple[str, str]:
-    """The suite's and the test's name of a task that was named on the command line."""
+    """The names of suite and test for a task that was named on the command line."""
     home, _, name = task.rpartition("@")
     if not home and task.endswith(".py"):
         home, name = task, Path(task).stem

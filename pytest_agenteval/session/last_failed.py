@@ -1,7 +1,7 @@
-"""What `--lf`, `--ff` and `--sw` remember of agent tasks.
+"""What `--lf`, `--ff` and `--sw` remember about agent tasks.
 
-An undecided task is a skip for pytest, and its plugins forget a failed test that skips: the next `--lf` would leave out
-the very task that needs to run again. What was not measured is remembered as if it had failed.
+pytest sees an undecided task as a skip, and its plugins forget a failed test that is skipped. The next `--lf` would
+leave out exactly the task that needs to run again. So what was not measured is remembered as if it had failed.
 """
 
 from __future__ import annotations

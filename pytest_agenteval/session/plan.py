@@ -1,4 +1,4 @@
-"""`--agent-plan`: after collection the plan is printed, and nothing is run."""
+"""`--agent-plan`: prints the plan after collection and runs nothing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["Planner"]
 
 
 class Planner:
-    """Takes the place of what runs agent tasks, and of pytest's own loop."""
+    """Replaces the hooks that run agent tasks, and pytest's own loop."""
 
     def __init__(self, config: pytest.Config) -> None:
         load_plugins(config.pluginmanager)
@@ -31,7 +31,7 @@ class Planner:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
-        """Print the plan; pytest goes on by itself only where collection failed."""
+        """Print the plan. pytest continues by itself only if collection failed."""
         option = session.config.option
         if option.collectonly or (session.testsfailed and not option.continue_on_collection_errors):
             return None

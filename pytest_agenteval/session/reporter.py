@@ -32,15 +32,15 @@ TOLD = "agenteval_told"
 """Under this name an xdist worker tells what went wrong with its evaluation, and its notes."""
 
 _ANNOTATES_FAILURES = ("pytest_github_actions_annotate_failures", "pytest_github_actions_annotate_failures.plugin")
-"""The plugin that tells GitHub of each failed test, by its entry point and by `-p`."""
+"""The plugin that annotates each failed test on GitHub, by the name of its entry point and by that of `-p`."""
 _TASKS_TOLD = 20
-"""So many measured or undecided tasks are told attempt by attempt."""
+"""How many measured or undecided tasks are shown attempt by attempt."""
 _NAME = 300
-"""Characters of a task's name."""
+"""How many characters of a task's name are shown."""
 
 
 class Recorder:
-    """pytest's reporting hooks: what each task shows, and what the session says at its end."""
+    """pytest's reporting hooks: what each task shows, and what the session shows at its end."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
@@ -49,7 +49,7 @@ class Recorder:
         self._untold: list[TaskRecord] = []
         self._reported: set[str] = set()
         self._announced: dict[str, TaskRecord] = {}
-        """By node id what workers have to run."""
+        """By node id, the tasks that workers have to run."""
         self._ordinary_failures = 0
         self._deselected = 0
         self._notes: list[str] = []
@@ -60,7 +60,7 @@ class Recorder:
         self._request: ReportRequest | None = None
         self._junit = _junit_file(config)
         self.baseline: EarlierRun | None = None
-        """What `--agent-baseline` names."""
+        """The run that `--agent-baseline` names."""
         self.refused: NotReady | None = None
         """Why no task began."""
 
@@ -73,7 +73,7 @@ class Recorder:
             session.pump.watch(line.show)
 
     def close(self, session: AgentSession, items: Iterable[AgentItem]) -> None:
-        """Take in, after the last test of this process, what pytest did not come to report."""
+        """After the last test of this process, add the tasks that pytest has not reported."""
         recorded = {record.task for record in self._records}
         left = [
             item
@@ -85,7 +85,7 @@ class Recorder:
         self._notes += session.notes
 
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
-        """Count agent tasks that were collected and left out."""
+        """Count the agent tasks that were collected and then deselected."""
         from pytest_agenteval.collect.items import AgentItem
 
         self._deselected += sum(isinstance(item, AgentItem) for item in items)
@@ -123,7 +123,7 @@ class Recorder:
         self._notes += [note for note in notes if note not in self._notes]
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """A suite that cannot be collected is a failure."""
+        """Count a suite that cannot be collected as a failure."""
         self._ordinary_failures += report.failed
 
     @pytest.hookimpl(tryfirst=True)
@@ -145,7 +145,7 @@ class Recorder:
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, Any, Any]:
-        """Judge, and set the exit status; then, after every other plugin has written its files, write the reports."""
+        """Judge, and set the exit status. Then, after all other plugins have written their files, write the reports."""
         if not session.config.option.collectonly:
             self._judge(session)
         result = yield
@@ -197,7 +197,7 @@ class Recorder:
         self._records += [record for task, record in self._announced.items() if task not in self._reported]
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        """The report."""
+        """Print the report."""
         if self._request is None:
             return
         from pytest_agenteval.report.outgoing import without_secrets
@@ -215,11 +215,11 @@ class Recorder:
             sections=self._request.sections,
         ):
             terminalreporter.write_line(line.text, **line.markup)
-        for text in self._written:  # workflow commands among them, which are meant
+        for text in self._written:  # including workflow commands, which are meant to be printed
             terminalreporter.write_line(text)
 
     def _publish(self, judgement: Judgement) -> None:
-        """Everything that leaves by another way than the terminal; how that went is told there."""
+        """Write everything that does not go to the terminal, and note there how that went."""
         from pytest_agenteval.report.files import amend_junit, report_request, write_reports
 
         asked, plugins = settings(self._config), self._config.pluginmanager
@@ -235,7 +235,7 @@ class Recorder:
             self._written += amend_junit(self._junit, judgement)
 
     def _tell(self, terminalreporter: Any) -> None:
-        """Why attempts did not pass, of tasks that are measured or undecided: pytest shows only what failed."""
+        """Why attempts did not pass, for tasks that are measured or undecided: pytest shows only failed ones."""
         from pytest_agenteval.report.terminal import failure_lines
         from pytest_agenteval.texts import inert, shortened
 
@@ -252,6 +252,6 @@ class Recorder:
 
 
 def _junit_file(config: pytest.Config) -> Path | None:
-    """Where pytest will write its JUnit file, as it reads the option itself."""
+    """The JUnit file that pytest will write, read from its option in the way that pytest reads it."""
     given = getattr(config.option, "xmlpath", None)
     return Path(os.path.expandvars(given)).expanduser().absolute() if given else None

@@ -1,4 +1,4 @@
-"""One pytest session of agent tasks: from an item that pytest reaches to the record and the report of it."""
+"""The agent tasks of one pytest session: from an item that pytest reaches to its record and report."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ __all__ = ["AgentSession", "NotNeeded", "Undecided"]
 
 _Skipped: type[BaseException] = pytest.skip.Exception
 _NOT_RAISED = (KeyboardInterrupt, SystemExit, pytest.skip.Exception, unittest.SkipTest, pytest.xfail.Exception)
-"""Exceptions of attempts by which pytest would end, or call a task that fails something else."""
+"""Exceptions of attempts that would end pytest, or make it report a failed task as something else."""
 
 
 class Undecided(_Skipped):  # type: ignore[misc, valid-type]
-    """The task has no verdict: attempts are missing. For pytest it is neither a pass nor a failure."""
+    """The task has no verdict because attempts are missing. For pytest it is neither a pass nor a failure."""
 
 
 class NotNeeded(_Skipped):  # type: ignore[misc, valid-type]
-    """No attempt of the task ran, for every verdict was fixed without it."""
+    """No attempt of the task ran, because every verdict was fixed without it."""
 
 
 class AgentSession:
-    """Runs agent tasks for pytest and keeps what they did."""
+    """Runs agent tasks for pytest and keeps their results."""
 
     def __init__(self, session: pytest.Session, engine: Engine) -> None:
         self.pump = Pump(session, engine)
@@ -51,16 +51,16 @@ class AgentSession:
         self._gates = gate_settings(self._settings)
         self._hook = session.config.hook
         self.notes: list[str] = []
-        """What a reader should know about the run as a whole: plugins that failed, a sentence each, once."""
+        """What a reader should know about the run as a whole, for example plugins that failed; one sentence each."""
         self.pump.listen(self._tell_plugins)
         session.config.stash[SESSION] = self
 
     def finish(self, item: AgentItem) -> None:
-        """Wait for a task's attempts, attach its record to the item, and end as its verdict says.
+        """Wait for a task's attempts, attach its record to the item, and return or raise according to its verdict.
 
         Raises:
-            BaseException: of the first attempt that broke or failed, with its own traceback, where the task fails.
-            Undecided: attempts are missing and could turn the verdict.
+            BaseException: if the task fails, that of the first attempt that broke or failed, with its own traceback.
+            Undecided: attempts are missing that could change the verdict.
             NotNeeded: early stopping needed none of its attempts.
             pytest.skip.Exception: the task skipped itself.
         """
@@ -94,7 +94,7 @@ class AgentSession:
         _end(item, record, summary, result, errors)
 
     def record(self, item: AgentItem, finished: Sequence[Finished]) -> TaskRecord:
-        """All that is known of a task; attempts that never started are recorded as not run."""
+        """Everything known about a task; attempts that never started are recorded as not run."""
         known = {one.record.number: one.record for one in finished}
         k = self._settings.attempts.k
         never = [n for n in range(1, k + 1) if n not in known][: max(0, k - len(known))]
@@ -115,9 +115,9 @@ class AgentSession:
         )
 
     def unreported(self, items: Iterable[AgentItem]) -> list[TaskRecord]:
-        """Records of tasks that pytest has not reported, whether or not they started, without those that are skipped.
+        """Records of tasks that pytest has not reported, whether or not they started, except those that are skipped.
 
-        A stopped run is judged with them: of what never started nobody knows how it would have ended.
+        A stopped run is judged with them, because nobody knows how the tasks that never started would have ended.
         """
         left = [item for item in items if not item.skips and item not in self.pump.skipped]
         return [self.record(item, self.pump.so_far(item)) for item in left]
@@ -139,7 +139,7 @@ def _end(
     result: GateResult | None,
     errors: Mapping[int, BaseException | None],
 ) -> None:
-    """End a task in pytest's eyes as its verdict says, by raising or not."""
+    """Return or raise, so that pytest sees the task's verdict."""
     attempts = record.attempts
     failures = [each for each in attempts if each.outcome in (Outcome.FAILED, Outcome.LIMIT)]
     if summary.skipped:
@@ -175,7 +175,7 @@ def _skip(attempt: AttemptRecord, errors: Mapping[int, BaseException | None]) ->
 def _fail(attempt: AttemptRecord, errors: Mapping[int, BaseException | None]) -> NoReturn:
     """Raise an attempt's own exception, unless pytest would make something else of it."""
     error = errors.get(attempt.number)
-    # of these the provider's own sentence is all there is to say
+    # the provider's own sentence says everything about these
     told = attempt.cause in (Cause.CONTEXT, Cause.REFUSED)
     if error is None or told or isinstance(error, _NOT_RAISED):
         pytest.fail(f"attempt {attempt.number}: {attempt.message}", pytrace=False)
@@ -183,6 +183,6 @@ def _fail(attempt: AttemptRecord, errors: Mapping[int, BaseException | None]) ->
 
 
 def _reason(failures: Sequence[AttemptRecord], errors: Mapping[int, BaseException | None]) -> str:
-    """What `pytest.xfail` said."""
+    """The reason given to `pytest.xfail`."""
     raised = (errors.get(each.number) for each in failures)
     return next((error.msg or "" for error in raised if isinstance(error, pytest.xfail.Exception)), "")

@@ -85,7 +85,7 @@ def nothing_spent(folder: Path) -> None:
         (["--agent-model=zzzz/gpt-5"],
          "model zzzz/gpt-5 cannot be used: Inspect knows no provider 'zzzz'; "
          "see https://inspect.aisi.org.uk/providers.html"),
-        ([MODEL, MODEL], "--agent-model names agenteval/null twice: name each model once, for it makes one cell"),
+        ([MODEL, MODEL], "--agent-model names agenteval/null twice: name each model once, because it makes one cell"),
         (["--agent-model=agenteval/unknown"],
          "--agent-model=agenteval/unknown is no built-in model: they are "
          "agenteval/oracle, agenteval/null, agenteval/noisy"),
@@ -116,7 +116,7 @@ def nothing_spent(folder: Path) -> None:
         ([MODEL, "--agent-env-retries=-1"], "--agent-env-retries=-1 must be a whole number, 0 or more"),
         ([MODEL, "--agent-log-dir="], "--agent-log-dir= is empty: give it a value or leave it out"),
         ([MODEL, "--agent-log-dir=/dev/null/logs"],
-         "logs cannot be written to /dev/null/logs, for /dev/null is not a directory: "
+         "logs cannot be written to /dev/null/logs, because /dev/null is not a directory: "
          "name another place with --agent-log-dir"),
         ([MODEL, "--agent-unsafe-fixture="], "--agent-unsafe-fixture= is empty: give it a value or leave it out"),
         ([MODEL, "--agent-sandbox=podman"], "--agent-sandbox=podman: there is docker and local"),
@@ -408,7 +408,7 @@ def test_tasks_that_only_the_name_of_their_cell_tells_apart_are_refused(tmp_path
 def test_a_task_that_was_collected_twice_is_refused(tmp_path: Path, asked: list[str]) -> None:
     said = (
         "test_suite.py::test_it was collected twice, by --keep-duplicates or by a conftest or plugin that repeats "
-        "items, and its attempts would be counted twice: leave that out, for --k says how often a task runs"
+        "items, and its attempts would be counted twice: leave that out, because --k says how often a task runs"
     )
     suite = "async def test_it(agent): ...\n"
     twice = ["--keep-duplicates", "test_suite.py", "test_suite.py"]

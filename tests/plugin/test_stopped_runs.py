@@ -110,7 +110,7 @@ def test_what_never_started_is_missing(tmp_path: Path, case: str) -> None:
         "*missing: test_suite.py::test_stopping attempts 1-2 (not run: cancelled); attempts 3-4 (not run)",
         "*missing: test_suite.py::test_never attempts 1-4 (not run)",
         "*missing: attempts 1-4 (not run) of 5 more tasks",
-        f"{verdict} *--min-pass-k:*, for 44 attempts were not measured; *",
+        f"{verdict} *--min-pass-k:*, because 44 attempts were not measured; *",
     ])  # fmt: skip
     assert f"**{verdict}** `--min-pass-k`" in (tmp_path / "comment.md").read_text("utf-8")
     assert f"\n{live['run']['verdict']}\n" in (tmp_path / "output").read_text("utf-8")

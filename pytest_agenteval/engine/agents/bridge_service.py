@@ -1,9 +1,9 @@
 """Inspect's service behind every bridge into a sandbox, held to what this package promises.
 
-A program in a sandbox asks its model through `sandbox_agent_bridge`: :class:`pytest_agenteval.SandboxAgent` opens one,
-and so do many Inspect agents (Claude Code, Codex and all others of inspect_swe). Out here a service answers. Left to
-itself, it would end the whole sample at an agent's limit, and nobody would grade; it would look for requests
-every two seconds only; and a provider that failed would be a mere HTTP error to the program.
+A program in a sandbox calls its model through `sandbox_agent_bridge`. :class:`pytest_agenteval.SandboxAgent` opens one,
+and so do many Inspect agents (Claude Code, Codex and all others of inspect_swe). On the host, a service answers.
+Inspect's own service has three faults here: at an agent's limit it ends the whole sample, so that nobody grades; it
+looks for requests only every two seconds; and a failing provider looks like a mere HTTP error to the program.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The model clients of own agents (OpenAI's, Anthropic's, Google's): none of their calls passes Inspect by.
 
-Inspect's `agent_bridge` takes over the async clients where the model's name begins with `inspect`. Added here, for the
-time of an attempt: synchronous clients, clients on another event loop, and the refusal, before anything reaches the
-network, of calls that nobody would count.
+Inspect's `agent_bridge` takes over the async clients if the model's name begins with `inspect`. For the duration of an
+attempt, this module adds synchronous clients and clients on another event loop, and it refuses calls that would not be
+counted before they reach the network.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ class ClientGate:
     async def closed(self) -> None:
         """Close, and wait for the end of what was under way: a test that grades meets no command that still runs."""
         self.close()
-        await asyncio.sleep(0)  # what a thread has just handed over is no task yet
+        await asyncio.sleep(0)  # what a thread has just handed over is not a task yet
         ending = [task for task in asyncio.all_tasks() if task.get_coro() in self._coroutines]
         if ending:
             await asyncio.wait(ending, timeout=_END_SECONDS)
@@ -239,7 +239,7 @@ def _stop(url: str, model: str, *, stream: bool) -> ClientGate | None:
 
 
 def _judged(model: str, *, stream: bool) -> ClientGate | None:
-    """The gate that the call takes, or None where it is none of ours: Inspect's own, or outside every attempt.
+    """The gate for the call, or None if the call is not ours: Inspect's own, or outside any attempt.
 
     Raises:
         Unbridged: Inspect would not see it.

@@ -110,7 +110,7 @@ async def check_program(
         raise NoBridge(f"the sandbox has no program {program!r}: install it in the task's image, or give its path")
     if not found.success:
         said = " ".join(found.stderr.split()) or f"exit status {found.returncode}"
-        raise NoBridge(f"the sandbox cannot be asked for the program {program!r}, for that takes sh: {said}")
+        raise NoBridge(f"the sandbox cannot be asked for the program {program!r}, because that needs sh: {said}")
 
 
 def _is_this_host(box: SandboxEnvironment) -> bool:

@@ -25,9 +25,9 @@ from pytest_agenteval.record.records import ToolCall, total_of
 __all__ = ["Dialogue", "SimulatedUser", "dialogue"]
 
 _GREETING = "Hi! How can I help you today?"
-"""What the user's model is told that the agent said first. The agent itself never sees it."""
+"""The opening message of the agent in the prompt of the user's model. The agent itself never sees it."""
 _OPENING = "Hello, I need your help."
-"""What a user says who would end the dialogue before it has begun."""
+"""The first message of a user who would end the dialogue before it has begun."""
 _RULES = """\
 You play a person who talks with an agent. The person and what they want:
 
@@ -46,13 +46,13 @@ class SimulatedUser:
     """Who talks with the agent: a model that plays a person, or that person's lines in a rehearsal.
 
     The model is that of the role (`--agent-role=user=PROVIDER/MODEL`). Agents with a built-in model (`agenteval/...`)
-    meet the lines instead, for such a run costs nothing.
+    get the lines instead, because such a run costs nothing.
     """
 
     scenario: str
     """Who the person is, what they know and what they want; the agent does not see it."""
     script: Sequence[str]
-    """What the person says to an agent that is rehearsed, message by message; after the last one they are done."""
+    """What the person says to a rehearsed agent, message by message; after the last one they are done."""
     role: str = "user"
     """The role whose model plays the person."""
     stop: str = "###STOP###"
@@ -67,7 +67,7 @@ class SimulatedUser:
 
 @dataclass(frozen=True, slots=True)
 class Dialogue:
-    """What came of a dialogue, for a test to assert on."""
+    """The result of a dialogue, for assertions in a test."""
 
     messages: tuple[ChatMessage, ...]
     """The conversation as the agent saw it, with its tool calls."""
@@ -83,7 +83,7 @@ class Dialogue:
     limit: str | None
     """That limit: `cost`, `tokens`, `time` or `turns`."""
     cost: float | None
-    """What the agent cost in US dollars, or None where the cost of a call is unknown."""
+    """What the agent cost in US dollars, or None if the cost of a call is unknown."""
     user_cost: float | None
     """What the user's model cost; 0.0 for a user that was not played by a model."""
 
@@ -105,7 +105,7 @@ async def dialogue(
         user: who talks with it.
         tools: the agent's, instead of the bash tool.
         instructions: the agent's system message, for example a policy.
-        max_turns: the dialogue ends with so many turns of the agent.
+        max_turns: the dialogue ends after this many turns of the agent.
 
     Raises:
         RuntimeError: the agent is a real model and nobody plays the user.
@@ -122,7 +122,7 @@ async def dialogue(
     limit: str | None = None
     attempt = agent._meter.attempt
     while len(said) < max_turns:
-        attempt.agent_begins()  # a slow user is no slow grading; the agent's own limits do not hold here
+        attempt.agent_begins()  # a slow user must not count as slow grading; the agent's own limits do not apply here
         try:
             text = await person.answer(said[-1] if said else None)
         finally:

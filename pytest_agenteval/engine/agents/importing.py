@@ -20,7 +20,7 @@ def import_named(name: str) -> ModuleType:
         NotReady: it is not there, or what it runs when it is imported fails.
     """
     here = str(Path.cwd())
-    if here not in sys.path:  # as `python -m pytest` has it
+    if here not in sys.path:  # like `python -m pytest`
         sys.path.append(here)
     try:
         return importlib.import_module(name)

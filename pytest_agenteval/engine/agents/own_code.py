@@ -23,7 +23,7 @@ from pytest_agenteval.run.threads import AttemptThread
 __all__ = ["AgentContext", "bridged", "bridged_body", "is_async", "run_own_code"]
 
 GRACE_SECONDS = 5.0
-"""How long an agent that was told to stop may take to come back by itself; after that it is cancelled."""
+"""How long an agent that was told to stop may take to return; after that it is cancelled."""
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -32,12 +32,12 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 @dataclass(frozen=True, slots=True)
 class AgentContext:
-    """What an own agent is given beside its task."""
+    """What an own agent receives in addition to its task."""
 
     model: str
-    """Inspect's name of the model under evaluation, for example `openai/gpt-5-mini`: to be shown, not to be called."""
+    """Inspect's name for the model under evaluation, for example `openai/gpt-5-mini`: for display, not for calls."""
     messages: tuple[ChatMessage, ...]
-    """The task as messages, where the test gave it so."""
+    """The task as messages, if the test gave it in that form."""
     instructions: str | None
     """The system message that the test asks for, or None."""
     tools: tuple[Tool | ToolDef | ToolSource, ...]
@@ -123,10 +123,10 @@ async def bridged_body(meter: CallMeter) -> AsyncIterator[None]:
 async def run_own_code(
     code: Callable[..., Any], arguments: Mapping[str, Any], context: AgentContext, state: AgentState, meter: CallMeter
 ) -> AgentState:
-    """Let `code(task, context, **arguments)` work, in a thread of its own where it is sync.
+    """Run `code(task, context, **arguments)`, in its own thread if it is sync.
 
     Raises:
-        LimitExceededError: the agent was told to stop, whatever its code made of that.
+        LimitExceededError: the agent was told to stop, no matter how its code handled that.
     """
     task = "\n\n".join(message.text for message in state.messages)
     async with bridged(meter, state) as gate:
@@ -168,7 +168,7 @@ def is_async(code: Callable[..., Any]) -> bool:
 
 @contextmanager
 def _stopping(meter: CallMeter, scope: anyio.CancelScope) -> Iterator[None]:
-    """While in here, an agent that was told to stop and does not end is cancelled."""
+    """Inside this context, an agent that was told to stop and does not end is cancelled."""
     loop = asyncio.get_running_loop()
     timer: asyncio.TimerHandle | None = None
 

@@ -163,7 +163,8 @@ async def _run(command: list[str], env: dict[str, str], stdin: str | None, place
     except anyio.get_cancelled_exc_class():
         note_exit(command, None, time.monotonic() - start)
         with anyio.CancelScope(shield=True), anyio.move_on_after(_KILL_SECONDS), suppress(Exception):
-            # a provider may leave a command running that nobody waits for any more; where the sandbox is gone, so is it
+            # A provider may leave a command running that nobody waits for any more. If the sandbox is gone, so is the
+            # command.
             await sandbox().exec(["sh", "-c", _KILL, "sh", mark], user=place["user"])
         raise
     note_exit(command, done.returncode, time.monotonic() - start, done.stdout, done.stderr)

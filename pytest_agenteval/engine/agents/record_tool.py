@@ -39,10 +39,10 @@ def record_tool(
     Args:
         name: of the tool, as the model calls it.
         arguments: of the call.
-        error: the exception that the tool raised, or what it said, where the call failed; None where it did not.
+        error: the exception that the tool raised, or its message, if the call failed; otherwise None.
         seconds: how long it took.
-        exit_code: the exit status of the command that it ran. A non-zero one is counted as such, and not as a failure
-            of the call. None where it ran none, or one in the sandbox, which is found there.
+        exit_code: the exit status of the command that it ran. A non-zero one is counted as such, not as a failure of
+            the call. None if it ran no command, or ran one in the sandbox, where the status is found.
 
     Raises:
         RuntimeError: this code runs for no attempt.
@@ -110,7 +110,7 @@ def recorded_tool(function: F, run: Callable[..., Any] | None = None) -> F:
 
 
 def recorded_call(event: InfoEvent) -> ToolCall | None:
-    """The call that :func:`record_tool` wrote, or None where the event is somebody else's."""
+    """The call that :func:`record_tool` wrote, or None if the event has another origin."""
     if event.source != _SOURCE or not isinstance(event.data, dict):
         return None
     return ToolCall(**cast(dict[str, Any], event.data), known_by="recorded")

@@ -19,29 +19,29 @@ __all__ = ["AgentResult", "agent_result"]
 
 @dataclass(frozen=True, slots=True)
 class AgentResult:
-    """What one `agent.run` did, for a test to assert on."""
+    """What one `agent.run` did, for assertions in a test."""
 
     answer: str
-    """What the agent submitted; empty where it never did."""
+    """What the agent submitted; empty if it submitted nothing."""
     messages: tuple[ChatMessage, ...]
     """The whole conversation, as Inspect keeps it."""
     tool_calls: tuple[ToolCall, ...]
     cost: float | None
-    """US dollars, or None where the cost of a call is unknown: it has no known price, or its answer has no usage."""
+    """US dollars, or None if the cost of a call is unknown: it has no known price, or its answer has no usage."""
     tokens: int | None
-    """Tokens of all kinds, or None where an answer does not say how many it took."""
+    """Tokens of all kinds, or None if an answer does not say how many it used."""
     turns: int
     """Model calls."""
     limit: str | None
-    """`cost`, `tokens`, `time`, `turns` or `context` where the agent ran into that limit of its own, else None."""
+    """`cost`, `tokens`, `time`, `turns` or `context` if the agent reached that limit of its own, otherwise None."""
     program: ProgramExit | None = None
-    """How the program ended, where the agent is one in the sandbox (:class:`pytest_agenteval.SandboxAgent`)."""
+    """How the program ended, if the agent is one in the sandbox (:class:`pytest_agenteval.SandboxAgent`)."""
 
 
 def agent_result(
     state: AgentState, events: Sequence[Event], calls: Sequence[ModelCall], meter: CallMeter
 ) -> AgentResult:
-    """What the events and the answered calls of one run come to."""
+    """The summary of the events and the answered calls of one run."""
     exits = [found for event in events if isinstance(event, InfoEvent) and (found := program_exit(event))]
     return AgentResult(
         answer=state.output.completion if not state.output.empty else "",

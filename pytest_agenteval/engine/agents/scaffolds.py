@@ -39,14 +39,14 @@ _INSTRUCTIONS = ("prompt", "instructions", "system_prompt")
 
 @dataclass(frozen=True, slots=True)
 class InspectScaffold:
-    """An agent of Inspect's: made anew for each run by its factory, or one that is there already."""
+    """An agent of Inspect's: created for each run by its factory, or one that already exists."""
 
     name: str
     factory: Callable[..., Any] | None
     arguments: Mapping[str, Any]
     made: Any = None
     own_tools: bool = True
-    """Whether it has tools of its own where the test gives it none; else it gets bash."""
+    """Whether it has its own tools if the test gives it none; otherwise it gets bash."""
 
     def refuse(self, request: AgentRequest) -> None:
         """Refuse tools or instructions that the program does not take."""
@@ -63,7 +63,7 @@ class InspectScaffold:
         return done
 
     def make(self, request: AgentRequest) -> Any:
-        """The agent, made anew where there is a factory."""
+        """The agent, created afresh if there is a factory."""
         return self.made if self.factory is None else self.factory(**self._given(self.factory, request))
 
     def _given(self, factory: Callable[..., Any], request: AgentRequest) -> dict[str, Any]:

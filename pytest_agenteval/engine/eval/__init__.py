@@ -1,4 +1,4 @@
-"""One Inspect eval for a session: how it is fed, and what one attempt with its tries comes to.
+"""One Inspect eval for a session: how attempts are submitted to it, and the result of one attempt with its tries.
 
 What is decided before it starts belongs to `plan`.
 """

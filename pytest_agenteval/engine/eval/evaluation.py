@@ -41,7 +41,7 @@ __all__ = ["Evaluation"]
 
 
 class Evaluation:
-    """Runs attempts through one `eval_async`, which starts with the first task and is fed while pytest goes on."""
+    """Runs attempts through one `eval_async`, which starts with the first task and gets more while pytest continues."""
 
     def __init__(
         self,
@@ -90,7 +90,7 @@ class Evaluation:
         return futures
 
     def take_over(self, tasks: Sequence[StoredTask], reuse: Reuse) -> None:
-        """What the tasks are, for their logs, and what earlier invocations did of them; before the first submit."""
+        """Describe the tasks for their logs, with what earlier invocations did of them; before the first submit."""
         self._tasks = {task.task: task for task in tasks}
         self._reuse = reuse
         for name, taken in reuse.taken.items():
@@ -160,7 +160,7 @@ class Evaluation:
 
     @property
     def spent(self) -> float | None:
-        """US dollars so far, at most; None where a call has no known price."""
+        """The most US dollars spent so far; None if a call has no known price."""
         budget = self.services.budget
         return None if budget.unpriced else budget.spent + budget.kept
 
@@ -284,7 +284,7 @@ class Evaluation:
             sys.excepthook = hook
 
     async def attempt(self, state: TaskState) -> None:
-        """The solver: run the attempt, and leave its score. How it ended is told when it is in its log."""
+        """The solver: run the attempt, and leave its score. Its ending is reported when it is in its log."""
         key = (str(state.sample_id), state.epoch)
         trial = self._ledger.in_flight[key]
         finished: Finished | None = None

@@ -88,7 +88,7 @@ class Attempts(SampleSource):
         self.close()
 
     async def next_samples(self) -> list[Sample] | None:
-        """Never any: attempts are enqueued, for only that takes their number. None when no more will come."""
+        """Always empty: attempts are enqueued, because only that accepts their number. None when no more will come."""
         self.context = self.context or contextvars.copy_context()
         self._suites.wake(self.context)
         while not self._queue:

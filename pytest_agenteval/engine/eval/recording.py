@@ -1,8 +1,8 @@
 """Inspect's recorder of `.eval` logs, made to say of every attempt whether it is in its log.
 
-Inspect tells of a sample when it has been through the recorder, also where it passed over the write, and it ends the
-whole Inspect task, as often as not without a word, where the write failed. What a run counts must be what its logs
-hold, so the recorder itself says what was written, and a log that could not be written once is left as it is.
+Inspect reports a sample when it has passed through the recorder, even if the write was skipped. If the write failed, it
+ends the whole Inspect task, often silently. A run must count exactly what its logs hold, so the recorder itself reports
+what was written, and a log that could not be written once is left as it is.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ _TRIES = 3
 
 
 class LogNews(Protocol):
-    """Who is told what becomes of the attempts that were recorded."""
+    """Receives the result for each attempt that was recorded."""
 
     def written(self, attempts: Collection[Key]) -> None:
         """These attempts are in their log, and will be found there whatever happens next."""
 
     def unrecorded(self, attempt: Key, why: str) -> None:
-        """The attempt has no record in its log, for a reason of its own; the log goes on."""
+        """The attempt has no record in its log, for a reason of its own; the log continues."""
 
     def unwritable(self, suite: str, model: str, why: str) -> None:
         """The log of a suite and a model could not be written and never will be again."""
@@ -65,7 +65,7 @@ class _Log:
     recorded: set[Key] = field(default_factory=set)
     """Attempts in Inspect's own copy of the log, from which the next write makes the log."""
     stripped: set[Key] = field(default_factory=set)
-    """Attempts whose content could not be encoded: Inspect tries again without it."""
+    """Attempts whose content could not be encoded; Inspect tries again without it."""
     failure: str | None = None
     """Why the log could not be written, once it could not."""
 
@@ -158,7 +158,7 @@ class _TellingRecorder(EvalRecorder):
         return EvalLog(eval=eval, status="error", error=why, location=self._log_file_path(eval))
 
     def _see_written(self, eval: EvalSpec) -> None:
-        """Inspect passes over a write that is not permitted, and says so to nobody."""
+        """Inspect skips a write that is not permitted, without reporting it."""
         log = self.data[self._log_file_key(eval)]
         copy = os.fstat(log._temp_file.fileno())
         if log._fs.is_local() and copy.st_size != Path(local_path(log._file)).stat().st_size:

@@ -220,10 +220,10 @@ class Trial:
         return (lambda: own_agent_limits(meter)) if meter.own_agent else nullcontext
 
     async def _loss(self, ending: Ending, meter: CallMeter, place: OpenSandbox | None) -> Loss | None:
-        """What became of the sandbox, where it is gone. An agent cannot choose to be an environment error.
+        """Why the sandbox is gone, if it is. An agent cannot choose to be an environment error.
 
-        Every failure is looked at: a sandbox that is lost while the test grades shows in many ways, a command that
-        fails among them. So is a pass, for it may have passed for what it did not see.
+        Every failure is checked, because a sandbox that is lost during grading shows in many ways, for example as a
+        command that fails. So is a pass, because the test may have passed by what it could not see.
         """
         if place is None or ending.outcome in (Outcome.NOT_RUN, Outcome.SKIPPED) or ending.cause is Cause.PROVIDER:
             return None

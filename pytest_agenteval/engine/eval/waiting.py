@@ -21,7 +21,7 @@ def pulse() -> object:
 
 
 def doing(attempt: Key) -> str:
-    """What an attempt in flight is waiting for, with its age where that is known."""
+    """What an attempt in flight is waiting for, with its age if known."""
     sample = next((each for each in active_samples() if (str(each.sample.id), each.epoch) == attempt), None)
     if sample is None:
         return "Inspect, to start it"

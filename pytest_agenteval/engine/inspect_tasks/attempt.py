@@ -92,7 +92,7 @@ class InspectSample:
                 "give your agent with --agent-scaffold=module:attribute, or leave the override out of this folder"
             )
         meter, outer = agent._meter, agent._state
-        if self._loaded.unclear is not None:  # an attempt that nobody can judge need not be paid
+        if self._loaded.unclear is not None:  # no need to pay for an attempt that cannot be judged
             _refuse(meter, self._loaded.unclear)
         task = self._loaded.for_model(get_model())
         state = _prepared(task, deepcopy(self._sample), outer)
@@ -136,7 +136,7 @@ class InspectSample:
 
 
 def _refuse(meter: CallMeter, sentence: str) -> NoReturn:
-    """The attempt is broken, for it says nothing about the agent."""
+    """The attempt is broken, because it says nothing about the agent."""
     meter.attempt.miswired = sentence
     raise AssertionError(sentence) from None
 
@@ -174,7 +174,7 @@ def _messages(sample: Sample) -> list[ChatMessage]:
 
 
 def _config(task: Task, model: Model) -> GenerateConfig:
-    """How the task generates, where the user does not say otherwise."""
+    """How the task generates, unless the user sets it."""
     config = task.config.merge(active_generate_config()).merge(model.config)
     set_active_generate_config(config)
     return config

@@ -1,4 +1,5 @@
-"""Inspect tasks, loaded: found by name, refused where they cannot be run as agent tasks, and cut into samples."""
+"""Loads Inspect tasks: finds them by name, refuses those that cannot run as agent tasks, and splits them into
+samples."""
 
 from __future__ import annotations
 
@@ -43,11 +44,11 @@ _NOT_HELD = ("review", "sentinel", "sample_source")
 
 
 def load_task(asked: Asked) -> LoadedTask:
-    """Find an Inspect task, make it, and say what of its scores judges. No model is asked.
+    """Find an Inspect task, create it, and decide which of its scores judges. No model is called.
 
     Raises:
-        NotReady: there is no such task, its function fails, its scores are ambiguous, or it asks for what attempts
-            cannot be held to.
+        NotReady: there is no such task, its function fails, its scores are ambiguous, or it uses limits that attempts
+            cannot enforce.
     """
     function, folder = find_function(asked)
     refuse_arguments(asked, function)
@@ -71,7 +72,7 @@ def load_task(asked: Asked) -> LoadedTask:
 
 
 def _make(asked: Asked, make: Callable[[], Task]) -> tuple[Task, bool]:
-    """Make it without a model; where its function asks for one, with a stand-in that nobody will call."""
+    """Create it without a model; if its function requires one, with a stand-in that is never called."""
     elsewhere = os.environ.pop("INSPECT_EVAL_MODEL", None)  # would be taken for the model under evaluation
     try:
         try:
@@ -114,11 +115,11 @@ def samples(
     Args:
         loaded: the task.
         sandbox: what the test itself names; it replaces the task's own.
-        default: the run's default sandbox, which replaces the task's own where the task has one.
+        default: the run's default sandbox, which replaces the task's own if it has one.
         scaffold: whether a scaffold replaces the solver: it works in a sandbox whatever the task has.
 
     Raises:
-        NotReady: a sample that was asked for is not there, or a sandbox cannot be had.
+        NotReady: a requested sample does not exist, or a sandbox is not available.
     """
     task, limits = loaded.task, _limits(loaded.task)
     for sample in _chosen(loaded):

@@ -44,7 +44,7 @@ class Judge:
     """Which score decides, and which of its values passes."""
 
     scorer: str | None
-    """None where the task has no scorer and its solver gives the only score."""
+    """None if the task has no scorer and its solver gives the only score."""
     key: str | None
     passes: Passes | None
 
@@ -52,7 +52,7 @@ class Judge:
         """Whether the attempt passed, and the score that says so in a few words.
 
         Raises:
-            NotJudged: the score is missing or none of the values that can be told to pass or not.
+            NotJudged: the score is missing, or it is not a value that can pass or fail.
         """
         name = self.scorer if self.scorer is not None else _only(scores)
         if name not in scores:

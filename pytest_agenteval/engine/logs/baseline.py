@@ -1,4 +1,4 @@
-"""Earlier runs, read from Inspect's logs: the attempts that count, with what their scores' metadata says of them."""
+"""Earlier runs, read from Inspect's logs: the attempts that count, with the metadata of their scores."""
 
 from __future__ import annotations
 
@@ -76,11 +76,11 @@ def _run(logs: list[StoredLog], setup: str) -> EarlierRun:
 
 
 def run_name(logs: Sequence[StoredLog], more: str = "") -> str:
-    """How a report calls the run of these logs, for example `the run of 2026-05-01 12:30 (11 logs)`.
+    """The name of the run of these logs in reports, for example `the run of 2026-05-01 12:30 (11 logs)`.
 
     Args:
         logs: one at least.
-        more: what to say beside their number.
+        more: what to add to their number.
     """
     when = max(log.created for log in logs).replace("T", " ")[:16]
     return f"the run of {when} ({plural(len(logs), 'log')}{more})"
@@ -96,7 +96,7 @@ def history(log_dir: str, setup: str) -> dict[tuple[str, Cell], EarlierTask]:
 
 
 def whole_grid_history(log_dir: str, setup: str) -> dict[tuple[str, Cell], EarlierTask]:
-    """The same without runs that stopped early, whose pass rates are biased: what a plan expects comes from it."""
+    """The same without runs that stopped early, whose pass rates are biased; plans use it for their expectations."""
     read = _readable(log_dir, setup)
     return by_task(attempt for log, attempts in read if not log.early_stop for attempt in attempts)
 

@@ -1,11 +1,12 @@
 """The tool calls of an own agent, as the messages that pass the bridge show them, joined with those it recorded.
 
-The model's answer names the calls, a later request brings their results. A result says that its call failed where the
-client's format has a flag for it (Anthropic's `is_error`), where the call could not be made at all (arguments that do
-not parse, a tool that was not offered), or in the fixed words of a framework. Anything else is unknown, not a success.
+The model's answer names the calls, and a later request brings their results. A call is known to have failed in three
+cases: the client's format has a flag for it (Anthropic's `is_error`); the call could not be made at all (arguments that
+do not parse, a tool that was not offered); or the result has the fixed words of a framework. Anything else is unknown,
+not a success.
 
-A command that ended with a non-zero status is no failed call, as in every scaffold, though many frameworks flag it as
-one. The status is known where the sandbox saw the command, or where a harness tells its model in fixed words.
+As in every scaffold, a command that ended with a non-zero status is not a failed call, though many frameworks flag it
+as one. The status is known if the sandbox saw the command, or if a harness reports it to its model in fixed words.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class BridgedCalls:
         self._ran = ran
         self.calls: list[ToolCall] = []
         self._open: dict[str, int] = {}
-        """Calls whose result has not been seen, by their id: where they are in `calls`."""
+        """Calls whose result has not been seen, by their id: the index in `calls`."""
         self._unrecorded: list[int] = []
         self._commands = Commands()
         self._since: dict[int, int] = {}

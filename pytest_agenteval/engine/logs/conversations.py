@@ -29,10 +29,10 @@ class LogConversations:
     """Reads conversations from logs, one attempt at a time: a `ConversationReader`."""
 
     secrets: Collection[str] = ()
-    """Values to redact wherever they stand, beside what has the shape of a key."""
+    """Values to redact wherever they occur, in addition to anything with the shape of a key."""
 
     def __call__(self, task: str, attempt_number: int, log: str) -> Conversation | None:
-        """The conversation of one attempt, or None where the log does not hold it or cannot be read.
+        """The conversation of one attempt, or None if the log does not hold it or cannot be read.
 
         Args:
             task: pytest's node id: the id of Inspect's sample.
@@ -164,7 +164,7 @@ class _Builder:
         return self.drafts[-1]
 
     def _said(self, message: ChatMessage) -> str:
-        """The text of a message; parts that are no text are named."""
+        """The text of a message; parts that are not text are named."""
         if isinstance(message.content, str):
             return self._whole(message.content)
         return "\n".join(

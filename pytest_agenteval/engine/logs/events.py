@@ -20,7 +20,7 @@ __all__ = ["fingerprint", "last_steps", "tool_calls"]
 
 _LONGEST = 400
 _SESSIONS = ("bash_session",)
-"""Tools of Inspect's that run commands whose exit status nobody is told."""
+"""Inspect's tools that run commands without reporting their exit status."""
 _NAME = 80
 
 
@@ -76,7 +76,7 @@ def _span_of(call: ToolEvent, opened: list[SpanBeginEvent]) -> SpanBeginEvent | 
 
 
 def fingerprint(events: Iterable[Event]) -> str | None:
-    """A digest of what the agent's model said, thought and called with which arguments; None where it said nothing."""
+    """A digest of what the agent's model said, thought and called with which arguments; None if it said nothing."""
     said = []
     for event in events:
         if isinstance(event, ModelEvent) and event.role is None and not event.error and not event.output.empty:

@@ -24,7 +24,7 @@ _TOOLS_OF_INSPECT = re.compile(r"^\S*inspect-(?:sandbox-tools|tool-support)\b")
 
 
 def told_exit(text: str) -> tuple[int | None, bool]:
-    """The exit status that a tool's result tells, None where it tells none; and whether it tells of a time-out."""
+    """The exit status in a tool's result, None if it has none; and whether it reports a time-out."""
     if (found := _TOLD.search(text)) is None:
         return None, False
     if _CODEX_TIMEOUT.search(text):
@@ -50,7 +50,7 @@ class Commands:
         return len(self._ran)
 
     def of(self, arguments: str, since: int, *, alone: bool) -> tuple[int | None, bool]:
-        """How the command of a tool call ended, None where nobody knows; and whether its arguments are the command.
+        """How the command of a tool call ended, None if unknown; and whether its arguments are the command.
 
         Args:
             arguments: of the call, as JSON.

@@ -65,14 +65,14 @@ def roster(tasks: Iterable[StoredTask]) -> Any:
 def require_writable(place: str) -> None:
     """See whether logs can be written to a place; an address is tried out.
 
-    Inspect would make a bucket that is missing, so a mistyped name would send the logs where nobody looks.
+    Inspect would create a missing bucket, so a mistyped name would send the logs where nobody looks.
 
     Raises:
         NotReady: nothing can be written there.
     """
     why = _why_not_written_there(place) if "://" in place else _why_not_written_here(Path(place).absolute())
     if why is not None:
-        raise NotReady(f"logs cannot be written to {place}, for {why}: name another place with --agent-log-dir")
+        raise NotReady(f"logs cannot be written to {place}, because {why}: name another place with --agent-log-dir")
 
 
 def _why_not_written_here(folder: Path) -> str | None:
@@ -147,7 +147,7 @@ def read_attempts(log: StoredLog) -> StoredLog:
 
 
 def _unreadable(file: str, error: Exception) -> NotReady:
-    """In one sentence, though pydantic tells a paragraph."""
+    """In one sentence, where pydantic writes a paragraph."""
     reason = shortened(str(error), _REASON) or type(error).__name__
     return NotReady(f"{file} cannot be read as an Inspect log of pytest-agenteval: {reason}")
 
@@ -167,7 +167,7 @@ def read_all(logs: Iterable[StoredLog]) -> list[StoredLog]:
 
 
 def metadata_of(log: EvalLog) -> dict[str, Any]:
-    """What we wrote about a log; empty where it is not ours."""
+    """The metadata that we wrote about a log; empty if the log is not ours."""
     said = log.eval.metadata or {}
     return said if "pytest_agenteval" in said else {}
 

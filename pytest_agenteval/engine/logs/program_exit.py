@@ -26,11 +26,11 @@ class ProgramExit:
     command: str
     """As a shell would be given it, in one line, cut to 200 characters."""
     status: int | None
-    """The exit status, 128 + n where signal n ended it; None where it was stopped by a limit, or with the run."""
+    """The exit status, 128 + n if signal n ended it; None if it was stopped by a limit, or with the run."""
     seconds: float
     """From its start to its end."""
     stdout: str
-    """The last 10,000 characters; empty where it was stopped."""
+    """The last 10,000 characters; empty if it was stopped."""
     stderr: str
     """Likewise."""
 
@@ -48,7 +48,7 @@ def note_exit(command: list[str], status: int | None, seconds: float, stdout: st
 
 
 def program_exit(event: InfoEvent) -> ProgramExit | None:
-    """What :func:`note_exit` kept, or None where the event is somebody else's."""
+    """What :func:`note_exit` kept, or None if the event has another origin."""
     if event.source != _SOURCE or not isinstance(event.data, dict):
         return None
     return ProgramExit(**cast(dict[str, Any], event.data))

@@ -28,7 +28,7 @@ _STORED: TypeAdapter[AttemptRecord] = TypeAdapter(AttemptRecord)
 
 
 def score_of(record: AttemptRecord) -> Score:
-    """The score of an attempt: 1 or 0 where it counts, else nan; the first facts readable, the whole in pieces."""
+    """The score of an attempt: 1 or 0 if it counts, else nan; the first facts readable, the whole in pieces."""
     return Score(
         value=float(record.outcome is Outcome.PASSED) if record.outcome.counts else math.nan,
         answer=record.answer,
@@ -50,7 +50,7 @@ def score_of(record: AttemptRecord) -> Score:
 
 
 def record_of(metadata: Mapping[str, Any], log: str) -> AttemptRecord | None:
-    """The record that :func:`score_of` wrote, with the log that it was read from; None where there is none.
+    """The record that :func:`score_of` wrote, with the log that it was read from; None if there is none.
 
     Arguments of tool calls are left out, texts cut: the log has them whole.
 

@@ -1,4 +1,4 @@
-"""The models of a run: opened and checked, each call metered and paid, its faults told apart.
+"""The models of a run: opened and checked, each call metered and paid, and its errors attributed.
 
 Nothing here knows what an agent does with the answers.
 """

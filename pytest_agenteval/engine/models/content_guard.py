@@ -37,7 +37,7 @@ _DEEPEST = 100
 _MOST_PARTS = 300_000
 """Containers in one value, one that is there twice counted twice."""
 _LONGEST_YAML = 10_000
-"""Characters of arguments that are no JSON and are read as YAML, in pure Python: longer ones are taken as text."""
+"""Characters of arguments that are not JSON and are read as YAML, in pure Python; longer ones are taken as text."""
 
 
 @functools.cache
@@ -61,7 +61,7 @@ def harmless_answer(result: Any) -> Any:
 
 
 def harmless(value: Any) -> Any:
-    """The same value, or a copy of it that can be written: escaped where it is no text, cut where it has no end."""
+    """The same value, or a copy that can be written: escaped if it is not text, cut if it has no end."""
     return _Copy().of(value, ())
 
 
@@ -110,7 +110,7 @@ def _with(value: Any, changed: dict[str, Any]) -> Any:
 
 
 def _writable(value: BaseModel) -> bool:
-    """Whether it can be written as JSON: asked at the speed of pydantic, for nearly everything can."""
+    """Whether it can be written as JSON, checked at the speed of pydantic, because nearly everything can."""
     try:
         value.model_dump_json(warnings=False)
     except Exception:  # PydanticSerializationError, RecursionError, ValueError: whatever it is, it cannot
@@ -144,7 +144,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def _safe_load(text: str) -> Any:
-    """As `yaml.safe_load`, for the arguments of a tool call.
+    """Like `yaml.safe_load`, for the arguments of a tool call.
 
     Raises:
         yaml.YAMLError: it is no YAML, or has no value (`2024-13-45`), or is too long to find out: it is text.

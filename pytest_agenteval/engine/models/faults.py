@@ -43,7 +43,7 @@ class InspectFaults:
     """Reads exceptions as Inspect raises them."""
 
     def cause_of(self, error: BaseException) -> Cause | None:
-        """SANDBOX, PROVIDER, the limit that was exceeded, or None where agent or test are to answer for it."""
+        """SANDBOX, PROVIDER, the limit that was exceeded, or None if the agent or the test is responsible."""
         chain = list(_chain(error))
         if any(isinstance(link, SandboxUnavailableError) for link in chain):
             return Cause.SANDBOX
@@ -64,7 +64,7 @@ class InspectFaults:
         return short_message(error)
 
     def lacking(self, error: BaseException) -> BaseException | None:
-        """The same error in one sentence where it says that this machine lacks something, else None."""
+        """The same error in one sentence if it says that this machine lacks something, else None."""
         for link in _chain(error):
             if (said := what_is_lacking(link)) is not None:
                 plain = Lacking(said)
@@ -79,7 +79,7 @@ def limit_in(error: BaseException) -> LimitExceededError | None:
 
 
 def limit_cause(error: LimitExceededError) -> Cause | None:
-    """The cause in our words, or None where it is no limit of the agent's."""
+    """The cause in our words, or None if it is not a limit of the agent's."""
     return _LIMITS.get(error.type)
 
 

@@ -20,7 +20,7 @@ _INSTALLED = tuple({sysconfig.get_path(name) for name in ("purelib", "platlib")}
 
 
 class Lacking(Exception):
-    """Something that the attempt needs is not there, in one sentence: this says nothing about the agent."""
+    """Something that the attempt needs does not exist, in one sentence. This says nothing about the agent."""
 
 
 @contextmanager

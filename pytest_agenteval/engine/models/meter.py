@@ -91,7 +91,7 @@ class CallMeter:
 
     @contextmanager
     def agent_speaks(self) -> Iterator[None]:
-        """Around the agent's own program: note where it raises before it has called a model."""
+        """Around the agent's own program: note whether it raises before it has called a model."""
         try:
             yield
         except Exception:
@@ -102,8 +102,8 @@ class CallMeter:
         """Reserve the call's worst case, or stop the agent before it spends.
 
         Raises:
-            LimitExceededError: of type `custom`, where the run (not the agent) is at its end; of type `cost`,
-                `token` or `turn`, where the agent has used up its own limit, or where that cannot be told.
+            LimitExceededError: of type `custom`, if the run (not the agent) is at its end; of type `cost`, `token` or
+                `turn`, if the agent has used up its own limit, or if that cannot be determined.
         """
         if self.agent_running:
             self.called, self.unheard = True, False
@@ -116,10 +116,10 @@ class CallMeter:
         self._hold_to_limits()
         worst = self._worst_case(call)
         if worst is None and self.budget.limit is not None:
-            # the other attempts would come to the same call: what they spend until then would be wasted
+            # The other attempts would reach the same call, and what they spend until then would be wasted.
             self.budget.stop(f"--max-cost cannot be held: the price of {call.model_name} is not known")
         task = _task()
-        if lost := self._open.pop(task, None):  # its retry was not announced: nobody knows what became of it
+        if lost := self._open.pop(task, None):  # its retry was not announced, so its result is unknown
             self._lose(lost)
         try:
             # waiting for a share of the budget is neither the agent's time nor the test's
@@ -142,11 +142,11 @@ class CallMeter:
             since: how many events the transcript had before the call.
 
         Raises:
-            LimitExceededError: of type `cost` or `token`, where the agent has now used more than its own limit; of type
-                `custom`, where nobody can tell whether it has.
+            LimitExceededError: of type `cost` or `token`, if the agent has now used more than its own limit; of type
+                `custom`, if that cannot be determined.
         """
         event = next((event for event in self._completed(model, since) if _same(event.output, output)), None)
-        if event is not None and event.cache == "read":  # Inspect's own cache answered: nobody was asked or paid
+        if event is not None and event.cache == "read":  # Inspect's own cache answered: no provider was called or paid
             if opened := self._open.pop(_task(), None):
                 opened.reservation.release()
             return
@@ -168,7 +168,7 @@ class CallMeter:
                 self._post(model, event.output, event)
 
     def _completed(self, model: Model, since: int) -> Iterator[ModelEvent]:
-        """Answers of the model that are not recorded yet. Several, where its calls run side by side."""
+        """Answers of the model that are not recorded yet. There may be several, if its calls run concurrently."""
         for event in transcript().history.events_from(since):
             if not isinstance(event, ModelEvent) or event.pending or event.error or event.uuid in self._posted:
                 continue
@@ -191,7 +191,7 @@ class CallMeter:
             self.used.add(call)
 
     def gave_up(self, status_code: int | None) -> None:
-        """The call of this task has ended without an answer, with the provider's HTTP status where it gave one."""
+        """The call of this task has ended without an answer, with the provider's HTTP status if there was one."""
         if opened := self._open.pop(_task(), None):
             self._retries[opened.model] += 1
             if status_code is not None or _no_connection():
@@ -223,7 +223,7 @@ class CallMeter:
         return self._stopping("custom", 1, 0, message)
 
     def close(self) -> None:
-        """The try is over: what is still open then, in tasks that nobody waited for, has no answer."""
+        """The try is over. Calls that are still open, in tasks that nobody waited for, have no answer."""
         for opened in self._open.values():
             self._lose(opened)
         self._open.clear()
@@ -236,7 +236,7 @@ class CallMeter:
 
     @property
     def silent_for(self) -> float:
-        """Seconds that the longest open call has gone without an answer; 0.0 where none is open."""
+        """Seconds that the longest open call has gone without an answer; 0.0 if none is open."""
         return max((time.monotonic() - opened.since for opened in self._open.values()), default=0.0)
 
     def _lose(self, opened: _OpenCall) -> None:
@@ -295,7 +295,7 @@ def _same(one: ModelOutput, other: ModelOutput) -> bool:
 
 
 def _without_media(text: str) -> str:
-    """Pictures are written into messages as data URLs, which are many characters and not so many tokens."""
+    """Pictures are written into messages as data URLs, which are many characters and few tokens."""
     return re.sub(r"data:[\w/+.-]+;base64,[A-Za-z0-9+/=]+", "x" * 6_000, text)
 
 

@@ -1,4 +1,4 @@
-"""Between Inspect and the providers of its models: whose fault it is when a call has no answer, whatever the provider.
+"""Between Inspect and the providers of its models: decides who is at fault when a call has no answer.
 
 Inspect's provider classes make an output of some refusals (`model_length`, `content_filter`), each of those whose words
 it knows; other errors they let through, with the request behind them. Here one table decides for all of them.

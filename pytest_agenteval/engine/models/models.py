@@ -21,8 +21,9 @@ __all__ = [
 ]  # fmt: skip
 
 MAX_RETRIES = 6
-"""How often the provider is asked again before it counts as down: about three minutes with Inspect's waits. Inspect's
-own default is to ask for ever, which would end attempts by their time limit for a fault that is not theirs."""
+"""How often a request is repeated before the provider counts as down: about three minutes with Inspect's waits.
+Inspect's own default is to repeat forever, and the attempt's time limit would then end it for a fault that is not its
+own."""
 
 
 REFUSED = {
@@ -33,7 +34,7 @@ REFUSED = {
 
 
 def max_retries(settings: Settings) -> Any:
-    """How often a call is repeated at most: as the user says, else :data:`MAX_RETRIES`."""
+    """How often a call is repeated at most: as the user sets, else :data:`MAX_RETRIES`."""
     return dict(settings.agents.generate).get("max_retries", MAX_RETRIES)
 
 
@@ -56,7 +57,7 @@ def open_models(names: Iterable[str], settings: Settings) -> Mapping[str, Model]
 
 
 def open_roles(settings: Settings) -> Mapping[str, Model]:
-    """The models of the roles beside the agent's, by role. What is asked of the agent's model does not hold for them.
+    """The models of the roles beside the agent's, by role. Settings for the agent's model do not apply to them.
 
     Raises:
         NotReady: unknown provider, or missing provider package or key.
@@ -130,7 +131,7 @@ def _unknown_provider(model: str) -> str | None:
 
 
 def _retry_in_sight(model: Model) -> None:
-    """Providers' clients (openai, anthropic) retry twice by themselves: a call may be billed that nobody counts.
+    """Providers' clients (openai, anthropic) retry twice on their own, so a call may be billed without being counted.
 
     Without that, Inspect does all retrying, and every request to the provider passes the meter.
     """

@@ -56,7 +56,7 @@ class _Unanswered(Exception):
 
 
 class ProviderFailed(_Unanswered):
-    """A call had no answer, and that says nothing about the agent."""
+    """A call had no answer, which says nothing about the agent."""
 
     def __init__(self, said: Said, body: object = None, *, again: bool = False) -> None:
         super().__init__(said, body)
@@ -65,11 +65,11 @@ class ProviderFailed(_Unanswered):
 
 
 class ConversationRefused(_Unanswered):
-    """The provider does not take the conversation that the agent made: asked again, it would say the same."""
+    """The provider rejects the conversation that the agent made; a repeated request would get the same reply."""
 
 
 def said_by(error: BaseException) -> Said:
-    """What the exception of a provider's client says, whichever client that is."""
+    """The message in the exception of a provider's client, whichever client that is."""
     codes, message = _read(_body(error))
     message = message or _own_words(error)
     grpc = _grpc(error)
@@ -94,7 +94,7 @@ def _body(error: BaseException) -> object:
         return response
     try:
         text = getattr(response, "text", None)
-    except Exception:  # a stream that nobody has read
+    except Exception:  # a stream that was never read
         text = None
     if isinstance(text, str) and text.strip():
         return text

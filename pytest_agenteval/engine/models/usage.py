@@ -1,4 +1,4 @@
-"""What an answer says of its tokens, where that can be trusted, and the record of its call."""
+"""What an answer says about its tokens, if that can be trusted, and the record of its call."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pytest_agenteval.record.records import ModelCall
 __all__ = ["model_call", "tokens_of"]
 
 _ABSURD = 100_000_000
-"""No context window comes near so many tokens."""
+"""No context window is nearly this large."""
 
 
 def model_call(model: Model, output: ModelOutput, prices: PriceBook, retries: int) -> ModelCall:
@@ -36,7 +36,8 @@ def model_call(model: Model, output: ModelOutput, prices: PriceBook, retries: in
 
 
 def tokens_of(output: ModelOutput) -> TokenUsage | None:
-    """The tokens in the classes that are priced; None where the provider does not say them, or cannot mean it.
+    """The tokens in the classes that are priced; None if the provider does not report them, or reports impossible
+    numbers.
 
     Providers that leave usage out give None, or zeros (Google's, Mistral's). A count below zero is one that others were
     subtracted from in vain: more cached tokens than the prompt had.

@@ -1,4 +1,4 @@
-"""What an agent leaves running when it has ended, and its end where the task asks for that."""
+"""The processes that an agent leaves running when it has ended, and stopping them if the task asks for that."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ class Leftovers:
 
     @asynccontextmanager
     async def of_a_run(self) -> AsyncIterator[None]:
-        """Around a run of an agent whose end is known, also by an error."""
+        """Around a run of an agent with a known end, even by an error."""
         await self.agent_begins()
         try:
             yield

@@ -41,7 +41,7 @@ class SandboxSpec:
     config: Path | ContainerConfig | Any | None
     """A compose file or Dockerfile for `docker`, the container's configuration for `agenteval`, else the provider's."""
     name: str
-    """Of the suite, for the containers' names."""
+    """The name of the suite, for the containers' names."""
     notes: tuple[str, ...] = ()
     """What a reader of the task's record should know."""
     metadata: Mapping[str, Any] = field(default_factory=dict, hash=False)
@@ -59,11 +59,11 @@ class OpenSandbox:
     environment: SandboxEnvironment
 
     container: str | None
-    """Name or id of the default container, or None where it runs in none."""
+    """Name or id of the default container, or None if it runs in none."""
     ends_with_connection: bool
     """Whether the container ends by itself, with status 0, when its connection to this process does."""
     image: str | None = None
-    """Its registry's digest, else the daemon's id; None where it runs in no container, or the daemon does not tell."""
+    """Its registry's digest, else the daemon's id; None if it runs in no container, or the daemon does not say."""
     waited: float | None = None
     """Seconds it waited for a place to start; None where there is no such queue."""
     kept: str | None = None
@@ -84,7 +84,7 @@ class OpenSandbox:
             self.kept = f"cd {shlex.quote(str(place))}"
 
     async def died_unseen(self) -> bool:
-        """Whether it has died, though nobody may have met that: `docker exec` ends as a command that was killed does.
+        """Whether it has died, even if nobody has noticed: `docker exec` then ends like a killed command.
 
         Free of charge on our own provider, whose connection has then ended; else as :meth:`is_gone`.
         """
@@ -94,7 +94,7 @@ class OpenSandbox:
         return await self.is_gone()
 
     async def is_gone(self) -> bool:
-        """Whether the container does not run any more, by one quick question; False where nobody can tell."""
+        """Whether the container is no longer running, by one quick question; False if that is unknown."""
         return self.container is not None and await asyncio.to_thread(_is_gone, self.container)
 
     async def examine(self) -> Death:

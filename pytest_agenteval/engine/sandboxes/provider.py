@@ -47,7 +47,7 @@ _FILE_SECONDS = 600.0
 
 
 class NotReadyForInspect(PrerequisiteError, SandboxSetupError):
-    """No sandbox can be had, and Inspect's command line says so without a traceback."""
+    """No sandbox is available, and Inspect's command line says so without a traceback."""
 
 
 @sandboxenv(name="agenteval")

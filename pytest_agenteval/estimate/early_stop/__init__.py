@@ -1,4 +1,4 @@
-"""Which attempts can still change a verdict, exactly, and in which order they are worth running.
+"""Finds the attempts that can still change a verdict, exactly, and the order in which they are worth running.
 
-Pure; the run asks it through a Protocol.
+Pure; `run` uses it through a Protocol.
 """

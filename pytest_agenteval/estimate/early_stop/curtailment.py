@@ -1,7 +1,7 @@
-"""Exact early stopping: which gates' verdicts on the full grid are fixed already, given what was recorded so far.
+"""Exact early stopping: which gates' verdicts on the full grid are already fixed by what was recorded so far.
 
-Nothing here is statistics. A verdict is fixed when no way to finish the grid leads to another one, so it equals that
-of the full grid whatever the order of the attempts, and whatever made somebody choose that order.
+This is logic, not statistics. A verdict is fixed when every way to finish the grid leads to it. It therefore equals the
+verdict on the full grid, whatever the order of the attempts and the reason for that order.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ class Curtailment:
         """An empty grid under these gates.
 
         Raises:
-            ValueError: k is below 1, a task is named twice, a gate is given twice or is about a task that is not in
-                the grid, or a threshold is not between 0 and 1.
+            ValueError: k is below 1, a task is named twice, a gate is given twice or is about a task that is not in the
+                grid, or a threshold is not between 0 and 1.
         """
         self.grid = Grid(tasks, k)
         self.gates = tuple(gates)
@@ -31,7 +31,7 @@ class Curtailment:
         self.open_suite_gates: list[GridGate] = []
         """The gates over all tasks whose verdict is not fixed, in the order given."""
         self.open_task_gates: dict[int, list[TaskPassRate]] = {}
-        """By row, the gates of single tasks whose verdict is not fixed."""
+        """By row, the gates on single tasks whose verdict is not fixed."""
         for gate in self.gates:
             if gate in self._fixed:
                 raise ValueError(f"{gate} is given twice: give every gate once")
@@ -46,11 +46,11 @@ class Curtailment:
 
     @property
     def decided(self) -> bool:
-        """Whether every gate's verdict is fixed: nothing more that is run can change one."""
+        """Whether every gate's verdict is fixed, so that no further attempt can change one."""
         return not self.open_suite_gates and not self.open_task_gates
 
     def verdict(self, gate: GridGate) -> Verdict | None:
-        """The verdict of the full grid where it is fixed, else None.
+        """The verdict on the full grid if it is fixed, else None.
 
         Raises:
             ValueError: the gate is not one of this grid's.
@@ -61,11 +61,11 @@ class Curtailment:
             raise ValueError(f"{gate} is not a gate of this grid: ask for those it was made with") from None
 
     def bounds(self, gate: GridGate) -> tuple[float, float] | None:
-        """Between which rates the full grid is certain to end, or None where no task is left to rate."""
+        """The lowest and highest rate that the full grid can end with, or None if no task is left to rate."""
         return gate.bounds(self.grid)
 
     def record(self, task: str, attempt: int, passed: bool | None) -> None:
-        """Enter how an attempt ended for good, as :meth:`Grid.record` has it.
+        """Enter the final result of an attempt, as in :meth:`Grid.record`.
 
         Raises:
             ValueError: the grid has no such attempt, or it was entered before.

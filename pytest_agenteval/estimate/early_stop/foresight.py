@@ -1,4 +1,4 @@
-"""What to expect of each task's open attempts, from its recorded ones and its history."""
+"""Expectations for each task's open attempts, from its recorded ones and its history."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Foresight"]
 
 
 class Foresight:
-    """A Beta(1/2 + passes, 1/2 + failures) of every task's pass rate, and what follows for its open attempts."""
+    """A Beta(1/2 + passes, 1/2 + failures) for every task's pass rate, and what follows for its open attempts."""
 
     def __init__(
         self,
@@ -22,16 +22,15 @@ class Foresight:
         history: Mapping[str, tuple[int, int]] | None = None,
         costs: Mapping[str, float] | None = None,
     ) -> None:
-        """What to expect of a grid.
+        """Expectations for a grid.
 
         Args:
             grid: the grid; call :meth:`update` when a row of it has changed.
             history: `(n, c)` of earlier runs, by task.
-            costs: what an attempt is expected to cost, by task, in any unit; without one it is the mean of those
-                given.
+            costs: the expected cost of an attempt by task, in any unit; a task without one gets the mean of the others.
 
         Raises:
-            ValueError: counts that no run can have, a cost that is not above 0, or a task that is not in the grid.
+            ValueError: impossible counts, a cost that is not above 0, or a task that is not in the grid.
         """
         self._grid = grid
         size = len(grid.tasks)
@@ -45,20 +44,20 @@ class Foresight:
         if not all(cost > 0.0 for cost in given.values()):
             raise ValueError("costs of attempts are weighed by their ratios: give costs above 0, or none for a task")
         self.cost: Floats = np.full(size, sum(given.values()) / len(given) if given else 1.0)
-        """Expected, of one attempt of each task."""
+        """The expected cost of one attempt at each task."""
         for task, cost in given.items():
             self.cost[grid.row(task)] = cost
         self.pass_chance: Floats = np.empty(size)
-        """That one open attempt passes."""
+        """The chance that one open attempt passes."""
         self.all_pass_chance: Floats = np.empty(size)
-        """That all open attempts pass, kept inside (0, 1)."""
+        """The chance that all open attempts pass, kept inside (0, 1)."""
         self.cost_to_settle: Floats = np.empty(size)
-        """Expected, of running a task until its first failure or its last attempt."""
+        """The expected cost of running a task until its first failure or its last attempt."""
         for row in range(size):
             self.update(row)
 
     def update(self, row: int) -> None:
-        """Look again at a row whose counts have changed."""
+        """Update a row whose counts have changed."""
         passes = float(self._passes[row] + self._grid.passed[row])
         total = passes + float(self._fails[row] + self._grid.failed[row])
         chance, attempts = 1.0, 0.0

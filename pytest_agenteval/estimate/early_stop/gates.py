@@ -1,13 +1,13 @@
-"""Gates about the full grid, and when its verdict on them is a matter of logic, whatever the open attempts show.
+"""Gates on the full grid, and when the verdict is certain, whatever the open attempts show.
 
-A missing attempt could have passed or failed. A gate over the finished grid is PASS where its rate reaches the
-threshold though every missing attempt failed, FAIL where it does not though every one passed, else UNDECIDED; and
-UNDECIDED where no attempt counts. While attempts are open the verdict is fixed as soon as all their outcomes (passed,
-failed, missing, or the task skipped) lead to the same one.
+A missing attempt could have passed or failed. A gate on the finished grid is PASS if its rate reaches the threshold
+even with every missing attempt failed, FAIL if it does not even with every one passed, and otherwise UNDECIDED. It is
+also UNDECIDED if no attempt counts. While attempts are open, the verdict is fixed as soon as all their possible results
+(passed, failed, missing, or the task skipped) lead to the same one.
 
-The arithmetic of skipping: taking out an open task that passes lowers a rate and taking out one that fails raises it,
-but never beyond what passing or failing would have done. Only where a task has nothing but missing attempts so far
-can skipping it undo them; such missing attempts are held to be still able to pass.
+Skipping can remove an open task. Removing a task that passes lowers a rate and removing one that fails raises it, but
+never further than failing or passing would have done. The exception is a task with nothing but missing attempts so far:
+skipping it would undo them, so those attempts are treated as still able to pass.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ __all__ = ["GridGate", "PassAt1", "PassHatK", "Race", "TaskPassRate", "open_rows
 
 @dataclass(frozen=True, slots=True)
 class Race:
-    """A gate as a race between PASS and FAIL over units that each pass or fail (tasks for pass^k, attempts else)."""
+    """A gate as a race between PASS and FAIL over units that pass or fail: tasks for pass^k, otherwise attempts."""
 
     to_pass: int
-    """How many more units must pass for PASS: 0 or less once that is certain."""
+    """How many more units must pass for PASS; 0 or less once PASS is certain."""
     to_fail: int
-    """How many more must fail for FAIL."""
+    """How many more units must fail for FAIL."""
     can_pass: int
-    """How many open units may still pass; those that cannot are open only because they may fail."""
+    """How many open units may still pass. The others are open only because they may fail."""
     open: int
     """How many units are open."""
     undone_by_skipping: int
-    """How many units held as missing would come back into play if their task turned out to be skipped."""
+    """How many units treated as missing would be open again if their task turned out to be skipped."""
     evaluated: bool
     """Whether any attempt counts."""
 
@@ -54,7 +54,7 @@ class Race:
 
     @property
     def least(self) -> int:
-        """How many more units at least must end before the verdict is fixed; at least 1."""
+        """The smallest number of units that must end before the verdict is fixed; at least 1."""
         ways = [self.to_pass] if self.to_pass <= self.can_pass else []
         if self.to_fail <= self.open:
             ways.append(self.to_fail)
@@ -65,20 +65,20 @@ class Race:
 
 
 class GridGate(Protocol):
-    """A gate whose verdict depends on nothing but the full grid."""
+    """A gate whose verdict depends only on the full grid."""
 
     def race(self, grid: Grid) -> Race:
-        """Where the gate stands."""
+        """The gate's current race."""
         ...
 
     def bounds(self, grid: Grid) -> tuple[float, float] | None:
-        """Between which rates the full grid will end; None where no task is left to rate."""
+        """The lowest and highest rate that the full grid can end with; None if no task is left to rate."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class PassHatK:
-    """pass^k >= threshold, k the grid's: the share of tasks whose every attempt passes."""
+    """pass^k >= threshold, with the grid's k: the share of tasks in which every attempt passes."""
 
     threshold: float
 
@@ -99,7 +99,7 @@ class PassHatK:
         )
 
     def bounds(self, grid: Grid) -> tuple[float, float] | None:
-        """Tasks certain to pass, and tasks not certain to fail, of all tasks."""
+        """The shares of tasks that are certain to pass, and that are not certain to fail."""
         tasks, reliable, failed = self._settled(grid)
         return (reliable / tasks, (tasks - failed) / tasks) if tasks else None
 
@@ -110,7 +110,7 @@ class PassHatK:
 
 @dataclass(frozen=True, slots=True)
 class PassAt1:
-    """pass@1 >= threshold: the share of attempts that pass, every task with the same number of them."""
+    """pass@1 >= threshold: the share of attempts that pass, with the same number of attempts at every task."""
 
     threshold: float
 
@@ -124,7 +124,7 @@ class PassAt1:
         return Race(needed - passes, attempts - fails - needed + 1, left, left, undone, passes + fails > 0)
 
     def bounds(self, grid: Grid) -> tuple[float, float] | None:
-        """Attempts that passed, and attempts that did not fail, of all."""
+        """The shares of attempts that passed, and that did not fail."""
         return _attempts_bounds(self._attempts(grid), int(grid.passed.sum()), int(grid.failed.sum()))
 
     def _attempts(self, grid: Grid) -> int:
@@ -149,7 +149,7 @@ class TaskPassRate:
         return Race(needed - passed, grid.k - failed - needed + 1, left, left, undone, passed + failed > 0)
 
     def bounds(self, grid: Grid) -> tuple[float, float] | None:
-        """The task's attempts that passed, and those that did not fail, of k."""
+        """The shares of the task's k attempts that passed, and that did not fail."""
         row = grid.row(self.task)
         attempts = 0 if grid.skipped[row] else grid.k
         return _attempts_bounds(attempts, int(grid.passed[row]), int(grid.failed[row]))

@@ -1,4 +1,4 @@
-"""The grid of tasks x k attempts as counts: what was recorded of every task, and what is still open."""
+"""The grid of tasks x k attempts as counts: what was recorded for every task, and what is still open."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Bools = NDArray[np.bool_]
 
 
 class Grid:
-    """Counts per task (a row each) of the attempts recorded so far. Read the arrays; write through the methods."""
+    """Counts of the attempts recorded so far, one row per task. Read the arrays; write through the methods."""
 
     def __init__(self, tasks: Sequence[str], k: int) -> None:
         """An empty grid.
@@ -33,7 +33,7 @@ class Grid:
         self.passed: Ints = np.zeros(size, np.int64)
         self.failed: Ints = np.zeros(size, np.int64)
         self.missing: Ints = np.zeros(size, np.int64)
-        """Attempts that will never say anything: they could have passed or failed."""
+        """Attempts that will never have a result: they could have passed or failed."""
         self.open: Ints = np.full(size, k, np.int64)
         """Attempts not recorded yet; none in a skipped task."""
         self.skipped: Bools = np.zeros(size, np.bool_)
@@ -51,10 +51,10 @@ class Grid:
             raise ValueError(f"{task} is not in the grid: record only its own tasks") from None
 
     def record(self, task: str, attempt: int, passed: bool | None) -> None:
-        """Enter how an attempt ended for good: True or False, or None where it will never say anything.
+        """Enter the final result of an attempt: True or False, or None if it will never have one.
 
         An attempt that will be repeated after an environment error has not ended: do not enter it. Attempts of a
-        skipped task are taken and change nothing.
+        skipped task are accepted and change nothing.
 
         Raises:
             ValueError: the grid has no such attempt, or it was entered before.
@@ -76,7 +76,7 @@ class Grid:
         return (self.row(task), attempt) in self._recorded
 
     def skip(self, task: str) -> None:
-        """Take a task out of the grid: it is skipped in every attempt, and no estimate counts it.
+        """Take a task out of the grid. It is skipped in every attempt, and no estimate counts it.
 
         Raises:
             ValueError: the grid has no such task.

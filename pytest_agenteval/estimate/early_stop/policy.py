@@ -1,4 +1,4 @@
-"""The policies that stop as soon as every gate's verdict is fixed, and until then run what can still change one."""
+"""The policies that run only what can still change a verdict, and stop once every gate's verdict is fixed."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ __all__ = ["ExactStop", "ExactStopAfterFirst"]
 
 
 class ExactStop:
-    """Runs what can still change a verdict, and stops when nothing can: the verdicts are those of the full grid.
+    """Runs what can still change a verdict, and stops when nothing can. The verdicts are those of the full grid.
 
-    First come attempts that a task's own gate needs whatever they show. Then pass^k, by the k-out-of-n rule over
-    tasks with one attempt of a task in flight, for its first failure settles it. Then pass@1, as many attempts as it
-    needs whatever they show, from the tasks that speak for the likelier verdict. History and costs change the order
-    and with it what is spent, never a verdict.
+    First come attempts that a task's own gate needs in any case. Then come those for pass^k, by the k-out-of-n rule
+    over tasks. Only one attempt of a task is in flight at a time, because its first failure settles it. Then come those
+    for pass@1: as many attempts as it needs in any case, from the tasks that favour the likelier verdict. History and
+    costs change the order, and with it the cost, never a verdict.
 
-    Pass rates c/n of the attempts it ran are biased (they stop at failures); so is pass@1 of the first attempts
+    Pass rates c/n of the attempts it ran are biased, because they stop at failures. So is pass@1 of the first attempts,
     unless every task was certain to get one, as with :class:`ExactStopAfterFirst`.
     """
 
@@ -35,16 +35,15 @@ class ExactStop:
         history: Mapping[str, tuple[int, int]] | None = None,
         costs: Mapping[str, float] | None = None,
     ) -> None:
-        """A policy that feeds this curtailment.
+        """A policy that updates this curtailment.
 
         Args:
-            curtailment: the grid and its gates; attempts recorded in it before are not run again.
+            curtailment: the grid and its gates; attempts already recorded in it are not run again.
             history: `(n, c)` of earlier runs, by task.
-            costs: what an attempt is expected to cost, by task, in any unit; without one it is the mean of those
-                given.
+            costs: the expected cost of an attempt by task, in any unit; a task without one gets the mean of the others.
 
         Raises:
-            ValueError: counts that no run can have, a cost that is not above 0, or a task that is not in the grid.
+            ValueError: impossible counts, a cost that is not above 0, or a task that is not in the grid.
         """
         self.curtailment = curtailment
         self._grid = curtailment.grid
@@ -65,9 +64,10 @@ class ExactStop:
         return self.curtailment.decided
 
     def hold(self, task: str) -> None:
-        """Name no attempt of the task until it is released, for it can not run yet.
+        """Name no attempt of the task until it is released, because it cannot run yet.
 
-        Held tasks are taken to come only after all others have ended: what those may be needed for is run before.
+        Held tasks are assumed to run after all others have ended, so any attempt that the others might need is run
+        first.
 
         Raises:
             ValueError: the grid has no such task.
@@ -83,11 +83,11 @@ class ExactStop:
         self._held[self._grid.row(task)] = False
 
     def is_held(self, task: str) -> bool:
-        """Whether the task waits to be released."""
+        """Whether the task is held."""
         return bool(self._held[self._grid.row(task)])
 
     def needs(self, task: str) -> bool:
-        """Whether an attempt of the task that has not ended may still change a verdict.
+        """Whether an unfinished attempt of the task may still change a verdict.
 
         Raises:
             ValueError: the grid has no such task.
@@ -95,7 +95,7 @@ class ExactStop:
         return bool(self._needed_rows()[self._grid.row(task)])
 
     def next_attempts(self, in_flight_slots: int) -> list[tuple[str, int]]:
-        """The attempts worth starting now; fewer than the slots where more would be a guess."""
+        """The attempts worth starting now; fewer than the slots if more would be a guess."""
         picks: list[tuple[str, int]] = []
         if self.finished or in_flight_slots < 1:
             return picks
@@ -110,7 +110,7 @@ class ExactStop:
         if len(picks) < in_flight_slots and (self._needed_rows() & self._held).any():
             self._serve_before_held(picks, in_flight_slots)
         if not picks and not self._running:
-            # Only a skip could still change the verdict that the rest depends on: see whether one comes.
+            # Only a skip could still change the verdict that the rest depends on: wait and see whether one comes.
             for row in self._rows_of_use()[:1]:
                 self._start(int(row), picks)
         return picks
@@ -126,7 +126,7 @@ class ExactStop:
         return picks[0]
 
     def record(self, task: str, attempt: int, passed: bool | None) -> None:
-        """Enter how an attempt ended for good, as :meth:`Grid.record` has it; also one that was not started here.
+        """Enter the final result of an attempt, as in :meth:`Grid.record`, even of one that was not started here.
 
         Raises:
             ValueError: the grid has no such attempt, or it was entered before.
@@ -142,7 +142,7 @@ class ExactStop:
         self._foresight.update(row)
 
     def skip(self, task: str) -> None:
-        """Take a skipped task out of the grid, with its attempts in flight.
+        """Take a skipped task out of the grid, including its attempts in flight.
 
         Raises:
             ValueError: the grid has no such task.
@@ -208,7 +208,7 @@ class ExactStop:
                 self._start(int(row), picks)
 
     def _rows_of_use(self) -> Ints:
-        """The rows that may still change a verdict and can run, those of open task gates first."""
+        """The rows that can run and may still change a verdict, those of open task gates first."""
         rows = np.flatnonzero(self._needed_rows() & ~self._held & (self._grid.open > self._in_flight))
         own = np.isin(rows, list(self.curtailment.open_task_gates))
         return np.concatenate((rows[own], rows[~own]))
@@ -233,10 +233,10 @@ class ExactStopAfterFirst:
         history: Mapping[str, tuple[int, int]] | None = None,
         costs: Mapping[str, float] | None = None,
     ) -> None:
-        """A policy that feeds this curtailment; the arguments are those of :class:`ExactStop`.
+        """A policy that updates this curtailment; the arguments are those of :class:`ExactStop`.
 
         Raises:
-            ValueError: counts that no run can have, a cost that is not above 0, or a task that is not in the grid.
+            ValueError: impossible counts, a cost that is not above 0, or a task that is not in the grid.
         """
         self.curtailment = curtailment
         self._then = ExactStop(curtailment, history, costs)
@@ -250,7 +250,7 @@ class ExactStopAfterFirst:
         return not self._unseen and self._then.finished
 
     def hold(self, task: str) -> None:
-        """Name no attempt of the task until it is released, as :meth:`ExactStop.hold` has it."""
+        """Name no attempt of the task until it is released, as in :meth:`ExactStop.hold`."""
         self._then.hold(task)
 
     def release(self, task: str) -> None:
@@ -258,7 +258,7 @@ class ExactStopAfterFirst:
         self._then.release(task)
 
     def needs(self, task: str) -> bool:
-        """Whether the task's first attempt has not ended, or another may still change a verdict."""
+        """Whether the task's first attempt is unfinished, or another may still change a verdict."""
         return task in self._unseen or self._then.needs(task)
 
     def next_attempts(self, in_flight_slots: int) -> list[tuple[str, int]]:
@@ -271,7 +271,7 @@ class ExactStopAfterFirst:
         return picks + self._then.next_attempts(in_flight_slots - len(picks))
 
     def record(self, task: str, attempt: int, passed: bool | None) -> None:
-        """Enter how an attempt ended for good, as :meth:`ExactStop.record` has it.
+        """Enter the final result of an attempt, as in :meth:`ExactStop.record`.
 
         Raises:
             ValueError: the grid has no such attempt, or it was entered before.
@@ -281,7 +281,7 @@ class ExactStopAfterFirst:
             self._seen(task)
 
     def skip(self, task: str) -> None:
-        """Take a skipped task out of the grid, as :meth:`ExactStop.skip` has it.
+        """Take a skipped task out of the grid, as in :meth:`ExactStop.skip`.
 
         Raises:
             ValueError: the grid has no such task.

@@ -1,4 +1,4 @@
-"""A run of a policy on outcomes that are known beforehand: what it would have started, and how long it would take."""
+"""Runs a policy on outcomes that are known in advance: which attempts it would start, and how long it would take."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Replay:
     """What a policy did."""
 
     started: tuple[tuple[str, int], ...]
-    """The attempts it started, in order; those abandoned at the end among them."""
+    """The attempts it started, in order, including those abandoned at the end."""
     seconds: float
-    """When it was finished, in the unit of the durations."""
+    """When it finished, in the unit of the durations."""
 
 
 def replay(
@@ -33,16 +33,16 @@ def replay(
     in_flight: int,
     duration: Callable[[str, int], float] = lambda task, attempt: 1.0,
 ) -> Replay:
-    """Drive a policy to its end with up to `in_flight` attempts at once.
+    """Run a policy to its end with up to `in_flight` attempts at once.
 
     Args:
-        policy: the policy; it is used up.
-        outcome: how an attempt ends; None for one that says nothing about the agent.
+        policy: the policy; it cannot be used again.
+        outcome: the result of an attempt; None for one that says nothing about the agent.
         in_flight: how many attempts run at once, at least 1.
         duration: how long an attempt takes.
 
     Raises:
-        RuntimeError: the policy names no attempt though it is not finished and nothing is in flight.
+        RuntimeError: the policy is not finished and nothing is in flight, yet it names no attempt.
     """
     started: list[tuple[str, int]] = []
     ends: list[tuple[float, int, str, int]] = []
@@ -70,13 +70,13 @@ def expected_attempts(
     simulations: int = 50,
     seed: int = 0,
 ) -> float:
-    """How many attempts a policy that stops early is expected to start, of the `len(tasks) * k` of the full grid.
+    """How many of the `len(tasks) * k` attempts of the full grid a policy that stops early is expected to start.
 
-    Simulated with what the policy itself believes: each task's pass rate is drawn from Beta(1/2 + passes,
-    1/2 + failures) of its history, afresh in every simulation.
+    Simulated with the policy's own assumptions: in every simulation each task's pass rate is drawn from Beta(1/2 +
+    passes, 1/2 + failures) of its history.
 
     Raises:
-        ValueError: what :class:`Curtailment` and the policy refuse.
+        ValueError: :class:`Curtailment` or the policy refuses its arguments.
     """
     rng = np.random.default_rng(seed)
     known = dict(history or {})

@@ -1,4 +1,4 @@
 """The formulas, each with its source: estimators, intervals, tests, power.
 
-Pure functions of counts; records are unknown here.
+Pure functions of counts, which know nothing about records.
 """

@@ -1,4 +1,4 @@
-"""Exact distribution functions and quantiles of the beta and Student t distributions, in the standard library alone."""
+"""Exact distribution functions and quantiles of the beta and Student t distributions, without scipy."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TERMS = 100_000
 
 
 def normal_quantile(p: float) -> float:
-    """The value a standard normal variable stays below with chance p, 0 < p < 1."""
+    """The value that a standard normal variable stays below with chance p, 0 < p < 1."""
     return NormalDist().inv_cdf(p)
 
 
@@ -76,12 +76,12 @@ def _root(rising: Callable[[float], float], low: float, high: float) -> float:
 
 
 def _incomplete_beta(x: float, y: float, a: float, b: float) -> float:
-    """I_x(a, b) with y = 1 - x, given apart so that neither loses its digits."""
+    """I_x(a, b). y = 1 - x is passed in too, so that neither loses precision."""
     if x <= 0.0:
         return 0.0
     if y <= 0.0:
         return 1.0
-    if x > (a + 1.0) / (a + b + 2.0):  # there the fraction converges slowly; its mirror converges fast
+    if x > (a + 1.0) / (a + b + 2.0):  # the fraction converges slowly there, and its mirror fast
         return 1.0 - _incomplete_beta(y, x, b, a) if y <= (b + 1.0) / (a + b + 2.0) else _front(x, y, a, b)
     return _front(x, y, a, b)
 

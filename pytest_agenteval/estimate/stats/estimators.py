@@ -32,15 +32,15 @@ __all__ = [
 ]
 
 Counts = Sequence[tuple[int, int]]
-"""One `(n, c)` a task: n attempts that count, c of them passed."""
+"""One `(n, c)` per task: n attempts that count, c of which passed."""
 
 
 @dataclass(frozen=True, slots=True)
 class SuiteEstimate:
-    """The average of an estimate over the tasks that have enough attempts for it; every task weighs the same."""
+    """The average of an estimate over the tasks that have enough attempts for it, with equal weight."""
 
     value: float | None
-    """The average, rounded once from the exact fraction, or None where no task has enough attempts."""
+    """The average, rounded once from the exact fraction, or None if no task has enough attempts."""
     tasks_used: int
     tasks_left_out: int
     """Tasks with fewer attempts than the estimate needs."""
@@ -48,12 +48,12 @@ class SuiteEstimate:
 
 @dataclass(frozen=True, slots=True)
 class PassHatBounds:
-    """Between which values pass^k lies for a k above the number of attempts: point bounds, without a confidence."""
+    """Bounds of pass^k for a k above the number of attempts: point bounds, without a confidence."""
 
     low: float
     high: float
     attempts: int
-    """The number of attempts whose pass^m and pass^(m-1) the bounds are made of."""
+    """The m in the pass^m and pass^(m-1) from which the bounds are made."""
     tasks_used: int
     tasks_left_out: int
     """Tasks without any attempt that counts."""
@@ -86,7 +86,7 @@ def pass_hat_k(n: int, c: int, k: int) -> float | None:
 def g_pass_at_k(n: int, c: int, k: int, tau: float) -> float | None:
     """G-Pass@k, the chance that at least ceil(tau * k) of k fresh attempts pass (Liu et al. 2024, arXiv 2412.13147).
 
-    tau = 1 is pass^k; a tau of 1/k or less is pass@k; j/k asks for j of k.
+    tau = 1 gives pass^k, a tau of 1/k or less gives pass@k, and j/k means j of k.
 
     Returns:
         The unbiased estimate, or None when n < k.
@@ -103,7 +103,8 @@ def suite_pass_at_k(counts: Counts, k: int) -> SuiteEstimate:
 
 
 def suite_pass_hat_k(counts: Counts, k: int) -> SuiteEstimate:
-    """pass^k, averaged over the tasks with at least k attempts; all attempts of a task are used, not its first k."""
+    """pass^k, averaged over the tasks with at least k attempts. All attempts at a task are used, not just its first
+    k."""
     return _suite(counts, lambda n, c: _hat_k(n, c, k))
 
 
@@ -128,14 +129,14 @@ def pass_hat_curve(counts: Counts, k: int) -> tuple[SuiteEstimate, ...]:
 
 
 def pass_hat_bounds(counts: Counts, k: int) -> PassHatBounds | None:
-    """Bounds of a suite's pass^k where tasks have fewer than k attempts.
+    """Bounds of a suite's pass^k if tasks have fewer than k attempts.
 
-    They are the :func:`moment_bounds` of the estimates pass^m and pass^(m-1), m the smallest number of attempts of a
-    task. As estimates of bounds they err like any estimate; they are not an interval of some confidence. When every
-    task has k attempts both are the unbiased estimate itself.
+    They are the :func:`moment_bounds` of the estimates pass^m and pass^(m-1), where m is the smallest number of
+    attempts at any task. They are estimated bounds and err like any estimate; they are not a confidence interval. When
+    every task has k attempts, both are the unbiased estimate itself.
 
     Returns:
-        The bounds, or None where no task has an attempt that counts.
+        The bounds, or None if no task has an attempt that counts.
 
     Raises:
         ValueError: the counts are impossible, or k is below 1.
@@ -161,7 +162,7 @@ def pass_hat_bounds(counts: Counts, k: int) -> PassHatBounds | None:
 def moment_bounds(previous: float, last: float, m: int, k: int) -> tuple[float, float]:
     """Bounds of the moment E[p^k], k >= m, from E[p^(m-1)] and E[p^m] of a p in [0, 1].
 
-    The moments fall (upper bound: the last one) and are log-convex (Lyapunov; lower bound: the last ratio goes on).
+    The moments fall (upper bound: the last one) and are log-convex (Lyapunov; lower bound: the last ratio continues).
     """
     if last <= 0.0 or previous <= 0.0:
         return 0.0, max(last, 0.0)
@@ -169,13 +170,13 @@ def moment_bounds(previous: float, last: float, m: int, k: int) -> tuple[float, 
 
 
 def check_counts(n: int, c: int) -> None:
-    """Refuse counts that no run can have.
+    """Refuse impossible counts.
 
     Raises:
         ValueError: n is negative, or c is not between 0 and n.
     """
     if n < 0:
-        raise ValueError(f"a task can not have {n} attempts: give a number from 0")
+        raise ValueError(f"a task cannot have {n} attempts: give a number from 0")
     if not 0 <= c <= n:
         raise ValueError(f"{c} passes in {n} attempts is impossible: give a number of passes from 0 to {n}")
 
@@ -206,7 +207,7 @@ def _g_at_k(n: int, c: int, k: int, tau: float) -> Fraction | None:
         raise ValueError(f"tau = {tau} is no share of the k attempts: give a number above 0 and up to 1")
     if n < k:
         return None
-    # Not ceil(tau * k): 0.07 of 100 attempts are 7 and 5/6 of 6 are 5, though these floats are a little above.
+    # Not ceil(tau * k): 0.07 of 100 attempts are 7 and 5/6 of 6 are 5, but as floats they are slightly larger.
     least = passes_needed(tau, k)
     ways = sum(comb(c, j) * comb(n - c, k - j) for j in range(least, min(c, k) + 1))
     return Fraction(ways, comb(n, k))
@@ -217,7 +218,7 @@ def _rounded(value: Fraction | None) -> float | None:
 
 
 def _suite(counts: Counts, estimate: Callable[[int, int], Fraction | None]) -> SuiteEstimate:
-    # Exact until the last step, and once per distinct pair: the result does not depend on the order of the tasks.
+    # Exact until the last step, and once per distinct pair, so the result does not depend on the order of the tasks.
     total, used = Fraction(0), 0
     for (n, c), tasks in Counter(counts).items():
         value = estimate(n, c)

@@ -1,9 +1,9 @@
-"""Intervals of a rate, each named by the question it answers.
+"""Intervals of a rate, each named after the question it answers.
 
-Two questions need two intervals. "This suite, re-run": what would the same tasks show on average over endless
-attempts; only the luck of the attempts counts. "Tasks like these": what would other tasks of the same kind show; the
-luck of which tasks are in the suite counts too, and is most of it. An interval for one is wrong for the other: the
-pooled attempts read as the second cover it about 69 % of the time instead of 95 %.
+Two questions need two intervals. "This suite, re-run": what would the same tasks show on average over endless attempts?
+Only the luck of the attempts counts. "Tasks like these": what would other tasks of the same kind show? The luck of
+which tasks are in the suite counts too, and matters most. An interval for one question is wrong for the other: the
+interval from pooled attempts covers the answer to the second only about 69 % of the time instead of 95 %.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ class Interval:
     low: float
     high: float
     confidence: float
-    """How often such an interval holds the truth it asks for, for example 0.95."""
+    """How often such an interval contains the true value, for example 0.95."""
     question: str
-    """What the interval answers: `this suite, re-run`, `tasks like these` or `this task, re-run`."""
+    """The question: `this suite, re-run`, `tasks like these` or `this task, re-run`."""
     method: str
     """How it was computed, in a few words."""
 
@@ -74,7 +74,7 @@ def clopper_pearson(passes: int, n: int, confidence: float = 0.95) -> Interval:
 
 
 def rate_shown_by_all_passing(attempts: int, confidence: float = 0.95) -> float:
-    """The pass rate that all of so many attempts passing shows at this confidence, one-sided: 8 of 8 show 0.69.
+    """The pass rate shown at this confidence, one-sided, if all of these attempts pass: 8 of 8 show 0.69.
 
     Raises:
         ValueError: `attempts` is below 1, or the confidence is not inside (0, 1).
@@ -93,21 +93,21 @@ def attempts_to_show(rate: float, confidence: float = 0.95) -> int:
     if not 0.0 < rate < 1.0:
         raise ValueError(f"no number of attempts is the least that shows a pass rate of {rate}: give one inside (0, 1)")
     attempts = max(1, ceil(log(1.0 - confidence) / log(rate)))
-    # The logarithms may be off by one in their last digit: ask the shown rate itself.
+    # The logarithms may be off by one in their last digit, so check the shown rate itself.
     if attempts > 1 and rate_shown_by_all_passing(attempts - 1, confidence) >= rate:
         attempts -= 1
     return attempts if rate_shown_by_all_passing(attempts, confidence) >= rate else attempts + 1
 
 
 def this_suite_pass_at_1(counts: Counts, confidence: float = 0.95) -> Interval | None:
-    """What pass@1 this suite would show if it were re-run endlessly: Wilson on the pooled attempts.
+    """The pass@1 that endless re-runs of this suite would show: Wilson on the pooled attempts.
 
-    Conservative: the passes of unlike tasks vary less than those of equal ones, so it holds the truth more often
-    than it says. Where tasks have different numbers of attempts, the pool is as large as its average over tasks is
-    precise: T^2 / sum(1/n_i).
+    Conservative: the passes of different tasks vary less than those of equal tasks, so it contains the true value more
+    often than it claims. If tasks have different numbers of attempts, the pool size is the one that gives the precision
+    of their average over tasks: T^2 / sum(1/n_i).
 
     Returns:
-        The interval, or None where no task has an attempt.
+        The interval, or None if no task has an attempt.
 
     Raises:
         ValueError: the counts are impossible, or the confidence is not inside (0, 1).
@@ -122,13 +122,13 @@ def this_suite_pass_at_1(counts: Counts, confidence: float = 0.95) -> Interval |
 
 
 def this_suite_pass_hat_k(counts: Counts, k: int, confidence: float = 0.95) -> Interval | None:
-    """What pass^k this suite would show if it were re-run endlessly: the posterior of a beta-binomial hierarchy.
+    """The pass^k that endless re-runs of this suite would show: the posterior of a beta-binomial hierarchy.
 
-    It needs a model (task pass rates come from one beta distribution) and therefore also speaks where tasks have
-    fewer than k attempts. It always holds the unbiased estimate.
+    It assumes a model (task pass rates come from one beta distribution), so it also works if tasks have fewer than k
+    attempts. It always contains the unbiased estimate.
 
     Returns:
-        The interval, or None where no task has an attempt.
+        The interval, or None if no task has an attempt.
 
     Raises:
         ValueError: the counts are impossible, k is below 1, or the confidence is not inside (0, 1).
@@ -147,10 +147,10 @@ def this_suite_pass_hat_k(counts: Counts, k: int, confidence: float = 0.95) -> I
 
 
 def tasks_like_these_pass_at_1(counts: Counts, confidence: float = 0.95) -> Interval | None:
-    """What pass@1 other tasks of the same kind would show: Wilson with the effective sample size and Student's t.
+    """The pass@1 that other tasks of the same kind would show: Wilson with the effective sample size and Student's t.
 
     Returns:
-        The interval, or None where fewer than two tasks have an attempt.
+        The interval, or None if fewer than two tasks have an attempt.
 
     Raises:
         ValueError: the counts are impossible, or the confidence is not inside (0, 1).
@@ -159,14 +159,14 @@ def tasks_like_these_pass_at_1(counts: Counts, confidence: float = 0.95) -> Inte
 
 
 def tasks_like_these_pass_hat_k(counts: Counts, k: int, confidence: float = 0.95) -> Interval | None:
-    """What pass^k other tasks of the same kind would show: Wilson with the effective sample size and Student's t.
+    """The pass^k that other tasks of the same kind would show: Wilson with the effective sample size and Student's t.
 
-    The effective size is m(1-m) / Var(m), m the mean over tasks and Var from the spread between tasks; at least the
-    number of tasks, at most the number of disjoint groups of k attempts. At the least (as where n = k: every task
-    scores 0 or 1) no spread was estimated, and the quantile is the normal one.
+    The effective size is m(1-m) / Var(m), where m is the mean over tasks and Var comes from the spread between tasks.
+    It is at least the number of tasks and at most the number of disjoint groups of k attempts. At the minimum (for
+    example if n = k, when every task scores 0 or 1) no spread was estimated, and the quantile is the normal one.
 
     Returns:
-        The interval, or None where fewer than two tasks have k attempts.
+        The interval, or None if fewer than two tasks have k attempts.
 
     Raises:
         ValueError: the counts are impossible, k is below 1, or the confidence is not inside (0, 1).
@@ -193,7 +193,7 @@ def _wilson(mean: float, size: float, quantile: float) -> tuple[float, float]:
     square = quantile * quantile
     centre = (mean + square / (2 * size)) / (1 + square / size)
     half = quantile / (1 + square / size) * sqrt(max(mean * (1 - mean), 0.0) / size + square / (4 * size * size))
-    # At 0 and 1 the two halves cancel exactly in arithmetic, and only nearly in floats.
+    # At 0 and 1 the two halves cancel exactly on paper, but only nearly in floats.
     return (0.0 if mean <= 0.0 else max(0.0, centre - half)), (1.0 if mean >= 1.0 else min(1.0, centre + half))
 
 

@@ -1,8 +1,8 @@
-"""Worst and best case over missing attempts: what a suite would show had every one of them failed, or passed.
+"""Worst and best case over missing attempts: what a suite would show if all of them had failed, or passed.
 
-A missing attempt was wanted but says nothing about the agent (an environment error that stayed, a spent budget). It
-is neither dropped nor guessed: with s passes and u missing of N attempts a rate lies in [s/N, (s+u)/N], whatever the
-missing attempts would have shown.
+A missing attempt was wanted but says nothing about the agent (for example after an environment error that stayed, or a
+spent budget). It is neither dropped nor guessed: with s passes and u missing of N attempts a rate lies in [s/N,
+(s+u)/N], whatever the missing attempts would have shown.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from pytest_agenteval.record.verdict import Verdict
 __all__ = ["CountsWithMissing", "MissingRange", "pass_at_1_range", "pass_hat_k_range"]
 
 CountsWithMissing = Sequence[tuple[int, int, int]]
-"""One `(n, c, u)` a task: n attempts that count, c of them passed, and u more that were wanted and are missing."""
+"""One `(n, c, u)` per task: n attempts that count, c of which passed, and u more that are missing."""
 
 
 @dataclass(frozen=True, slots=True)
 class MissingRange:
-    """An estimate of a suite where every missing attempt fails, and where every one passes."""
+    """An estimate of a suite if every missing attempt fails, and if every one passes."""
 
     worst: float | None
-    """None where no task has enough attempts, missing ones included."""
+    """None if no task has enough attempts, including missing ones."""
     best: float | None
     evaluated: int
     """How many attempts of the tasks used count."""
@@ -35,7 +35,7 @@ class MissingRange:
     """Tasks that have too few attempts even with the missing ones."""
 
     def verdict(self, threshold: float) -> Verdict:
-        """PASS or FAIL where worst and best case agree about `estimate >= threshold`, else UNDECIDED.
+        """PASS or FAIL if worst and best case agree on `estimate >= threshold`, else UNDECIDED.
 
         A suite in which no attempt counts is UNDECIDED, whatever the threshold.
         """
@@ -47,24 +47,24 @@ class MissingRange:
 
 
 def pass_at_1_range(tasks: CountsWithMissing) -> MissingRange:
-    """Worst and best case of pass@1, averaged over the tasks that wanted at least one attempt.
+    """Worst and best case of pass@1, averaged over the tasks with at least one wanted attempt.
 
     Raises:
-        ValueError: counts that no run can have.
+        ValueError: impossible counts.
     """
     return pass_hat_k_range(tasks, 1)
 
 
 def pass_hat_k_range(tasks: CountsWithMissing, k: int) -> MissingRange:
-    """Worst and best case of pass^k, averaged over the tasks with at least k attempts, missing ones included.
+    """Worst and best case of pass^k, averaged over the tasks with at least k attempts, including missing ones.
 
     Raises:
-        ValueError: counts that no run can have, or k is below 1.
+        ValueError: impossible counts, or k is below 1.
     """
     for n, c, u in tasks:
         check_counts(n, c)
         if u < 0:
-            raise ValueError(f"a task can not miss {u} attempts: give a number from 0")
+            raise ValueError(f"a task cannot miss {u} attempts: give a number from 0")
     worst = suite_pass_hat_k([(n + u, c) for n, c, u in tasks], k)
     best = suite_pass_hat_k([(n + u, c + u) for n, c, u in tasks], k)
     used = [(n, u) for n, _, u in tasks if n + u >= k]

@@ -21,7 +21,7 @@ _DRAWS = 4000
 _GRID = 28
 _SEED = 20_240_617
 _ONE_BY_ONE = 32
-"""In a group of more tasks with equal counts the sum of their p^k is drawn from the normal with its exact moments."""
+"""For groups of more tasks with equal counts, the sum of their p^k is drawn from the normal with its exact moments."""
 
 Floats = NDArray[np.float64]
 
@@ -32,22 +32,22 @@ class Draws:
 
     values: Floats
     tasks: int
-    """How many tasks it is about: those with at least one attempt."""
+    """How many tasks it covers: those with at least one attempt."""
 
     def quantile(self, p: float) -> float:
-        """The value the suite's pass^k stays below with chance p."""
+        """The value that the suite's pass^k stays below with chance p."""
         return float(np.quantile(self.values, p))
 
     def chance_of_at_least(self, threshold: float) -> float:
-        """How probable it is that the suite's pass^k is at least the threshold."""
+        """The probability that the suite's pass^k is at least the threshold."""
         return float(np.mean(self.values >= threshold))
 
 
 def suite_pass_hat_k_draws(counts: Counts, k: int) -> Draws | None:
-    """Draws from the posterior of the pass^k of these very tasks; the same counts always give the same draws.
+    """Draws from the posterior of the pass^k of exactly these tasks; the same counts always give the same draws.
 
     Returns:
-        The draws, or None where no task has an attempt.
+        The draws, or None if no task has an attempt.
 
     Raises:
         ValueError: the counts are impossible, or k is below 1.
@@ -56,7 +56,7 @@ def suite_pass_hat_k_draws(counts: Counts, k: int) -> Draws | None:
         raise ValueError(f"k = {k} asks for no attempt at all: give a k of at least 1")
     for n, c in counts:
         check_counts(n, c)
-    # Sorted groups: neither the order of the tasks nor the process changes a digit.
+    # Sorted groups, so the order of the tasks and the process change no digit.
     groups = tuple(sorted(Counter((n, c) for n, c in counts if n > 0).items()))
     return _draws(groups, k) if groups else None
 

@@ -1,4 +1,4 @@
-"""What a gate or a comparison can be expected to say, before anything is run."""
+"""What a gate or a comparison is likely to say, before anything is run."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _BISECTIONS = 10
 
 @dataclass(frozen=True, slots=True)
 class VerdictChances:
-    """How often a gate would say what."""
+    """How often a gate would give each verdict."""
 
     passes: float
     fails: float
@@ -67,15 +67,15 @@ def power_of_gate(
 
     Args:
         rates: the pass rate of each task.
-        attempts: of each task.
-        judge: the gate, from `(n, c)` of each task.
+        attempts: the number of attempts at each task.
+        judge: the gate, as a function of `(n, c)` of each task.
         simulations: how many runs are simulated; the standard error is at most 0.5 / sqrt(simulations).
         seed: the same seed gives the same figures.
     """
     rng = np.random.default_rng(seed)
     passes = rng.binomial(attempts, np.asarray(rates), size=(simulations, len(rates)))
-    said = Counter(judge([(attempts, int(c)) for c in run]) for run in passes)
-    return VerdictChances(*(said[v] / simulations for v in (Verdict.PASS, Verdict.FAIL, Verdict.UNDECIDED)))
+    counts = Counter(judge([(attempts, int(c)) for c in run]) for run in passes)
+    return VerdictChances(*(counts[v] / simulations for v in (Verdict.PASS, Verdict.FAIL, Verdict.UNDECIDED)))
 
 
 def power_of_regression_test(
@@ -87,17 +87,17 @@ def power_of_regression_test(
     simulations: int = 1000,
     seed: int = 0,
 ) -> float:
-    """How often the regression test calls an agent worse whose pass rates went from `before` to `after`.
+    """How often the regression test calls an agent worse if its pass rates went from `before` to `after`.
 
-    With `before` equal to `after` it is the rate of false alarms. The p-value over all tasks is taken from its normal
-    approximation with the exact mean and variance, which costs a point of power or two and makes this fast.
+    With `before` equal to `after` this is the rate of false alarms. The p-value over all tasks is taken from its normal
+    approximation with the exact mean and variance. That costs a point of power or two and makes this fast.
 
     Raises:
         ValueError: the two have different numbers of tasks.
     """
     if len(before) != len(after):
         raise ValueError(
-            f"{len(before)} pass rates before and {len(after)} after can not be compared: give equal numbers"
+            f"{len(before)} pass rates before and {len(after)} after cannot be compared: give equal numbers"
         )
     rng = np.random.default_rng(seed)
     tasks = len(before)
@@ -116,7 +116,7 @@ def power_of_regression_test(
             for b in range(attempts_before + 1)
         ]
     )
-    # Holm's correction names some task exactly when the smallest p is small enough for all of them.
+    # Holm's correction names some task exactly if the smallest p is small enough for all of them.
     named = table[passes_before, passes_after].min(axis=1) * tasks <= alpha / 2
     return float((fell | named).mean())
 
@@ -130,10 +130,10 @@ def smallest_detectable_drop(
     simulations: int = 1000,
     seed: int = 0,
 ) -> float | None:
-    """The smallest fall of pass@1 that the regression test finds with this power, when all rates fall by one factor.
+    """The smallest fall of pass@1 that the regression test finds with this power, if all rates fall by the same factor.
 
     Returns:
-        The fall, between 0 and the mean of the rates, or None where even an agent that never passes is not found.
+        The fall, between 0 and the mean of the rates, or None if even an agent that never passes is not detected.
     """
     after = np.asarray(rates)
     settings = (attempts_before, attempts_after, alpha, simulations, seed)
@@ -150,7 +150,7 @@ def smallest_detectable_drop(
 
 
 def _chance_of_at_least(chances: Sequence[float], least: int) -> float:
-    """P(at least so many of independent events happen)."""
+    """P(at least `least` of independent events happen)."""
     distribution = np.ones(1)
     for chance in chances:
         distribution = np.convolve(distribution, (1.0 - chance, chance))

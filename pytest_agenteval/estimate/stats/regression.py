@@ -1,12 +1,12 @@
-"""Is the agent worse than in the baseline? Exact tests within tasks, over all tasks and for each one.
+"""Whether the agent is worse than in the baseline: exact tests within tasks, over all tasks and for each one.
 
-If nothing changed, the attempts at a task are exchangeable between the two runs: given how many of both runs' attempts
-passed, the number that passed in the new run is hypergeometric. Over all tasks the distribution of the sum is the
-convolution of these, exact for any numbers of attempts. The per-task tests, with Holm's correction, name the tasks. The
-two answer at alpha/2 each, so that an unchanged agent is called worse in at most a share alpha of comparisons.
+If nothing changed, the attempts at a task are exchangeable between the two runs. Given how many attempts passed in both
+runs together, the number that passed in the new run is hypergeometric. The distribution of the sum over all tasks is
+the convolution of these, exact for any numbers of attempts. The per-task tests, with Holm's correction, name the tasks.
+Each of the two uses alpha/2, so an unchanged agent is called worse in at most a share alpha of comparisons.
 
-The tests are about pass@1 counts, not about which tasks passed every attempt: the latter throws most of the power away.
-Both runs must have a fixed number of attempts at every task; attempts that stopped at a failure are not such counts.
+The tests compare pass@1 counts, not which tasks passed every attempt, because the latter loses most of the power. Both
+runs must have a fixed number of attempts at every task; attempts that stopped at a failure do not qualify.
 """
 
 from __future__ import annotations
@@ -36,23 +36,23 @@ class TaskChange:
     after: Count
     """`(n, c)` in the new run."""
     p: float
-    """One-sided: how often an unchanged agent would pass so few of the new attempts, or fewer."""
+    """One-sided: how often an unchanged agent would pass at most this many of the new attempts."""
     p_holm: float
-    """The same, corrected for having looked at every task."""
+    """The same, corrected for testing every task."""
 
     @property
     def drop(self) -> float:
-        """By how much the pass rate fell; negative where it rose."""
+        """By how much the pass rate fell; negative if it rose."""
         return self.before[1] / self.before[0] - self.after[1] / self.after[0]
 
 
 @dataclass(frozen=True, slots=True)
 class Regression:
-    """What the comparison with a baseline shows."""
+    """The result of the comparison with a baseline."""
 
     alpha: float
     p_all_tasks: float | None
-    """One-sided and exact, over all compared tasks; None where there is none."""
+    """One-sided and exact, over all compared tasks; None if there are none."""
     tasks: tuple[TaskChange, ...]
     """The compared tasks, smallest p first."""
     not_compared: tuple[str, ...]
@@ -60,17 +60,17 @@ class Regression:
 
     @property
     def regressed_tasks(self) -> tuple[TaskChange, ...]:
-        """The tasks whose own test says that they regressed."""
+        """The tasks that regressed by their own test."""
         return tuple(change for change in self.tasks if change.p_holm <= self.alpha / 2)
 
     @property
     def fell_overall(self) -> bool:
-        """Whether the test over all tasks says that the agent passes less often."""
+        """Whether the agent passes less often by the test over all tasks."""
         return self.p_all_tasks is not None and self.p_all_tasks <= self.alpha / 2
 
     @property
     def regressed(self) -> bool | None:
-        """Whether the agent is worse than the baseline, by either test; None where nothing could be compared."""
+        """Whether the agent is worse than the baseline by either test; None if nothing could be compared."""
         if self.p_all_tasks is None:
             return None
         return self.fell_overall or bool(self.regressed_tasks)
@@ -80,7 +80,7 @@ def regression_test(before: Mapping[str, Count], after: Mapping[str, Count], alp
     """Compare two runs of the same tasks, each given as `(n, c)` by task.
 
     Raises:
-        ValueError: counts that no run can have, or alpha is not inside (0, 1).
+        ValueError: impossible counts, or alpha is not inside (0, 1).
     """
     if not 0.0 < alpha < 1.0:
         raise ValueError(f"alpha = {alpha} is no rate of false alarms to test at: give one inside (0, 1)")
@@ -130,7 +130,7 @@ def p_of_all_tasks(pairs: Sequence[tuple[Count, Count]]) -> float:
 
 
 def holm(ps: Sequence[float]) -> tuple[float, ...]:
-    """Holm's step-down correction (Holm 1979): p-values that may each be held against the same alpha, in order."""
+    """Holm's step-down correction (Holm 1979): p-values that can each be compared with the same alpha, in order."""
     corrected = [1.0] * len(ps)
     highest = 0.0
     for rank, index in enumerate(sorted(range(len(ps)), key=ps.__getitem__)):
@@ -141,7 +141,7 @@ def holm(ps: Sequence[float]) -> tuple[float, ...]:
 
 @lru_cache(maxsize=65536)
 def _passes_after(n_before: int, n_after: int, total: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """The chances of 0, 1, ..., n_after passes in the new run, given the passes of both."""
+    """The chances of 0, 1, ..., n_after passes in the new run, given the passes of both runs together."""
     ways = comb(n_before + n_after, total)
     chance = np.zeros(n_after + 1)
     for x in range(max(0, total - n_before), min(n_after, total) + 1):

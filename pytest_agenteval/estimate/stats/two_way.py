@@ -1,4 +1,4 @@
-"""How much of the spread in a table of rows and columns is due to the rows, to the columns, and to neither alone."""
+"""How much of the spread in a table is due to its rows, to its columns, and to neither alone."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ class Shares:
     rows: float
     columns: float
     together: float
-    """Their interplay: what no sum of an effect of the row and one of the column explains."""
+    """Their interaction: what the sum of a row effect and a column effect does not explain."""
 
 
 def two_way_shares(tables: Sequence[Sequence[Sequence[float]]]) -> Shares | None:
-    """The two-way decomposition of the variance within each table, one value a place, pooled over all tables.
+    """The two-way decomposition of the variance within each table, one value per place, pooled over all tables.
 
     Args:
         tables: all with the same rows and columns.
 
     Returns:
-        None where nothing varies, or there is no table.
+        The shares, or None if nothing varies or there is no table.
     """
     rows = columns = total = 0.0
     for table in tables:

@@ -1,6 +1,6 @@
-"""What makes a stored attempt an attempt at the same task: the code, files and values that a test is made of.
+"""Decides whether a stored attempt was at the same task: the code, files and values that a test consists of.
 
-Source is read, never run. Where it cannot be told what a test is made of, that is a doubt, said in a sentence.
+Source is read, never run. Anything that cannot be determined is reported as a doubt, in a sentence.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The files that a task declares, because it depends on them and no import says so."""
+"""The files that a task declares because it depends on them without importing them."""
 
 # ruff: noqa: PTH207 (Path.glob takes no absolute patterns and finds hidden files)
 from __future__ import annotations
@@ -12,12 +12,12 @@ __all__ = ["declared_files"]
 
 
 def declared_files(patterns: Iterable[str | Path], folder: Path) -> tuple[Path, ...]:
-    """The files that these paths and globs (`**` too) mean, relative to the suite's folder; sorted.
+    """The files that these paths and globs (`**` too) match, relative to the suite's folder; sorted.
 
-    A folder stands for all files in it. Globs and folders leave out hidden files and `__pycache__`.
+    A folder means all files in it. Globs and folders leave out hidden files and `__pycache__`.
 
     Raises:
-        ValueError: One of them means no file.
+        ValueError: a path or glob matches no file.
     """
     found: set[Path] = set()
     for pattern in patterns:

@@ -1,4 +1,4 @@
-"""The fingerprint of a module that a task reaches by name only: an agent program."""
+"""The fingerprint of a module that a task names without importing it: an agent program."""
 
 # ruff: noqa: PTH100 (paths are text, as in reachable)
 from __future__ import annotations
@@ -16,12 +16,12 @@ __all__ = ["module_fingerprint"]
 
 
 def module_fingerprint(module: ModuleType, part: str, rootdir: Path) -> Fingerprint:
-    """A digest of a module and all that it reaches of the suite, or of the version that is installed.
+    """A digest of a module and everything it reaches in the suite, or of its installed version.
 
     Args:
-        module: loaded.
-        part: what the digest is called, a noun fit for "... has changed".
-        rootdir: source below it is the suite's own, except what was installed there.
+        module: already loaded.
+        part: the name of the digest, a noun that fits "... has changed".
+        rootdir: source below it belongs to the suite, except for packages installed there.
     """
     root = Root(os.path.abspath(rootdir))
     own = None if module.__file__ is None else root.place(os.path.abspath(module.__file__))

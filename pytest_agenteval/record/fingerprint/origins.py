@@ -1,4 +1,4 @@
-"""Where a test's fixtures come from: files of the suite, or plugins in some version."""
+"""Where a test's fixtures come from: files of the suite, or plugins of some version."""
 
 # ruff: noqa: PTH100, PTH110 (paths are text, as in reachable)
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pytest_agenteval.record.fingerprint.source import file_digest
 __all__ = ["Origins", "file_of", "origins", "version_of"]
 
 _LEFT_OUT = frozenset({"_pytest", "pytest", __name__.partition(".")[0]})
-"""Which versions of pytest and of this plugin ran an attempt says nothing about the test."""
+"""The versions of pytest and of this plugin say nothing about the test."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +25,14 @@ class Origins:
     """Where fixtures come from."""
 
     files: frozenset[str]
-    """Of the suite."""
+    """Files of the suite."""
     foreign: tuple[str, ...]
-    """Module and version of the others."""
+    """Module and version of the fixtures from elsewhere."""
     doubts: tuple[str, ...]
 
 
 def origins(fixtures: Iterable[Callable[..., Any]], root: Root) -> Origins:
-    """Of the functions of fixtures."""
+    """The origins of these fixture functions."""
     files, foreign, doubts = set(), set(), set()
     for fixture in fixtures:
         module, file = _module(fixture), file_of(fixture)
@@ -49,7 +49,7 @@ def origins(fixtures: Iterable[Callable[..., Any]], root: Root) -> Origins:
 
 
 def file_of(function: Callable[..., Any]) -> str | None:
-    """The absolute path of the file in which something callable is written; None where there is none."""
+    """The absolute path of the file in which a callable is written; None if there is none."""
     inner = inspect.unwrap(function)
     while isinstance(inner, functools.partial):
         inner = inspect.unwrap(inner.func)
@@ -67,7 +67,7 @@ def _module(function: Callable[..., Any]) -> str:
 
 @functools.cache
 def version_of(package: str) -> str | None:
-    """The versions of the distributions that have a package; None where it was not installed."""
+    """The versions of the distributions that provide a package; None if it was not installed."""
     from importlib import metadata
 
     try:

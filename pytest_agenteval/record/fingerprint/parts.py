@@ -1,4 +1,4 @@
-"""A test's fingerprint: a digest for each part of what it is made of."""
+"""A test's fingerprint: one digest for each part that the test consists of."""
 
 # ruff: noqa: PTH100 (paths are text, as in reachable)
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = [
 ]  # fmt: skip
 
 BODY = "the test's body"
-"""The test function with its decorators, its class, and all of its module that is no other test."""
+"""The test function with its decorators, its class, and everything in its module except other tests."""
 CONFTEST = "a conftest.py above it"
 MODULES = "a suite module it imports"
 FILES = "a file it declares"
@@ -33,12 +33,12 @@ PARAMETERS = "a parameter's value"
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """What a test is made of."""
+    """What a test consists of."""
 
     parts: Mapping[str, str]
-    """A digest (the first 16 hexadecimal digits of a SHA-256) by the name of the part, a noun fit for "... changed"."""
+    """Digests (first 16 hexadecimal digits of a SHA-256) by part; a part's name is a noun that fits "... changed"."""
     doubts: tuple[str, ...] = ()
-    """What the digests do not cover, a sentence each: with one, no stored attempt is known to be at the same task."""
+    """What the digests do not cover, one sentence each. With a doubt, no stored attempt matches the task."""
 
 
 def conftests_above(file: Path, rootdir: Path) -> tuple[Path, ...]:
@@ -58,17 +58,17 @@ def fingerprint(
     file: Path | None = None,
     name: str | None = None,
 ) -> Fingerprint:
-    """Read a test's source and what it reaches; each file once until it changes. What cannot be read is a doubt.
+    """Read a test's source and what it reaches, each file once until it changes. What cannot be read becomes a doubt.
 
     Args:
-        function: The test function; of a test class, bound to an instance.
-        rootdir: Source below it is the suite's own, except what was installed there.
-        conftests: Those that apply to the test, outermost first (`conftests_above`).
-        files: The paths and globs that it declares, as of `declared_files`.
-        fixtures: The functions of all fixtures that it uses.
-        parameters: The values of its parameters by name.
-        file: The test module that pytest collected; by default the one in which the function or its class is written.
-        name: The test's name there, for example `TestRepair.test_adds`; by default the function's own, which a
+        function: the test function; a method is bound to an instance.
+        rootdir: source below it belongs to the suite, except for packages installed there.
+        conftests: those that apply to the test, outermost first (`conftests_above`).
+        files: the paths and globs that it declares, as for `declared_files`.
+        fixtures: the functions of all fixtures that it uses.
+        parameters: the values of its parameters by name.
+        file: the test module that pytest collected; by default the file in which the function or its class is written.
+        name: the test's name in that file, for example `TestRepair.test_adds`; by default the function's own, which a
             decorator may have changed.
     """
     root = Root(os.path.abspath(rootdir))
@@ -105,9 +105,9 @@ def fingerprint(
 class _Test:
     path: str
     names: tuple[str, ...]
-    """Of its classes, outermost first, and its own."""
+    """The names of its classes, outermost first, then its own."""
     written: str | None
-    """The file in which its function is written."""
+    """The file in which the function is written."""
     source: Source
 
     def doubts(self, root: Root, covered: Set[str | None]) -> Iterator[str]:
@@ -143,14 +143,14 @@ def _is_written(pieces: Sequence[Piece], names: Sequence[str]) -> bool:
 
 
 def _counted(test: _Test) -> tuple[Code, ...]:
-    """What counts for a test: all that is no test, the test, and the tests that these name (they may call them)."""
+    """The code that counts for a test: all that is not a test, the test, and the tests it names (it may call them)."""
     named: frozenset[str] = frozenset()
     while True:
         codes = tuple(_picked(test.source.pieces, test.names, named))
-        found = frozenset[str]().union(*(code.tests for code in codes))
-        if found <= named:
+        names = frozenset[str]().union(*(code.tests for code in codes))
+        if names <= named:
             return codes
-        named |= found
+        named |= names
 
 
 def _picked(pieces: Sequence[Piece], names: Sequence[str], named: frozenset[str]) -> Iterator[Code]:
@@ -158,7 +158,7 @@ def _picked(pieces: Sequence[Piece], names: Sequence[str], named: frozenset[str]
         wanted = piece.name == names[0]
         if wanted or not piece.name or piece.name in named:
             yield piece.code
-            inner = names[1:] if wanted else names[-1:]  # a class that is named may be a base with the test in it
+            inner = names[1:] if wanted else names[-1:]  # a class that is named may be a base class that holds the test
             yield from _picked(piece.members, inner or names, named)
 
 

@@ -1,6 +1,7 @@
 """Which files of the suite an import may load: the static import graph below the root directory."""
 
-# ruff: noqa: PTH100, PTH109, PTH119, PTH120 (paths are text here: of a thousand tests, a hundred thousand are looked at)
+# ruff: noqa: PTH100, PTH109, PTH119, PTH120 (paths are text for speed: a thousand tests mean a hundred thousand
+# look-ups)
 from __future__ import annotations
 
 import os
@@ -20,17 +21,17 @@ _INSTALLED = frozenset({"site-packages", "dist-packages"})
 
 @dataclass(frozen=True, slots=True)
 class Root:
-    """The root directory: what lies below it is the suite's own, except what was installed there."""
+    """The root directory. What lies below it belongs to the suite, except for packages installed there."""
 
     folder: str
     """Absolute."""
 
     def place(self, path: str) -> str | None:
-        """The path below the root directory, also through a symbolic link; None where it is not the suite's."""
+        """The path, if it lies below the root directory (symbolic links resolved); None if it is not the suite's."""
         return _place(self.folder, path)
 
     def name(self, path: str) -> str:
-        """How reports call the file: relative to the root directory, with `/`."""
+        """The file's name in reports: relative to the root directory, with `/`."""
         return os.path.relpath(path, self.folder).replace(os.sep, "/")
 
     def above(self, path: str) -> Iterator[str]:
@@ -45,43 +46,43 @@ class Root:
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """What the imports of some files reach, without these files."""
+    """What the imports of some files reach, without those files."""
 
     digests: Mapping[str, str]
     """By the file's name."""
     files: frozenset[str]
     doubts: tuple[str, ...]
-    """Sentences."""
+    """One sentence each."""
 
 
 def reached(starts: Mapping[str, frozenset[Import]], whole: Iterable[str], root: Root) -> Reached:
     """Follow imports to every file of the suite.
 
-    A name is searched in the importing file's folder, the folders above it, the root directory and its `src`, and what
-    of `sys.path` lies below it. Every file that it may mean counts: which one Python takes depends on the order in
-    which pytest puts folders into `sys.path`.
+    A name is looked up in the importing file's folder, the folders above it, the root directory and its `src`, and the
+    parts of `sys.path` below the root. Every file that it may mean counts: which one Python takes depends on the order
+    in which pytest puts folders into `sys.path`.
 
     Args:
-        starts: Files, each with those of its imports that count; below the root directory.
-        whole: Files that count with all their imports and are reached themselves.
-        root: What lies below it is the suite's.
+        starts: files below the root directory, each with those of its imports that count.
+        whole: files that count with all their imports and belong to the result.
+        root: what lies below it belongs to the suite.
     """
     paths = _search_paths(root, tuple(sys.path), os.getcwd())
     key = (tuple(starts.items()), tuple(whole), root.folder, paths)
-    kept = _REACHED.get(key)
-    if kept is None or any(stamp(path) != then for path, then in kept[0].items()):
+    cached = _REACHED.get(key)
+    if cached is None or any(stamp(path) != then for path, then in cached[0].items()):
         graph = _Graph(root, paths)
         result = graph.walk(starts, key[1])
-        kept = _REACHED[key] = ({path: stamp(path) for path in graph.read}, result)
-    return kept[1]
+        cached = _REACHED[key] = ({path: stamp(path) for path in graph.read}, result)
+    return cached[1]
 
 
 _REACHED: dict[object, tuple[dict[str, object], Reached]] = {}
-"""With the stamps of all that was read for it."""
+"""Results, with the stamps of everything that was read for them."""
 
 
 def sentences(name: str, codes: Iterable[Code]) -> Iterator[str]:
-    """The doubts about code in a file of that name."""
+    """The doubts about the code in the file of that name."""
     for code in codes:
         for line, what in code.doubts:
             yield f"{name}:{line} {what}" if line else f"{name} {what}"
@@ -121,7 +122,7 @@ class _Graph:
         )
 
     def packages(self, path: str) -> Iterator[str]:
-        """The `__init__.py` of the packages a file is in: Python runs them first."""
+        """The `__init__.py` of each package that a file is in: Python runs them first."""
         for folder in self.root.above(path):
             if "__init__.py" not in self.listing(folder):
                 return
@@ -162,7 +163,7 @@ class _Graph:
 
 
 def _list(folder: str) -> Mapping[str, bool]:
-    """The names in a folder, and whether each is a folder; empty where there is none."""
+    """The names in a folder, and whether each is a folder; empty if there is no such folder."""
     try:
         with os.scandir(folder) as entries:
             return {entry.name: entry.is_dir() for entry in entries}

@@ -1,4 +1,4 @@
-"""A Python file as the pieces of code that a test is made of; files are read again when they have changed."""
+"""A Python file split into the pieces of code that a test consists of. A file is read again when it has changed."""
 
 # ruff: noqa: PTH116, PTH123 (paths are text, as in reachable)
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["ByFile", "Piece", "Source", "file_digest", "read_source", "stamp"]
 Made = TypeVar("Made")
 
 _FRESH_NS = 100_000_000
-"""A file that changed less than this before it was read may change again within one tick of the file system's clock."""
+"""A file changed less than this before it was read may change again without a visible change of its time stamp."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +27,9 @@ class Piece:
     """A statement of a module or of a test class."""
 
     name: str
-    """Of a test function or a test class; empty for what counts for every test beside it."""
+    """The name of a test function or test class; empty for code that counts for every test beside it."""
     code: Code
-    """Of a test class without its members."""
+    """For a test class, the code without its members."""
     members: tuple[Piece, ...] = ()
 
 
@@ -38,40 +38,40 @@ class Source:
     """A source file."""
 
     code: Code
-    """All of it."""
+    """All code of the file."""
     pieces: tuple[Piece, ...] = ()
-    """Its statements in their order."""
+    """Its statements, in order."""
     exports: frozenset[str] = frozenset()
     """The names in its `__all__`: `from package import *` imports the modules among them."""
     unread: bool = False
-    """Whether it could not be read as Python: its code is then only a digest of its text, and a doubt."""
+    """Whether it could not be read as Python. Its code is then a digest of its text, with a doubt."""
 
 
 def stamp(path: str) -> object:
-    """What changes when a file, or a folder's list of files, does; equal to nothing while that is too fresh to tell."""
+    """Changes when a file, or a folder's list of files, changes; equal to nothing while that is too recent to tell."""
     try:
-        found = os.stat(path)
+        status = os.stat(path)
     except OSError:
         return None
-    if abs(time.time_ns() - found.st_mtime_ns) < _FRESH_NS:
+    if abs(time.time_ns() - status.st_mtime_ns) < _FRESH_NS:
         return object()
-    return found.st_mtime_ns, found.st_size, found.st_ino
+    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 class ByFile(Generic[Made]):
-    """What a function makes of a file or folder, made again only when that has changed."""
+    """The result of a function of a file or folder, computed again only when that has changed."""
 
     def __init__(self, make: Callable[[str], Made]) -> None:
         self._make = make
         self._made: dict[str, tuple[object, Made]] = {}
 
     def __call__(self, path: str) -> Made:
-        """Of this file as it is now."""
+        """The result for this file as it is now."""
         now = stamp(path)
-        kept = self._made.get(path)
-        if kept is None or kept[0] != now:
-            kept = self._made[path] = (now, self._make(path))
-        return kept[1]
+        cached = self._made.get(path)
+        if cached is None or cached[0] != now:
+            cached = self._made[path] = (now, self._make(path))
+        return cached[1]
 
 
 def _contents(path: str) -> str | None:
@@ -83,7 +83,7 @@ def _contents(path: str) -> str | None:
 
 
 file_digest = ByFile(_contents)
-"""The digest of a file's contents; None where it cannot be read."""
+"""The digest of a file's contents; None if it cannot be read."""
 
 
 def _source(path: str) -> Source:
@@ -94,7 +94,7 @@ def _source(path: str) -> Source:
         return Source(Code("unreadable", doubts=((0, f"cannot be read ({error.strerror})"),)), unread=True)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of invalid escapes: whoever imports the file hears of them
+            warnings.simplefilter("ignore")  # about invalid escapes: importing the file shows them
             tree = ast.parse(text)
         loaders = loaders_of(tree, text)
         pieces = tuple(_piece(statement, loaders) for statement in tree.body)
@@ -106,7 +106,7 @@ def _source(path: str) -> Source:
 
 
 read_source = ByFile(_source)
-"""A source file; that it cannot be read or parsed is a doubt, never an exception."""
+"""A source file. If it cannot be read or parsed, that is a doubt, never an exception."""
 
 
 def _piece(node: ast.stmt, loaders: Mapping[str, str]) -> Piece:

@@ -1,4 +1,4 @@
-"""A statement's syntax tree: its digest, what it imports, and what it does that cannot be read beforehand."""
+"""A statement's syntax tree: its digest, what it imports, and what it does that cannot be read in advance."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ class Import(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """A piece of code, as far as it counts: comments, formatting and positions do not, docstrings do."""
+    """A piece of code as far as it counts: docstrings do, but comments, formatting and positions do not."""
 
     digest: str
     imports: frozenset[Import] = frozenset()
-    """Also those inside functions; not those that only type checkers read."""
+    """Includes imports inside functions; leaves out those that only type checkers read."""
     tests: frozenset[str] = frozenset()
-    """Names in it that may be a test's: it may use that test as a helper."""
+    """Names in it that may be those of tests: it may use that test as a helper."""
     doubts: tuple[tuple[int, str], ...] = ()
-    """Line, and what it does there that cannot be read."""
+    """Line number, and what the code there does that cannot be read in advance."""
 
 
 def digest_of(texts: Iterable[str]) -> str:
@@ -44,29 +44,29 @@ def last_name(node: ast.AST | None) -> str:
 
 
 _BY_NAME = {"import_module", "__import__", "importorskip"}
-"""Functions that import the module they are given the name of."""
+"""Functions that import a module by its name."""
 _UNSEEN = {"exec", "run_path", "run_module", "spec_from_file_location", "SourceFileLoader"}
-"""Functions that run code which is elsewhere or not yet made."""
+"""Functions that run code that is elsewhere or does not exist yet."""
 _ONLY_OF = {"exec": "builtins", "__import__": "builtins", "run_path": "runpy", "run_module": "runpy"}
-"""Where other objects have methods of that name (`sandbox.exec`): the module that has the function."""
+"""For names that are also methods of other objects (`sandbox.exec`): the module that has the function."""
 
 
 def loaders_of(tree: ast.Module, text: bytes) -> Mapping[str, str]:
-    """The names by which a module, whose text this is, calls functions that load code."""
-    found = {name: name for name in _BY_NAME | _UNSEEN if _ONLY_OF.get(name) != "runpy"}
+    """The names by which a module calls functions that load code. `text` is the module's source."""
+    loaders = {name: name for name in _BY_NAME | _UNSEEN if _ONLY_OF.get(name) != "runpy"}
     named = any(name in text for name in (b"importlib", b"importorskip", b"runpy", b"builtins"))
     for node in ast.walk(tree) if named else ():
         if isinstance(node, ast.ImportFrom):
-            found |= {
+            loaders |= {
                 alias.asname or alias.name: alias.name for alias in node.names if alias.name in _BY_NAME | _UNSEEN
             }
-    return found
+    return loaders
 
 
 def code_of(root: ast.stmt, loaders: Mapping[str, str]) -> Code:
-    """Walk a statement once. Its digest is the same in all versions of Python that parse it alike.
+    """Walk a statement once. Its digest is the same in all versions of Python that parse it the same way.
 
-    `loaders` come from `loaders_of` its module.
+    `loaders` is the result of `loaders_of` for its module.
     """
     texts: list[str] = []
     seen = _Seen(loaders)
@@ -74,7 +74,7 @@ def code_of(root: ast.stmt, loaders: Mapping[str, str]) -> Code:
     while todo:
         item = todo.pop()
         kind = type(item)
-        if kind is str:  # an identifier, or what was put here below
+        if kind is str:  # an identifier, or a text pushed below
             texts.append(item)
         elif kind is list:
             texts.append("[")
@@ -99,12 +99,12 @@ def code_of(root: ast.stmt, loaders: Mapping[str, str]) -> Code:
 
 
 def _constant(value: object) -> str:
-    """Alike for equal values of one type only; whole numbers in hexadecimal, for long ones have no decimal text."""
+    """Equal only for equal values of one type. Whole numbers are in hexadecimal: long ones have no decimal text."""
     return f"{type(value).__name__} {value:x}" if isinstance(value, int) else ascii(value)
 
 
 class _Seen:
-    """What a walk has met."""
+    """What a walk has seen."""
 
     def __init__(self, loaders: Mapping[str, str]) -> None:
         self.loaders = loaders
@@ -118,7 +118,7 @@ class _Seen:
             self.tests.add(text)
 
     def joined(self, node: ast.JoinedStr) -> None:
-        """Put the texts of an f-string together: Python 3.12 leaves some apart."""
+        """Join the texts of an f-string: Python 3.12 leaves some of them apart."""
         texts: list[ast.expr] = []
         for part in node.values:
             last = texts[-1] if texts else None
@@ -183,7 +183,7 @@ _FIELDS: Mapping[type[ast.AST], tuple[str, ...]] = {
     for kind in vars(ast).values()
     if isinstance(kind, type) and issubclass(kind, ast.AST)
 }
-"""What of each kind of node counts, last first."""
+"""The fields that count for each kind of node, last first."""
 
 
 def _text(node: ast.AST | None) -> str | None:

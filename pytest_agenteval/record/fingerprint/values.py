@@ -1,4 +1,4 @@
-"""The values of a test's parameters as text that is the same in every process: pytest's node id does not hold them."""
+"""The values of a test's parameters as text that is the same in every process. pytest's node id does not hold them."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ __all__ = ["texts_of"]
 _PLAIN = frozenset({type(None), bool, int, float, complex, str, bytes, range, EllipsisType})
 _UNSTABLE = re.compile(r" at 0x[0-9a-fA-F]")
 _SHORTENED = re.compile(r"(^|[\s\[(,])\.\.\.?($|[\s\]),])", re.MULTILINE)
-"""As in the text of a long array."""
+"""Matches the dots in the text of a shortened long array."""
 
 
 def texts_of(values: Mapping[str, object], root: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """A text for every value, and doubts about those that have none. Paths are told relative to the root directory."""
+    """One text per value, and a doubt for each value without one. Paths are relative to the root directory."""
     texts, doubts = [], []
     for name, value in sorted(values.items()):
         try:
             text = _text(value, root)
-        except Exception as error:  # of somebody's __repr__ too
+        except Exception as error:  # a __repr__ may raise anything
             text = "not known"
             doubts.append(f"the value of the parameter {name} has no text that can be compared ({error})")
         texts.append(f"{name}={text}")
@@ -46,7 +46,7 @@ def _text(value: Any, root: str) -> str:
 
 
 def _inner(value: Any, root: str) -> Iterable[str]:
-    """What an object holds, in an order of its own."""
+    """What an object holds, in a stable order."""
     kind = type(value)
     if kind in (list, tuple) or (isinstance(value, tuple) and hasattr(value, "_fields")):
         return (_text(each, root) for each in value)

@@ -1,5 +1,5 @@
-"""Stored attempts in formats that others read.
+"""Stored attempts in formats of other tools.
 
-Every Eval Ever (schema 0.3.0): `identity` says where a cell's files go, `messages` and `rows` make one row of an
-attempt, `results` and `about` the aggregate of a cell, and `eee` puts them together.
+Every Eval Ever (schema 0.3.0): `identity` decides where a cell's files go, `messages` and `rows` turn an attempt into a
+row, `results` and `about` make the aggregate of a cell, and `eee` puts them together.
 """

@@ -1,4 +1,4 @@
-"""What a cell's aggregate says beside its results: which tasks, which model, in which sandboxes, under which limits."""
+"""What a cell's aggregate contains besides its results: tasks, model, sandboxes and limits."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pytest_agenteval.report.eee.plain import Clean, plain
 __all__ = ["Limits", "generation_config", "model_info", "source_data"]
 
 Limits = Mapping[str, float | None]
-"""The limits of an attempt at a task by the option's name (`time_limit`, ...); None is no limit."""
+"""The limits of an attempt at a task by the option's name (`time_limit`, ...); None means no limit."""
 
 _OF_THE_SCHEMA = ("time_limit", "message_limit", "token_limit")
 _SANDBOX = {frozenset({True}): "docker", frozenset({False}): "none", frozenset({True, False}): "mixed"}
@@ -40,11 +40,11 @@ def generation_config(
     """How the attempts were made.
 
     Args:
-        cell: what the cell comes to.
-        tasks: of the cell.
-        setup: how the model was set up, as text; None where nothing was set.
-        limits: of those tasks of which they are known.
-        clean: takes what is secret out of a text.
+        cell: the summary of the cell.
+        tasks: the tasks of the cell.
+        setup: how the model was configured, as text; None if nothing was set.
+        limits: those of the tasks whose limits are known.
+        clean: removes secrets from a text.
     """
     counted = _counted(tasks)
     images = sorted({attempt.image for attempt in counted if attempt.image is not None})
@@ -79,7 +79,7 @@ def generation_config(
 
 
 def model_info(cell: CellSummary, model: ModelIdentity, tasks: Sequence[TaskRecord], clean: Clean) -> dict[str, Any]:
-    """The model: what it is called, and as what it answered."""
+    """The model: its name, and the versions that answered."""
     versions = {version for attempt in _counted(tasks) for version in attempt.model_versions}
     return {
         "name": model.name,

@@ -1,7 +1,7 @@
-"""Records as files of Every Eval Ever, schema 0.3.0: by cell one aggregate, and one row for each attempt.
+"""Records as files of Every Eval Ever, schema 0.3.0: one aggregate per cell, and one row for each attempt.
 
 https://github.com/evaleval/every_eval_ever. Their own converter of Inspect's logs writes the mean over all epochs into
-the row of each; here a row has its attempt's own outcome, so that pass^k can be computed from the rows.
+each row. Here a row has the outcome of its own attempt, so that pass^k can be computed from the rows.
 """
 
 from __future__ import annotations
@@ -30,34 +30,34 @@ __all__ = ["SCHEMA_VERSION", "CellExport", "Conversations", "Publication", "cell
 SCHEMA_VERSION = "0.3.0"
 
 Conversations = Callable[[TaskRecord, AttemptRecord], Conversation | None]
-"""What was said in an attempt; None where nobody knows."""
+"""What was said in an attempt; None if unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """What the records do not say of themselves."""
+    """What the records themselves do not say."""
 
     version: str
-    """Of this plugin."""
+    """This plugin's version."""
     collection: str = "pytest-agenteval"
     """The name that the tasks as a whole have in a datastore."""
     organization: str = "unspecified"
     """Who provides the data."""
     relationship: str = "other"
-    """Of the evaluator to the model: first_party, third_party, collaborative or other."""
+    """The relation of the evaluator to the model: first_party, third_party, collaborative or other."""
     model_ids: Mapping[str, str] = field(default_factory=dict)
-    """`developer/model` by Inspect's name, where the latter does not say it."""
+    """`developer/model` by Inspect's name, for names that do not say it."""
     every_first: bool = False
     """Whether every task was certain to get its first attempt, though runs may have stopped early."""
     setups: Mapping[str, str] = field(default_factory=dict)
-    """How the models were set up, by Inspect's name; as text."""
+    """How the models were configured, by Inspect's name; as text."""
     limits: Mapping[str, Limits] = field(default_factory=dict)
-    """Of attempts, by the tasks' node ids."""
+    """The limits of attempts, by the tasks' node ids."""
 
 
 @dataclass(frozen=True, slots=True)
 class CellExport:
-    """The two files of a cell. The rows are made while they are read, for conversations are large."""
+    """The two files of a cell. The rows are made while they are read, because conversations are large."""
 
     summary: CellSummary
     model: ModelIdentity
@@ -65,9 +65,9 @@ class CellExport:
     tasks: tuple[TaskRecord, ...]
     """By name."""
     identifier: str
-    """The name of the files: the same records give the same one, others another one."""
+    """The name of the files: the same for the same records, and different for others."""
     clean: Clean
-    """Takes what is secret out of a text."""
+    """Removes secrets from a text."""
 
     @property
     def path(self) -> str:
@@ -81,7 +81,7 @@ class CellExport:
 
     @property
     def evaluation_id(self) -> str:
-        """What both files know the evaluation by."""
+        """What identifies the evaluation in both files."""
         model = self.model.id.replace("/", "_")
         return f"{self.publication.collection}/{self.summary.cell.scaffold}__{model}/{self.identifier}"
 
@@ -99,7 +99,7 @@ class CellExport:
                     thinned=self.summary.decided > 0,
                     every_first=self.publication.every_first,
                 )
-                # ASCII: readers cut a file at every character that Unicode ends a line with, in texts too
+                # ASCII, because readers also split a file at other Unicode line ends, even inside texts
                 yield json.dumps(row(head, task, attempt, belongs, words, self.clean), allow_nan=False).encode() + b"\n"
 
     def aggregate(self, checksum: str, rows: int) -> dict[str, Any]:
@@ -107,7 +107,7 @@ class CellExport:
 
         Args:
             checksum: of the rows' file, SHA-256 in hexadecimal digits.
-            rows: how many it has.
+            rows: the number of its rows.
         """
         publication = self.publication
         ended = _seconds(max(self._ends(), default=None))
@@ -156,12 +156,12 @@ class CellExport:
 
 
 def cell_exports(records: Sequence[TaskRecord], publication: Publication, clean: Clean = redact) -> list[CellExport]:
-    """The files that records come to, by cell in the order of their first records; none for a cell without a row.
+    """The files for these records, by cell in the order of their first records; none for a cell without a row.
 
     Args:
         records: of all tasks.
-        publication: what they do not say.
-        clean: takes what is secret out of a text; every text in the files passes it.
+        publication: what the records do not say.
+        clean: removes secrets from a text; applied to every text in the files.
 
     Raises:
         NotReady: a name cannot be used in a datastore.
@@ -178,12 +178,13 @@ def cell_exports(records: Sequence[TaskRecord], publication: Publication, clean:
 
 
 def _exported(task: TaskRecord) -> list[AttemptRecord]:
-    """The attempts that get a row: of a skipped task there was none."""
+    """The attempts that get a row. A skipped task has none."""
     return [attempt for attempt in task.attempts if attempt.outcome is not Outcome.SKIPPED]
 
 
 def _identifier(tasks: Sequence[TaskRecord], model: ModelIdentity, publication: Publication) -> str:
-    """A name made of all that is exported, wherever its logs lie now and whichever invocation paid for it."""
+    """A name derived from everything that is exported, wherever its logs are now and whichever invocation paid for
+    it."""
     facts = [
         asdict(
             replace(
@@ -208,7 +209,7 @@ def _said(publication: Publication) -> dict[str, Any]:
 
 
 def _with_prompts(said: Sequence[Said]) -> list[Said]:
-    """An attempt that ended before it was asked anything was about what the others were asked, if that is one thing."""
+    """An attempt that ended before it was given a prompt gets the prompt of the others, if theirs is the same."""
     prompts = {each.prompt for each in said if each.prompt is not None}
     common = prompts.pop() if len(prompts) == 1 else None
     return [replace(each, prompt=common) if each.prompt is None else each for each in said]
@@ -223,7 +224,7 @@ def _seconds(moment: str | None) -> str | None:
 
 
 def _pruned(value: Any) -> Any:
-    """Without what is not known: the schema of aggregates has no null."""
+    """The same without unknown values, because the schema of aggregates has no null."""
     if isinstance(value, Mapping):
         return {name: _pruned(part) for name, part in value.items() if part is not None}
     return [_pruned(part) for part in value] if isinstance(value, list) else value

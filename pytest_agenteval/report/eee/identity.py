@@ -1,4 +1,4 @@
-"""What a model is called in Every Eval Ever, and where the files of a cell go."""
+"""The name of a model in Every Eval Ever, and where the files of a cell go."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ __all__ = ["ModelIdentity", "check_collection", "folder", "model_identity", "uui
 _HOSTS = frozenset({"cf", "hf-inference-providers", "openai-api", "openrouter", "together"})
 """Inspect's providers that serve models of other developers: `provider/developer/model`."""
 _ENGINES = frozenset({"hf", "llama-cpp-python", "ollama", "sglang", "transformer_lens", "vllm"})
-"""Inspect's providers that run a model on a machine of one's own."""
+"""Inspect's providers that run a model on the user's own machine."""
 _CLOUDS = frozenset({"azure", "bedrock", "vertex"})
-"""What Inspect allows between a developer and its model: `anthropic/bedrock/model`."""
+"""Parts that Inspect allows between a developer and its model: `anthropic/bedrock/model`."""
 
 _FORBIDDEN = re.compile(r'[<>"\\|?*\x00-\x1f]')
-"""In no name. A colon may be in a model's id; its folder's name has an underscore there."""
+"""Characters that no name may contain. A model's id may have a colon; its folder then has an underscore instead."""
 _RESERVED = frozenset({"CON", "PRN", "AUX", "NUL", *(f"{name}{i}" for name in ("COM", "LPT") for i in range(1, 10))})
 
 
@@ -28,17 +28,17 @@ class ModelIdentity:
     """A model as the datastore knows it."""
 
     name: str
-    """As Inspect calls it."""
+    """Inspect's name for it."""
     id: str
     """`developer/model`."""
     platform: str | None = None
-    """Who served it, where that is not its developer."""
+    """Who served it, if not its developer."""
     engine: str | None = None
-    """What ran it, where that was a machine of one's own."""
+    """What ran it, if that was the user's own machine."""
 
     @property
     def developer(self) -> str:
-        """Who made it, as its name says."""
+        """Who made it, according to its name."""
         return self.id.partition("/")[0]
 
     @property
@@ -51,7 +51,7 @@ def model_identity(name: str, known: Mapping[str, str]) -> ModelIdentity:
     """The identity of a model of Inspect.
 
     Args:
-        name: as Inspect calls it.
+        name: Inspect's name for it.
         known: identities that the user gave, `developer/model` by Inspect's name.
 
     Raises:
@@ -101,7 +101,7 @@ def _id(parts: list[str]) -> str:
 
 
 def _usable(part: str) -> bool:
-    """Whether the datastore takes it as the name of a developer, a model or a collection."""
+    """Whether the datastore accepts it as the name of a developer, a model or a collection."""
     reserved = part.split(".", 1)[0].upper() in _RESERVED or part == "data" or part.lower() == "unknown"
     return (
         bool(part) and part == part.strip() and not reserved and not part.endswith(".") and not _FORBIDDEN.search(part)

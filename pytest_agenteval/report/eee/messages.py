@@ -1,4 +1,4 @@
-"""The conversation of an attempt in the words of the schema: messages, and what came back from tools after them."""
+"""The conversation of an attempt in the terms of the schema: messages, each with the results of its tools."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ class Said:
 
     messages: Sequence[Mapping[str, Any]] = ()
     prompt: str | None = None
-    """What the agent was asked; None where it was asked nothing that is known."""
+    """The agent's prompt; None if there was none, or it is unknown."""
     cut: bool = False
     """Whether texts or messages are left out."""
 
 
 def said_in(conversation: Conversation | None, last_try: int, clean: Clean) -> Said:
-    """What was said in the last try of an attempt; earlier ones, in sandboxes that broke, are counted elsewhere.
+    """The conversation of an attempt's last try. Earlier tries, in sandboxes that broke, are counted elsewhere.
 
     Args:
-        conversation: None where nobody knows what was said.
+        conversation: None if it is unknown.
         last_try: its number, from 1.
-        clean: takes what is secret out of a text.
+        clean: removes secrets from a text.
     """
     if conversation is None:
         return Said()
@@ -78,7 +78,8 @@ def _call(name: str, use: ToolUse) -> dict[str, Any]:
 
 
 def _arguments(text: Text) -> dict[str, str]:
-    """By name, as texts; what is no object of JSON (cut, or malformed by the model) under the name `arguments`."""
+    """The arguments by name, as texts. If they are not a JSON object (cut, or malformed), all under the name
+    `arguments`."""
     try:
         given = json.loads(_whole(text))
     except ValueError:
@@ -96,7 +97,7 @@ def _came_back(use: ToolUse) -> str:
 
 
 def _checked(use: ToolUse) -> str:
-    """A command that the test ran: no call of the agent's, so it is told as text."""
+    """A command that the test ran. It is not a call of the agent, so it is written as text."""
     exit_code = "" if use.exit_code is None else f" (exit status {use.exit_code})"
     return f"{use.tool} {_whole(use.arguments)}{exit_code}\n{_came_back(use)}".rstrip()
 

@@ -1,4 +1,4 @@
-"""Texts that can be published: without what looks like a key, and without what is no text in JSON."""
+"""Texts that can be published, without anything that looks like a key or is not valid JSON text."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 __all__ = ["Clean", "plain"]
 
 Clean = Callable[[str], str]
-"""Takes what is secret out of a text."""
+"""Removes secrets from a text."""
 
 
 def plain(value: Any, clean: Clean) -> Any:
-    """The same value of JSON with every text in it fit to be published, names of members too.
+    """The same JSON value with every text in it made fit to be published, including names of members.
 
-    Lone surrogates, which a model's output may hold, become question marks: readers refuse them.
+    Lone surrogates, which may occur in a model's output, become question marks, because readers refuse them.
     """
     if isinstance(value, str):
         return clean(value.encode("utf-8", "replace").decode())

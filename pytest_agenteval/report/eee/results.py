@@ -1,4 +1,4 @@
-"""The aggregates of a cell: its `evaluation_results`, one by metric."""
+"""The aggregates of a cell: its `evaluation_results`, one per metric."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from pytest_agenteval.estimate.stats.intervals import THIS_SUITE, Interval
 __all__ = ["COUNTED", "PASS_AT_1", "evaluation_results", "named"]
 
 PASS_AT_1 = "pass_at_1"
-"""The result that the rows of attempts belong to whose outcomes it is the average of."""
+"""The result for the rows of attempts that count: it is the average of their outcomes."""
 COUNTED = "counted_rate"
-"""The result that the rows of attempts belong to which say nothing about the agent: they add 0 to it."""
+"""The result for the rows of attempts that say nothing about the agent: they add 0 to it."""
 
 _RATE: dict[str, Any] = {
     "metric_unit": "proportion", "score_type": "continuous", "min_score": 0.0, "max_score": 1.0,
@@ -28,12 +28,12 @@ def named(collection: str, metric: str) -> str:
 
 
 def evaluation_results(cell: CellSummary, common: Mapping[str, Any], collection: str) -> list[dict[str, Any]]:
-    """What the attempts of a cell come to. A metric that has no estimate is left out: unknown is never 0.
+    """The results of a cell's attempts. A metric without an estimate is left out: unknown is never 0.
 
     Args:
-        cell: what the cell comes to.
-        common: what each result says of where the attempts are from (`source_data`, `generation_config`, ...).
-        collection: whose name the results' names begin with.
+        cell: the summary of the cell.
+        common: what every result says about where the attempts are from (`source_data`, `generation_config`, ...).
+        collection: the prefix of the results' names.
     """
     results = [
         _pass_at_1(cell),

@@ -1,4 +1,4 @@
-"""One row of the instances' file: an attempt with its own outcome, its conversation, and all that it took."""
+"""One row of the instances' file: an attempt with its outcome, its conversation, and everything it used."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ AGENT = "agent"
 
 @dataclass(frozen=True, slots=True)
 class Belonging:
-    """To which result of the aggregate a row belongs."""
+    """Which result of the aggregate a row belongs to."""
 
     name: str
     result: str | None = None
-    """None where the attempt is in no estimate."""
+    """None if the attempt is in no estimate."""
 
 
 IN_PASS_AT_1 = Belonging(PASS_AT_1, PASS_AT_1)
 NOT_COUNTED = Belonging(COUNTED, COUNTED)
 CHOSEN = Belonging("chosen_by_early_stopping")
-"""It counts, but whether it ran hung on how others ended: no rate of passes may be made of it."""
+"""It counts, but the outcomes of others decided whether it ran, so no pass rate may be computed from it."""
 OF_A_SKIPPED_TASK = Belonging("of_a_skipped_task")
 
 
@@ -50,7 +50,7 @@ class Head:
 
 
 def belonging(task: TaskRecord, attempt: AttemptRecord, *, thinned: bool, every_first: bool) -> Belonging:
-    """Where the attempt's row belongs: what it says is never a share of an estimate that it has no share in.
+    """Where the attempt's row belongs. It never belongs to an estimate that the attempt is not part of.
 
     Args:
         task: the attempt's task.
@@ -70,11 +70,11 @@ def belonging(task: TaskRecord, attempt: AttemptRecord, *, thinned: bool, every_
 def row(
     head: Head, task: TaskRecord, attempt: AttemptRecord, belongs: Belonging, said: Said, clean: Clean
 ) -> dict[str, Any]:
-    """The row of an attempt; what `said` holds is clean already.
+    """The row of an attempt; `said` is already free of secrets.
 
-    The schema wants a score and `is_correct` of every row and knows no missing value. An attempt that does not count
-    therefore belongs to another result than pass@1, the share of wanted attempts that count, to which 0 is its true
-    share; it is not correct, and `error` says why it does not count.
+    The schema requires a score and `is_correct` for every row and has no missing value. An attempt that does not count
+    therefore belongs to another result than pass@1: the share of wanted attempts that count, to which it truly
+    contributes 0. It is not correct, and `error` says why it does not count.
     """
     passed = attempt.outcome is Outcome.PASSED
     calls = [call for call in attempt.model_calls if call.role == AGENT]
@@ -110,7 +110,7 @@ def row(
 
 
 def sample_ids(tasks: Collection[TaskRecord], clean: Clean) -> dict[str, str]:
-    """What the tasks of a cell are called, by their node ids: the same in all cells, and never two of them the same."""
+    """The names of a cell's tasks, by their node ids: the same in all cells, and unique."""
     short: dict[str, str] = {task.task: plain(name_of(task), clean) for task in tasks}
     shared = Counter(short.values())
     return {
@@ -122,7 +122,7 @@ def sample_ids(tasks: Collection[TaskRecord], clean: Clean) -> dict[str, str]:
 
 
 def sample_hash(raw: str, reference: Sequence[str]) -> str:
-    """The digest by which the same sample is found in other files: of the canonical JSON of `{"raw", "reference"}`."""
+    """The digest that identifies the same sample in other files: of the canonical JSON of `{"raw", "reference"}`."""
     text = json.dumps({"raw": raw, "reference": list(reference)}, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -143,7 +143,7 @@ def _answer(attempt: AttemptRecord, messages: Sequence[Mapping[str, Any]]) -> li
 
 
 def _tokens(calls: Sequence[ModelCall]) -> dict[str, Any] | None:
-    """None where the number is unknown: the schema has no word for that."""
+    """None if the number is unknown, because the schema has no word for that."""
     counts = {
         "input_tokens": total_of(call.input_tokens for call in calls),
         "output_tokens": total_of(call.output_tokens for call in calls),
@@ -183,7 +183,7 @@ def _spending(attempt: AttemptRecord) -> dict[str, Any]:
 
 
 def _error(attempt: AttemptRecord) -> str | None:
-    """What went wrong, where that is not simply that the agent did not solve the task."""
+    """What went wrong, unless the agent simply did not solve the task."""
     plain = attempt.outcome is Outcome.PASSED or (attempt.outcome is Outcome.FAILED and attempt.cause is None)
     if plain:
         return None
@@ -219,7 +219,7 @@ def _facts(task: TaskRecord, attempt: AttemptRecord) -> dict[str, Any]:
 
 
 def log_name(log: str) -> str:
-    """The name of a log without its folder, which is nobody's business."""
+    """The name of a log without its folder, which is private."""
     return log.replace("\\", "/").rsplit("/", 1)[-1]
 
 
@@ -252,5 +252,5 @@ def _known(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _texts(values: Mapping[str, Any]) -> dict[str, str]:
-    """What is known as text, for the schema takes nothing else in these places."""
+    """What is known, as text, because the schema accepts nothing else here."""
     return {name: value if isinstance(value, str) else json.dumps(value) for name, value in _known(values).items()}

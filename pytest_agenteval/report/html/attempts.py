@@ -1,4 +1,4 @@
-"""What the page says of each attempt: its square in the grid and its evidence."""
+"""What the page shows of each attempt: its square in the grid and its evidence."""
 
 from __future__ import annotations
 
@@ -43,20 +43,20 @@ class AttemptView:
     epoch: int
     """Its number in its log."""
     logged_task: str | None
-    """The node id of its task in its log, where that is another."""
+    """The node id of its task in its log, if different."""
     outcome: str
     letter: str
     why: str
     """A line: how it ended and why."""
     message: str
     where: str
-    """The exception and the suite's line it came through; empty where there is none."""
+    """The exception and the line of the suite it passed through; empty if there is none."""
     brief: str
     """Cost, seconds and tool calls."""
     facts: tuple[tuple[str, str], ...]
     retries: tuple[str, ...]
     calls: tuple[tuple[str, str, str], ...]
-    """Tool, arguments and failure of its tool calls, where it did not pass; for pages without its conversation."""
+    """Tool, arguments and failure of its tool calls, if it did not pass; for pages without its conversation."""
     more_calls: int
     last_steps: tuple[str, ...]
     log: str | None
@@ -70,16 +70,16 @@ class RowView:
     task: str
     anchor: str
     cells: tuple[tuple[AttemptView, ...], ...]
-    """In the order of the cells; empty where a cell has no such task."""
+    """In the order of the cells; empty if a cell has no such task."""
     passes: tuple[str, ...]
     """`c/n` by cell."""
     notes: tuple[str, ...]
     identities: tuple[str, ...]
-    """The node ids by cell, as the run used them; empty where a cell has no such task."""
+    """The node ids by cell, as the run used them; empty if a cell has no such task."""
 
 
 def rows(records: Sequence[TaskRecord], cells: Sequence[Cell]) -> list[RowView]:
-    """The tasks: those with the smallest share of passes first, else in the order of the run."""
+    """The tasks, those with the smallest share of passes first, otherwise in the order of the run."""
     by_task: dict[str, dict[Cell, TaskRecord]] = {}
     for record in records:
         by_task.setdefault(name_of(record), {})[record.cell] = record
@@ -177,7 +177,7 @@ def _why(attempt: AttemptRecord) -> str:
 
 
 def _without_traceback(message: str) -> str:
-    """The message, or of a traceback that it begins with the line that says what happened."""
+    """The message; if it begins with a traceback, the line that says what happened."""
     first, _, rest = message.partition("\n")
     if not first.endswith(_TRACEBACK):
         return message

@@ -1,4 +1,4 @@
-"""What the page says of each cell: numbers as the terminal writes them, and as they are where a figure is drawn."""
+"""What the page shows of each cell: numbers as the terminal writes them, and raw numbers for the figures."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from pytest_agenteval.report.verdicts import cell_verdict
 __all__ = ["CellView", "CurvePoint", "Front", "cell_views", "front_of"]
 
 _POINTS = 32
-"""Of a longer curve so many points at most have intervals of their own."""
+"""The number of points that get intervals of their own on a longer curve."""
 
 
 @dataclass(frozen=True, slots=True)
 class CurvePoint:
-    """pass^j; None is what was not measured."""
+    """pass^j; None if it was not measured."""
 
     j: int
     value: float | None
@@ -63,23 +63,23 @@ class CellView:
     """One cell."""
 
     letter: str
-    """Stands for the cell where its name has no room."""
+    """Stands for the cell where there is no room for its name."""
     name: str
     k: int
     verdict: str
-    """What its gates and judged tasks say together: the worst of them."""
+    """The combined verdict of its gates and judged tasks: the worst of them."""
     curve: tuple[CurvePoint, ...]
     certain: tuple[float, float] | None
-    """Where early stopping thinned the grid: between what pass^k is certain to lie."""
+    """If early stopping thinned the grid, the bounds within which pass^k certainly lies."""
     pass_hat_k: float | None
     per_attempt: float | None
-    """US dollars; None where a call has no known price."""
+    """US dollars; None if a call has no known price."""
     rates: tuple[str, ...]
     """pass@1, pass^k and their gap, as on the terminal."""
     sentences: tuple[str, ...]
     """Intervals, savings, worst and best case."""
     words: tuple[str, ...]
-    """Everything the terminal says of it."""
+    """Everything the terminal shows about it."""
     columns: Mapping[str, str]
     """By heading, its row in the table of cells."""
     money: Mapping[str, str]
@@ -93,13 +93,13 @@ class Front:
     letters: frozenset[str]
     """Of the cells on it."""
     line: bool
-    """Whether it may be drawn through the cells' points: it is of the same tasks as they are."""
+    """Whether it may be drawn through the cells' points, because it covers the same tasks as they do."""
     told: str
     """What it is a front of."""
 
 
 def front_of(cells: Sequence[CellView], compared: CellComparison) -> Front:
-    """The front as the terminal names it; where the cost of a cell is not known, the front of the others."""
+    """The front as the terminal shows it; if the cost of a cell is unknown, the front of the others."""
     if compared.unknown or not compared.common:
         known = [
             (cell.letter, (cell.per_attempt, cell.pass_hat_k))

@@ -1,4 +1,4 @@
-"""Conversations as data of the page, while there is room: its script turns them into text when they are opened."""
+"""Conversations as data of the page, while there is room. Its script turns them into text when they are opened."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Embedded", "Room", "embedded"]
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """How much of the conversations a page holds: it has to open on a phone."""
+    """The space for conversations in a page, which must open on a phone."""
 
     characters: int = 12_000_000
     conversations: int = 1_500
@@ -22,18 +22,18 @@ class Room:
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """What of the conversations is in a page."""
+    """The conversations in a page."""
 
     texts: dict[str, str]
     """JSON by the attempt's anchor, fit to stand in a script element."""
     left_out: int
-    """Attempts with a log that are left out for want of room."""
+    """Attempts with a log that were left out for lack of room."""
     passed: int
     """How many of these passed."""
 
 
 def embedded(found: Sequence[RowView], read: ConversationReader, room: Room) -> Embedded:
-    """The conversations of attempts that did not pass first, and as many as there is room for."""
+    """The conversations of attempts that did not pass first, as many as fit."""
     texts: dict[str, str] = {}
     used = tried = left_out = passed = 0
     for attempt, task in _told_first(found):

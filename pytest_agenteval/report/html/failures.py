@@ -32,9 +32,9 @@ class CauseRow:
     repeated: int
     """Tries that were repeated in a fresh sandbox."""
     stayed: int
-    """Attempts that ended so."""
+    """Attempts that ended in this way."""
     example: str
-    """What one of them said."""
+    """The message of one of them."""
 
 
 def tool_failures(cells: Sequence[CellSummary]) -> list[CountRow]:

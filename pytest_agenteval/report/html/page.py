@@ -1,4 +1,4 @@
-"""Writes the page: one file, which needs nothing else and may load nothing else."""
+"""Writes the page: one file that needs nothing else and may load nothing else."""
 
 from __future__ import annotations
 
@@ -62,11 +62,11 @@ def write_html(
     Args:
         path: of the file; its directory is made, and a file that is there is replaced at once and whole.
         judgement: the records, the numbers and the verdicts.
-        conversations: reads what was said in an attempt; asked for attempts that have a log, those that did not pass
-            first, until the room is used up.
-        notes: what a reader should know about the run as a whole, a sentence each.
+        conversations: reads the conversation of an attempt; called for attempts that have a log, those that did not
+            pass first, until the room is used up.
+        notes: what a reader should know about the run as a whole, one sentence each.
         sections: what plugins add.
-        room: for conversations.
+        room: the space for conversations.
 
     Raises:
         NotReady: the extra `html` is not installed.
@@ -97,7 +97,7 @@ def _pieces(
     from markupsafe import Markup
 
     def safe(value: Any) -> Any:
-        """All text on the page passes here; only drawings, style and script are markup."""
+        """All text on the page passes through here; only drawings, style and script are markup."""
         return shown(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
     environment = Environment(
@@ -164,7 +164,7 @@ def _cost_plot(cells: Sequence[CellView], front: Front) -> str | None:
 
 
 def _money_heads(judgement: Judgement, cells: Sequence[CellView]) -> list[str]:
-    """Of all cells; what was paid now only where some of it was paid before."""
+    """For all cells; what was paid now only if some of it was paid before."""
     reused = any(attempt.reused for record in judgement.records for attempt in (*record.attempts, *record.discarded))
     heads = list(dict.fromkeys(head for cell in cells for head in cell.money if reused or head != "paid now"))
     return sorted(heads, key="what is not known".__eq__)

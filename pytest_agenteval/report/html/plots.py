@@ -1,4 +1,4 @@
-"""The figures: pass^j with its intervals for a cell, and what cells cost for how reliable they are."""
+"""The figures: pass^j with its intervals for a cell, and what cells cost compared with how reliable they are."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ _ALL_TICKS = 10
 
 
 def curve_plot(cell: CellView, others: Sequence[CellView]) -> str | None:
-    """pass^1 to pass^k of a cell as a line in its intervals, the other cells pale behind it; None without a value.
+    """pass^1 to pass^k of a cell as a line in its intervals, with the other cells pale behind it; None without a value.
 
-    Where early stopping thinned the grid there is no line: what is left are pass@1 and what is certain about pass^k.
+    If early stopping thinned the grid there is no line, only pass@1 and the certain bounds of pass^k.
     """
     points = [point for point in cell.curve if point.value is not None]
     if not points and cell.certain is None:
@@ -78,9 +78,9 @@ def cost_plot(cells: Sequence[CellView], hat_k: str, front: Front) -> str | None
     """Cost per attempt against pass^k, a point per cell; None with fewer than two points or without different costs.
 
     Args:
-        cells: those whose cost or pass^k is not known are left out.
-        hat_k: how pass^k is called.
-        front: the points of its cells are filled.
+        cells: those with unknown cost or pass^k are left out.
+        hat_k: the label for pass^k.
+        front: the cells whose points are filled.
     """
     known = [(c.per_attempt, c.pass_hat_k, c) for c in cells if c.per_attempt is not None and c.pass_hat_k is not None]
     costs = [cost for cost, _, _ in known]
@@ -129,7 +129,7 @@ def cost_plot(cells: Sequence[CellView], hat_k: str, front: Front) -> str | None
 
 def _svg(draw: Callable[[Axes], dict[str, str]], name: str, label: str, size: tuple[int, int]) -> str:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pytest's -W error is about the user's code
+        warnings.simplefilter("ignore")  # pytest's -W error is meant for the user's code
         import matplotlib
         from matplotlib.backends.backend_svg import FigureCanvasSVG
         from matplotlib.figure import Figure

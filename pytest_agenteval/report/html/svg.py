@@ -1,4 +1,5 @@
-"""matplotlib's SVG made fit for a page: colours follow the page's, no style attributes, no identifiers that clash."""
+"""Makes matplotlib's SVG fit for a page: its colours follow the page, without style attributes or clashing
+identifiers."""
 
 from __future__ import annotations
 
@@ -20,13 +21,13 @@ _REFERENCE = re.compile(r"(url\(#|^#)")
 
 
 def fit_for_page(svg: str, name: str, label: str, titles: Mapping[str, str]) -> str:
-    """The drawing as an element that can stand in a page under a policy that forbids inline styles.
+    """The drawing as an element that a page with a policy against inline styles can contain.
 
     Args:
-        svg: what matplotlib wrote.
-        name: is put before every identifier; unique in the page.
-        label: what the figure shows, for who does not see it.
-        titles: by the gid of a drawn thing, what is shown when it is pointed at.
+        svg: the output of matplotlib.
+        name: the prefix of every identifier; unique in the page.
+        label: what the figure shows, for readers who cannot see it.
+        titles: by the gid of a drawn element, the text shown when the pointer is on it.
     """
     root = ElementTree.fromstring(svg)
     for parent in list(root.iter()):

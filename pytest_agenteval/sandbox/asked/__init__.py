@@ -1,4 +1,4 @@
-"""What a task asks of its sandbox: a name, an image, a compose file, limits; refused where it cannot be had.
+"""What a task requests of its sandbox (a name, an image, a compose file, limits), refused if it is not possible.
 
 Nothing here talks to a container.
 """

@@ -1,4 +1,4 @@
-"""Which sandbox a task gets: what its mark says, else the file beside its suite, else the run's default.
+"""Chooses a task's sandbox: the one its mark names, else the file beside its suite, else the run's default.
 
 A mark or a default names a sandbox in one of these ways, which cannot be mistaken for each other:
 
@@ -35,7 +35,7 @@ _IMAGE = "image:"
 
 
 class ChoiceError(Exception):
-    """There is no such sandbox; the message is a sentence without its subject: `names ..., and ...`."""
+    """There is no such sandbox. The message is a sentence without its subject: `names ..., and ...`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +63,16 @@ Choice = BuiltInImage | NamedImage | ConfigFile
 
 
 def choose(wish: str | None, *, folder: Path, root: Path, default: str | None = None) -> Choice:
-    """The sandbox of a task; reads which files there are, and nothing in them.
+    """The sandbox of a task. It checks which files exist, but does not read them.
 
     Args:
         wish: what the task's mark names, or None.
-        folder: of the test file, to which its paths are relative.
+        folder: the folder of the test file, to which its paths are relative.
         root: pytest's rootdir, to which the default's paths are relative.
         default: what the run's default names, or None.
 
     Raises:
-        ChoiceError: what is named is not there.
+        ChoiceError: the named sandbox does not exist.
     """
     if wish is not None:
         return _named(wish, folder, folder, root)

@@ -1,6 +1,6 @@
-"""Compose files: the default one for Inspect's own `docker` provider, and what a file gives of the host.
+"""Compose files: the default one for Inspect's own `docker` provider, and which parts of the host a file exposes.
 
-A key counts as access to the host unless it is known not to be: what is not in the lists below is reported.
+A key counts as access to the host unless it is known to be harmless: anything not in the lists below is reported.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ def default_compose(
 ) -> str:
     """The text of a compose file with one hardened service, `default`, that waits to be used.
 
-    `memory` is a limit in Compose's notation, swap included; `cpus` a number of processors, None for no limit; `pids`
-    the most processes at once; `network` a network mode, `none` or `bridge`.
+    `memory` is a limit in Compose's notation, including swap; `cpus` a number of processors, None for no limit; `pids`
+    the highest number of processes at once; `network` a network mode, `none` or `bridge`.
     """
     service: dict[str, Any] = {
         "image": image,
@@ -52,11 +52,12 @@ def default_compose(
 
 
 def host_access(compose: Mapping[str, Any]) -> list[str]:
-    """The keys, as dotted paths in the order of the file, by which a compose file gives its containers the host.
+    """The keys, as dotted paths in the order of the file, by which a compose file gives its containers access to the
+    host.
 
     These are mounts of the host's files, its namespaces, devices, its environment (`${NAME}`, a variable without a
-    value, `env_file`), capabilities beyond Docker's own, whatever lifts the confinement, and every key or form not
-    known to be harmless. Empty for a file that gives none. The file is taken as written, before Compose fills in its
+    value, `env_file`), capabilities beyond Docker's own, anything that lifts the confinement, and every key or form not
+    known to be harmless. Empty for a file without any. The file is taken as written, before Compose fills in its
     variables.
     """
     found: list[str] = []
@@ -77,11 +78,11 @@ def host_access(compose: Mapping[str, Any]) -> list[str]:
 
 
 _Rule = Callable[[Any], bool]
-"""Whether a value is known not to give the host away."""
+"""Whether a value is known not to expose the host."""
 
 
 def _of(path: str, mapping: Any, rules: Mapping[str, _Rule]) -> Iterator[str]:
-    """The keys of the mapping that no rule lets pass."""
+    """The keys of the mapping that no rule allows."""
     if not isinstance(mapping, Mapping):
         yield path
         return
@@ -97,7 +98,8 @@ _VARIABLE = re.compile(r"\$\$|\$\{?(?!SAMPLE_METADATA_)[A-Za-z_]")
 
 
 def _interpolated(value: Any) -> bool:
-    """Whether Compose would fill in a variable of the host's environment; Inspect's own, of the sample, are none."""
+    """Whether Compose would fill in a variable of the host's environment. Inspect's own, of the sample, do not
+    count."""
     if isinstance(value, str):
         return any(match != "$$" for match in _VARIABLE.findall(value))
     if isinstance(value, Mapping):
@@ -114,7 +116,7 @@ def _one_of(*values: object) -> _Rule:
 
 
 def _all_of(rule: _Rule) -> _Rule:
-    """Every element of a list passes; a single value is taken as a list of one."""
+    """Every element of a list passes; a single value counts as a list of one."""
     return lambda value: all(map(rule, value)) if isinstance(value, list) else value is None or rule(value)
 
 
@@ -123,7 +125,7 @@ def _mapping_of(rules: Mapping[str, _Rule]) -> _Rule:
 
 
 def _named_volume(value: Any) -> bool:
-    """A volume the daemon keeps, or one in memory: not a path of the host."""
+    """A volume that the daemon keeps, or one in memory: not a path of the host."""
     if isinstance(value, Mapping):
         return _plain(value) and (
             value.get("type") == "tmpfs"
@@ -139,7 +141,7 @@ def _named_volume(value: Any) -> bool:
 
 
 def _environment(value: Any) -> bool:
-    """Every variable has its value in the file: one without is taken from the host."""
+    """Every variable has its value in the file; one without a value is taken from the host."""
     if isinstance(value, Mapping):
         return _plain(value) and all(each is not None for each in value.values())
     return isinstance(value, list) and all(isinstance(each, str) and "=" in each and _plain(each) for each in value)
@@ -151,7 +153,7 @@ def _capability(value: Any) -> bool:
 
 
 def _image(value: Any) -> bool:
-    """A name, whether or not a variable has a part in it: it does not reach the container."""
+    """A name, with or without a variable in it: it does not reach the container."""
     return isinstance(value, str)
 
 

@@ -1,6 +1,6 @@
-"""Which compose files and Dockerfiles run in our own provider, and which need Docker Compose: reading and deciding.
+"""Decides which compose files and Dockerfiles run in our own provider, and which need Docker Compose.
 
-Pure but for `read_compose`. What a plain service is, `plain_service` knows; here is what lies around it: builds, and
+Pure except for `read_compose`. `plain_service` knows what a plain service is. This module handles the rest: builds, and
 images that would run a program of their own.
 """
 
@@ -22,7 +22,7 @@ __all__ = ["ComposeFileError", "Plan", "images_to_pull", "own_program", "plan_co
 
 _KEEPALIVE = {("tail", "-f", "/dev/null"), ("sleep", "infinity"), ("sleep", "inf")}
 _SHELLS = ("bash", "sh", "dash", "python", "python3", "node")
-"""Without a terminal they end at once: nobody has meant them to run."""
+"""Without a terminal they end at once, so nobody has meant them to run."""
 
 
 class ComposeFileError(NotReady):
@@ -34,11 +34,11 @@ class Plan:
     """How a compose file is to be run: by ourselves (`config`), or by Docker Compose (`because`)."""
 
     config: ContainerConfig | None
-    """The container; its `image` may be None where a build makes it."""
+    """The container; its `image` may be None if a build makes it."""
     service: str = ""
     """The name of the only service."""
     build: bool = False
-    """Whether its image has to be built before."""
+    """Whether its image has to be built first."""
     own_command: bool = False
     """Whether the image's own command is to run."""
     because: str = ""
@@ -74,10 +74,10 @@ def read_compose(path: Path) -> Mapping[str, Any]:
 
 
 def plan_compose(content: Mapping[str, Any]) -> Plan:
-    """How to run a compose file. What is not known to be plain is left to Docker Compose.
+    """How to run a compose file. Anything not known to be plain is left to Docker Compose.
 
-    Where the file is silent, this package's hardening holds: there is no network, for example, unless the file or the
-    task's mark asks for one.
+    If the file does not say otherwise, this package's hardening applies. For example, there is no network unless the
+    file or the task's mark asks for one.
     """
     services = content.get("services")
     if not isinstance(services, Mapping) or len(services) != 1:
@@ -101,9 +101,9 @@ def plan_compose(content: Mapping[str, Any]) -> Plan:
 
 
 def images_to_pull(content: Mapping[str, Any]) -> tuple[str, ...]:
-    """The images that the services of a compose file take from a registry, as far as it names them outright.
+    """The images that the services of a compose file pull from a registry, if the file names them literally.
 
-    Left out are those that Docker Compose builds or does not pull, and that variables name.
+    Images that Docker Compose builds or does not pull, and those named by variables, are left out.
     """
     services = content.get("services")
     every = services.values() if isinstance(services, Mapping) else ()
@@ -121,8 +121,8 @@ def images_to_pull(content: Mapping[str, Any]) -> tuple[str, ...]:
 def own_program(image: Mapping[str, Any], *, command: bool) -> str | None:
     """Why an image is left to Docker Compose, as the end of a sentence, or None.
 
-    Our provider starts nothing of what an image would start by itself; in a compose file or a Dockerfile an ENTRYPOINT
-    is meant to run, and so is the image's command where the file has none of its own.
+    Our provider starts nothing that an image would start by itself. In a compose file or a Dockerfile an ENTRYPOINT is
+    meant to run, and so is the image's command if the file has none of its own.
 
     Args:
         image: the engine's own description.

@@ -1,4 +1,4 @@
-"""What a compose file or Dockerfile stands for, as a digest: the file, what it builds from, and the images it names."""
+"""A digest of the content of a compose file or Dockerfile: the file, what it builds from, and the images it names."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _MOST_BYTES = 500_000_000
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a sandbox is made from."""
+    """The content that a sandbox is made from."""
 
     digest: str
     doubt: str | None = None
-    """Why the digest may not tell everything, a sentence."""
+    """Why the digest may be incomplete, in a sentence."""
 
 
 def content_of(file: Path) -> Content:
@@ -48,7 +48,7 @@ class _Unknown(Exception):
 
 
 def _contexts(file: Path, content: Mapping[str, Any]) -> Iterator[Path]:
-    """The folders and files that services are built from or get: what cannot be named is unknown."""
+    """The folders and files that services are built from or receive; unknown if one cannot be named."""
     for key in ("include", "configs", "secrets"):
         if content.get(key):
             raise _Unknown(f"what `{key}` brings in is not compared")
@@ -71,7 +71,7 @@ def _single(env: Any) -> bool:
 
 
 def _of_host(volume: Any) -> str | None:
-    """The host's path that a volume mounts, or None where it is a volume of Docker's."""
+    """The host's path that a volume mounts, or None if it is one of Docker's volumes."""
     if isinstance(volume, Mapping):
         return str(volume.get("source")) if volume.get("type") == "bind" else None
     source, colon, _ = str(volume).partition(":")

@@ -1,7 +1,7 @@
 """Compose files that need no Docker Compose: one service that waits to be used, and only keys known here.
 
-A list of what is known, never of what is not: a key that is not in it, or has a value whose meaning is not, sends the
-file to Docker Compose.
+This is a list of what is known to be plain. A key that is not in it, or has a value of unknown meaning, sends the file
+to Docker Compose.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["NotPlain", "container_config", "plain_service"]
 
 _KEEPALIVE = {("tail", "-f", "/dev/null"), ("sleep", "infinity"), ("sleep", "inf")}
 _DOCKERS_OWN = frozenset((*CAPABILITIES, "MKNOD", "NET_RAW", "AUDIT_WRITE", "SETFCAP"))
-"""What Docker gives a container whose capabilities nobody mentions (moby, oci/caps)."""
+"""The capabilities that Docker gives a container by default (moby, oci/caps)."""
 
 
 class NotPlain(Exception):
@@ -30,13 +30,13 @@ class NotPlain(Exception):
     def __init__(self, key: str) -> None:
         super().__init__(f"the compose file's `{key}` needs Docker Compose")
         self.key = key
-        """The key that is the reason, or whose absence is."""
+        """The key whose presence or absence is the reason."""
 
 
 def plain_service(compose: Mapping[str, Any]) -> ContainerConfig:
     """The container that a compose file describes.
 
-    Where the file is silent, the container has this package's limits and capabilities, and not Docker's.
+    If the file does not say otherwise, the container has this package's limits and capabilities, not Docker's.
 
     Raises:
         NotPlain: it describes more, or something else.
@@ -74,10 +74,10 @@ def plain_service(compose: Mapping[str, Any]) -> ContainerConfig:
 
 
 def container_config(given: BaseModel | str | None) -> ContainerConfig:
-    """The container for what Inspect was given: a configuration, a compose file or its content, or nothing.
+    """The container for a configuration, a compose file or its content, or nothing, as Inspect passes it.
 
     Raises:
-        SandboxSetupError: it takes Docker, or Docker Compose, to build or to run that.
+        SandboxSetupError: it needs Docker or Docker Compose to build or run.
     """
     if given is None:
         return ContainerConfig()

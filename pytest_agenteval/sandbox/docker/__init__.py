@@ -1,4 +1,4 @@
-"""The Docker daemon: its address, its API, containers as they are created, and the reaper of those left behind.
+"""The Docker daemon: its address, its API, the creation of containers, and the reaper of those left behind.
 
-What a task asks for is turned into such containers in `sandbox/asked`.
+`sandbox/asked` turns a task's requests into such containers.
 """

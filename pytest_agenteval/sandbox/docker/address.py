@@ -1,4 +1,4 @@
-"""Where the Docker daemon is and how to speak to it, as the docker command line decides it.
+"""The Docker daemon's address and how to connect to it, chosen as the docker command line chooses it.
 
 DOCKER_HOST comes first, then the context that DOCKER_CONTEXT or the configuration file names, then the local socket.
 """
@@ -18,7 +18,7 @@ from pytest_agenteval.errors import NotAvailable
 __all__ = ["LOCAL", "Certificates", "DaemonAddress", "SandboxSetupError", "address", "daemon_address"]
 
 LOCAL = "unix:///var/run/docker.sock"
-"""Where a daemon listens unless it is told otherwise."""
+"""Where a daemon listens by default."""
 
 
 class SandboxSetupError(NotAvailable):
@@ -27,14 +27,14 @@ class SandboxSetupError(NotAvailable):
 
 @dataclass(frozen=True, slots=True)
 class Certificates:
-    """What a connection by TLS is secured with: files in PEM."""
+    """What secures a TLS connection: files in PEM."""
 
     ca: Path | None
-    """Whom the daemon's certificate has to be from; None: somebody this machine trusts."""
+    """Who must have signed the daemon's certificate; None means anyone this machine trusts."""
     pair: tuple[Path, Path] | None
-    """This side's certificate and key; None where the daemon asks for none."""
+    """This side's certificate and key; None if the daemon requires none."""
     verify: bool = True
-    """Whether the daemon's certificate is looked at."""
+    """Whether the daemon's certificate is verified."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def daemon_address() -> DaemonAddress:
 
 
 def _of_environment() -> Certificates | None:
-    """Those of DOCKER_CERT_PATH, if DOCKER_TLS_VERIFY asks for them."""
+    """The files in DOCKER_CERT_PATH, if DOCKER_TLS_VERIFY asks for them."""
     if not os.environ.get("DOCKER_TLS_VERIFY"):
         return None
     return _in_folder(Path(os.environ.get("DOCKER_CERT_PATH") or _configuration()), verify=True)
@@ -81,7 +81,7 @@ def _current_context() -> str:
     try:
         settings = json.loads((_configuration() / "config.json").read_text("utf-8"))
         return str(settings.get("currentContext") or "default")
-    except (OSError, ValueError, AttributeError):  # as the command line: it warns, and goes on without
+    except (OSError, ValueError, AttributeError):  # like the command line, which warns and continues without it
         return "default"
 
 

@@ -1,4 +1,4 @@
-"""What a sandbox's container is: its configuration, hardened by default, and the engine's words for it."""
+"""The container of a sandbox: its configuration, hardened by default, and its description for the engine."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CAPABILITIES = (
 Package managers, `useradd`, `chown`, `su` to another user and ports below 1024 work with it.
 """
 FALLBACK_COMMAND = ["/bin/sh", "-c", "read -r keep && exec tail -f /dev/null"]
-"""What runs in a container without an exec server: ends with its stdin, unless a line is written to it first."""
+"""The command of a container without an exec server: it ends with its stdin, unless a line is written to it first."""
 
 _UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
@@ -40,7 +40,7 @@ class ContainerConfig(BaseModel):
     image: str | None = None
     """A name or id; None is the package's default image."""
     name: str = "default"
-    """What Inspect calls the sandbox."""
+    """Inspect's name for the sandbox."""
     user: str | None = None
     """The user of the agent's commands, a name or number; None is the image's."""
     working_dir: str | None = None
@@ -50,15 +50,15 @@ class ContainerConfig(BaseModel):
     network: Literal["none", "bridge"] = "none"
     """`none`: not even to the host. `bridge`: the daemon's default network, and with it the internet."""
     memory: int | None = Field(default=4 << 30, gt=0)
-    """The most memory, in bytes, swap included; also in Docker's notation (`512m`). None: no limit."""
+    """The most memory, in bytes, including swap; also in Docker's notation (`512m`). None means no limit."""
     cpus: float | None = Field(default=None, gt=0)
-    """How many processors' worth of time; None: no limit."""
+    """How many processors it may use; None means no limit."""
     pids: int | None = Field(default=1024, gt=0)
-    """The most processes and threads at once; None: no limit."""
+    """The highest number of processes and threads at once; None means no limit."""
     shm_size: int | None = Field(default=None, gt=0)
     """The size of /dev/shm in bytes, also in Docker's notation; None: the daemon's default, 64 MiB."""
     capabilities: tuple[str, ...] = CAPABILITIES
-    """What root in the container may do; every other capability is taken away."""
+    """The capabilities of root in the container; all others are removed."""
     new_privileges: bool = False
     """Whether programs such as sudo may raise a user's rights."""
     read_only: bool = False
@@ -68,7 +68,7 @@ class ContainerConfig(BaseModel):
     runtime: str | None = None
     """The container runtime, for example `runsc`; None is the daemon's default."""
     hostname: str | None = None
-    """The container's own name for itself; None is a part of its id."""
+    """The container's own host name; None means a part of its id."""
 
     @field_validator("memory", "shm_size", mode="before")
     @classmethod
@@ -92,7 +92,7 @@ def creation(
 ) -> dict[str, Any]:
     """The body of the engine's call that creates the container.
 
-    It lives as long as its stdin is held open by the one who attached first, and is removed when it ends: a host
+    It lives as long as the client that attached first holds its stdin open, and is removed when it ends. So a host
     process that dies takes its containers with it. `init` puts the daemon's own init process before the command.
     """
     host: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""The Docker daemon as this package asks it: few calls, each with a time limit, errors in one sentence.
+"""This package's calls to the Docker daemon: few, each with a time limit, with errors in one sentence.
 
 The `docker` package is used here and nowhere else. The daemon is the one the docker command line would use.
 """
@@ -34,14 +34,14 @@ __all__ = [
 ]
 
 CALL_SECONDS = 5.0
-"""How long a call waits for the daemon's answer, unless `connect` is told otherwise."""
-_ANY_VERSION = "1.44"  # of the API; not sent, for the daemon is asked for its own first
+"""The default time a call waits for the daemon's answer."""
+_ANY_VERSION = "1.44"  # of the API; not sent, because the daemon is first asked for its own
 _BUILD_SECONDS = 600  # the longest silence of a build
 _WITHOUT_DOCKER = "or rehearse without Docker by `--agent-sandbox=local`"
 
 
 class DaemonGone(SandboxSetupError):
-    """Nothing listens at the daemon's address, or it hung up."""
+    """Nothing listens at the daemon's address, or it closed the connection."""
 
 
 class DaemonSilent(SandboxSetupError):
@@ -54,9 +54,9 @@ class DaemonRefused(SandboxSetupError):
 
 @contextmanager
 def connect(seconds: float | None = None) -> Iterator[Daemon]:
-    """The daemon, each call of which waits `seconds` (default: `CALL_SECONDS`) at most for an answer.
+    """The daemon. Each call waits at most `seconds` (default: `CALL_SECONDS`) for an answer.
 
-    Raises `SandboxSetupError` or one of its kinds, also for what goes wrong inside the block.
+    Raises `SandboxSetupError` or one of its subclasses, also for errors inside the block.
     """
     seconds = CALL_SECONDS if seconds is None else seconds
     found = daemon_address()
@@ -91,14 +91,14 @@ def _tls(certificates: Certificates) -> TLSConfig:
 
 
 def _knock(path: str, seconds: float) -> None:
-    """Raise `OSError` where nobody listens: the `docker` package would leave the socket open."""
+    """Raise `OSError` if nothing listens, because the `docker` package would leave the socket open."""
     with socket.socket(socket.AF_UNIX) as caller:
         caller.settimeout(seconds)
         caller.connect(path)
 
 
 def _explained(error: BaseException, found: DaemonAddress, seconds: float) -> SandboxSetupError:
-    """The sentence for a daemon that could not be asked, by what lies at the bottom of the error."""
+    """The sentence for a daemon that could not be reached, chosen by the root cause of the error."""
     where = found.url
     chain: list[BaseException] = []
     at: BaseException | None = error
@@ -127,7 +127,7 @@ def _explained(error: BaseException, found: DaemonAddress, seconds: float) -> Sa
 
 
 def _tls_refusal(chain: Sequence[BaseException], found: DaemonAddress) -> str | None:
-    """Why no connection by TLS came about, in OpenSSL's words, if that is what happened."""
+    """OpenSSL's reason why a TLS connection failed, if that is what happened."""
     for each in chain:
         if isinstance(each, ssl.SSLError | requests.exceptions.SSLError):
             named = re.search(r"\[SSL: (\w+)\]", str(each))
@@ -139,7 +139,7 @@ def _tls_refusal(chain: Sequence[BaseException], found: DaemonAddress) -> str | 
 
 
 class Daemon:
-    """What this package asks of a daemon. Mappings are the Engine API's own objects."""
+    """The calls that this package makes to a daemon. Mappings are the Engine API's own objects."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
@@ -190,7 +190,7 @@ class Daemon:
         return container
 
     def now(self) -> float:
-        """The daemon's own clock, in seconds since the epoch: it need not agree with this machine's."""
+        """The daemon's own clock, in seconds since the epoch. It may differ from this machine's."""
         return datetime.fromisoformat(self.info()["SystemTime"]).timestamp()
 
     def events(self) -> tuple[Mapping[str, Any], ...]:
@@ -218,7 +218,7 @@ class Daemon:
                 raise DaemonRefused(str(step["error"]).strip())
 
     def import_tar(self, tar: Path, changes: Sequence[str]) -> str:
-        """The id of a new image without a name, whose files are those of the tar."""
+        """The id of a new image without a name, with the files of the tar."""
         answer = str(self._client.import_image(src=str(tar), changes=list(changes)))
         last = json.loads(answer.strip().splitlines()[-1])
         if "status" not in last:
@@ -226,10 +226,11 @@ class Daemon:
         return str(last["status"])
 
     def finish(self, image: str, script: str, name: str, changes: Sequence[str], seconds: int) -> None:
-        """Run a script as root in a container of the image and give what it leaves a name, unless that is taken by now.
+        """Run a script as root in a container of the image and name the resulting image, unless the name is taken by
+        now.
 
-        The image itself, without a name, goes unless its result is kept. Raises `DaemonRefused` with the script's last
-        words when it exits with another status than 0.
+        The unnamed image itself is removed unless its result is kept. Raises `DaemonRefused` with the script's last
+        output when it exits with another status than 0.
         """
         kept = False
         host = self._client.create_host_config(network_mode="none")

@@ -23,9 +23,9 @@ from pytest_agenteval.sandbox.docker.address import Certificates, daemon_address
 __all__ = ["Endpoint", "Engine", "EngineError", "EngineGone", "Stream"]
 
 _NEWEST = (1, 47)
-"""The newest version of the API this module was written for; an older daemon is asked in its own."""
+"""The newest version of the API that this module was written for; an older daemon gets requests in its own version."""
 _SECONDS = 120.0
-"""How long the daemon may be silent in one call: a start takes seconds on a machine that is short of everything."""
+"""How long the daemon may be silent in one call: a start takes seconds on an overloaded machine."""
 _RECEIVE = 128 << 10
 _BROKEN = (httpcore.NetworkError, httpcore.TimeoutException, OSError)  # httpcore lets some of OpenSSL's errors through
 
@@ -36,11 +36,11 @@ class EngineError(Exception):
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
         self.status = status
-        """The HTTP status, 0 where there was no answer."""
+        """The HTTP status, 0 if there was no answer."""
 
 
 class EngineGone(EngineError):
-    """The daemon could not be reached, did not answer in time, or hung up."""
+    """The daemon could not be reached, did not answer in time, or closed the connection."""
 
     def __init__(self, message: str) -> None:
         super().__init__(0, message)
@@ -73,7 +73,7 @@ class Endpoint:
 
     @classmethod
     def current(cls) -> Endpoint | None:
-        """The endpoint that DOCKER_HOST or the current context names; None where this module cannot reach it.
+        """The endpoint that DOCKER_HOST or the current context names; None if this module cannot reach it.
 
         Raises:
             SandboxSetupError: the context does not exist or cannot be read.
@@ -89,11 +89,11 @@ class Stream:
         self._response = response
         self._stream = response.extensions["network_stream"]
         raw = self._stream.get_extra_info("socket")
-        # asyncio only: trio has a socket type of its own, and a TCP socket belongs to asyncio's transport.
+        # asyncio only: trio has its own socket type, and a TCP socket belongs to asyncio's transport.
         self._socket = raw if isinstance(raw, socket.socket) and raw.family == socket.AF_UNIX else None
 
     def send_now(self, data: bytes) -> int:
-        """Send what can be sent at once, and return how many bytes that were: all of a short message, as a rule.
+        """Send what can be sent at once, and return how many bytes that were; usually all of a short message.
 
         Nothing is awaited, so no cancellation can cut a message in two.
         """
@@ -101,7 +101,7 @@ class Stream:
             return 0
         try:
             return self._socket.send(data)
-        except OSError:  # full, or broken: `send` will tell
+        except OSError:  # full, or broken: `send` will find out
             return 0
 
     async def send(self, data: bytes | memoryview) -> None:
@@ -112,14 +112,14 @@ class Stream:
             raise EngineGone("the connection to the container broke") from error
 
     def end(self) -> None:
-        """Tell the other side that no more will be sent. Raises `EngineGone` when the connection is broken."""
+        """Tell the other side that nothing more will be sent. Raises `EngineGone` when the connection is broken."""
         try:
             self._stream.get_extra_info("socket").shutdown(socket.SHUT_WR)
         except OSError as error:
             raise EngineGone("the connection to the container broke") from error
 
     async def receive(self) -> bytes:
-        """The next bytes, or none at the end, also when the connection broke. Nothing is lost by a cancellation."""
+        """The next bytes, or none at the end or after the connection broke. A cancellation loses nothing."""
         try:
             data: bytes = await self._stream.read(_RECEIVE)
         except _BROKEN:
@@ -145,11 +145,11 @@ class Engine:
         return await self.call("GET", path, None, **params)
 
     async def post(self, path: str, body: Mapping[str, Any] | None = None, **params: str) -> Any:
-        """POST an object and return the answer, None where it has none. Raises `EngineError`."""
+        """POST an object and return the answer, None if there is none. Raises `EngineError`."""
         return await self.call("POST", path, body, **params)
 
     async def call(self, method: str, path: str, body: Mapping[str, Any] | None = None, **params: str) -> Any:
-        """Make a call and return the object it answers with, None where it has none. Raises `EngineError`."""
+        """Make a call and return the object in the answer, None if there is none. Raises `EngineError`."""
         url = await self._url(path)
         with _explained(self.endpoint):
             response = await self._connection().request(method, url, json=body, params=params or None)
@@ -177,7 +177,7 @@ class Engine:
             return Stream(response)
 
     async def pull(self, image: str) -> None:
-        """Have the daemon pull an image from its registry. Raises `EngineError`."""
+        """Make the daemon pull an image from its registry. Raises `EngineError`."""
         url = await self._url("/images/create")
         name, _, tag = image.rpartition(":") if ":" in image.rpartition("/")[2] else (image, "", "latest")
         params = {"fromImage": image} if "@" in image else {"fromImage": name, "tag": tag}

@@ -1,8 +1,8 @@
-"""Whose container is it: the labels that say so, and the removal of what dead processes have left.
+"""The labels that say which process owns a container, and the removal of what dead processes have left.
 
-A container ends with the process that started it (see `containers.creation`), so little is ever left: what was created
-and not yet started when its process was killed. Several machines and CI containers may share one daemon and have the
-same process ids; only a process of the same kernel and the same PID namespace can be known to be dead.
+A container ends with the process that started it (see `containers.creation`), so little is ever left: only what was
+created and not yet started when its process was killed. Several machines and CI containers may share one daemon and
+have the same process ids. Only a process of the same kernel and the same PID namespace can be known to be dead.
 """
 
 from __future__ import annotations
@@ -37,24 +37,24 @@ LABEL = "agenteval.sandbox"
 """Every sandbox's container carries this label; its value is `1`."""
 NAME_PREFIX = "agenteval-"
 KEPT_PREFIX = "agenteval-kept-"
-"""How the name of a container begins that was left on purpose; it is removed by hand only."""
+"""The prefix of the name of a container that was kept on purpose; such containers are only removed by hand."""
 
 _RUN = uuid.uuid4().hex[:12]
 
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """A process, so that no other can be taken for it."""
+    """A process, identified so that no other can be mistaken for it."""
 
     run: str
     pid: int
     started: str
-    """When it started, in the kernel's ticks since boot; empty where the system does not tell."""
+    """When it started, in the kernel's ticks since boot; empty if the system does not say."""
     pidns: str
-    """Its PID namespace, for example `pid:[4026531836]`; empty where the system does not tell."""
+    """Its PID namespace, for example `pid:[4026531836]`; empty if the system does not say."""
     host: str
     boot: str
-    """The kernel's boot id; empty where the system does not tell."""
+    """The kernel's boot id; empty if the system does not say."""
 
     @classmethod
     @cache
@@ -64,7 +64,7 @@ class Owner:
         return cls(_RUN, os.getpid(), _started(os.getpid()), _namespace(), platform.node(), boot)
 
     def labels(self) -> dict[str, str]:
-        """What to write on a container."""
+        """The labels to put on a container."""
         fields = {"run": self.run, "pid": str(self.pid), "started": self.started, "pidns": self.pidns}
         return {LABEL: "1", **{f"agenteval.{name}": value for name, value in fields.items()}} | {
             "agenteval.host": self.host,
@@ -75,7 +75,7 @@ class Owner:
 def is_orphan(labels: Mapping[str, str], here: Owner) -> bool:
     """Whether the container's process is known to be dead: one of this kernel and PID namespace that is gone.
 
-    Where one of these is unknown, or differs, the answer is no.
+    If one of these is unknown or different, the answer is no.
     """
     place = [(labels.get("agenteval.host"), here.host), (labels.get("agenteval.boot"), here.boot)]
     place.append((labels.get("agenteval.pidns"), here.pidns))
@@ -89,7 +89,7 @@ def is_orphan(labels: Mapping[str, str], here: Owner) -> bool:
 
 
 async def list_sandboxes(engine: Engine) -> list[dict[str, Any]]:
-    """All containers of sandboxes the daemon knows, whoever they belong to, as the engine lists them.
+    """The containers of all sandboxes that the daemon knows, of any owner, as the engine lists them.
 
     Raises:
         EngineError: the daemon refused or does not answer.
@@ -114,7 +114,7 @@ async def reap(engine: Engine, *, older_than: float = 0.0) -> tuple[str, ...]:
 
 
 async def remove_kept(engine: Engine, *, older_than: float = 0.0) -> tuple[str, ...]:
-    """Remove the containers that were left on purpose, by whomever, and return their ids.
+    """Remove the containers that anyone kept on purpose, and return their ids.
 
     `older_than` is an age in seconds. Raises `EngineError`.
     """
@@ -122,7 +122,8 @@ async def remove_kept(engine: Engine, *, older_than: float = 0.0) -> tuple[str, 
 
 
 async def remove_all(engine: Engine, *, older_than: float = 0.0) -> tuple[str, ...]:
-    """Remove the containers of all sandboxes, also of live processes and of other machines, and return their ids.
+    """Remove the containers of all sandboxes, including those of live processes and other machines, and return their
+    ids.
 
     `older_than` is an age in seconds. Raises `EngineError`.
     """
@@ -137,7 +138,7 @@ async def _remove_those(
     engine: Engine, chosen: Callable[[Mapping[str, Any]], bool], older_than: float
 ) -> tuple[str, ...]:
     removed = []
-    # ages are by the daemon's clock, whose times of creation they are
+    # Ages are measured by the daemon's clock, which also set the times of creation.
     latest = await engine.now() - older_than if older_than > 0 else math.inf
     for container in await list_sandboxes(engine):
         if container["Created"] <= latest and chosen(container):

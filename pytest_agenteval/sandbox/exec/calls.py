@@ -1,4 +1,4 @@
-"""One call of an exec server: what it has brought so far, and how it ended."""
+"""One call of an exec server: what it has returned so far, and how it ended."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Call", "Output", "ServerError"]
 
 
 class ServerError(Exception):
-    """The server could not carry out a call, for an operating system error."""
+    """The server could not carry out a call, because of an operating system error."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(f"error {failure.errno} in stage {failure.stage}")
@@ -21,7 +21,7 @@ class ServerError(Exception):
 
 
 class Output:
-    """What a command, or a file, gave: the last `limit` bytes of each stream."""
+    """The output of a command or the content of a file: the last `limit` bytes of each stream."""
 
     def __init__(self, limit: int) -> None:
         self.stdout = bytearray()
@@ -54,7 +54,7 @@ class Output:
 
 
 class Call:
-    """A call on its way."""
+    """A call in progress."""
 
     __slots__ = ("credit", "failure", "kind", "limit", "output", "settled", "wake")
 
@@ -67,4 +67,4 @@ class Call:
         self.credit = 0
         """Bytes of input sent and not acknowledged."""
         self.wake: anyio.Event | None = None
-        """Set when there may be news, while the call waits and does not read."""
+        """Set when there may be news, while the call waits and does not read itself."""

@@ -1,8 +1,8 @@
 """The host's side of an exec server: many calls at once over one stream.
 
-There is no task in the background. Of the calls that wait, one reads the stream for all; when it has what it waited
-for, or is cancelled, another takes over. The container on the other side belongs to the agent: what an exec server
-would never say ends the channel, and a channel that has ended gives errors, never results.
+There is no background task. One of the waiting calls reads the stream for all; when it has what it waited for, or is
+cancelled, another takes over. The container on the other side belongs to the agent. Anything that an exec server would
+never say ends the channel, and a channel that has ended gives errors, never results.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ __all__ = ["Channel", "ChannelClosed"]
 
 _PIECE = 256 << 10
 _WINDOW = 1 << 20
-"""How many bytes of a call's input may be on the way, taken by nobody yet."""
+"""How many bytes of a call's input may be in transit without an acknowledgement."""
 _LONGEST_SURVEY = 4 << 20
 _SEND_SECONDS = 30.0
 """How long a server may leave a frame unread."""
 _SILENCE_SECONDS = 30.0
-"""After this silence a server is asked whether it is alive, and after as much again it counts as dead."""
+"""After this many seconds of silence a server is asked whether it is alive; after as many again it counts as dead."""
 _GRACE_SECONDS = 5.0 + 30.0
-"""How long after its time-out a command may be reported: the server's grace before SIGKILL, and some more."""
+"""How long after its time-out a command may be reported: the server's grace before SIGKILL, and a margin."""
 
 
 class ChannelClosed(Exception):
-    """The server is dead or lies; the message says what happened."""
+    """The server is dead or lies. The message says what happened."""
 
     def __init__(self, why: str, lied: bool) -> None:
         super().__init__(why)
@@ -62,7 +62,7 @@ class Channel:
 
     @property
     def last_words(self) -> str:
-        """What came on the server's stderr: the runtime's or a dying interpreter's message, as a rule nothing."""
+        """The server's stderr: a message of the runtime or of a dying interpreter, usually nothing."""
         return self._demultiplexer.stderr.decode("utf-8", "replace").strip()
 
     async def start(self, program: bytes, seconds: float) -> Hello:
@@ -92,11 +92,11 @@ class Channel:
     ) -> Output:
         """Run a command and return its output and how it ended.
 
-        `timeout` is in seconds: then SIGTERM to the command's session, SIGKILL after 5 s more, and `done.timed_out`.
-        Of each stream the last `limit` bytes are kept. A cancellation kills the command.
+        `timeout` is in seconds: then SIGTERM to the command's session, SIGKILL 5 s later, and `done.timed_out`. The
+        last `limit` bytes of each stream are kept. A cancellation kills the command.
 
         Raises:
-            ChannelClosed: the server died or lied; whether the command ran is not known.
+            ChannelClosed: the server died or lied; it is unknown whether the command ran.
             ServerError: the command could not be started.
             ValueError: the command contains a NUL character or is empty.
         """
@@ -119,7 +119,8 @@ class Channel:
         return output.stdout
 
     async def processes(self) -> str:
-        """All processes but the server and the container's first; see `inside/processes.py`. Raises `ChannelClosed`."""
+        """All processes except the server and the container's first; see `inside/processes.py`. Raises
+        `ChannelClosed`."""
         output = await self._run(Call(frames.SURVEY, _LONGEST_SURVEY), b"", None)
         return output.text(frames.STDOUT)
 
@@ -129,11 +130,11 @@ class Channel:
 
     @property
     def busy(self) -> bool:
-        """Whether a call is on its way."""
+        """Whether a call is in progress."""
         return bool(self._calls)
 
     async def linger(self) -> None:
-        """Tell the server to live on when the host has gone. Raises `ChannelClosed`."""
+        """Tell the server to stay alive when the host is gone. Raises `ChannelClosed`."""
         await self._send(frames.pack(frames.LINGER, 0))
 
     async def close(self) -> None:
@@ -173,7 +174,7 @@ class Channel:
         return call.output
 
     async def _feed(self, number: int, call: Call, data: bytes) -> None:
-        """Send a long input, never more than a window ahead of the server."""
+        """Send a long input, never more than one window ahead of the server."""
         with memoryview(data) as view:
             for at in range(0, len(view), _PIECE):
                 piece = view[at : at + _PIECE]
@@ -186,7 +187,7 @@ class Channel:
         await self._send(frames.pack(frames.EOF, number))
 
     async def _wait(self, call: Call, until: Callable[[], bool]) -> None:
-        """Return when `until()` holds or the channel has ended, reading for all calls when nobody else does."""
+        """Return when `until()` holds or the channel has ended. If no other call is reading, read for all calls."""
         try:
             while not until() and self.closed is None:
                 if self._reading:
@@ -201,14 +202,14 @@ class Channel:
                     self._reading = False
         finally:
             call.wake = None
-            if not self._reading:  # somebody else must read now, also when this call was woken to and was cancelled
+            if not self._reading:  # another call must read now, even if this one was woken to read and was cancelled
                 for other in self._calls.values():
                     if other.wake is not None and not other.wake.is_set():
                         other.wake.set()
                         break
 
     async def _read(self) -> None:
-        """Take in what the stream has next."""
+        """Read the next part of the stream."""
         with anyio.move_on_after(_SILENCE_SECONDS) as patience:
             data = await self._stream.receive()
         if patience.cancelled_caught:

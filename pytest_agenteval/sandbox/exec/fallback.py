@@ -1,8 +1,8 @@
 """Commands and files without an exec server, by the engine's own exec: for images without Python 3.8, and for users
 whose server cannot be started in what an agent has made of its machine.
 
-Slower, and with one thing less: a command that is cancelled runs on until its container is removed, for the engine has
-no call that ends an exec.
+This is slower, and lacks one thing: a command that is cancelled runs on until its container is removed, because the
+engine has no call that ends an exec.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ async def execute(
     Raises:
         EngineError: the container is not running, the user is unknown, or the daemon does not answer.
     """
-    # What limits the time is a program of the container, and so the agent's to replace.
+    # The program that limits the time is in the container, so the agent can replace it.
     with anyio.move_on_after(math.inf if timeout is None else timeout + _GRACE_SECONDS):
         return await _executed(engine, container, cmd, stdin, cwd, env, user, timeout, limit)
     output = Output(limit)
@@ -115,7 +115,7 @@ async def _executed(
     finally:
         await stream.close()
     code = await _exit_code(engine, number)
-    # `timeout` exits with 124, 137 where it had to kill, 143 in BusyBox; a signal from elsewhere comes earlier.
+    # `timeout` exits with 124, 137 if it had to kill, 143 in BusyBox; a signal from elsewhere comes earlier.
     late = timeout is not None and anyio.current_time() - started >= timeout
     output.done = Done(code, timeout is not None and (code == 124 or (late and code in (137, 143))))
     return output
@@ -169,7 +169,7 @@ async def _collect(stream: Stream, output: Output) -> None:
 
 
 async def _exit_code(engine: Engine, number: str) -> int:
-    """The exit status of an exec whose output has ended: it ends a moment later, unless it closed its output."""
+    """The exit status of an exec whose output has ended. It ends a moment later, unless it closed its output."""
     pause = 0.02
     while (state := await engine.get(f"/exec/{number}/json"))["Running"]:
         await anyio.sleep(pause)

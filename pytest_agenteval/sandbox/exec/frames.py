@@ -1,9 +1,8 @@
 """The protocol between the host and the exec server: frames, and the engine's stream that carries them.
 
-A frame is `<u32 length><u8 kind><u32 call>` and a payload of `length` bytes, both ways on the
-server's stdin and stdout.
-The engine puts an 8 byte header of its own before every piece of output. Everything that comes from the container is
-written by the agent's container and is read with suspicion: lengths are bounded, what cannot be is a `ProtocolError`.
+A frame is `<u32 length><u8 kind><u32 call>` and a payload of `length` bytes, in both directions on the server's stdin
+and stdout. The engine puts its own 8 byte header before every piece of output. Everything that comes from the container
+may be written by the agent and is not trusted: lengths are bounded, and impossible input is a `ProtocolError`.
 """
 
 from __future__ import annotations
@@ -65,7 +64,7 @@ MAX_PAYLOAD = 1 << 20
 """The longest payload accepted from a server, in bytes; it sends pieces of at most 256 KiB."""
 
 MAX_REQUEST = 16 << 20
-"""The longest payload a server accepts, in bytes; the kernel lets no command have more than a few megabytes."""
+"""The longest payload that a server accepts, in bytes; the kernel allows no command more than a few megabytes."""
 
 _HEADER = struct.Struct("<IBI")
 _ENGINE_HEADER = struct.Struct(">BxxxI")

@@ -1,4 +1,4 @@
-"""A sandbox's container from its start to its end: one exec server per user, or none where the image has no Python."""
+"""A sandbox's container from its start to its end: one exec server per user, or none if the image has no Python."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _ROOT = ("", "0", "root", "0:0", "root:root")
 
 
 class SandboxLost(Exception):
-    """The container has ended, or what runs in it cannot be trusted; the message says what happened."""
+    """The container has ended, or what runs in it cannot be trusted. The message says what happened."""
 
 
 class NoExecServer(Exception):
@@ -52,7 +52,7 @@ class Image:
     id: str
     """The daemon's id: which image of that name it was."""
     digest: str
-    """What names it best outside this daemon: its registry's digest, else its id."""
+    """Its best name outside this daemon: its registry's digest, else its id."""
     user: str
     working_dir: str
 
@@ -68,15 +68,15 @@ class RunningContainer:
         self.config = config
         self.image = image
         self.user = config.user if config.user is not None else image.user
-        """The user of commands, as the engine was told; empty for root."""
+        """The user of commands, as passed to the engine; empty for root."""
         self.working_dir = config.working_dir or image.working_dir or "/"
         self.kept = False
-        """Whether it was left on purpose."""
+        """Whether it was kept on purpose."""
         self._engine = engine
         self._held = held
         self._main = held if isinstance(held, Channel) else None
         self._others: dict[str, Channel | None] = {}
-        """Of other users; None where none could be started in what the agent has made of the container."""
+        """The servers of other users; None if none could be started in what the agent has made of the container."""
         self._opening = anyio.Lock()
 
     @property
@@ -102,12 +102,12 @@ class RunningContainer:
     ) -> Output:
         """Run a command; see `Channel.exec`.
 
-        A command whose exec server was killed, where the container lives on, counts as killed: servers of other users
-        than the container's own can be killed by that user, and this one's next command gets a new server. Where the
-        agent has left nothing that a server can be started with, a command is an exec of the engine.
+        If a command's exec server was killed and the container is still alive, the command counts as killed. Servers of
+        other users than the container's own can be killed by that user, and that user's next command gets a new server.
+        If the agent has left nothing that a server can be started with, a command is an exec of the engine.
 
         Raises:
-            SandboxLost: whether the command ran is not known.
+            SandboxLost: it is unknown whether the command ran.
             ServerError: the command could not be started.
             UnknownUser: there is no such user.
         """
@@ -150,7 +150,7 @@ class RunningContainer:
             raise SandboxLost(str(error)) from error
 
     async def processes(self, *, as_root: bool = False) -> str:
-        """All processes but those of this package, as `inside/processes.py` tells them. Raises `SandboxLost`.
+        """All processes except those of this package, as listed by `inside/processes.py`. Raises `SandboxLost`.
 
         Servers of other users end, unless one is at work; they are started again when needed. `as_root` asks root's.
         """
@@ -185,7 +185,8 @@ class RunningContainer:
         return bool(state["State"]["Running"]) and not state["State"]["Paused"]
 
     async def _is_sound(self) -> bool:
-        """Whether the container runs and its first exec server answers: then the agent has ended another."""
+        """Whether the container runs and its first exec server answers, which means that the agent has ended
+        another."""
         return self._main is not None and await _answers(self._main) and await self.is_running()
 
     def enter_command(self, user: str | None = None) -> str:
@@ -214,7 +215,7 @@ class RunningContainer:
         return self.enter_command()
 
     async def close(self) -> None:
-        """Remove the container, unless it is kept, and close the connections to it; also when cancelled meanwhile.
+        """Remove the container, unless it is kept, and close the connections to it, even if cancelled meanwhile.
 
         Raises:
             EngineError: the daemon did not remove it; it ends with this process.
@@ -229,7 +230,7 @@ class RunningContainer:
                 await self._held.close()
 
     async def _channel(self, user: str | None) -> Channel | None:
-        """The exec server of a user, started when it is first needed; None where it cannot be."""
+        """The exec server of a user, started when it is first needed; None if it cannot be started."""
         assert self._main is not None
         if user in (None, "", self.user) or (user in _ROOT and self.user in _ROOT):
             return self._main
@@ -243,7 +244,7 @@ class RunningContainer:
             return opened
 
     async def _open(self, user: str, main: Channel) -> Channel | None:
-        # The interpreter of the first server, for by now the agent may have put another `python3` on the path.
+        # The interpreter of the first server, because the agent may have put another `python3` on the path by now.
         python = main.hello.python if main.hello is not None else "python3"
         try:
             _, stream = await fallback.open_exec(self._engine, self.id, exec_server.command(python), user=user)
@@ -263,7 +264,7 @@ class RunningContainer:
         return channel
 
     async def _blame_container(self, error: EngineError | ChannelClosed) -> None:
-        """Return where a program could not be started because of the state that the agent has brought its machine into.
+        """Return if a program could not be started because of the state that the agent has left its machine in.
 
         Raises:
             UnknownUser: there is no such user.
@@ -326,7 +327,7 @@ async def _answers(channel: Channel) -> bool:
 async def start(
     engine: Engine, config: ContainerConfig, image: Image, labels: Mapping[str, str], *, with_server: bool = True
 ) -> RunningContainer:
-    """Start a container; on an error or a cancellation nothing of it is left.
+    """Start a container. After an error or a cancellation nothing of it is left.
 
     Raises:
         EngineError: the daemon refused or does not answer.
@@ -338,7 +339,7 @@ async def start(
     body = creation(config, image.id, command, labels, init=not with_server)
     held: Stream | Channel | None = None
     try:
-        # Not cut short: a container whose creation was not waited for might come to be after its removal.
+        # Not cut short: if nobody waited for its creation, a container might appear after its removal.
         with anyio.CancelScope(shield=True):
             container = str((await engine.post("/containers/create", body, name=name))["Id"])
         params = dict.fromkeys(("stream", "stdin", "stdout", "stderr"), "true")

@@ -1,4 +1,4 @@
-"""The images that this package has made on a daemon: which there are, and the removal of those that nothing needs."""
+"""The images that this package has made on a daemon: the list of them, and the removal of those that nothing needs."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class StoredImage:
     """An image that this package made."""
 
     name: str
-    """With its tag; the id where a later build took the name away."""
+    """With its tag; the id if a later build took over the name."""
     size: int
-    """Bytes, of which other images may share a part."""
+    """Bytes; other images may share a part of them."""
     created: float
     """Seconds since the epoch."""
     built_from: str
@@ -34,11 +34,11 @@ class StoredImage:
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """What became of the images that nothing needs."""
+    """What happened to the images that nothing needs."""
 
     removed: tuple[StoredImage, ...]
     in_use: tuple[StoredImage, ...]
-    """Left, for a container or another image is made of them."""
+    """Not removed, because a container or another image is based on them."""
 
 
 def stored(images: Iterable[Mapping[str, Any]]) -> tuple[StoredImage, ...]:

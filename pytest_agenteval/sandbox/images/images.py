@@ -1,4 +1,4 @@
-"""The package's own images: what they are called, and how they come to be there.
+"""The package's own images: their names, and how they are made.
 
 A name carries a hash over what defines the image, so a changed definition is a new image and an unchanged one is
 built once. Two ways lead to it: its Dockerfile, where a registry answers, else this host's Debian packages.
@@ -112,7 +112,7 @@ def from_dockerfile(name: str, folder: Path | None = None) -> None:
 
 @cache
 def _registry_refusal(daemon_address: str, base: str) -> str | None:
-    """Why the base image cannot be had from the daemon at that address; None if it can. Asked once per process."""
+    """Why the daemon at that address cannot get the base image; None if it can. Checked once per process."""
     try:
         with connect(_REGISTRY_SECONDS) as daemon:
             if daemon.image(base) is None:
@@ -125,7 +125,7 @@ def _registry_refusal(daemon_address: str, base: str) -> str | None:
 def from_host(name: str, host: host_image.Host | None = None, image: BuiltIn = BUILT_IN["default"]) -> None:
     """Build an image from this host's packages.
 
-    Raises `NoHostImage` where the host cannot give it, `SandboxSetupError` where the result does not work.
+    Raises `NoHostImage` if the host cannot provide it, `SandboxSetupError` if the result does not work.
     """
     with tempfile.TemporaryDirectory(prefix="agenteval-image-") as folder:
         tar = Path(folder) / "image.tar"

@@ -36,8 +36,8 @@ def built_image(
 ) -> Mapping[str, Any]:
     """Build what a Dockerfile, or a service of a compose file, describes; returns the engine's description of it.
 
-    The builder's cache makes it quick where nothing has changed; only a new image is said. `image` is the name that the
-    compose file gives it. Raises `SandboxSetupError` with the build's own last words.
+    The builder's cache makes this quick if nothing has changed; only a new image is announced. `image` is the name that
+    the compose file gives it. Raises `SandboxSetupError` with the build's own last output.
     """
     name, start = image or task_image_name(file), time.monotonic()
     with connect() as daemon:
@@ -76,7 +76,7 @@ def built_image(
 
 
 def present_image(name: str, say: Callable[[str], None]) -> Mapping[str, Any]:
-    """The engine's description of an image, pulled where the daemon lacks it. Raises `SandboxSetupError`."""
+    """The engine's description of an image, pulled if the daemon lacks it. Raises `SandboxSetupError`."""
     with connect() as daemon:
         found = daemon.image(name)
         if found is not None:

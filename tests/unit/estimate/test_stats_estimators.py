@@ -105,7 +105,7 @@ def test_a_tau_of_j_by_k_asks_for_j_of_k(k: int):
     [
         (3, 4, 1, "4 passes in 3 attempts is impossible"),
         (3, -1, 1, "-1 passes in 3 attempts is impossible"),
-        (-1, 0, 1, "can not have -1 attempts"),
+        (-1, 0, 1, "cannot have -1 attempts"),
         (3, 1, 0, "k = 0 asks for no attempt"),
     ],
 )

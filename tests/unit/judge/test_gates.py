@@ -78,7 +78,7 @@ def test_where_worst_and_best_case_agree_missing_attempts_do_not_matter() -> Non
     result = only("--min-pass-at-1", *records, min_pass_at_1=0.6)
     assert (result.verdict, result.value) == (UNDECIDED, "0.500 to 0.750")
     assert result.reason == (
-        "pass@1 lies between 0.500 and 0.750, for 1 attempt was not measured; at least 0.6 was asked for"
+        "pass@1 lies between 0.500 and 0.750, because 1 attempt was not measured; at least 0.6 was asked for"
     )
 
 
