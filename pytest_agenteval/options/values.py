@@ -179,7 +179,7 @@ def place(raw: str) -> str:
         return raw
     path = Path(raw).expanduser()
     if not raw.strip() or not path.exists():
-        raise ValueError("does not exist: check the path")
+        raise ValueError("is not there: check the path")
     return str(path)
 
 

@@ -31,12 +31,11 @@ Number = TypeVar("Number", int, float)
 
 def total_of(numbers: Iterable[Number | None]) -> Number | None:
     """The sum, or None if any part is unknown. The sum of nothing is 0, which is known."""
-    known: list[Number] = []
-    for number in numbers:
-        if number is None:
-            return None
-        known.append(number)
-    return sum(known) if all(isinstance(number, int) for number in known) else math.fsum(known)  # type: ignore[return-value]
+    parts = list(numbers)
+    if None in parts:
+        return None
+    total = sum(parts)  # type: ignore[arg-type]
+    return total if isinstance(total, int) else math.fsum(parts)
 
 
 @dataclass(frozen=True, slots=True)
