@@ -11,6 +11,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import numpy  # noqa: F401  pytester forgets what a test loads, and NumPy before 2.1 warns when it is loaded twice
 import pytest
 
 for name in [name for name in os.environ if name.startswith("PYTEST_XDIST")]:
