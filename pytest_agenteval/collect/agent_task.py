@@ -131,7 +131,7 @@ def why_no_option(name: str, beside: Sequence[str] = ()) -> str | None:
     known = [*beside, *_CHECKS]
     if name in known:
         return None
-    hint = did_you_mean(name, known, f"it takes {', '.join(known)}")
+    hint = did_you_mean(name, known, f"it takes {', '.join(known)}", likeness=0.5)
     return f"has no option {name!r}: {hint}"
 
 

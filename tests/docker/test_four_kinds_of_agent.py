@@ -154,7 +154,7 @@ def test_every_kind_is_counted_and_paid_alike(four: Kinds) -> None:
     }
     exits = {kind: [(c.exit_code, c.exit_known) for c in one(four, "test_work", kind).tool_calls] for kind in KINDS}
     assert exits == {**{kind: [(3, True), (0, True)] for kind in KINDS[:3]}, "cli": [(None, False)] * 2}
-    assert "non-zero exits 1 " in four.run.block("agent-1", "kinds:agents_sdk")
+    assert "non-zero exits 1, unknown for 4 calls" in four.run.block("agent-1", "kinds:agents_sdk")
     assert "non-zero exits unknown for " in four.run.block("agent-1", "kinds:cli")
 
 

@@ -117,7 +117,7 @@ def test_what_is_no_baseline_is_refused_before_anything_runs(run: Run, pytester:
     early = ("--k=2", "--min-pass-at-1=0", "--agent-early-stop=exact", "--agent-log-dir=early")
     run(SUITE, *early, model="agenteval/oracle")
     for place, why in (
-        ("nowhere", "*does not exist*"),
+        ("nowhere", "*is not there: check the path*"),
         ("empty", "*holds no .eval log of pytest-agenteval*"),
         ("bad.eval", "*bad.eval cannot be read as an Inspect log*"),
         ("early", "*whose pass rates are biased*"),

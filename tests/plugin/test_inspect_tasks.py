@@ -20,7 +20,7 @@ from pytest_agenteval.record.records import AttemptRecord, TaskRecord
 
 K = 3
 CALL, JUDGING = 0.002, 0.0005
-"""Dollars: 1000 tokens at $1 and 100 at $10 per million; a judge's 500 and none at $1."""
+"""Dollars: 1000 tokens at $1 and 100 at $10 per million; a judge's 450 and 5."""
 PRICES = {AGENT: {"input": 1.0, "output": 10.0}, JUDGE: {"input": 1.0, "output": 10.0}}
 TOKENS = Tokens(prompt=1000, completion=100)
 POLICIES: dict[str, Policy] = {
@@ -29,7 +29,7 @@ POLICIES: dict[str, Policy] = {
     "What is 3+": TextPolicy(answer="It is 3.", tokens=TOKENS),
     "Write a poem": TextPolicy(answer="Roses.", tokens=TOKENS),
     "You are assessing a submitted answer": TextPolicy(
-        answer="Fine. GRADE: C", tokens=Tokens(prompt=500, completion=0)
+        answer="Fine. GRADE: C", tokens=Tokens(prompt=450, completion=5)
     ),
     "Copy it": CommandPolicy(success=("cp given.txt copied.txt",), tokens=TOKENS),
     "Go on": CommandPolicy(success=("true",), extra_steps=20, tokens=TOKENS),
