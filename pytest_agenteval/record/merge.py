@@ -130,7 +130,7 @@ def merge(logs: Sequence[StoredLog], k: int | None = None) -> Merged:
         )
     return Merged(
         records=tuple(records),
-        incomplete=tuple(_gaps(ordered)),
+        incomplete=(*_gaps(ordered), *_not_ended(ordered)),
         notes=(
             *left_aside,
             *(_left_out(changed, names) for changed, names in stale.items()),
@@ -230,6 +230,12 @@ def _gaps(logs: Sequence[StoredLog]) -> list[str]:
             if (log.run, suite) not in begun:
                 idle[suite] = tasks
     return gaps + [f"no attempt at {plural(tasks, 'task')} of {suite} is there" for suite, tasks in idle.items()]
+
+
+def _not_ended(logs: Sequence[StoredLog]) -> list[str]:
+    """The suites whose last log nobody closed. What pytest met after their attempts is not known."""
+    open_ = {log.suite: None for log in logs if log.invocation in _last(logs) and not log.ended}
+    return [f"the run of {suite} did not come to its end" for suite in open_]
 
 
 def _numbers(numbers: Sequence[int]) -> str:
