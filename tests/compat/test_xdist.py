@@ -86,3 +86,25 @@ def test_a_run_that_is_stopped_is_judged_over_every_task_once(run: Run, pytester
     assert sorted(names) == sorted(["test_fails", *(f"test_a[{n}]" for n in range(20))])
     assert all(task["n"] + len(task["missing_attempts"]) == 2 for task in tasks)
     assert 0 < sum(task["n"] == 0 for task in tasks) < 20
+
+
+def test_sigterm_ends_the_attempts_of_all_workers(run: Run, pytester: pytest.Pytester) -> None:
+    """It is sent to the controller alone, as an orchestrator does."""
+    source = """
+        import asyncio, os, signal
+        import pytest
+        @pytest.mark.parametrize("n", range(2))
+        async def test_a(attempt, n):
+            attempt.agent_begins()
+            open(f"up-{n}", "w").close()
+            while not all(os.path.exists(f"up-{m}") for m in range(2)): await asyncio.sleep(0.01)
+            if n: os.kill(os.getppid(), signal.SIGTERM)
+            try: await asyncio.sleep(3600)
+            finally: open(f"down-{n}", "w").close()
+    """
+    result = run(source, "-n2", "--agent-json=live.json", plugins=XDIST)
+    assert result.ret == 143
+    assert sorted(path.name for path in pytester.path.glob("down-*")) == ["down-0", "down-1"]
+    live = json.loads((pytester.path / "live.json").read_text("utf-8"))
+    assert live["run"]["exit_status"]["code"] == 143
+    assert [task["n"] for task in live["tasks"]] == [0, 0]
