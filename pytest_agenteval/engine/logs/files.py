@@ -26,6 +26,7 @@ from pytest_agenteval.record.stored import MOST_K, StoredLog, StoredTask
 from pytest_agenteval.texts import shortened
 
 __all__ = [
+    "keep_from_git",
     "log_files",
     "metadata_of",
     "read_all",
@@ -102,6 +103,21 @@ def _why_not_written_there(address: str) -> str | None:
     with suppress(Exception):  # who may write need not be allowed to remove
         system.rm_file(f"{path}/.agenteval")
     return None
+
+
+def keep_from_git(place: str) -> None:
+    """Where the directory for logs is new, or empty, have git ignore what will be in it: logs are not redacted.
+
+    An empty directory may hold that of `pytest-agenteval check`.
+    """
+    if _is_remote(place):
+        return
+    folder = Path(place)
+    with suppress(OSError):  # whether logs can be written is seen when they are
+        folder.mkdir(parents=True, exist_ok=True)
+        if {each.name for each in folder.iterdir()} <= {"check"}:
+            with (folder / ".gitignore").open("x") as file:
+                file.write("*\n")
 
 
 def log_files(place: str | Path) -> list[str]:
