@@ -55,6 +55,7 @@ def test_a_run_is_ended_as_by_ctrl_c_and_says_so(run: Run, pytester: pytest.Pyte
     assert result.ret == 143
     result.stdout.fnmatch_lines(["*missing: test_suite.py::test_ends*", "exit 143: ended by SIGTERM"])
     assert (pytester.path / "down").read_text() == "xx"
+    assert (pytester.path / "logs" / ".gitignore").read_text() == "*\n"
     assert written(pytester.path) == (143, "INTERRUPTED")
 
 
