@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zipfile import ZipFile
@@ -100,9 +101,12 @@ def write_logs(
 
 
 def as_killed(log: Path, path: Path) -> Path:
-    """The log as `kill -9` leaves it: a journal among the samples, and nothing at its end."""
+    """The log as `kill -9` leaves it: a journal among the samples, an entry for each, and nothing at its end."""
     with ZipFile(log) as whole, ZipFile(path, "w") as killed:
-        for member in whole.infolist():
-            if "/" in member.filename:
-                killed.writestr(member, whole.read(member))
+        names = [name for name in whole.namelist() if name.startswith("samples/")]
+        summaries = json.loads(whole.read("summaries.json"))
+        killed.writestr("_journal/start.json", whole.read("_journal/start.json"))
+        for number, (name, summary) in enumerate(zip(names, summaries, strict=True), 1):
+            killed.writestr(name, whole.read(name))
+            killed.writestr(f"_journal/summaries/{number}.json", json.dumps([summary]))
     return path
