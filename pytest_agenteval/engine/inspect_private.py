@@ -12,7 +12,7 @@ from inspect_ai._eval.task.sandbox import read_sandboxenv_file, resolve_sample_f
 from inspect_ai._eval.task.util import task_run_dir
 from inspect_ai._util.error import EvalError, PrerequisiteError
 from inspect_ai._util.exception import TerminateSampleError
-from inspect_ai._util.file import local_path
+from inspect_ai._util.file import filesystem, local_path
 from inspect_ai._util.http import is_retryable_http_status
 from inspect_ai._util.notgiven import NOT_GIVEN
 from inspect_ai._util.path import chdir_python
@@ -32,6 +32,7 @@ from inspect_ai.log._condense import SampleSerializationError, condense_sample, 
 from inspect_ai.log._log import EvalStatus
 from inspect_ai.log._recorders.create import _recorders as recorders
 from inspect_ai.log._recorders.eval import EvalRecorder
+from inspect_ai.log._recorders.eval import _read_all_summaries as read_all_summaries
 from inspect_ai.log._samples import ActiveSample, active_samples, sample_active
 from inspect_ai.log._samples import _active_model_event as active_model_event
 from inspect_ai.model import _call_tools as call_tools
@@ -75,6 +76,7 @@ __all__ = [
     "cleanup_sandbox_environments_sample",
     "condense_sample",
     "copy_sandbox_environment_files",
+    "filesystem",
     "has_registry_params",
     "init_display_type",
     "init_model_roles",
@@ -89,6 +91,7 @@ __all__ = [
     "local_path",
     "max_subprocesses_context_var",
     "model_roles",
+    "read_all_summaries",
     "read_sandboxenv_file",
     "recorders",
     "registry_find",

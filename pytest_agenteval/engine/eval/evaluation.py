@@ -24,7 +24,7 @@ from pytest_agenteval.engine.eval.tries import Services, Trial
 from pytest_agenteval.engine.eval.waiting import doing, pulse
 from pytest_agenteval.engine.inspect_private import init_display_type
 from pytest_agenteval.engine.inspect_tasks.attempt import InspectSample
-from pytest_agenteval.engine.logs.files import roster
+from pytest_agenteval.engine.logs.files import keep_from_git, roster
 from pytest_agenteval.engine.logs.scorecard import score_of
 from pytest_agenteval.engine.models.models import max_retries
 from pytest_agenteval.engine.sandboxes.places import SandboxSpec
@@ -260,6 +260,7 @@ class Evaluation:
         hook = sys.excepthook
         places = self.settings.attempts.concurrency
         suites = {nodeid.split("::")[0] for nodeid in self.sandboxes}
+        keep_from_git(self.settings.store.log_dir)
         try:
             with telling(self._ledger):
                 self.logs = await eval_async(
