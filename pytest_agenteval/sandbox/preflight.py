@@ -17,16 +17,9 @@ from pytest_agenteval.sandbox.docker.address import address
 from pytest_agenteval.sandbox.docker.daemon import SandboxSetupError, connect
 
 __all__ = [
-    "COMPOSE_FLOOR",
-    "DEFAULT_POOLS",
-    "ENGINE_FLOOR",
-    "Needs",
-    "Pool",
-    "Ready",
-    "free_networks",
-    "preflight",
+    "COMPOSE_FLOOR", "DEFAULT_POOLS", "ENGINE_FLOOR", "Needs", "Pool", "Ready", "free_networks", "preflight",
     "refuse_bad_compose",
-]
+]  # fmt: skip
 
 ENGINE_FLOOR = (24, 0, 6)
 """The oldest Docker Engine that Inspect's sandboxes work with."""

@@ -16,9 +16,7 @@ from pytest_agenteval.money.prices import PriceBook
 from pytest_agenteval.options.rules import why_not_on_host
 from pytest_agenteval.options.settings import Settings
 
-__all__ = [
-    "max_retries", "names_a_model", "open_grader", "open_models", "open_roles", "tell_prices",
-]  # fmt: skip
+__all__ = ["max_retries", "names_a_model", "open_grader", "open_models", "open_roles", "tell_prices"]
 
 MAX_RETRIES = 6
 """How often a request is repeated before the provider counts as down: about three minutes with Inspect's waits.

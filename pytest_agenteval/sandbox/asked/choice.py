@@ -18,15 +18,8 @@ from pytest_agenteval.sandbox.images.built_in import BUILT_IN
 from pytest_agenteval.sandbox.images.images import definition
 
 __all__ = [
-    "CONFIG_FILES",
-    "BuiltInImage",
-    "Choice",
-    "ChoiceError",
-    "ConfigFile",
-    "NamedImage",
-    "choose",
-    "is_dockerfile",
-]
+    "CONFIG_FILES", "BuiltInImage", "Choice", "ChoiceError", "ConfigFile", "NamedImage", "choose", "is_dockerfile",
+]  # fmt: skip
 
 CONFIG_FILES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml", "Dockerfile")
 """In this order, as Inspect looks for them."""

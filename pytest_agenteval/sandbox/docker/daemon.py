@@ -23,15 +23,7 @@ from docker.tls import TLSConfig
 
 from pytest_agenteval.sandbox.docker.address import Certificates, DaemonAddress, SandboxSetupError, daemon_address
 
-__all__ = [
-    "CALL_SECONDS",
-    "Daemon",
-    "DaemonGone",
-    "DaemonRefused",
-    "DaemonSilent",
-    "SandboxSetupError",
-    "connect",
-]
+__all__ = ["CALL_SECONDS", "Daemon", "DaemonGone", "DaemonRefused", "DaemonSilent", "SandboxSetupError", "connect"]
 
 CALL_SECONDS = 5.0
 """The default time a call waits for the daemon's answer."""

@@ -21,17 +21,9 @@ from typing import Any
 from pytest_agenteval.sandbox.docker.engine_api import Engine, EngineError
 
 __all__ = [
-    "KEPT_PREFIX",
-    "LABEL",
-    "NAME_PREFIX",
-    "Owner",
-    "is_orphan",
-    "list_sandboxes",
-    "reap",
-    "remove",
-    "remove_all",
+    "KEPT_PREFIX", "LABEL", "NAME_PREFIX", "Owner", "is_orphan", "list_sandboxes", "reap", "remove", "remove_all",
     "remove_kept",
-]
+]  # fmt: skip
 
 LABEL = "agenteval.sandbox"
 """Every sandbox's container carries this label; its value is `1`."""

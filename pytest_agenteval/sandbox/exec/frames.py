@@ -12,43 +12,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 __all__ = [
-    "ACK",
-    "DONE",
-    "EOF",
-    "EXEC",
-    "FAILURE",
-    "HELLO",
-    "INPUT",
-    "KILL",
-    "LINGER",
-    "MAX_PAYLOAD",
-    "MAX_REQUEST",
-    "PING",
-    "QUELL",
-    "READ",
-    "STAGE_CWD",
-    "STAGE_FILE",
-    "STAGE_PIPES",
-    "STAGE_SPAWN",
-    "STDERR",
-    "STDOUT",
-    "SURVEY",
-    "WRITE",
-    "Demultiplexer",
-    "Done",
-    "Failure",
-    "FrameReader",
-    "Hello",
-    "ProtocolError",
-    "exec_payload",
-    "pack",
-    "path_payload",
-    "read_payload",
-    "unpack_ack",
-    "unpack_done",
-    "unpack_failure",
-    "unpack_hello",
-]
+    "ACK", "DONE", "EOF", "EXEC", "FAILURE", "HELLO", "INPUT", "KILL", "LINGER", "MAX_PAYLOAD", "MAX_REQUEST", "PING",
+    "QUELL", "READ", "STAGE_CWD", "STAGE_FILE", "STAGE_PIPES", "STAGE_SPAWN", "STDERR", "STDOUT", "SURVEY", "WRITE",
+    "Demultiplexer", "Done", "Failure", "FrameReader", "Hello", "ProtocolError", "exec_payload", "pack",
+    "path_payload", "read_payload", "unpack_ack", "unpack_done", "unpack_failure", "unpack_hello",
+]  # fmt: skip
 
 # Host to server.
 EXEC, INPUT, EOF, KILL, WRITE, READ, LINGER, SURVEY, QUELL = b"XIEKWRLSQ"

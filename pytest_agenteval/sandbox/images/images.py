@@ -24,18 +24,9 @@ from pytest_agenteval.sandbox.images.built_in import BUILT_IN, BuiltIn
 from pytest_agenteval.sandbox.images.host_image import NoHostImage
 
 __all__ = [
-    "BUILT_FROM",
-    "DEFAULT_IMAGE",
-    "IMAGES",
-    "WAYS",
-    "ImageReady",
-    "Way",
-    "definition",
-    "ensure_default_image",
-    "ensure_image",
-    "from_dockerfile",
-    "from_host",
-]
+    "BUILT_FROM", "DEFAULT_IMAGE", "IMAGES", "WAYS", "ImageReady", "Way", "definition", "ensure_default_image",
+    "ensure_image", "from_dockerfile", "from_host",
+]  # fmt: skip
 
 BUILT_FROM = "pytest-agenteval.built-from"
 """Every image that this package makes carries this label; its value says what it was made from."""
