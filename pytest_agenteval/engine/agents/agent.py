@@ -15,11 +15,10 @@ from inspect_ai.solver import TaskState
 from inspect_ai.tool import Tool, ToolDef, ToolSource
 from inspect_ai.util import Limit, apply_limits, span, turn_limit, working_limit
 
-from pytest_agenteval.engine.agents.bridge_service import sample_limits_end, watch_bridges
+from pytest_agenteval.engine.agents.container_bridge import sample_limits_end, watch_bridges
 from pytest_agenteval.engine.agents.own_code import bridged_body
 from pytest_agenteval.engine.agents.record_tool import record_tool
-from pytest_agenteval.engine.agents.result import AgentResult, agent_result
-from pytest_agenteval.engine.agents.scaffold import AgentRequest, Scaffold
+from pytest_agenteval.engine.agents.scaffold import AgentRequest, AgentResult, Scaffold, agent_result
 from pytest_agenteval.engine.models.faults import ProviderSilent, limit_cause, limit_in, provider_to_blame
 from pytest_agenteval.engine.models.lacking import needing
 from pytest_agenteval.engine.models.meter import CallMeter

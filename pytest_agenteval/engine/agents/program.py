@@ -18,8 +18,8 @@ from inspect_ai.util import sandbox
 
 from pytest_agenteval.engine.agents.clients import CLIENT_MODEL
 from pytest_agenteval.engine.agents.container_bridge import ContainerBridge, NoBridge, check_program
-from pytest_agenteval.engine.agents.result import AgentResult, agent_result
-from pytest_agenteval.engine.logs.program_exit import note_exit
+from pytest_agenteval.engine.agents.scaffold import AgentResult, agent_result
+from pytest_agenteval.engine.logs.exits import note_exit
 from pytest_agenteval.engine.models.meter import CallMeter, current_meter
 from pytest_agenteval.engine.models.provider_errors import ProviderFailed, Said
 from pytest_agenteval.record.outcomes import Cause

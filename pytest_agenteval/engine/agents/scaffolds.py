@@ -11,7 +11,6 @@ from inspect_ai.agent import AgentState
 from inspect_ai.tool import bash
 
 from pytest_agenteval.collect.inspect_task import TASK_SOLVER
-from pytest_agenteval.engine.agents.importing import import_named, why_not_imported
 from pytest_agenteval.engine.agents.own_code import AgentContext, run_own_code
 from pytest_agenteval.engine.agents.program import SandboxAgent, run_program
 from pytest_agenteval.engine.agents.scaffold import REACT, AgentRequest, Scaffold
@@ -22,7 +21,7 @@ from pytest_agenteval.engine.inspect_private import (
     registry_info,
     registry_unqualified_name,
 )
-from pytest_agenteval.engine.models.lacking import what_is_lacking
+from pytest_agenteval.engine.models.lacking import import_named, what_is_lacking, why_not_imported
 from pytest_agenteval.engine.models.meter import CallMeter
 from pytest_agenteval.errors import NotReady, did_you_mean, nearest
 

@@ -18,10 +18,9 @@ from inspect_ai.solver import Generate, Solver, TaskState, solver
 from pytest_agenteval.collect.inspect_task import SAMPLE
 from pytest_agenteval.collect.items import AgentItem
 from pytest_agenteval.engine.eval.feed import Attempts, Suites
-from pytest_agenteval.engine.eval.ledger import Ledger, Suite, never_ran
+from pytest_agenteval.engine.eval.ledger import Ledger, Suite, doing, never_ran, pulse
 from pytest_agenteval.engine.eval.recording import telling
 from pytest_agenteval.engine.eval.tries import Services, Trial
-from pytest_agenteval.engine.eval.waiting import doing, pulse
 from pytest_agenteval.engine.inspect_private import init_display_type
 from pytest_agenteval.engine.inspect_tasks.attempt import InspectSample
 from pytest_agenteval.engine.logs.files import roster

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
+from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 import anyio
@@ -18,7 +19,7 @@ from inspect_ai.solver import Generate, Solver, TaskState, chain
 from inspect_ai.util import span
 from pydantic_core import to_jsonable_python
 
-from pytest_agenteval.collect.inspect_task import TASK_SOLVER
+from pytest_agenteval.collect.inspect_task import TASK_SOLVER, Asked
 from pytest_agenteval.engine.agents.agent import Agent, agent_limits
 from pytest_agenteval.engine.inspect_private import (
     NOT_GIVEN,
@@ -38,18 +39,42 @@ from pytest_agenteval.engine.inspect_private import (
     setup_sandbox_environment,
     task_generate,
 )
-from pytest_agenteval.engine.inspect_tasks.loaded import LoadedTask
-from pytest_agenteval.engine.inspect_tasks.scores import NotJudged, NotNamed, grader_models, scorer_names
+from pytest_agenteval.engine.inspect_tasks.scores import Judge, NotJudged, NotNamed, grader_models, scorer_names
 from pytest_agenteval.engine.models.faults import limit_cause, limit_in
 from pytest_agenteval.engine.models.lacking import needing
 from pytest_agenteval.engine.models.meter import CallMeter
 from pytest_agenteval.texts import beginning
 
-__all__ = ["ALL_TOKENS", "InspectSample"]
+__all__ = ["ALL_TOKENS", "InspectSample", "LoadedTask"]
 
 ALL_TOKENS = (None, "all")
 """Token limits that are about tokens of all kinds: those are limits of the agent task."""
 _LONGEST = 300
+
+
+@dataclass(slots=True)
+class LoadedTask:
+    """An Inspect task as its function made it, for all of its attempts."""
+
+    asked: Asked
+    make: Callable[[], Task]
+    task: Task
+    judge: Judge
+    code: str
+    """The version of its package, or a digest of its file."""
+    needs_model: bool
+    """Whether its function asked for the model: then it is made once more for every model."""
+    unclear: str | None = None
+    """Why the scores of an attempt were no verdict, where those of no other will be one."""
+    _by_model: dict[str, Task] = field(default_factory=dict)
+
+    def for_model(self, model: Model) -> Task:
+        """The task whose solver and scorers may hold this model; inside the evaluation."""
+        if not self.needs_model:
+            return self.task
+        if str(model) not in self._by_model:
+            self._by_model[str(model)] = self.make()
+        return self._by_model[str(model)]
 
 
 class InspectSample:

@@ -27,8 +27,7 @@ from pytest_agenteval.engine.inspect_private import (
     chdir_python,
     task_run_dir,
 )
-from pytest_agenteval.engine.inspect_tasks.attempt import ALL_TOKENS, InspectSample
-from pytest_agenteval.engine.inspect_tasks.loaded import LoadedTask
+from pytest_agenteval.engine.inspect_tasks.attempt import ALL_TOKENS, InspectSample, LoadedTask
 from pytest_agenteval.engine.inspect_tasks.names import find_function, hint, refuse_arguments
 from pytest_agenteval.engine.inspect_tasks.scores import choose_judge
 from pytest_agenteval.engine.models.lacking import one_sentence

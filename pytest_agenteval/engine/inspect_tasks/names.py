@@ -12,7 +12,6 @@ from types import ModuleType
 from typing import Any, cast
 
 from pytest_agenteval.collect.inspect_task import Asked
-from pytest_agenteval.engine.agents.importing import import_named, why_not_imported
 from pytest_agenteval.engine.inspect_private import (
     chdir_python,
     is_registry_object,
@@ -20,6 +19,7 @@ from pytest_agenteval.engine.inspect_private import (
     registry_info,
     registry_lookup,
 )
+from pytest_agenteval.engine.models.lacking import import_named, why_not_imported
 from pytest_agenteval.errors import NotReady, did_you_mean
 
 __all__ = ["find_function", "hint", "refuse_arguments"]

@@ -10,8 +10,7 @@ from inspect_ai.model import ContentReasoning
 
 from pytest_agenteval.engine.agents.record_tool import recorded_call
 from pytest_agenteval.engine.logs.bridged_calls import BridgedCalls
-from pytest_agenteval.engine.logs.exits import of_inspects_tools
-from pytest_agenteval.engine.logs.program_exit import program_exit
+from pytest_agenteval.engine.logs.exits import of_inspects_tools, program_exit
 from pytest_agenteval.record.digest import digest
 from pytest_agenteval.record.records import ToolCall
 from pytest_agenteval.texts import beginning, shortened

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import re
+import sys
 import sysconfig
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
+from types import FrameType, ModuleType
 
 from pytest_agenteval.engine.agents.clients import Unbridged
-from pytest_agenteval.engine.agents.importing import why_not_imported
 from pytest_agenteval.engine.inspect_private import PrerequisiteError
+from pytest_agenteval.errors import NotReady
 
-__all__ = ["Lacking", "needing", "one_sentence", "what_is_lacking"]
+__all__ = ["Lacking", "import_named", "needing", "one_sentence", "what_is_lacking", "why_not_imported"]
 
 _STANDARD = tuple(sysconfig.get_path(name) for name in ("stdlib", "platstdlib"))
 _INSTALLED = tuple({sysconfig.get_path(name) for name in ("purelib", "platlib")})
@@ -76,3 +79,34 @@ def one_sentence(text: str) -> str:
     sentence = re.sub(r"[.:]?\0", ": ", "\0".join(lines)).removeprefix("ERROR: ").rstrip(".")
     key = re.search(r"\b[A-Z][A-Z0-9_]*_(?:API_KEY|KEY|TOKEN)\b", sentence)
     return f"{sentence}; set {key[0]}" if key else sentence
+
+
+def import_named(name: str) -> ModuleType:
+    """The module of this name.
+
+    Raises:
+        NotReady: it is not there, or what it runs when it is imported fails.
+    """
+    here = str(Path.cwd())
+    if here not in sys.path:  # like `python -m pytest`
+        sys.path.append(here)
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and f"{name}.".startswith(f"{error.name}."):
+            why = f"there is no {error.name} in {here} or elsewhere on sys.path"
+        else:
+            why = why_not_imported(error)
+        raise NotReady(f"module {name!r} cannot be imported: {why}") from error
+    except Exception as error:
+        raise NotReady(f"module {name!r} cannot be imported: {why_not_imported(error)}") from error
+
+
+def why_not_imported(error: Exception) -> str:
+    """Why code that was found could not be imported: what it lacks, or what it raised."""
+    if not isinstance(error, ModuleNotFoundError) or not error.name:
+        return f"{type(error).__name__}: {error}"
+    package = error.name.partition(".")[0]
+    if package in sys.modules or importlib.util.find_spec(package) is not None:
+        return f"it imports {error.name}, which the {package} that is installed here does not have"
+    return f"it imports {error.name}, which is not installed here: pip install {package}"

@@ -20,8 +20,7 @@ from inspect_ai.model import Model, ModelOutput, ModelRefusalError
 from inspect_ai.util import LimitExceededError, suspend_working_limit
 
 from pytest_agenteval.collect.agent_task import TaskOptions
-from pytest_agenteval.engine.models.limits import LimitKind, Usage
-from pytest_agenteval.engine.models.usage import model_call
+from pytest_agenteval.engine.models.usage import LimitKind, Usage, model_call
 from pytest_agenteval.engine.sandboxes.leftovers import Leftovers
 from pytest_agenteval.money.budget import BudgetClosed, Reservation, RunBudget
 from pytest_agenteval.money.estimate import estimate_tokens, max_output, worst_case

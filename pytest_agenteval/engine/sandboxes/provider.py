@@ -32,7 +32,7 @@ from pydantic import BaseModel
 from typing_extensions import override
 
 from pytest_agenteval.engine.inspect_private import PrerequisiteError
-from pytest_agenteval.sandbox.asked.plain_service import container_config
+from pytest_agenteval.sandbox.asked.compose_plan import container_config
 from pytest_agenteval.sandbox.docker.address import SandboxSetupError
 from pytest_agenteval.sandbox.docker.containers import ContainerConfig
 from pytest_agenteval.sandbox.exec.calls import Output, ServerError

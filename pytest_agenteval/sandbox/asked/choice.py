@@ -14,8 +14,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytest_agenteval.sandbox.images.built_in import BUILT_IN
-from pytest_agenteval.sandbox.images.images import definition
+from pytest_agenteval.sandbox.images.images import BUILT_IN, definition
 
 __all__ = [
     "CONFIG_FILES", "BuiltInImage", "Choice", "ChoiceError", "ConfigFile", "NamedImage", "choose", "is_dockerfile",

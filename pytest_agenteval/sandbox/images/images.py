@@ -20,12 +20,11 @@ from pytest_agenteval.sandbox.docker.address import address
 from pytest_agenteval.sandbox.docker.daemon import DaemonRefused, DaemonSilent, SandboxSetupError, connect
 from pytest_agenteval.sandbox.images import dpkg, host_image
 from pytest_agenteval.sandbox.images.apt import AptFailed
-from pytest_agenteval.sandbox.images.built_in import BUILT_IN, BuiltIn
 from pytest_agenteval.sandbox.images.host_image import NoHostImage
 
 __all__ = [
-    "BUILT_FROM", "DEFAULT_IMAGE", "IMAGES", "WAYS", "ImageReady", "Way", "definition", "ensure_default_image",
-    "ensure_image", "from_dockerfile", "from_host",
+    "BUILT_FROM", "BUILT_IN", "DEFAULT_IMAGE", "IMAGES", "WAYS", "BuiltIn", "ImageReady", "Way", "definition",
+    "ensure_default_image", "ensure_image", "from_dockerfile", "from_host",
 ]  # fmt: skip
 
 BUILT_FROM = "pytest-agenteval.built-from"
@@ -41,6 +40,49 @@ git --version > /dev/null
 ps > /dev/null
 """
 """Run as root in the imported image: byte code (without it Python starts five times slower), and a try of its tools."""
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltIn:
+    """An image whose Dockerfile is in `sandboxes/`; here is how to make the same from a Debian host's packages."""
+
+    name: str
+    packages: tuple[str, ...] = ()
+    """Debian packages beside those that every image has."""
+    without: tuple[str, ...] = ()
+    """Packages that others depend on and the image does without."""
+    finish: str = ""
+    """A shell script that root runs in the image: what packages' own scripts would do, and a try of what is in it."""
+
+
+_LIBRARIES = """
+for library in blas lapack; do
+    for file in /usr/lib/*/$library/lib$library.so.3; do ln -sf "$file" "${file%/*/*}/lib$library.so.3"; done
+done
+ldconfig
+"""
+_TRY = """
+MPLBACKEND=Agg MPLCONFIGDIR=/tmp/matplotlib python3 -c '
+import numpy, pandas, scipy.stats, scipy.optimize
+import matplotlib.pyplot as pyplot
+pyplot.plot(numpy.linalg.inv(numpy.eye(2)))
+pyplot.savefig("/tmp/plot.png")
+pandas.DataFrame({"a": [1]}).describe()
+'
+rm -r /tmp/plot.png /tmp/matplotlib
+"""
+
+BUILT_IN = {
+    "default": BuiltIn("default"),
+    "python": BuiltIn(
+        "python",
+        packages=("python3-numpy", "python3-pandas", "python3-scipy", "python3-matplotlib"),
+        # what compiles Python, and what draws into windows: half a gigabyte with all it brings along
+        without=("python3-pythran", "python3-sympy", "python3-tk", "python3-pil.imagetk", "libjs-jquery-ui"),
+        finish=_LIBRARIES + _TRY,
+    ),
+}
+"""By name."""
 
 
 @dataclass(frozen=True, slots=True)
