@@ -1,4 +1,6 @@
-"""How commands ended of tools that Inspect did not run: what the sandbox saw, what harnesses tell their model."""
+"""How commands ended that Inspect did not run: what the sandbox saw, what harnesses tell their model, and how a program
+that is an agent ended, kept among the events of its attempt.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,10 @@ from inspect_ai.log import transcript
 
 from pytest_agenteval.texts import beginning
 
-__all__ = ["KEPT_CHARACTERS", "Commands", "ProgramExit", "note_exit", "of_inspects_tools", "program_exit", "told_exit"]
+__all__ = [
+    "KEPT_CHARACTERS", "RECORDED", "Commands", "ProgramExit", "note_exit", "of_inspects_tools", "program_exit",
+    "told_exit",
+]  # fmt: skip
 
 _TOLD = re.compile(
     r"^Exit code (-?\d+)(?:\n|$)"  # Claude Code's Bash, beside the flag that says that it failed
@@ -54,12 +59,9 @@ class Commands:
         return len(self._ran)
 
     def of(self, arguments: str, since: int, *, alone: bool) -> tuple[int | None, bool]:
-        """How the command of a tool call ended, None if unknown; and whether its arguments are the command.
+        """How the command of a tool call ended, None if unknown; and whether its arguments, as JSON, are the command.
 
-        Args:
-            arguments: of the call, as JSON.
-            since: when it was made.
-            alone: no other call was open: whatever ran since then is of this one.
+        `since` is when the call was made; `alone`, that no other was open: whatever ran since then is of this one.
         """
         free = [at for at in range(since, len(self._ran)) if at not in self._taken]
         values = json.loads(arguments)
@@ -98,6 +100,8 @@ def _is_of(event: SandboxEvent, words: list[str]) -> bool:
 KEPT_CHARACTERS = 10_000
 """How much of the end of each stream is kept."""
 
+RECORDED = "pytest_agenteval.tool"
+"""The source of an event in which an own agent recorded a call of a tool of its own."""
 _SOURCE = "pytest_agenteval.program"
 
 

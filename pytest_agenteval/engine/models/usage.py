@@ -1,18 +1,19 @@
-"""What an answer says about its tokens, if that can be trusted, and the record of its call."""
+"""What a model's answer says that it used, if that can be trusted, and what an agent has used of its own limits."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from inspect_ai.model import Model, ModelOutput
+from inspect_ai.util import LimitExceededError
 
 from pytest_agenteval.collect.agent_task import TaskOptions
 from pytest_agenteval.money.rates import PriceBook, TokenUsage
 from pytest_agenteval.record.outcomes import Cause
 from pytest_agenteval.record.records import ModelCall, total_of
 
-__all__ = ["LimitKind", "Reached", "Usage", "model_call", "tokens_of"]
+__all__ = ["Usage", "model_call", "tokens_of"]
 
 _ABSURD = 100_000_000
 """No context window is nearly this large."""
@@ -20,29 +21,24 @@ _ABSURD = 100_000_000
 
 def model_call(model: Model, output: ModelOutput, prices: PriceBook, retries: int) -> ModelCall:
     """The record of an answered call, with its price: the one place where a call is priced."""
-    name, role, tokens = str(model), model.role or "agent", tokens_of(output)
+    name, tokens, unknown = str(model), tokens_of(output), (None, None, None, None)
     seconds, version = output.time, output.model or None
+    call = ModelCall(name, model.role or "agent", *unknown, seconds=seconds, retries=retries, version=version)
     if tokens is None:
-        unknown = (None, None, None, None)
-        return ModelCall(name, role, *unknown, seconds=seconds, retries=retries, version=version)
-    return ModelCall(
-        model=name,
-        role=role,
+        return call
+    return replace(
+        call,
         input_tokens=tokens.input,
         output_tokens=tokens.output,
         cache_read_tokens=tokens.cache_read,
         cache_write_tokens=tokens.cache_write,
         cost=prices.price(name, tokens),
-        seconds=seconds,
-        retries=retries,
-        version=version,
         cost_uncached=prices.price(name, TokenUsage(tokens.total_input, tokens.output)),
     )
 
 
 def tokens_of(output: ModelOutput) -> TokenUsage | None:
-    """The tokens in the classes that are priced; None if the provider does not report them, or reports impossible
-    numbers.
+    """The tokens in the classes that are priced; None if the provider reports none, or impossible numbers.
 
     Providers that leave usage out give None, or zeros (Google's, Mistral's). A count below zero is one that others were
     subtracted from in vain: more cached tokens than the prompt had.
@@ -55,28 +51,8 @@ def tokens_of(output: ModelOutput) -> TokenUsage | None:
     if min(counts) < 0 or max(counts) > _ABSURD:
         return None
     tokens = TokenUsage(*counts)
-    read_nothing = tokens.total_input == 0
-    wrote_nothing = tokens.output == 0 and _says_something(output)
-    return None if read_nothing or wrote_nothing else tokens
-
-
-def _says_something(output: ModelOutput) -> bool:
-    return any(choice.message.text or choice.message.tool_calls for choice in output.choices)
-
-
-LimitKind = Literal["custom", "cost", "token", "turn"]
-"""Inspect's names; `custom` where it is not a limit of the agent's that stops it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reached:
-    """A limit that the agent has run into."""
-
-    cause: Cause
-    kind: LimitKind
-    used: float
-    limit: float
-    message: str
+    says_something = any(choice.message.text or choice.message.tool_calls for choice in output.choices)
+    return None if tokens.total_input == 0 or (tokens.output == 0 and says_something) else tokens
 
 
 @dataclass(slots=True)
@@ -109,24 +85,19 @@ class Usage:
             return "max_cost" if options.token_limit is None else "max_cost and token_limit"
         return "token_limit" if options.token_limit is not None and self.tokens is None else None
 
-    def reached(self, options: TaskOptions, *, spent: bool) -> Reached | None:
+    def reached(self, options: TaskOptions, *, spent: bool) -> tuple[Cause, LimitExceededError] | None:
         """The limit that stops the agent: before a call one that is used up, after it (`spent`) one that is exceeded.
 
         Tokens are held here and not by Inspect's `token_limit`, which raises before it says that a call was answered;
         turns because its `turn_limit` lets one call more be paid.
         """
-        cost, tokens, turns = options.max_cost, options.token_limit, options.turn_limit
-        if cost is not None and self.cost is not None and _over(self.cost, cost, spent):
-            message = f"the agent has used up its ${cost:g} of max_cost"
-            return Reached(Cause.COST, "cost", self.cost, cost, message)
-        if tokens is not None and self.tokens is not None and _over(self.tokens, tokens, spent):
-            message = f"the agent has used up its {tokens} tokens of token_limit"
-            return Reached(Cause.TOKENS, "token", self.tokens, tokens, message)
-        if turns is not None and self.turns >= turns and not spent:
-            message = f"the agent has used up its {turns} calls of turn_limit"
-            return Reached(Cause.TURNS, "turn", self.turns, turns, message)
+        held: tuple[tuple[Cause, Literal["cost", "token", "turn"], float | None, float | None, str], ...] = (
+            (Cause.COST, "cost", self.cost, options.max_cost, "${:g} of max_cost"),
+            (Cause.TOKENS, "token", self.tokens, options.token_limit, "{} tokens of token_limit"),
+            (Cause.TURNS, "turn", None if spent else self.turns, options.turn_limit, "{} calls of turn_limit"),
+        )
+        for cause, kind, used, limit, words in held:
+            if used is not None and limit is not None and (used > limit or (used == limit and not spent)):
+                message = f"the agent has used up its {words.format(limit)}"
+                return cause, LimitExceededError(kind, value=used, limit=limit, message=message)
         return None
-
-
-def _over(used: float, limit: float, spent: bool) -> bool:
-    return used > limit or (used == limit and not spent)

@@ -1,7 +1,7 @@
 """Decides which compose files and Dockerfiles run in our own provider, and which need Docker Compose.
 
-Pure except for `read_compose`. `plain_service` knows what a plain service is. This module handles the rest: builds, and
-images that would run a program of their own.
+A plain file is one service that waits to be used, with only keys and values known here: anything else is left to Docker
+Compose, and so are images that would run a program of their own.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from pytest_agenteval.errors import NotReady
-from pytest_agenteval.sandbox.docker.containers import CAPABILITIES, ContainerConfig
+from pytest_agenteval.sandbox.docker.containers import CAPABILITIES, DOCKERS_OWN, ContainerConfig, capability
 from pytest_agenteval.sandbox.docker.daemon import SandboxSetupError
 
 __all__ = [
@@ -84,25 +84,18 @@ def plan_compose(content: Mapping[str, Any]) -> Plan:
     If the file does not say otherwise, this package's hardening applies. For example, there is no network unless the
     file or the task's mark asks for one.
     """
-    services = content.get("services")
-    if not isinstance(services, Mapping) or len(services) != 1:
-        return Plan(None, because="`services`")
-    ((name, service),) = services.items()
-    if not isinstance(service, Mapping):
-        return Plan(None, because="`services`")
-    build, image = service.get("build"), service.get("image")
-    if "$" in f"{build}{image}":
-        return Plan(None, because="`image`" if build is None else "`build`")
-    kept = {key: value for key, value in service.items() if key != "build" and value is not None}
-    implied: dict[str, Any] = {"network_mode": "none", "command": "sleep infinity"}
-    if build is not None:
-        implied["image"] = "built"
     try:
+        name, service = _only_service(content)
+        build, image = service.get("build"), service.get("image")
+        if "$" in f"{build}{image}":
+            raise NotPlain("image" if build is None else "build")
+        kept = {key: value for key, value in service.items() if key != "build" and value is not None}
+        implied = {"network_mode": "none", "command": "sleep infinity"} | ({} if build is None else {"image": "built"})
         config = plain_service({**content, "services": {name: implied | kept | {"x-default": True}}})
     except NotPlain as error:
         return Plan(None, because=f"`{error.key}`")
     config = config.model_copy(update={"image": image})
-    return Plan(config, str(name), build is not None, own_command="command" not in kept)
+    return Plan(config, name, build is not None, own_command="command" not in kept)
 
 
 def images_to_pull(content: Mapping[str, Any]) -> tuple[str, ...]:
@@ -124,14 +117,10 @@ def images_to_pull(content: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def own_program(image: Mapping[str, Any], *, command: bool) -> str | None:
-    """Why an image is left to Docker Compose, as the end of a sentence, or None.
+    """Why an image, of this description by the engine, is left to Docker Compose, as the end of a sentence, or None.
 
     Our provider starts nothing that an image would start by itself. In a compose file or a Dockerfile an ENTRYPOINT is
-    meant to run, and so is the image's command if the file has none of its own.
-
-    Args:
-        image: the engine's own description.
-        command: whether the image's command is to run.
+    meant to run, and so is the image's `command` if the file has none of its own.
     """
     config = image.get("Config") or {}
     if config.get("Entrypoint"):
@@ -140,11 +129,6 @@ def own_program(image: Mapping[str, Any], *, command: bool) -> str | None:
     if command and words and words not in _KEEPALIVE and not (len(words) == 1 and words[0].split("/")[-1] in _SHELLS):
         return "its image has a CMD"
     return None
-
-
-_KEEPALIVE = {("tail", "-f", "/dev/null"), ("sleep", "infinity"), ("sleep", "inf")}
-_DOCKERS_OWN = frozenset((*CAPABILITIES, "MKNOD", "NET_RAW", "AUDIT_WRITE", "SETFCAP"))
-"""The capabilities that Docker gives a container by default (moby, oci/caps)."""
 
 
 class NotPlain(Exception):
@@ -157,28 +141,20 @@ class NotPlain(Exception):
 
 
 def plain_service(compose: Mapping[str, Any]) -> ContainerConfig:
-    """The container that a compose file describes.
+    """The container that a compose file describes. Raises `NotPlain`: it describes more, or something else.
 
     If the file does not say otherwise, the container has this package's limits and capabilities, not Docker's.
-
-    Raises:
-        NotPlain: it describes more, or something else.
     """
     for key in compose:
         if key not in ("services", "version", "name") and not str(key).startswith("x-"):
             raise NotPlain(str(key))
-    services = compose.get("services")
-    if not isinstance(services, Mapping) or len(services) != 1:
-        raise NotPlain("services")
-    ((name, service),) = services.items()
-    if not isinstance(service, Mapping):
-        raise NotPlain("services")
-    if str(name) != "default" and service.get("x-default") is not True:
+    name, service = _only_service(compose)
+    if name != "default" and service.get("x-default") is not True:
         raise NotPlain("x-default")
     for key in ("image", "command", "network_mode"):  # without: a build, the image's own program, a network of its own
         if service.get(key) is None:
             raise NotPlain(key)
-    fields: dict[str, Any] = {"name": str(name), "capabilities": _capabilities(service)}
+    fields: dict[str, Any] = {"name": name, "capabilities": _capabilities(service)}
     for key, value in service.items():
         if str(key).startswith("x-") or value is None:
             continue
@@ -196,11 +172,20 @@ def plain_service(compose: Mapping[str, Any]) -> ContainerConfig:
     return ContainerConfig(**fields)
 
 
+def _only_service(compose: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+    services = compose.get("services")
+    if not isinstance(services, Mapping) or len(services) != 1:
+        raise NotPlain("services")
+    ((name, service),) = services.items()
+    if not isinstance(service, Mapping):
+        raise NotPlain("services")
+    return str(name), service
+
+
 def container_config(given: BaseModel | str | None) -> ContainerConfig:
     """The container for a configuration, a compose file or its content, or nothing, as Inspect passes it.
 
-    Raises:
-        SandboxSetupError: it needs Docker or Docker Compose to build or run.
+    Raises `SandboxSetupError` where it needs Docker or Docker Compose to build or run.
     """
     if given is None:
         return ContainerConfig()
@@ -225,16 +210,12 @@ def container_config(given: BaseModel | str | None) -> ContainerConfig:
 
 
 def _capabilities(service: Mapping[str, Any]) -> tuple[str, ...]:
-    added = [_capability(each) for each in service.get("cap_add") or ()]
-    dropped = {_capability(each) for each in service.get("cap_drop") or ()}
-    if not set(added) <= _DOCKERS_OWN:
+    added = [capability(each) for each in service.get("cap_add") or ()]
+    dropped = {capability(each) for each in service.get("cap_drop") or ()}
+    if not DOCKERS_OWN.issuperset(added):
         raise NotPlain("cap_add")
     kept = () if "ALL" in dropped else (each for each in CAPABILITIES if each not in dropped)
     return tuple(dict.fromkeys((*kept, *added)))
-
-
-def _capability(name: object) -> str:
-    return str(name).upper().removeprefix("CAP_")
 
 
 def _nothing(value: object) -> dict[str, Any]:

@@ -84,8 +84,7 @@ def exec_payload(
 ) -> bytes:
     """The payload of an `EXEC` frame; `timeout` in seconds, to the millisecond.
 
-    Raises:
-        ValueError: a part contains a NUL character, or there is no command.
+    Raises `ValueError` for a part with a NUL character, and where there is no command.
     """
     if not cmd:
         raise ValueError("The command to run in the sandbox is empty; give a program and its arguments.")
@@ -160,9 +159,8 @@ class Demultiplexer:
     def feed(self, data: bytes) -> bytearray:
         """Take in what the stream gave and return what it carried on stdout.
 
-        Raises:
-            ProtocolError: the stream is not framed, which is how the engine reports that an exec could not start;
-                the message is the engine's text.
+        Raises `ProtocolError` for a stream that is not framed, which is how the engine reports that an exec could not
+        start; the message is the engine's text.
         """
         pending = self._pending
         pending += data
@@ -199,8 +197,7 @@ class FrameReader:
     def feed(self, data: bytes | bytearray) -> Iterator[tuple[int, int, bytes]]:
         """Take in a piece of stdout and yield `(kind, call, payload)` for every frame that is complete.
 
-        Raises:
-            ProtocolError: an oversized frame, or text where the hello should be; the message then is that text.
+        Raises `ProtocolError` for an oversized frame, or text where the hello should be; the message then is that text.
         """
         pending = self._pending
         pending += data

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from pytest_agenteval import SandboxAgent
-from pytest_agenteval.engine.agents.scaffold import AgentRequest
+from pytest_agenteval.engine.agents.agent import AgentRequest
 from pytest_agenteval.engine.agents.scaffolds import ProgramScaffold
 from pytest_agenteval.engine.logs.exits import ProgramExit
 
