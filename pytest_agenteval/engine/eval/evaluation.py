@@ -274,8 +274,6 @@ class Evaluation:
             self._ledger.unwritten[key] = finished = finished or trial.finished(state)
             state.scores = {"passed": score_of(finished.record)}
 
-    # -- what Inspect has done with ----------------------------------------------------------------
-
     def _complete(self, sample_id: str, epoch: int, sample: EvalSample | None) -> None:
         self._ledger.complete((sample_id, epoch), sample)
         self.feed()
