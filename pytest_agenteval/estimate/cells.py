@@ -209,7 +209,7 @@ def _row(
         bill=_bill(cell, cell.cost),
         uncached=_bill(cell, Cost.of(Cost.of_attempt(_without_cache(attempt)) for attempt in attempts)),
         used_cache=any(call.cache_read_tokens or call.cache_write_tokens for call in calls),
-        tool_failure_rate=cell.tool_failure_rate,
+        tool_failure_rate=cell.tool_calls.rate,
         environment_error_rate=cell.environment_errors.rate,
         on_front=front,
         on_staircase=stair,

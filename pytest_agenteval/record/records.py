@@ -126,6 +126,11 @@ class ModelCall:
     """If the cost is unknown, the most that was reserved for it; None if nothing was."""
 
     @property
+    def counted(self) -> bool:
+        """Whether all token counts are known."""
+        return None not in (self.input_tokens, self.output_tokens, self.cache_read_tokens, self.cache_write_tokens)
+
+    @property
     def tokens(self) -> int | None:
         """All tokens of the call: input, output and cached; None if any count is unknown."""
         return total_of((self.input_tokens, self.output_tokens, self.cache_read_tokens, self.cache_write_tokens))

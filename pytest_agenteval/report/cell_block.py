@@ -114,18 +114,18 @@ def _doubt(cost: Cost) -> str:
 
 
 def _tool_parts(cell: CellSummary) -> list[str]:
-    tools = f"tool-call failures {cell.tool_failure_count} of {figures.plural(cell.tool_calls, 'call')}"
-    if cell.unknown_tool_calls:
-        tools += f", {cell.unknown_tool_calls} unknown"
-    if cell.tool_failures:
-        kinds = failure_kinds(cell.tool_failures)
-        rate = "" if cell.unknown_tool_calls else f"{figures.percent(cell.tool_failure_rate)}: "
-        tools += f" ({rate}{kinds})"
+    calls = cell.tool_calls
+    tools = f"tool-call failures {calls.failed} of {figures.plural(calls.calls, 'call')}"
+    if calls.unknown:
+        tools += f", {calls.unknown} unknown"
+    if calls.failures:
+        rate = "" if calls.unknown else f"{figures.percent(calls.rate)}: "
+        tools += f" ({rate}{failure_kinds(calls)})"
     errors = cell.environment_errors
     environment = f"environment errors {errors.count} of {figures.plural(errors.tries, 'try')}"
     if errors.count:
         environment += f" ({figures.percent(errors.rate)})"
-    return [tools, f"non-zero exits {figures.exits(cell.nonzero_exits, cell.unknown_exits)}", environment]
+    return [tools, f"non-zero exits {figures.exits(calls.nonzero_exits, calls.unknown_exits)}", environment]
 
 
 def _left_out(cell: CellSummary) -> list[str]:

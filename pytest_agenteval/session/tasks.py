@@ -80,7 +80,7 @@ class AgentSession:
                 (f"agent_pass_hat_{record.k}", summary.pass_hat_k),
                 ("agent_cost_usd", record.cost),
             ) if value is not None),
-            ("agent_tool_call_failures", summary.tool_failure_count),
+            ("agent_tool_call_failures", summary.tool_calls.failed),
             ("agent_environment_errors", summary.environment_errors.count),
         ]  # fmt: skip
         for one in finished:

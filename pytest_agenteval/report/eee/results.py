@@ -133,17 +133,18 @@ def _interval(interval: Interval) -> dict[str, Any]:
 
 
 def _tool_failures(cell: CellSummary) -> dict[str, Any] | None:
-    by_type = [{"tool": failed.tool, "type": failed.type, "count": failed.count} for failed in cell.tool_failures]
+    calls = cell.tool_calls
+    by_type = [{"tool": failed.tool, "type": failed.type, "count": failed.count} for failed in calls.failures]
     return _share(
         "tool_call_failure_rate",
         "The share of tool calls that failed, of attempts that count; a command's non-zero exit is no failure",
-        cell.tool_failure_rate,
+        calls.rate,
         {
-            "tool_calls": str(cell.tool_calls),
-            "tool_call_failures": str(cell.tool_failure_count),
+            "tool_calls": str(calls.calls),
+            "tool_call_failures": str(calls.failed),
             "by_tool_and_type": json.dumps(by_type),
-            "nonzero_exits": str(cell.nonzero_exits),
-            "unknown_exits": str(cell.unknown_exits),
+            "nonzero_exits": str(calls.nonzero_exits),
+            "unknown_exits": str(calls.unknown_exits),
         },
         lower_is_better=True,
     )

@@ -11,6 +11,7 @@ from typing import Any
 
 from pytest_agenteval.record.outcomes import Outcome
 from pytest_agenteval.record.records import AttemptRecord, ModelCall, Retry, TaskRecord, ToolCall, name_of, total_of
+from pytest_agenteval.record.tool_calls import ToolCalls
 from pytest_agenteval.report.eee.messages import Said
 from pytest_agenteval.report.eee.plain import Clean, plain
 from pytest_agenteval.report.eee.results import COUNTED, PASS_AT_1, named
@@ -192,7 +193,6 @@ def _error(attempt: AttemptRecord) -> str | None:
 
 
 def _facts(task: TaskRecord, attempt: AttemptRecord) -> dict[str, Any]:
-    failures = [call for call in attempt.tool_calls if call.error is not None]
     return {
         "node_id": task.task,
         "suite": task.task.split("::")[0],
@@ -204,7 +204,7 @@ def _facts(task: TaskRecord, attempt: AttemptRecord) -> dict[str, Any]:
         "message": attempt.message or None,
         "exception": attempt.exception,
         "where": attempt.where,
-        "tool_call_failures": len(failures),
+        "tool_call_failures": ToolCalls.of(attempt.tool_calls).failed,
         "tool_call_log": [_call(call) for call in attempt.tool_calls],
         "retries": len(attempt.retries),
         "retry_log": [_retry(retry) for retry in attempt.retries] or None,
@@ -242,7 +242,7 @@ def _retry(retry: Retry) -> dict[str, Any]:
         "total_tokens": total_of(call.tokens for call in retry.model_calls),
         "wall_seconds": retry.wall_seconds,
         "tool_calls": len(retry.tool_calls),
-        "tool_call_failures": sum(call.error is not None for call in retry.tool_calls),
+        "tool_call_failures": ToolCalls.of(retry.tool_calls).failed,
         "lost_calls": retry.lost_calls,
     })  # fmt: skip
 

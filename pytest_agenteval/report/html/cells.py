@@ -167,7 +167,7 @@ def _columns(cell: CellSummary, beaten: str | None, verdict: str) -> dict[str, s
         "pass^k": figures.rate(cell.pass_hat_k.value),
         "gap": figures.rate(cell.gap),
         "$/attempt": figures.cost(cell.cost_per_attempt),
-        "tool-call failures": figures.percent(cell.tool_failure_rate),
+        "tool-call failures": figures.percent(cell.tool_calls.rate),
         "environment errors": figures.percent(cell.environment_errors.rate),
         **({} if beaten is None else {"dominated": beaten}),
     }

@@ -220,11 +220,11 @@ def cell_report(cell: CellSummary, records: Iterable[TaskRecord]) -> Cell:
         cost_per_success=None if per_success is None else cost_of(per_success),
         cost_per_reliable_task=None if per_reliable is None else cost_of(per_reliable),
         saved_usd=cell.saved_cost,
-        tool_calls=cell.tool_calls,
-        tool_call_failures=failures(cell.tool_failures),
-        tool_call_failure_rate=cell.tool_failure_rate,
-        nonzero_exits=cell.nonzero_exits,
-        unknown_exits=cell.unknown_exits,
+        tool_calls=cell.tool_calls.calls,
+        tool_call_failures=failures(cell.tool_calls),
+        tool_call_failure_rate=cell.tool_calls.rate,
+        nonzero_exits=cell.tool_calls.nonzero_exits,
+        unknown_exits=cell.tool_calls.unknown_exits,
         environment_errors=environment_errors(
             cell.environment_errors, (record for record in records if record.cell == cell.cell)
         ),

@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pytest_agenteval.estimate.stats import intervals
 from pytest_agenteval.estimate.task import EnvironmentErrors as Errors
-from pytest_agenteval.estimate.task import ToolCallFailures
 from pytest_agenteval.record import cost, records
 from pytest_agenteval.record.outcomes import Cause, Outcome
+from pytest_agenteval.record.tool_calls import ToolCalls
 
 __all__ = [
     "Amount",
@@ -169,9 +169,9 @@ def intervals_of(found: Iterable[intervals.Interval]) -> list[Interval]:
     return [Interval.model_validate(each) for each in found]
 
 
-def failures(found: Iterable[ToolCallFailures]) -> list[ToolCallFailure]:
+def failures(calls: ToolCalls) -> list[ToolCallFailure]:
     """Tool-call failures by tool and type."""
-    return [ToolCallFailure(tool=each.tool, error=each.type, count=each.count) for each in found]
+    return [ToolCallFailure(tool=each.tool, error=each.type, count=each.count) for each in calls.failures]
 
 
 def environment_errors(found: Errors, tasks: Iterable[records.TaskRecord]) -> EnvironmentErrors:

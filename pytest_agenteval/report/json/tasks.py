@@ -9,6 +9,7 @@ from pytest_agenteval.record import records
 from pytest_agenteval.record.cost import Cost as Costs
 from pytest_agenteval.record.outcomes import Cause, Outcome
 from pytest_agenteval.record.records import total_of
+from pytest_agenteval.record.tool_calls import ToolCalls
 from pytest_agenteval.record.verdict import Verdict
 from pytest_agenteval.report.json.parts import (
     Amount,
@@ -201,10 +202,10 @@ def task_report(record: records.TaskRecord, summary: TaskSummary, verdict: Verdi
         cost=cost_of(summary.cost),
         own_cost=cost_of(summary.own_cost),
         cost_per_attempt=None if per_attempt is None else cost_of(per_attempt),
-        tool_calls=summary.tool_calls,
-        tool_call_failures=failures(summary.tool_failures),
-        nonzero_exits=summary.nonzero_exits,
-        unknown_exits=summary.unknown_exits,
+        tool_calls=summary.tool_calls.calls,
+        tool_call_failures=failures(summary.tool_calls),
+        nonzero_exits=summary.tool_calls.nonzero_exits,
+        unknown_exits=summary.tool_calls.unknown_exits,
         environment_errors=environment_errors(summary.environment_errors, [record]),
         identical_attempts=summary.identical,
         source=summary.source,
@@ -216,7 +217,7 @@ def task_report(record: records.TaskRecord, summary: TaskSummary, verdict: Verdi
 def attempt_report(attempt: records.AttemptRecord) -> Attempt:
     """An attempt as it ended."""
     calls = Counter((call.tool, call.error) for call in attempt.tool_calls)
-    usage = attempt.model_calls
+    usage, tools = attempt.model_calls, ToolCalls.of(attempt.tool_calls)
     return Attempt(
         number=attempt.number,
         outcome=attempt.outcome,
@@ -237,8 +238,8 @@ def attempt_report(attempt: records.AttemptRecord) -> Attempt:
             ToolCallCount(tool=tool, error=error, count=count)
             for (tool, error), count in sorted(calls.items(), key=lambda item: (-item[1], item[0][0], item[0][1] or ""))
         ],
-        nonzero_exits=sum(call.error is None and call.exit_code not in (None, 0) for call in attempt.tool_calls),
-        unknown_exits=sum(not call.exit_known for call in attempt.tool_calls),
+        nonzero_exits=tools.nonzero_exits,
+        unknown_exits=tools.unknown_exits,
         retries=[
             Retry(
                 cause=retry.cause,
