@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pytest_agenteval.estimate.estimates import Estimates, of_first_attempts, of_full_grid
@@ -20,7 +20,7 @@ from pytest_agenteval.record.outcomes import Cause, Outcome
 from pytest_agenteval.record.records import Cell, TaskRecord
 from pytest_agenteval.record.tool_calls import ToolCalls
 
-__all__ = ["CellSummary", "RunSummary", "TaskSummary", "summarize"]
+__all__ = ["CellSummary", "RunSummary", "TaskSummary", "run_of", "summarize"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,17 +171,22 @@ class RunSummary:
         return Cost.of(task.paid_now for task in self.tasks)
 
 
-def summarize(records: Sequence[TaskRecord], *, every_first: bool = False) -> RunSummary:
+def summarize(records: Iterable[TaskRecord], *, every_first: bool = False) -> RunSummary:
     """Everything a gate or a report needs to know about a run.
 
     Args:
         records: of all tasks.
         every_first: whether every task was certain to get its first attempt, though the run may have stopped early.
     """
+    return run_of(map(summarize_task, records), every_first=every_first)
+
+
+def run_of(tasks: Iterable[TaskSummary], *, every_first: bool) -> RunSummary:
+    """The same from the summaries of all tasks."""
     by_cell: dict[Cell, list[TaskSummary]] = {}
-    for record in records:
-        by_cell.setdefault(record.cell, []).append(summarize_task(record))
-    cells = tuple(_summarize_cell(cell, tuple(tasks), every_first) for cell, tasks in by_cell.items())
+    for task in tasks:
+        by_cell.setdefault(task.cell, []).append(task)
+    cells = tuple(_summarize_cell(cell, tuple(of), every_first) for cell, of in by_cell.items())
     return RunSummary(cells, _incomplete(task for cell in cells for task in cell.tasks))
 
 
