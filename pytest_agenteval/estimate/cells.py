@@ -15,10 +15,8 @@ from statistics import fmean, median
 
 from pytest_agenteval.estimate.run import CellSummary, RunSummary
 from pytest_agenteval.estimate.stats.estimators import pass_hat_k
-from pytest_agenteval.estimate.stats.fronts import convex_front, staircase
-from pytest_agenteval.estimate.stats.paired import sign_flip_p
 from pytest_agenteval.estimate.stats.regression import p_of_all_tasks
-from pytest_agenteval.estimate.stats.two_way import Shares, two_way_shares
+from pytest_agenteval.estimate.stats.side_by_side import Shares, convex_front, sign_flip_p, staircase, two_way_shares
 from pytest_agenteval.record.cost import Cost
 from pytest_agenteval.record.records import AttemptRecord, Cell, ModelCall, TaskRecord, name_of
 

@@ -151,11 +151,6 @@ class RunBudget:
         return self._unpriced
 
     @property
-    def remaining(self) -> float | None:
-        """The dollars that are neither spent nor kept nor reserved, at least 0.0; None without a limit."""
-        return None if self._limit is None else max(0, self._limit - self._committed) / _UNITS
-
-    @property
     def in_flight(self) -> int:
         """How many reservations are open."""
         return len(self._open)

@@ -8,7 +8,7 @@ from string import ascii_uppercase
 
 from pytest_agenteval.estimate.cells import ALPHA, CellComparison, CellRow, Dominance
 from pytest_agenteval.estimate.run import CellSummary
-from pytest_agenteval.estimate.stats.two_way import Shares
+from pytest_agenteval.estimate.stats.side_by_side import Shares
 from pytest_agenteval.record import figures
 from pytest_agenteval.record.cost import Cost
 from pytest_agenteval.record.records import Cell

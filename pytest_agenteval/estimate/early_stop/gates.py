@@ -18,7 +18,7 @@ from typing import Protocol
 import numpy as np
 
 from pytest_agenteval.estimate.early_stop.grid import Bools, Grid
-from pytest_agenteval.estimate.stats.thresholds import passes_needed
+from pytest_agenteval.estimate.stats.estimators import passes_needed
 from pytest_agenteval.record.verdict import Verdict
 
 __all__ = ["GridGate", "PassAt1", "PassHatK", "Race", "TaskPassRate", "open_rows"]

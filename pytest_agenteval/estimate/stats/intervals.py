@@ -27,7 +27,6 @@ __all__ = [
     "tasks_like_these_pass_hat_k",
     "this_suite_pass_at_1",
     "this_suite_pass_hat_k",
-    "wilson",
 ]
 
 THIS_TASK = "this task, re-run"
@@ -47,17 +46,6 @@ class Interval:
     """The question: `this suite, re-run`, `tasks like these` or `this task, re-run`."""
     method: str
     """How it was computed, in a few words."""
-
-
-def wilson(passes: int, n: int, confidence: float = 0.95) -> Interval:
-    """Wilson's score interval of one task's pass rate from n attempts (Wilson 1927).
-
-    Raises:
-        ValueError: the counts are impossible, n is 0, or the confidence is not inside (0, 1).
-    """
-    _check_some(passes, n, confidence)
-    low, high = _wilson(passes / n, n, normal_quantile(0.5 + confidence / 2))
-    return Interval(low, high, confidence, THIS_TASK, "Wilson")
 
 
 def clopper_pearson(passes: int, n: int, confidence: float = 0.95) -> Interval:
@@ -190,6 +178,7 @@ def tasks_like_these_pass_hat_k(counts: Counts, k: int, confidence: float = 0.95
 
 
 def _wilson(mean: float, size: float, quantile: float) -> tuple[float, float]:
+    """Wilson's score interval (Wilson 1927)."""
     square = quantile * quantile
     centre = (mean + square / (2 * size)) / (1 + square / size)
     half = quantile / (1 + square / size) * sqrt(max(mean * (1 - mean), 0.0) / size + square / (4 * size * size))

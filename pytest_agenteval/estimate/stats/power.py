@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_agenteval.estimate.stats.distributions import normal_quantile
+from pytest_agenteval.estimate.stats.estimators import passes_needed
 from pytest_agenteval.estimate.stats.regression import p_of_task
-from pytest_agenteval.estimate.stats.thresholds import passes_needed
 from pytest_agenteval.record.verdict import Verdict
 
 __all__ = [

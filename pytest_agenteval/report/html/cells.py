@@ -8,7 +8,6 @@ from string import ascii_uppercase
 
 from pytest_agenteval.estimate.cells import CellComparison
 from pytest_agenteval.estimate.run import CellSummary
-from pytest_agenteval.estimate.stats.fronts import staircase
 from pytest_agenteval.estimate.stats.intervals import (
     TASKS_LIKE_THESE,
     THIS_SUITE,
@@ -16,6 +15,7 @@ from pytest_agenteval.estimate.stats.intervals import (
     tasks_like_these_pass_hat_k,
     this_suite_pass_hat_k,
 )
+from pytest_agenteval.estimate.stats.side_by_side import staircase
 from pytest_agenteval.judge.judgement import Judgement
 from pytest_agenteval.record import figures
 from pytest_agenteval.record.cost import Cost
