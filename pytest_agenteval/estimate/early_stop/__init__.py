@@ -1,4 +1,4 @@
 """Finds the attempts that can still change a verdict, exactly, and the order in which they are worth running.
 
-Pure; `run` uses it through a Protocol.
+Pure; `run` and `plan` use it.
 """
