@@ -89,7 +89,7 @@ class Cost:
         """What these answered calls cost, plus `lost_calls` lost ones that cost at most `lost_cost` together."""
         calls = list(calls)
         known = [call.cost for call in calls if call.cost is not None]
-        uncounted = [call for call in calls if call.cost is None and not call.counted]
+        uncounted = [call for call in calls if call.cost is None and call.tokens is None]
         return cls(
             priced=math.fsum(known),
             unpriced_calls=len(calls) - len(known),

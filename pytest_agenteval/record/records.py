@@ -57,26 +57,19 @@ class Cell:
 
 
 class OneTask(Protocol):
-    """A task in one cell, as any of the classes that have these properties."""
+    """A task in one cell, and its name without the cell, which is None in logs written before names were stored."""
 
     @property
-    def task(self) -> str:
-        """pytest's node id."""
-
+    def task(self) -> str: ...
     @property
-    def cell(self) -> Cell:
-        """The cell."""
-
+    def cell(self) -> Cell: ...
     @property
-    def name(self) -> str | None:
-        """Its name without the cell; None in logs written before names were stored."""
+    def name(self) -> str | None: ...
 
 
 def name_of(one: OneTask) -> str:
     """The task's name without its cell: the same in all cells and in all runs (`AgentItem.task_name`)."""
-    if one.name is not None:
-        return one.name
-    return from_text(one.task, (str(one.cell), one.cell.model, one.cell.scaffold))
+    return from_text(one.task, (str(one.cell), one.cell.model, one.cell.scaffold)) if one.name is None else one.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +117,6 @@ class ModelCall:
     """What the same tokens would have cost without the provider's cache, with cached tokens priced as fresh input."""
     cost_at_most: float | None = None
     """If the cost is unknown, the most that was reserved for it; None if nothing was."""
-
-    @property
-    def counted(self) -> bool:
-        """Whether all token counts are known."""
-        return None not in (self.input_tokens, self.output_tokens, self.cache_read_tokens, self.cache_write_tokens)
 
     @property
     def tokens(self) -> int | None:
@@ -206,8 +194,8 @@ class AttemptRecord:
     logged_task: str | None = None
     """The node id of its task in its log, if different."""
     excused: bool | None = None
-    """Whether its failure was expected: True by `pytest.xfail`, False if the task's mark `xfail` expects another
-    exception (`raises`), None if the mark decides, or there is no mark."""
+    """Whether its failure was expected: True by `pytest.xfail`, False if the mark `xfail` expects another exception
+    (`raises`), None if the mark decides, or there is none."""
 
     @property
     def cost(self) -> float | None:
@@ -250,7 +238,7 @@ class TaskRecord:
     attempts: tuple[AttemptRecord, ...] = ()
     min_pass_rate: float | None = None
     """The pass rate that the task itself asks for, or None if it declares none."""
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
     """What a reader should know, one sentence each (a hint at a bug in the test, "not isolated", ...)."""
     source: str | None = None
     """A digest of the test function's source; None if unknown."""
@@ -275,10 +263,8 @@ class TaskRecord:
 
     @property
     def missing(self) -> int:
-        """How many wanted attempts say nothing about the agent: environment errors that stayed, and those that never
-        ran."""
-        recorded = sum(attempt.outcome.missing for attempt in self.attempts)
-        return recorded + (self.k - len(self.attempts))
+        """How many wanted attempts say nothing about the agent: they ended in environment errors, or never ran."""
+        return sum(attempt.outcome.missing for attempt in self.attempts) + self.k - len(self.attempts)
 
     @property
     def not_needed(self) -> bool:
@@ -288,8 +274,7 @@ class TaskRecord:
     @property
     def skipped(self) -> bool:
         """Whether the task as a whole is skipped: all its attempts skipped themselves."""
-        skips = sum(attempt.outcome is Outcome.SKIPPED for attempt in self.attempts)
-        return skips == max(self.k, len(self.attempts))
+        return sum(each.outcome is Outcome.SKIPPED for each in self.attempts) == max(self.k, len(self.attempts))
 
     def excuses(self, attempt: AttemptRecord) -> bool:
         """Whether an attempt that did not pass was expected to fail."""
@@ -303,20 +288,15 @@ class TaskRecord:
 
 def settle_skips(attempts: Iterable[AttemptRecord]) -> tuple[AttemptRecord, ...]:
     """A task is skipped in every attempt or in none. Otherwise a task could leave every gate by skipping the attempts
-    that would fail. While all other attempts are missing, the skip stays as it is, because nobody knows yet.
-
-    A task is skipped in every attempt or in none. Otherwise an agent could take its task out of every gate by making an
-    attempt skip. While all other attempts are missing, the skip stays as it is, because nobody knows yet.
-    """
+    that would fail. While all other attempts are missing, the skip stays as it is, because nobody knows yet."""
     known = tuple(attempts)
     if not any(each.outcome.counts or each.outcome is Outcome.BROKEN for each in known):
         return known
-    return tuple(_half_skipped(each) if each.outcome is Outcome.SKIPPED else each for each in known)
-
-
-def _half_skipped(attempt: AttemptRecord) -> AttemptRecord:
-    message = f"skipped, while other attempts of the task ran: {attempt.message}"
-    return replace(attempt, outcome=Outcome.BROKEN, message=message)
+    half = "skipped, while other attempts of the task ran: "
+    return tuple(
+        replace(each, outcome=Outcome.BROKEN, message=half + each.message) if each.outcome is Outcome.SKIPPED else each
+        for each in known
+    )
 
 
 def to_json(record: TaskRecord) -> Any:
