@@ -42,25 +42,25 @@ class AttemptView:
     number: int
     epoch: int
     """Its number in its log."""
-    logged_task: str | None
-    """The node id of its task in its log, if different."""
     outcome: str
     letter: str
     why: str
     """A line: how it ended and why."""
-    message: str
-    where: str
+    message: str = ""
+    where: str = ""
     """The exception and the line of the suite it passed through; empty if there is none."""
-    brief: str
+    brief: str = ""
     """Cost, seconds and tool calls."""
-    facts: tuple[tuple[str, str], ...]
-    retries: tuple[str, ...]
-    calls: tuple[tuple[str, str, str], ...]
+    facts: tuple[tuple[str, str], ...] = ()
+    retries: tuple[str, ...] = ()
+    calls: tuple[tuple[str, str, str], ...] = ()
     """Tool, arguments and failure of its tool calls, if it did not pass; for pages without its conversation."""
-    more_calls: int
-    last_steps: tuple[str, ...]
-    log: str | None
-    passed: bool
+    more_calls: int = 0
+    last_steps: tuple[str, ...] = ()
+    log: str | None = None
+    logged_task: str | None = None
+    """The node id of its task in its log, if different."""
+    passed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,25 +123,7 @@ def _attempts(record: TaskRecord, anchor: str) -> Iterator[AttemptView]:
 
 def _lost(anchor: str, number: int) -> AttemptView:
     letter = LETTERS[Outcome.NOT_RUN]
-    return AttemptView(
-        anchor,
-        number,
-        number,
-        None,
-        "not_run",
-        letter,
-        "did not run, no record",
-        "",
-        "",
-        "",
-        (),
-        (),
-        (),
-        0,
-        (),
-        None,
-        False,
-    )
+    return AttemptView(anchor, number, number, "not_run", letter, "did not run, no record")
 
 
 def _attempt(attempt: AttemptRecord, anchor: str) -> AttemptView:
