@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from string import ascii_uppercase
 
 from pytest_agenteval.estimate.run import CellSummary
 from pytest_agenteval.estimate.task import MissingAttempt
@@ -15,7 +16,7 @@ from pytest_agenteval.report.line import BAD, TITLE, UNSURE, Line, plain
 from pytest_agenteval.report.pass_rates import curve, interval_lines, pass_parts, savings
 from pytest_agenteval.report.text_table import wrap
 
-__all__ = ["cell_block", "cell_names", "missing_text"]
+__all__ = ["cell_block", "cell_letter", "cell_names", "missing_text"]
 
 _INDENT = "  "
 _HANGING = "    "
@@ -61,6 +62,12 @@ def cell_names(cells: Sequence[CellSummary]) -> dict[Cell, str]:
     """The cells' names: only the model if all have the same scaffold."""
     same = len({cell.cell.scaffold for cell in cells}) == 1
     return {cell.cell: cell.cell.model if same else str(cell.cell) for cell in cells}
+
+
+def cell_letter(number: int) -> str:
+    """What stands for a cell where there is no room for its name: A to Z, then A1 to Z1 and so on."""
+    turn, place = divmod(number, len(ascii_uppercase))
+    return f"{ascii_uppercase[place]}{turn or ''}"
 
 
 def _missing(cell: CellSummary) -> Iterable[str]:

@@ -4,7 +4,6 @@ words."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from string import ascii_uppercase
 
 from pytest_agenteval.estimate.cells import ALPHA, CellComparison, CellRow, Dominance
 from pytest_agenteval.estimate.run import CellSummary
@@ -12,7 +11,7 @@ from pytest_agenteval.estimate.stats.side_by_side import Shares
 from pytest_agenteval.record import figures
 from pytest_agenteval.record.cost import Cost
 from pytest_agenteval.record.records import Cell
-from pytest_agenteval.report.cell_block import cell_names
+from pytest_agenteval.report.cell_block import cell_letter, cell_names
 from pytest_agenteval.report.line import TITLE, UNSURE, Line, plain
 from pytest_agenteval.report.text_table import columns, shorten_middle, wrap
 
@@ -43,7 +42,7 @@ def comparison(
     full = [[shorten_middle(names[cell.cell], room), *column] for cell, column in zip(cells, table, strict=True)]
     lines = [Line("Cells side by side", TITLE)]
     if len(cells) > 2 and sum(_widest(column) + _GAP for column in full) > room + _GAP:
-        names = {cell.cell: _letter(number) for number, cell in enumerate(cells)}
+        names = {cell.cell: cell_letter(number) for number, cell in enumerate(cells)}
         whole = cell_names(cells)
         for cell, letter in names.items():
             lines.append(Line(f"  {letter}  {shorten_middle(whole[cell], width - 4 - len(letter))}"))
@@ -154,12 +153,6 @@ def _times(ratio: float) -> str:
 
 def _p(p: float) -> str:
     return f"{p:.3f}" if p >= 0.001 else f"{p:.0e}"
-
-
-def _letter(number: int) -> str:
-    """A to Z, then A1 to Z1 and so on."""
-    turn, place = divmod(number, len(ascii_uppercase))
-    return f"{ascii_uppercase[place]}{turn or ''}"
 
 
 def _side_by_side(labels: Sequence[str], group: Sequence[Sequence[str]]) -> list[Line]:

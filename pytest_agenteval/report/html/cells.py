@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from string import ascii_uppercase
 
 from pytest_agenteval.estimate.cells import CellComparison
 from pytest_agenteval.estimate.run import CellSummary
@@ -19,7 +18,7 @@ from pytest_agenteval.estimate.stats.side_by_side import staircase
 from pytest_agenteval.judge.judgement import Judgement
 from pytest_agenteval.record import figures
 from pytest_agenteval.record.cost import Cost
-from pytest_agenteval.report.cell_block import cell_block, cell_names
+from pytest_agenteval.report.cell_block import cell_block, cell_letter, cell_names
 from pytest_agenteval.report.html.text import shown
 from pytest_agenteval.report.pass_rates import interval_lines, pass_parts, savings
 from pytest_agenteval.report.verdicts import cell_verdict
@@ -123,7 +122,7 @@ def cell_views(judgement: Judgement, compared: CellComparison) -> list[CellView]
     names = cell_names(run.cells) if len(run.cells) > 1 else {cell.cell: str(cell.cell) for cell in run.cells}
     names = {cell: shown(name) for cell, name in names.items()}  # figures are drawn with them
     dominated = {row.cell: row.dominated.by for row in compared.rows if row.dominated is not None}
-    letters = {cell.cell: _letter(i) for i, cell in enumerate(run.cells)}
+    letters = {cell.cell: cell_letter(i) for i, cell in enumerate(run.cells)}
     views = []
     for cell in run.cells:
         verdict = cell_verdict(judgement.gates, cell)
@@ -149,12 +148,6 @@ def cell_views(judgement: Judgement, compared: CellComparison) -> list[CellView]
             )
         )
     return views
-
-
-def _letter(number: int) -> str:
-    """A to Z, then A1 to Z1 and so on."""
-    turn, place = divmod(number, len(ascii_uppercase))
-    return f"{ascii_uppercase[place]}{turn or ''}"
 
 
 def _columns(cell: CellSummary, beaten: str | None, verdict: str) -> dict[str, str]:
