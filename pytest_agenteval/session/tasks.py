@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import unittest
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NoReturn
 
@@ -24,6 +23,7 @@ from pytest_agenteval.report.failures import failure_lines
 from pytest_agenteval.report.junit import TASK_PROPERTY
 from pytest_agenteval.report.outgoing import without_secrets
 from pytest_agenteval.report.task_table import verdict_mark
+from pytest_agenteval.run.one_try import warn_of_value
 from pytest_agenteval.run.pump import Engine, Finished, Pump
 
 __all__ = ["AgentSession", "NotNeeded", "Undecided"]
@@ -93,7 +93,7 @@ class AgentSession:
         if lines := failure_lines(without_secrets(record, secret_values(os.environ))):
             item.add_report_section("call", "agent evaluation", "\n".join(line.text for line in lines))
         if item.returned is not None:
-            warnings.warn(item.return_warning, stacklevel=1)
+            warn_of_value(item)
         errors = {one.record.number: one.error for one in finished}
         _end(item, judged, errors)
 
