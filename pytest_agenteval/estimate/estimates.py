@@ -22,7 +22,6 @@ from pytest_agenteval.estimate.stats.estimators import (
 )
 from pytest_agenteval.estimate.stats.intervals import (
     Interval,
-    tasks_like_these_pass_at_1,
     tasks_like_these_pass_hat_k,
     this_suite_pass_at_1,
     this_suite_pass_hat_k,
@@ -72,7 +71,7 @@ def of_full_grid(counts: Counts, k: int) -> Estimates:
         gap=None if hat_k.value is None or at_1.value is None else at_1.value - hat_k.value,
         curve=_of_the_same_tasks(pass_hat_curve(counts, k)),
         at_least=tuple(suite_at_least(counts, j, k) for j in range(1, k + 1)),
-        pass_at_1_intervals=_some(this_suite_pass_at_1(counts), tasks_like_these_pass_at_1(counts)),
+        pass_at_1_intervals=_some(this_suite_pass_at_1(counts), tasks_like_these_pass_hat_k(counts, 1)),
         pass_hat_k_intervals=_some(this_suite_pass_hat_k(counts, k), tasks_like_these_pass_hat_k(counts, k)),
         pass_hat_k_bounds=pass_hat_bounds(counts, k) if hat_k.tasks_left_out else None,
         counts=tuple(counts),
@@ -96,7 +95,7 @@ def of_first_attempts(passed: Sequence[bool | None], k: int) -> Estimates:
         gap=None,
         curve=(nothing,) * k,
         at_least=(nothing,) * k,
-        pass_at_1_intervals=_some(this_suite_pass_at_1(counts), tasks_like_these_pass_at_1(counts)),
+        pass_at_1_intervals=_some(this_suite_pass_at_1(counts), tasks_like_these_pass_hat_k(counts, 1)),
         pass_hat_k_intervals=(),
         pass_hat_k_bounds=None,
         counts=tuple(counts),

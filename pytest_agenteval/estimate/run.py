@@ -16,6 +16,7 @@ from pytest_agenteval.estimate.stats.estimators import SuiteEstimate
 from pytest_agenteval.estimate.stats.missing import MissingRange, pass_at_1_range, pass_hat_k_range
 from pytest_agenteval.estimate.task import EnvironmentErrors, RoleCost, TaskSummary, known_sum, summarize_task
 from pytest_agenteval.record.cost import Cost
+from pytest_agenteval.record.figures import plural
 from pytest_agenteval.record.outcomes import Cause, Outcome
 from pytest_agenteval.record.records import Cell, TaskRecord
 from pytest_agenteval.record.tool_calls import ToolCalls
@@ -233,7 +234,7 @@ def _incomplete(tasks: Iterable[TaskSummary]) -> tuple[str, ...]:
     causes = Counter(attempt.cause for task in tasks for attempt in task.missing if attempt.outcome is Outcome.NOT_RUN)
     phrases = []
     for cause, count in causes.items():
-        what = f"{count} {'attempt' if count == 1 else 'attempts'}"
+        what = plural(count, "attempt")
         if cause is Cause.BUDGET:
             phrases.append(f"the run's budget could not pay for {what}")
         elif cause is Cause.CANCELLED:

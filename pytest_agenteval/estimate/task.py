@@ -12,14 +12,13 @@ from pytest_agenteval.estimate.stats.estimators import pass_hat_k
 from pytest_agenteval.estimate.stats.missing import pass_at_1_range
 from pytest_agenteval.record.cost import Cost
 from pytest_agenteval.record.outcomes import Cause, Outcome
-from pytest_agenteval.record.records import AttemptRecord, Cell, ModelCall, Retry, TaskRecord
+from pytest_agenteval.record.records import AttemptRecord, Cell, ModelCall, TaskRecord
 from pytest_agenteval.record.tool_calls import ToolCalls
 from pytest_agenteval.record.verdict import Verdict
 
 __all__ = [
     "EnvironmentErrors",
     "Expectation",
-    "MissingAttempt",
     "RoleCost",
     "TaskSummary",
     "bug_hint",
@@ -83,20 +82,9 @@ class RoleCost:
         """The sums over all calls of the attempts, including those of repeated tries."""
         calls: dict[str, list[ModelCall]] = {}
         for attempt in attempts:
-            tries: tuple[AttemptRecord | Retry, ...] = (attempt, *attempt.retries)
-            for call in chain.from_iterable(each.model_calls for each in tries):
+            for call in chain.from_iterable(each.model_calls for each in attempt.tries):
                 calls.setdefault(call.role, []).append(call)
         return cls.of(cls(role, len(of), Cost.of_calls(of)) for role, of in calls.items())
-
-
-@dataclass(frozen=True, slots=True)
-class MissingAttempt:
-    """A wanted attempt that says nothing about the agent."""
-
-    number: int
-    outcome: Outcome
-    cause: Cause | None
-    """Also None if it is not recorded."""
 
 
 class Expectation(StrEnum):
@@ -124,8 +112,9 @@ class TaskSummary:
     """None if n < k."""
     min_pass_rate: float | None
     skipped: bool
-    missing: tuple[MissingAttempt, ...]
-    """Empty for a skipped task, because it wanted no attempts."""
+    missing: tuple[AttemptRecord, ...]
+    """The wanted attempts that say nothing about the agent, those without a record as not run. Empty for a skipped
+    task, because it wanted none."""
     broken: tuple[int, ...]
     """The numbers of the broken attempts."""
     decided: int
@@ -267,15 +256,11 @@ def _decided(attempt: AttemptRecord) -> bool:
     return attempt.outcome is Outcome.NOT_RUN and attempt.cause is Cause.DECIDED
 
 
-def _missing(record: TaskRecord) -> tuple[MissingAttempt, ...]:
-    missing = [
-        MissingAttempt(attempt.number, attempt.outcome, attempt.cause)
-        for attempt in record.attempts
-        if attempt.outcome.missing and not _decided(attempt)
-    ]
+def _missing(record: TaskRecord) -> tuple[AttemptRecord, ...]:
+    missing = [attempt for attempt in record.attempts if attempt.outcome.missing and not _decided(attempt)]
     recorded = {attempt.number for attempt in record.attempts}
-    lost = [MissingAttempt(i, Outcome.NOT_RUN, None) for i in range(1, record.k + 1) if i not in recorded]
-    return tuple(sorted(missing + lost, key=lambda attempt: attempt.number))
+    missing += [AttemptRecord(i, Outcome.NOT_RUN) for i in range(1, record.k + 1) if i not in recorded]
+    return tuple(sorted(missing, key=lambda attempt: attempt.number))
 
 
 def _environment_errors(attempts: Iterable[AttemptRecord]) -> EnvironmentErrors:

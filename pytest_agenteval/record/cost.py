@@ -82,7 +82,7 @@ class Cost:
     @classmethod
     def of_attempt(cls, attempt: AttemptRecord) -> Cost:
         """What an attempt cost, all tries included."""
-        return cls.of([cls.of_try(attempt), *(cls.of_try(retry) for retry in attempt.retries)])
+        return cls.of(map(cls.of_try, attempt.tries))
 
     @classmethod
     def of_calls(cls, calls: Iterable[ModelCall], lost_calls: int = 0, lost_cost: float = 0.0) -> Cost:

@@ -203,6 +203,11 @@ class AttemptRecord:
         return total_of([*(call.cost for call in self.model_calls), *(retry.cost for retry in self.retries)])
 
     @property
+    def tries(self) -> tuple[AttemptRecord | Retry, ...]:
+        """All its tries, the last one first."""
+        return self, *self.retries
+
+    @property
     def epoch(self) -> int:
         """Its number in its log."""
         return self.number if self.logged_as is None else self.logged_as

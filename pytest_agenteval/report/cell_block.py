@@ -6,11 +6,10 @@ from collections.abc import Iterable, Sequence
 from string import ascii_uppercase
 
 from pytest_agenteval.estimate.run import CellSummary
-from pytest_agenteval.estimate.task import MissingAttempt
 from pytest_agenteval.record import figures
 from pytest_agenteval.record.cost import Cost
 from pytest_agenteval.record.outcomes import Cause, Outcome
-from pytest_agenteval.record.records import Cell
+from pytest_agenteval.record.records import AttemptRecord, Cell
 from pytest_agenteval.report.failures import failure_kinds
 from pytest_agenteval.report.line import BAD, TITLE, UNSURE, Line, plain
 from pytest_agenteval.report.pass_rates import curve, interval_lines, pass_parts, savings
@@ -83,7 +82,7 @@ def _missing(cell: CellSummary) -> Iterable[str]:
             yield f"missing: {text} of {more} more tasks"
 
 
-def missing_text(attempts: Iterable[MissingAttempt]) -> str:
+def missing_text(attempts: Iterable[AttemptRecord]) -> str:
     """Which attempts are missing, and why: `attempts 2, 5 (environment error: sandbox); attempt 8 (not run: ...)`."""
     by_reason: dict[str, list[int]] = {}
     for attempt in attempts:

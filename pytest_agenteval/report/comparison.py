@@ -79,10 +79,11 @@ def _table(
         bill, uncached = row.bill, row.uncached
         prices = [bill.total, bill.per_attempt, bill.per_success, bill.per_reliable_task]
         fresh = [uncached.per_attempt, uncached.per_success, uncached.per_reliable_task]
-        column = [str(row.tasks), figures.rate(row.pass_at_1), figures.rate(row.pass_hat_k), figures.rate(cell.gap)]
+        rates = (cell.pass_at_1.value, cell.pass_hat_k.value, cell.gap)
+        column = [str(len(cell.tasks) - cell.skipped), *map(figures.rate, rates)]
         column += map(figures.cost, prices)
         column += ["", *map(figures.cost, fresh)] * cached
-        column += [figures.percent(row.tool_failure_rate), figures.percent(row.environment_error_rate)]
+        column += [figures.percent(cell.tool_calls.rate), figures.percent(cell.environment_errors.rate)]
         table.append([*column, _place(row, hat_k, row.cell in found.left_out), verdicts.get(cell.cell, "-")])
     return labels, table
 

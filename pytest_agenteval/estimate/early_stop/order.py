@@ -31,9 +31,6 @@ class Foresight:
             grid: the grid; call :meth:`update` when a row of it has changed.
             history: `(n, c)` of earlier runs, by task.
             costs: the expected cost of an attempt by task, in any unit; a task without one gets the mean of the others.
-
-        Raises:
-            ValueError: impossible counts, a cost that is not above 0, or a task that is not in the grid.
         """
         self._grid = grid
         size = len(grid.tasks)

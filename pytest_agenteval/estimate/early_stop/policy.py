@@ -62,9 +62,6 @@ class ExactStop:
             curtailment: the grid and its gates; attempts already recorded in it are not run again.
             history: `(n, c)` of earlier runs, by task.
             costs: the expected cost of an attempt by task, in any unit; a task without one gets the mean of the others.
-
-        Raises:
-            ValueError: impossible counts, a cost that is not above 0, or a task that is not in the grid.
         """
         self.curtailment = curtailment
         self._grid = curtailment.grid
@@ -89,26 +86,15 @@ class ExactStop:
 
         Held tasks are assumed to run after all others have ended, so any attempt that the others might need is run
         first.
-
-        Raises:
-            ValueError: the grid has no such task.
         """
         self._held[self._grid.row(task)] = True
 
     def release(self, task: str) -> None:
-        """The task can run from now on.
-
-        Raises:
-            ValueError: the grid has no such task.
-        """
+        """The task can run from now on."""
         self._held[self._grid.row(task)] = False
 
     def needs(self, task: str) -> bool:
-        """Whether an unfinished attempt of the task may still change a verdict.
-
-        Raises:
-            ValueError: the grid has no such task.
-        """
+        """Whether an unfinished attempt of the task may still change a verdict."""
         return bool(self._needed_rows()[self._grid.row(task)])
 
     def next_attempts(self, in_flight_slots: int) -> list[tuple[str, int]]:
@@ -133,11 +119,7 @@ class ExactStop:
         return picks
 
     def record(self, task: str, attempt: int, passed: bool | None) -> None:
-        """Enter the final result of an attempt, as in :meth:`Grid.record`, even of one that was not started here.
-
-        Raises:
-            ValueError: the grid has no such attempt, or it was entered before.
-        """
+        """Enter the final result of an attempt, as in :meth:`Grid.record`, even of one that was not started here."""
         self.curtailment.record(task, attempt, passed)
         self._needed = None
         row = self._grid.row(task)
@@ -149,11 +131,7 @@ class ExactStop:
         self._foresight.update(row)
 
     def skip(self, task: str) -> None:
-        """Take a skipped task out of the grid, including its attempts in flight.
-
-        Raises:
-            ValueError: the grid has no such task.
-        """
+        """Take a skipped task out of the grid, including its attempts in flight."""
         self.curtailment.skip(task)
         self._needed = None
         row = self._grid.row(task)

@@ -73,9 +73,6 @@ def expected_attempts(
 
     Simulated with the policy's own assumptions: in every simulation each task's pass rate is drawn from Beta(1/2 +
     passes, 1/2 + failures) of its history.
-
-    Raises:
-        ValueError: :class:`Curtailment` or the policy refuses its arguments.
     """
     rng = np.random.default_rng(seed)
     known = dict(history or {})

@@ -58,11 +58,7 @@ class PassHatBounds:
 def pass_hat_k(n: int, c: int, k: int) -> float | None:
     """pass^k, the chance that all of k fresh attempts pass: C(c, k) / C(n, k) (Yao et al. 2024).
 
-    Returns:
-        The unbiased estimate, or None when n < k.
-
-    Raises:
-        ValueError: the counts are impossible, or k is below 1.
+    None when n < k.
     """
     value = _at_least(n, c, k, k)
     return None if value is None else float(value)
@@ -95,11 +91,7 @@ def suite_pass_at_1(counts: Counts) -> SuiteEstimate:
 
 
 def pass_hat_curve(counts: Counts, k: int) -> tuple[SuiteEstimate, ...]:
-    """pass^1, pass^2, ..., pass^k of a suite, each over the tasks with enough attempts for it.
-
-    Raises:
-        ValueError: the counts are impossible, or k is below 1.
-    """
+    """pass^1, pass^2, ..., pass^k of a suite, each over the tasks with enough attempts for it."""
     _check_k(k)
     return tuple(suite_pass_hat_k(counts, j) for j in range(1, k + 1))
 
@@ -111,11 +103,7 @@ def pass_hat_bounds(counts: Counts, k: int) -> PassHatBounds | None:
     attempts at any task. They are estimated bounds and err like any estimate; they are not a confidence interval. When
     every task has k attempts, both are the unbiased estimate itself.
 
-    Returns:
-        The bounds, or None if no task has an attempt that counts.
-
-    Raises:
-        ValueError: the counts are impossible, or k is below 1.
+    None if no task has an attempt that counts.
     """
     _check_k(k)
     used = [(n, c) for n, c in counts if n > 0]
@@ -146,11 +134,7 @@ def moment_bounds(previous: float, last: float, m: int, k: int) -> tuple[float, 
 
 
 def check_counts(n: int, c: int) -> None:
-    """Refuse impossible counts.
-
-    Raises:
-        ValueError: n is negative, or c is not between 0 and n.
-    """
+    """Refuse impossible counts: a negative n, or a c that is not between 0 and n."""
     if n < 0:
         raise ValueError(f"a task cannot have {n} attempts: give a number from 0")
     if not 0 <= c <= n:
@@ -162,9 +146,6 @@ def passes_needed(threshold: float, total: int) -> int:
 
     Every estimate here is a fraction rounded once, so this rule and `estimate >= threshold` always agree: 7 of 10 reach
     0.7.
-
-    Raises:
-        ValueError: `threshold` is not between 0 and 1, or `total` is below 1.
     """
     if not 0.0 <= threshold <= 1.0:
         raise ValueError(f"a threshold of {threshold} cannot be compared with a rate: give one between 0 and 1")

@@ -47,20 +47,12 @@ class MissingRange:
 
 
 def pass_at_1_range(tasks: CountsWithMissing) -> MissingRange:
-    """Worst and best case of pass@1, averaged over the tasks with at least one wanted attempt.
-
-    Raises:
-        ValueError: impossible counts.
-    """
+    """Worst and best case of pass@1, averaged over the tasks with at least one wanted attempt."""
     return pass_hat_k_range(tasks, 1)
 
 
 def pass_hat_k_range(tasks: CountsWithMissing, k: int) -> MissingRange:
-    """Worst and best case of pass^k, averaged over the tasks with at least k attempts, including missing ones.
-
-    Raises:
-        ValueError: impossible counts, or k is below 1.
-    """
+    """Worst and best case of pass^k, averaged over the tasks with at least k attempts, including missing ones."""
     for n, c, u in tasks:
         check_counts(n, c)
         if u < 0:

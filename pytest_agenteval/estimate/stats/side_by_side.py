@@ -103,8 +103,7 @@ def two_way_shares(tables: Sequence[Sequence[Sequence[float]]]) -> Shares | None
     Args:
         tables: all with the same rows and columns.
 
-    Returns:
-        The shares, or None if nothing varies or there is no table.
+    None if nothing varies or there is no table.
     """
     rows = columns = total = 0.0
     for table in tables:

@@ -110,8 +110,8 @@ def front_of(cells: Sequence[CellView], compared: CellComparison) -> Front:
         return Front(letters, True, "the cells whose cost and pass^k are known")
     pairs = zip(cells, compared.rows, strict=True)
     letters = frozenset(cell.letter for cell, row in pairs if row.on_staircase)
-    placed = [row for row in compared.rows if row.cell not in compared.left_out]
-    same = all(row.tasks == len(compared.common) for row in placed)
+    placed = [row.summary for row in compared.rows if row.cell not in compared.left_out]
+    same = all(len(cell.tasks) - cell.skipped == len(compared.common) for cell in placed)
     who = "these cells have" if compared.left_out else "every cell has"
     return Front(letters, same, f"the {figures.plural(len(compared.common), 'task')} that {who}")
 

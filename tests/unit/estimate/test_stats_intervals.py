@@ -18,7 +18,6 @@ from pytest_agenteval.estimate.stats.intervals import (
     attempts_to_show,
     clopper_pearson,
     rate_shown_by_all_passing,
-    tasks_like_these_pass_at_1,
     tasks_like_these_pass_hat_k,
     this_suite_pass_at_1,
     this_suite_pass_hat_k,
@@ -116,7 +115,7 @@ def test_a_confidence_that_is_none_is_refused(confidence: float):
         lambda: clopper_pearson(1, 2, confidence),
         lambda: this_suite_pass_at_1(SOME_COUNTS, confidence),
         lambda: this_suite_pass_hat_k(SOME_COUNTS, 8, confidence),
-        lambda: tasks_like_these_pass_at_1(SOME_COUNTS, confidence),
+        lambda: tasks_like_these_pass_hat_k(SOME_COUNTS, 1, confidence),
         lambda: rate_shown_by_all_passing(8, confidence),
     ):
         with pytest.raises(ValueError, match="makes no interval"):
@@ -154,7 +153,7 @@ def test_tasks_like_these_pass_hat_8_of_8_is_wilson_on_tasks():
 
 
 def test_tasks_like_these_pass_at_1_by_its_formula():
-    interval = tasks_like_these_pass_at_1(SOME_COUNTS, 0.9)
+    interval = tasks_like_these_pass_hat_k(SOME_COUNTS, 1, 0.9)
     assert interval is not None
     scores = np.array([c / n for n, c in SOME_COUNTS])
     mean, size = scores.mean(), scores.mean() * (1 - scores.mean()) / (scores.var(ddof=1) / 10)
@@ -166,20 +165,20 @@ def test_tasks_like_these_pass_at_1_by_its_formula():
 
 
 def test_tasks_that_all_score_alike_count_once_each():
-    interval = tasks_like_these_pass_at_1([(8, 4)] * 12)
+    interval = tasks_like_these_pass_hat_k([(8, 4)] * 12, 1)
     assert interval is not None
     assert (interval.low, interval.high) == pytest.approx(proportion_confint(6, 12, method="wilson"), abs=1e-9)
 
 
 def test_one_task_says_nothing_about_tasks_like_it():
-    assert tasks_like_these_pass_at_1([(8, 4), (0, 0)]) is None
+    assert tasks_like_these_pass_hat_k([(8, 4), (0, 0)], 1) is None
     assert tasks_like_these_pass_hat_k([(8, 4), (3, 3)], 4) is None
 
 
 def test_no_attempts_make_no_interval_of_a_suite():
     assert this_suite_pass_at_1([]) is None
     assert this_suite_pass_hat_k([(0, 0)], 4) is None
-    assert tasks_like_these_pass_at_1([]) is None
+    assert tasks_like_these_pass_hat_k([], 1) is None
 
 
 def posterior_mean(counts: list[tuple[int, int]], k: int) -> float:
@@ -254,7 +253,7 @@ def test_coverage_of_the_intervals_in_a_small_simulation():
         intervals = (
             (this_suite_pass_at_1(counts), p.mean()),
             (this_suite_pass_hat_k(counts, 8), (p**8).mean()),
-            (tasks_like_these_pass_at_1(counts), truth_1),
+            (tasks_like_these_pass_hat_k(counts, 1), truth_1),
             (tasks_like_these_pass_hat_k(counts, 8), truth_8),
         )
         held += [interval is not None and interval.low <= truth <= interval.high for interval, truth in intervals]
