@@ -163,7 +163,7 @@ def _regressed(name: str, p: float, before: EarlierTask, now: TaskSummary) -> Re
         p,
         before.cost,
         None if cost is None else cost.total,
-        before.tool_failure_rate,
+        before.tool_calls.rate,
         now.tool_calls.rate,
     )
 
