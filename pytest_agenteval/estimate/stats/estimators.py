@@ -50,9 +50,6 @@ class PassHatBounds:
     high: float
     attempts: int
     """The m in the pass^m and pass^(m-1) from which the bounds are made."""
-    tasks_used: int
-    tasks_left_out: int
-    """Tasks without any attempt that counts."""
 
 
 def pass_hat_k(n: int, c: int, k: int) -> float | None:
@@ -110,17 +107,15 @@ def pass_hat_bounds(counts: Counts, k: int) -> PassHatBounds | None:
     if not used:
         return None
     attempts = min(n for n, _ in used)
-    left_out = len(counts) - len(used)
     if k <= attempts:
         value = suite_pass_hat_k(used, k).value
         assert value is not None
-        return PassHatBounds(value, value, k, len(used), left_out)
+        return PassHatBounds(value, value, k)
     last = suite_pass_hat_k(used, attempts).value
     previous = suite_pass_hat_k(used, attempts - 1).value if attempts > 1 else 1.0
     assert last is not None
     assert previous is not None
-    low, high = moment_bounds(previous, last, attempts, k)
-    return PassHatBounds(low, high, attempts, len(used), left_out)
+    return PassHatBounds(*moment_bounds(previous, last, attempts, k), attempts)
 
 
 def moment_bounds(previous: float, last: float, m: int, k: int) -> tuple[float, float]:
