@@ -56,7 +56,7 @@ class Cell:
         return self.model.startswith("agenteval/")
 
 
-class OneTask(Protocol):
+class _OneTask(Protocol):
     """A task in one cell, and its name without the cell, which is None in logs written before names were stored."""
 
     @property
@@ -67,7 +67,7 @@ class OneTask(Protocol):
     def name(self) -> str | None: ...
 
 
-def name_of(one: OneTask) -> str:
+def name_of(one: _OneTask) -> str:
     """The task's name without its cell: the same in all cells and in all runs (`AgentItem.task_name`)."""
     return from_text(one.task, (str(one.cell), one.cell.model, one.cell.scaffold)) if one.name is None else one.name
 
