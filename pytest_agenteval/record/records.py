@@ -32,10 +32,8 @@ Number = TypeVar("Number", int, float)
 def total_of(numbers: Iterable[Number | None]) -> Number | None:
     """The sum, or None if any part is unknown. The sum of nothing is 0, which is known."""
     parts = list(numbers)
-    if None in parts:
-        return None
-    total = sum(parts)  # type: ignore[arg-type]
-    return total if isinstance(total, int) else math.fsum(parts)
+    total = None if None in parts else sum(parts)  # type: ignore[arg-type]
+    return math.fsum(parts) if isinstance(total, float) else total
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +55,6 @@ class Cell:
 
 
 class _OneTask(Protocol):
-    """A task in one cell, and its name without the cell, which is None in logs written before names were stored."""
-
     @property
     def task(self) -> str: ...
     @property
@@ -68,7 +64,7 @@ class _OneTask(Protocol):
 
 
 def name_of(one: _OneTask) -> str:
-    """The task's name without its cell: the same in all cells and in all runs (`AgentItem.task_name`)."""
+    """The task's name without its cell, the same in all cells and runs; read from the node id if its log lacks it."""
     return from_text(one.task, (str(one.cell), one.cell.model, one.cell.scaffold)) if one.name is None else one.name
 
 
@@ -310,11 +306,7 @@ def to_json(record: TaskRecord) -> Any:
 
 
 def from_json(data: Any) -> TaskRecord:
-    """The record that :func:`to_json` wrote.
-
-    Raises:
-        pydantic.ValidationError: the data is not such a record.
-    """
+    """The record that :func:`to_json` wrote; pydantic's ValidationError for any other data."""
     record: TaskRecord = _adapter().validate_python(data)
     return record
 
