@@ -53,17 +53,13 @@ class PassHatBounds:
 
 
 def pass_hat_k(n: int, c: int, k: int) -> float | None:
-    """pass^k, the chance that all of k fresh attempts pass: C(c, k) / C(n, k) (Yao et al. 2024).
-
-    None when n < k.
-    """
+    """pass^k, the chance that all of k fresh attempts pass: C(c, k) / C(n, k) (Yao et al. 2024); None when n < k."""
     value = _at_least(n, c, k, k)
     return None if value is None else float(value)
 
 
 def suite_pass_hat_k(counts: Counts, k: int) -> SuiteEstimate:
-    """pass^k, averaged over the tasks with at least k attempts. All attempts at a task are used, not just its first
-    k."""
+    """pass^k, averaged over the tasks with at least k attempts; it uses all attempts at a task, not just the first k."""
     return suite_at_least(counts, k, k)
 
 
@@ -98,9 +94,7 @@ def pass_hat_bounds(counts: Counts, k: int) -> PassHatBounds | None:
 
     They are the :func:`moment_bounds` of the estimates pass^m and pass^(m-1), where m is the smallest number of
     attempts at any task. They are estimated bounds and err like any estimate; they are not a confidence interval. When
-    every task has k attempts, both are the unbiased estimate itself.
-
-    None if no task has an attempt that counts.
+    every task has k attempts, both are the unbiased estimate itself. None if no task has an attempt that counts.
     """
     _check_k(k)
     used = [(n, c) for n, c in counts if n > 0]
