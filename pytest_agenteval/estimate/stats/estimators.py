@@ -59,7 +59,7 @@ def pass_hat_k(n: int, c: int, k: int) -> float | None:
 
 
 def suite_pass_hat_k(counts: Counts, k: int) -> SuiteEstimate:
-    """pass^k, averaged over the tasks with at least k attempts; it uses all attempts at a task, not just the first k."""
+    """pass^k, averaged over the tasks with at least k attempts; all attempts at a task count, not just the first k."""
     return suite_at_least(counts, k, k)
 
 
