@@ -12,6 +12,7 @@ from pytest_agenteval.record.history import EarlierAttempt, EarlierRun, EarlierT
 from pytest_agenteval.record.outcomes import Outcome
 from pytest_agenteval.record.records import Cell, total_of
 from pytest_agenteval.record.stored import StoredLog, lent_to
+from pytest_agenteval.record.tool_calls import ToolCalls
 
 __all__ = ["history", "read_baseline", "run_name", "whole_grid_history"]
 
@@ -124,9 +125,6 @@ def _attempts(log: StoredLog) -> Iterator[EarlierAttempt]:
             task=task,
             passed=record.outcome is Outcome.PASSED,
             cost=total_of(call.cost for call in record.model_calls),
-            tool_calls=len(record.tool_calls),
-            tool_failures=sum(call.error is not None for call in record.tool_calls)
-            if all(call.failure_known for call in record.tool_calls)
-            else None,
+            tool_calls=ToolCalls.of(record.tool_calls),
             source=tasks[name].source,
         )
