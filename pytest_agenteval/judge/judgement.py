@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pytest_agenteval.estimate.run import RunSummary, summarize
 from pytest_agenteval.judge import GateResult, GateSettings, Verdict, judge
@@ -66,6 +66,7 @@ def judge_run(
     """
     said = said or PytestSaid()
     run = summarize(records, every_first=every_first)
+    run = replace(run, incomplete=(*incomplete, *run.incomplete))
     comparisons = () if baseline is None else tuple(compare(run, baseline))
     gates = (*judge(run, thresholds), *(judge_comparison(found) for found in comparisons))
     if not records and (incomplete or said.status == USAGE_ERROR):
@@ -80,6 +81,6 @@ def judge_run(
         ordinary_failures=said.ordinary_failures + len(unexplained),
         broken=len(broken),
         gates=gates,
-        incomplete=(*run.incomplete, *incomplete),
+        incomplete=run.incomplete,
     )
     return Judgement(tuple(records), run, gates, comparisons, status, identity)
