@@ -36,6 +36,8 @@ class Sharding:
         """(tests in this part, all tests)."""
         self.tasks = (0, 0)
         """(agent tasks in this part, all agent tasks)."""
+        self.elsewhere: frozenset[str] = frozenset()
+        """The names of the agent tasks in other parts. xdist's controller, which collects nothing, knows none."""
 
     @property
     def note(self) -> str:
@@ -61,6 +63,11 @@ class Sharding:
         homes = [shard_of(key, parts) for key in keys]
         mine = [home == part for home in homes]
         config.stash[ALL_TASKS] = tuple(item for item in items if isinstance(item, AgentItem))
+        self.elsewhere = frozenset(
+            item.task_name
+            for item, is_mine in zip(items, mine, strict=True)
+            if isinstance(item, AgentItem) and not is_mine
+        )
         others = [item for item, is_mine in zip(items, mine, strict=True) if not is_mine]
         own = [item for item, is_mine in zip(items, mine, strict=True) if is_mine]
         self._tests = len(own), len(items)
