@@ -30,7 +30,7 @@ __all__ = [
 
 _THRESHOLD = "no regression"
 _NAMED = 3
-_FALLEN = 5
+_FALLEN = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class Comparison:
     pass_at_1_after: float | None
     regressed: tuple[RegressedTask, ...]
     fell_most: tuple[RegressedTask, ...]
-    """If all tasks together fell, but none by its own test: the tasks that fell, least probable first, at most five."""
+    """If all tasks together fell: those that fell, but not by their own test, least probable first, at most ten."""
     changed: tuple[str, ...]
     """Tasks whose test function differs from that in the baseline: not compared."""
     added: tuple[str, ...]
@@ -162,10 +162,10 @@ def judge_comparison(found: Comparison) -> GateResult:
     left_out = len(found.added) + len(found.changed) + len(found.silent)
     if left_out:
         reason += f"; {plural(left_out, 'task')} not compared"
-    if found.regressed:
-        named = [f"{each.task} {_passes(each.before)} to {_passes(each.after)}" for each in found.regressed]
+    for what, tasks in (("regressed", found.regressed), ("fell together", found.fell_most)):
+        named = [f"{each.task} {_passes(each.before)} to {_passes(each.after)}" for each in tasks]
         more = f" and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
-        reason += f"; regressed: {', '.join(named[:_NAMED])}{more}"
+        reason += f"; {what}: {', '.join(named[:_NAMED])}{more}" if named else ""
     kept = len(test.tasks) + len(found.changed) + len(found.silent)
     if found.worst is not found.best:
         verdict = Verdict.UNDECIDED
@@ -210,7 +210,9 @@ def _compare(cell: CellSummary, before: Mapping[str, EarlierTask], name: str, be
         pass_at_1_before=_mean([change.before for change in test.tasks]),
         pass_at_1_after=_mean([change.after for change in test.tasks]),
         regressed=described(test.regressed_tasks),
-        fell_most=described(fallen[:_FALLEN]) if test.fell_overall and not test.regressed_tasks else (),
+        fell_most=described([each for each in fallen if each not in test.regressed_tasks][:_FALLEN])
+        if test.fell_overall
+        else (),
         changed=tuple(changed),
         added=tuple(task for task in tasks if task not in before),
         removed=tuple(task for task in before if task not in tasks and task not in skipped),

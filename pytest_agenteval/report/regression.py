@@ -52,7 +52,7 @@ def _compared(found: Comparison) -> str:
     fell = [change for change in tasks if change.drop > 0]
     told = len(found.regressed) + len(found.fell_most)
     if found.regressed:
-        text += f"{len(found.regressed)} regressed"
+        text += f"{len(found.regressed)} regressed" + (", and all together fell" if found.fell_most else "")
     elif found.fell_most:
         text += "no single task fell beyond chance, but all together did"
     else:

@@ -127,7 +127,6 @@ def _grid(random: Random, k: int, cells: Sequence[Cell]) -> Grid:
 
 
 def _task(name: str, cell: Cell, source: str = "one", min_pass_rate: float | None = None) -> StoredTask:
-    # no identity of its own parts: `source` tells whether it is the same test
     return _Task(name, cell, min_pass_rate, source=source, identity={"the test's body": source}, name=name)
 
 
@@ -240,12 +239,10 @@ def _gates(random: Random) -> GateSettings:
 def _baseline(random: Random, grid: Grid) -> EarlierRun | None:
     if random.random() < 0.5:
         return None
-    kept = [task for task in grid if random.random() < 0.9]
-    return EarlierRun(
-        "yesterday",
-        tuple(
-            EarlierAttempt(task.cell, task.task, random.random() < 0.9, 0.1, 3, 1, "one")
-            for task in kept
-            for _ in "1234"
-        ),
+    before = tuple(
+        EarlierAttempt(task.cell, task.task, random.random() < 0.9, 0.1, 3, 1, "one")
+        for task in grid
+        if random.random() < 0.9
+        for _ in range(4)
     )
+    return EarlierRun("yesterday", before)

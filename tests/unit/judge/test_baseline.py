@@ -99,7 +99,7 @@ def test_a_fall_of_many_that_no_task_shows_by_itself_lists_those_that_fell() -> 
     found, result = compared(earlier(**dict.fromkeys(names, "pppp")), now(**dict.fromkeys(names, "ppff")))
     assert result.verdict is Verdict.FAIL
     assert found.regressed == ()
-    assert len(found.fell_most) == 5
+    assert len(found.fell_most) == 10
     assert "fell, though not beyond chance by itself: t0 4/4 -> 2/4" in text(found)
     assert "12 tasks compared, no single task fell beyond chance, but all together did; each task's p" in text(found)
 
