@@ -56,7 +56,7 @@ def test_a_gate_that_the_missing_shard_cannot_save_fails() -> None:
     judgement = judged([shard(2, "ff"), shard(3, "ff")], min_pass_at_1=0.51)
     assert judgement.status.code == 1
     assert judgement.status.reason == (
-        "FAILED: --min-pass-at-1; INCOMPLETE: shard 1 of 3 is missing; 8 attempts did not run"
+        "FAILED, and incomplete (shard 1 of 3 is missing; 8 attempts did not run): --min-pass-at-1"
     )
 
 
