@@ -119,6 +119,13 @@ def test_a_shard_that_ran_twice_in_one_run_counts_with_all_its_attempts() -> Non
     assert (record.n, record.passes) == (4, 2)
 
 
+def test_what_was_killed_and_has_run_again_is_not_held_against_the_run() -> None:
+    killed = shard(1, "p", hour=1, ended=False, suite="t.py")
+    again = shard(1, "pp", hour=2, suite="t.py")
+    assert "the run of t.py did not come to its end" in merge([killed, shard(2), shard(3)]).incomplete
+    assert merge([killed, again, shard(2), shard(3)]).incomplete == ()
+
+
 def test_of_a_shard_that_stopped_early_twice_the_newest_counts() -> None:
     logs = [shard(1, "f", hour=1, early_stop="exact"), shard(1, "pp", hour=2, early_stop="exact")]
     assert [[log.created[11:13] for log in run.logs] for run in stored_runs(logs)] == [["02"], ["01"]]
