@@ -23,7 +23,7 @@ _RUNS = 50
 """So many runs, the newest, are looked through for a baseline."""
 
 
-def read_baseline(place: str, wanted: Collection[str] = (), setup: str = "") -> EarlierRun:
+def read_baseline(place: str, wanted: Collection[str] = (), setup: str = "", own: Collection[str] = ()) -> EarlierRun:
     """The run that a log belongs to, or of a directory the newest run of the whole grid that has the wanted tasks.
 
     Where no run has them all, it is the one that has most of them, the newest of several.
@@ -32,6 +32,7 @@ def read_baseline(place: str, wanted: Collection[str] = (), setup: str = "") -> 
         place: a log, with the others of its run beside it, or a directory; any address that fsspec knows.
         wanted: the names of the tasks to compare with, without their cells.
         setup: of this run's models; the name of a run with another one says so.
+        own: the names of this run, which is not its own baseline unless there is no other one.
 
     Raises:
         NotReady: there is no log, one cannot be read, or every run stopped early.
@@ -51,7 +52,8 @@ def read_baseline(place: str, wanted: Collection[str] = (), setup: str = "") -> 
             "give a run of the whole grid"
         )
     found: list[tuple[int, EarlierRun]] = []
-    for run in whole[:_RUNS]:
+    others = [run for run in whole if run.named not in own and not any(log.run in own for log in run.logs)]
+    for run in (others or whole)[:_RUNS]:
         earlier = _run(read_all([*run.logs, *lent_to(run.logs, store)]), setup)
         had = len({attempt.task for attempt in earlier.attempts} & set(wanted))
         found.append((had, earlier))
