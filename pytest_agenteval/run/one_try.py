@@ -20,10 +20,11 @@ from pytest_agenteval.record.outcome_table import Exit, Facts, Part, Raised, rul
 from pytest_agenteval.record.outcomes import Cause, Outcome
 from pytest_agenteval.run.attempt import Attempt
 from pytest_agenteval.run.fixtures import Caller, Resolver
-from pytest_agenteval.run.sync_code import SyncCode
+from pytest_agenteval.run.pump import Interrupted
+from pytest_agenteval.run.threads import SyncCode
 from pytest_agenteval.run.whereabouts import where_in_suite
 
-__all__ = ["TEARDOWN_SECONDS", "Course", "Ending", "Faults", "run_attempt"]
+__all__ = ["TEARDOWN_SECONDS", "Course", "Ending", "Faults", "run_attempt", "warn_of_value"]
 
 TEARDOWN_SECONDS = 30.0
 """How long the teardown of one attempt may take before it counts as broken."""
@@ -119,6 +120,11 @@ async def run_attempt(
                 if _cancellations() > cancelled_before:
                     await asyncio.sleep(0)  # the body's own cancellation strikes here, and not in the teardown
                 _refuse_value(item, result)
+    except Interrupted:
+        try:
+            await anyio.sleep_forever()  # the run is ending, and its cancellation comes now
+        except BaseException as raised:
+            error = raised
     except BaseException as raised:
         error = raised
     attempt._deadline = None
@@ -169,7 +175,17 @@ def _refuse_value(item: AgentItem, result: object) -> None:
         return
     item.returned = type(result)
     with warnings.catch_warnings(record=True):
-        warnings.warn(item.return_warning, stacklevel=1)
+        warn_of_value(item)
+
+
+def warn_of_value(item: AgentItem) -> None:
+    """pytest's own warning for a test that returns a value."""
+    text = (
+        f"Test functions should return None, but {item.nodeid} returned {item.returned!r}.\n"
+        "Did you mean to use `assert` instead of `return`?\n"
+        "See https://docs.pytest.org/en/stable/how-to/assert.html#return-not-none for more information."
+    )
+    warnings.warn(pytest.PytestReturnNotNoneWarning(text), stacklevel=2)
 
 
 def _is_cancellation(error: BaseException | None) -> bool:

@@ -18,6 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 from pytest_agenteval.record.outcomes import Outcome
 from pytest_agenteval.record.records import AttemptRecord, Retry, ToolCall, total_of
 from pytest_agenteval.record.stored import MOST_K
+from pytest_agenteval.record.tool_calls import ToolCalls
 
 __all__ = ["record_of", "score_of"]
 
@@ -42,7 +43,7 @@ def score_of(record: AttemptRecord) -> Score:
             "exception": record.exception,
             "where": record.where,
             "tool_calls": len(record.tool_calls),
-            "tool_failures": sum(call.error is not None for call in record.tool_calls),
+            "tool_failures": ToolCalls.of(record.tool_calls).failed,
             "fingerprint": record.fingerprint,
             **_pieces(_STORED.dump_json(_stored(record), exclude_defaults=True).decode()),
         },
@@ -89,22 +90,20 @@ def _stored(record: AttemptRecord) -> AttemptRecord:
     return replace(
         record,
         message=_text(record.message, _MESSAGE),
-        answer=None if record.answer is None else _text(record.answer, _STEP),
+        answer=record.answer and _text(record.answer, _STEP),
         last_steps=tuple(_text(step, _STEP) for step in record.last_steps),
         tool_calls=_without_arguments(record.tool_calls),
-        retries=tuple(_retry(each) for each in record.retries),
+        retries=tuple(
+            replace(each, message=_text(each.message, _MESSAGE), tool_calls=_without_arguments(each.tool_calls))
+            for each in record.retries
+        ),
         log=None,
         sandbox_kept=None,
     )
 
 
-def _retry(retry: Retry) -> Retry:
-    return replace(retry, message=_text(retry.message, _MESSAGE), tool_calls=_without_arguments(retry.tool_calls))
-
-
 def _without_arguments(calls: tuple[ToolCall, ...]) -> tuple[ToolCall, ...]:
-    messages = [None if call.message is None else _text(call.message, _STEP) for call in calls]
-    return tuple(replace(call, arguments="", message=message) for call, message in zip(calls, messages, strict=True))
+    return tuple(replace(call, arguments="", message=call.message and _text(call.message, _STEP)) for call in calls)
 
 
 def _text(text: str, most: int) -> str:

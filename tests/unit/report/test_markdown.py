@@ -15,6 +15,7 @@ from pytest_agenteval.judge import GateSettings
 from pytest_agenteval.judge.judgement import Judgement, judge_run
 from pytest_agenteval.record.history import EarlierAttempt, EarlierRun
 from pytest_agenteval.record.records import TaskRecord
+from pytest_agenteval.record.tool_calls import ToolCalls
 from pytest_agenteval.report.markdown import COMMENT_LIMIT, MARKER, comment, markdown_report
 from pytest_agenteval.report.markdown_text import code, fitting, html_code, preformatted, prose
 
@@ -89,7 +90,7 @@ def test_beside_a_column_of_cells_tasks_are_named_without_theirs_and_the_failure
 
 def test_the_delta_to_the_baseline_is_shown() -> None:
     def before(name: str, passes: str) -> list[EarlierAttempt]:
-        return [EarlierAttempt(CELL, name, letter == "p", 0.1, 0, 0, None) for letter in passes]
+        return [EarlierAttempt(CELL, name, letter == "p", 0.1, ToolCalls(), None) for letter in passes]
 
     baseline = EarlierRun("the run of May", tuple(before("t::a", "pppp") + before("t::b", "pfff")))
     judgement = judged(task("ppff", "t::a"), task("ppff", "t::b"), task("pppp", "t::new"), baseline=baseline)
