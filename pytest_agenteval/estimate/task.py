@@ -121,6 +121,8 @@ class TaskSummary:
     """Attempts that did not run because every verdict was already fixed; they are not missing."""
     unmeasured: int
     """Wanted attempts that do not count in n, for whatever reason: each could have passed or failed."""
+    unrecorded: int
+    """Wanted attempts that left no record, as those of a shard that is missing."""
     tool_calls: ToolCalls
     """Of the attempts that count."""
     environment_errors: EnvironmentErrors
@@ -190,6 +192,7 @@ def summarize_task(record: TaskRecord) -> TaskSummary:
         broken=tuple(attempt.number for attempt in attempts if attempt.outcome is Outcome.BROKEN),
         decided=sum(_decided(attempt) for attempt in attempts),
         unmeasured=0 if skipped else max(record.k, len(attempts)) - n,
+        unrecorded=max(0, record.k - len(attempts)),
         tool_calls=ToolCalls.of(call for attempt in counted for call in attempt.tool_calls),
         environment_errors=_environment_errors(attempts),
         cost=Cost.of([*costs, *(Cost.of_attempt(attempt) for attempt in record.discarded)]),

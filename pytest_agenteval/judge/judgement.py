@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pytest_agenteval.estimate.run import RunSummary, run_of
 from pytest_agenteval.estimate.task import TaskSummary, summarize_task
 from pytest_agenteval.judge import GateResult, GateSettings, Verdict, judge, judge_task
-from pytest_agenteval.judge.baseline import Comparison, compare, judge_comparison
-from pytest_agenteval.judge.exit_status import USAGE_ERROR, ExitStatus, exit_status
+from pytest_agenteval.judge.baseline import Comparison, Counterpart, compare, judge_comparisons, same_cell
+from pytest_agenteval.judge.exit_status import USAGE_ERROR, ExitStatus, RunVerdict, exit_status
+from pytest_agenteval.record.figures import plural
 from pytest_agenteval.record.history import EarlierRun
 from pytest_agenteval.record.records import TaskRecord
+from pytest_agenteval.record.run_identity import RunIdentity
 
 __all__ = ["JudgedTask", "Judgement", "PytestSaid", "judge_run"]
 
@@ -27,6 +29,8 @@ class Judgement:
     comparisons: tuple[Comparison, ...]
     """The comparison of each cell with the baseline, if there is one."""
     status: ExitStatus
+    identity: RunIdentity | None = None
+    """What the run is called; None if it could not begin, and for logs written before runs had a name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +43,10 @@ class JudgedTask:
     """The verdict on the task; None if it is measured, not judged."""
 
     @classmethod
-    def of(cls, record: TaskRecord, thresholds: GateSettings) -> JudgedTask:
-        """Summarize a record, and judge it."""
+    def of(cls, record: TaskRecord, thresholds: GateSettings | None) -> JudgedTask:
+        """Summarize a record, and judge it if there are thresholds."""
         summary = summarize_task(record)
-        return cls(record, summary, judge_task(summary, thresholds))
+        return cls(record, summary, None if thresholds is None else judge_task(summary, thresholds))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +63,12 @@ class PytestSaid:
 
 def judge_run(
     records: Sequence[TaskRecord],
-    thresholds: GateSettings,
+    thresholds: GateSettings | None,
     *,
+    identity: RunIdentity | None = None,
     baseline: EarlierRun | None = None,
+    beside: Counterpart = same_cell,
+    elsewhere: Collection[str] = (),
     every_first: bool = False,
     incomplete: Sequence[str] = (),
     said: PytestSaid | None = None,
@@ -71,8 +78,11 @@ def judge_run(
 
     Args:
         records: of all tasks of the run.
-        thresholds: the thresholds of its gates.
+        thresholds: the thresholds of its gates; None if nothing is judged, as in a shard.
+        identity: what the run is called.
         baseline: an earlier run to compare with.
+        beside: which of its cells each cell is compared with.
+        elsewhere: the names of tasks that belong to the run's other shards, so that they are not gone.
         every_first: whether every task was certain to get its first attempt, though the run may have stopped early.
         incomplete: why the run did less than it was asked to do, beyond what the records show; one phrase each.
         said: what pytest reports about the session; by default, that nothing else happened.
@@ -82,12 +92,15 @@ def judge_run(
     before = {id(task.record): task for task in judged}
     tasks = [before.get(id(record)) or JudgedTask.of(record, thresholds) for record in records]
     run = run_of((task.summary for task in tasks), every_first=every_first)
+    run = replace(run, incomplete=(*incomplete, *run.incomplete))
     results = {id(task.summary): task.result for task in tasks}
-    comparisons = () if baseline is None else tuple(compare(run, baseline))
-    gates = (
-        *judge(run, thresholds, lambda task: results[id(task)]),
-        *(judge_comparison(found) for found in comparisons),
-    )
+    comparisons = () if baseline is None else compare(run, baseline, beside, elsewhere)
+    gates: tuple[GateResult, ...] = ()
+    if thresholds is not None:
+        gates = (*judge(run, thresholds, lambda task: results[id(task)]), *judge_comparisons(comparisons))
+    elif errors := sum(cell.missing - cell.not_run for cell in run.cells):
+        why = f"{plural(errors, 'attempt')} met environment errors in every try"
+        run = replace(run, incomplete=(*run.incomplete, why))
     if not records and (incomplete or said.status == USAGE_ERROR):
         gates = ()  # nothing began: the sentence that says why is all there is to say
     broken = [task.task for task in run.tasks for _ in task.broken]
@@ -100,6 +113,8 @@ def judge_run(
         ordinary_failures=said.ordinary_failures + len(unexplained),
         broken=len(broken),
         gates=gates,
-        incomplete=(*run.incomplete, *incomplete),
+        incomplete=run.incomplete,
     )
-    return Judgement(tuple(records), run, gates, comparisons, status)
+    if thresholds is None and status.verdict is RunVerdict.NOT_JUDGED:
+        status = replace(status, reason="all was measured, and nothing is judged")
+    return Judgement(tuple(records), run, gates, comparisons, status, identity)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
+from pathlib import Path
 from uuid import uuid4
 
 from pytest_agenteval.collect.inspect_task import SAMPLE
 from pytest_agenteval.collect.items import AgentItem
-from pytest_agenteval.collect.shards import SHARD_SIZES
+from pytest_agenteval.collect.shards import ALL_TASKS
 from pytest_agenteval.engine.agents.agent import REACT, Scaffold
 from pytest_agenteval.engine.agents.scaffolds import ProgramScaffold, open_scaffolds
 from pytest_agenteval.engine.eval.evaluation import Evaluation
@@ -19,6 +20,7 @@ from pytest_agenteval.engine.eval.tries import Services
 from pytest_agenteval.engine.inspect_tasks.attempt import InspectSample
 from pytest_agenteval.engine.logs.baseline import history
 from pytest_agenteval.engine.logs.files import require_writable
+from pytest_agenteval.engine.logs.roll import pack
 from pytest_agenteval.engine.models.content_guard import guard_content
 from pytest_agenteval.engine.models.gateway import stand_around_models
 from pytest_agenteval.engine.models.models import open_model, open_models, open_roles, tell_prices
@@ -31,8 +33,11 @@ from pytest_agenteval.plan.dispatcher import choose_dispatcher, refuse_gates_tha
 from pytest_agenteval.plan.distinct import refuse_alike
 from pytest_agenteval.plan.identity import identify
 from pytest_agenteval.plan.offered import Offered
+from pytest_agenteval.plan.run_identity import run_identity
 from pytest_agenteval.plan.sandboxes import choose_sandboxes
 from pytest_agenteval.plan.takeover import Takeover
+from pytest_agenteval.record.run_identity import RunIdentity
+from pytest_agenteval.record.stored import StoredTask
 
 __all__ = ["Started", "prepare", "start"]
 
@@ -44,14 +49,18 @@ class Started:
     evaluation: Evaluation
     items: tuple[AgentItem, ...]
     takeover: Takeover
+    identity: RunIdentity
 
 
-def start(settings: Settings, items: Sequence[AgentItem], say: Callable[[str], None], offered: Offered) -> Started:
+def start(
+    settings: Settings, items: Sequence[AgentItem], root: Path, say: Callable[[str], None], offered: Offered
+) -> Started:
     """Check what the run needs and create its evaluation; nothing is spent yet.
 
     Args:
         settings: the settings of the run.
         items: the agent tasks that will run.
+        root: pytest's root directory.
         say: called with a line for the user about anything that takes a while (building an image).
         offered: what plugins offer.
 
@@ -79,19 +88,23 @@ def start(settings: Settings, items: Sequence[AgentItem], say: Callable[[str], N
         item.notes += spec.notes if spec is not None else ()
     budget = RunBudget(settings.money.max_cost)
     invocation = os.environ.get("PYTEST_XDIST_TESTRUNUID") or uuid4().hex  # xdist's workers share one
-    takeover = Takeover.of(settings, items)
+    identity = run_identity(settings, root, os.environ, invocation)
+    takeover = Takeover.of(settings, items, identity)
     run = takeover.run or invocation
+    if not identity.named:
+        identity = replace(identity, run=run)
     services = Services(
         Sandboxes(), budget, prices, settings.attempts.env_retries, run, settings.sandboxes.keep, scaffolds
     )
     metadata = {
         "session": run,
+        "identity": asdict(identity),
         "invocation": invocation,
         "pytest_agenteval": version("pytest-agenteval"),
         "k": settings.attempts.k,
         "early_stop": settings.attempts.early_stop,
         "shard": settings.attempts.shard,
-        "shard_sizes": items[0].config.stash.get(SHARD_SIZES, ()) if items else (),
+        "roll": pack(_selected(items)),
         "took": takeover.other_runs,
         "suites": Counter(item.nodeid.split("::")[0] for item in items if not item.skips),
         "setup": settings.agents.setup,
@@ -101,7 +114,7 @@ def start(settings: Settings, items: Sequence[AgentItem], say: Callable[[str], N
     known = history(settings.store.log_dir, settings.agents.setup) if settings.attempts.early_stop is not None else {}
     dispatcher = choose_dispatcher(settings, items, known)
     evaluation = Evaluation(settings, models, roles, sandboxes, services, metadata, dispatcher)
-    return Started(evaluation, tuple(items), takeover)
+    return Started(evaluation, tuple(items), takeover, identity)
 
 
 async def prepare(started: Started) -> tuple[str, ...]:
@@ -119,6 +132,21 @@ async def prepare(started: Started) -> tuple[str, ...]:
     reuse = started.takeover.take(settings, tasks)
     evaluation.take_over(tasks, reuse)
     return started.takeover.account(reuse, settings.attempts.k * len(tasks))
+
+
+def _selected(items: Sequence[AgentItem]) -> Iterator[StoredTask]:
+    """All tasks that were selected, of whatever shard."""
+    for item in items[0].config.stash.get(ALL_TASKS, tuple(items)) if items else ():
+        if not item.skips:
+            yield StoredTask(
+                task=item.nodeid,
+                cell=item.cell,
+                min_pass_rate=item.options.min_pass_rate,
+                source=item.source,
+                expected_failure=item.expects_failure,
+                strict=item.strict,
+                name=item.task_name,
+            )
 
 
 def _refuse_without_grader(items: Sequence[AgentItem]) -> None:

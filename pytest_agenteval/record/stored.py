@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pytest_agenteval.record.records import AttemptRecord, Cell, name_of
+from pytest_agenteval.record.run_identity import RunIdentity
 
 __all__ = ["MOST_K", "StoredLog", "StoredTask", "differences", "lent_to"]
 
@@ -70,7 +71,9 @@ class StoredLog:
     shard: tuple[int, int] | None = None
     """(part, number of parts), counted from 1."""
     shard_sizes: tuple[int, ...] = ()
-    """How many tasks each part has; empty if unknown."""
+    """How many tasks each part has, in logs written before there was a roll; empty if unknown."""
+    roll: tuple[StoredTask, ...] = ()
+    """All tasks that its invocation had to run, those of other suites and shards too; empty if unknown."""
     suites: Mapping[str, int] = field(default_factory=dict)
     """How many tasks each suite of the invocation had, in all cells. Suites that never began have no log."""
     suite: str = ""
@@ -83,6 +86,8 @@ class StoredLog:
     aside: Mapping[str, str] = field(default_factory=dict)
     """Tasks that pytest skipped or could not set up: those without an attempt are not judged. With the reason, which
     is empty where `errors` has it."""
+    identity: RunIdentity | None = None
+    """What the run is called on all machines; None in logs written before runs had a name."""
     killed: bool = False
     """Whether nobody closed it, as after `kill -9`: the attempts in flight at that moment left nothing in it."""
 

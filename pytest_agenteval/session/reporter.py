@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from pytest_agenteval.judge.judgement import JudgedTask, Judgement
     from pytest_agenteval.record.history import EarlierRun
     from pytest_agenteval.record.records import TaskRecord
+    from pytest_agenteval.record.run_identity import RunIdentity
     from pytest_agenteval.report.writer import ReportRequest
     from pytest_agenteval.session.sigterm import Sigterm
     from pytest_agenteval.session.tasks import AgentSession
@@ -63,6 +65,8 @@ class Recorder:
         self._junit = _junit_file(config)
         self.baseline: EarlierRun | None = None
         """The run that `--agent-baseline` names."""
+        self.identity: RunIdentity | None = None
+        """What the run is called, once it is known that it can begin."""
         self.refused: NotReady | None = None
         """Why no task began."""
 
@@ -166,7 +170,7 @@ class Recorder:
     def _judge(self, session: pytest.Session) -> None:
         from pytest_agenteval.judge import GateSettings
         from pytest_agenteval.judge.judgement import PytestSaid, judge_run
-        from pytest_agenteval.plan.gates import gate_settings
+        from pytest_agenteval.plan.gates import counterpart, gate_settings
         from pytest_agenteval.record.reuse import reuse_note, without_outdated
 
         asked = settings(self._config)
@@ -184,8 +188,11 @@ class Recorder:
             )
         self._judgement = judge_run(
             records,
-            GateSettings() if sharding is not None and sharding.without_tasks else gate_settings(asked),
+            gate_settings(asked) if sharding is None or not sharding.without_tasks else GateSettings(),
+            identity=self._named(records),
             baseline=self.baseline,
+            beside=counterpart(asked),
+            elsewhere=() if sharding is None else sharding.elsewhere,
             every_first=asked.attempts.early_stop is EarlyStop.EXACT_FIRST,
             incomplete=(
                 *self._incomplete,
@@ -195,6 +202,13 @@ class Recorder:
             judged=self._judged,
         )
         session.exitstatus = self._judgement.status.code
+
+    def _named(self, records: Sequence[TaskRecord]) -> RunIdentity | None:
+        """Without a name from outside, xdist's workers have named the run."""
+        if self.identity is None or self.identity.named:
+            return self.identity
+        runs = (attempt.run for record in records for attempt in record.attempts if not attempt.reused)
+        return replace(self.identity, run=next(filter(None, runs), self.identity.run))
 
     def _status(self, session: pytest.Session) -> int:
         """With what pytest would end; how it was stopped where nothing began says nothing."""

@@ -146,7 +146,7 @@ def _end(item: AgentItem, judged: JudgedTask, errors: Mapping[int, BaseException
         _skip(attempts[0], errors)
     if summary.broken:
         _fail(next(each for each in attempts if each.outcome is Outcome.BROKEN), errors)
-    if summary.expected is Expectation.XPASSED and summary.strict:
+    if summary.expected is Expectation.XPASSED and summary.strict and result is not None:
         pytest.fail(f"[XPASS(strict)] {item.xfail_reason}", pytrace=False)
     if summary.expected is not None:
         item.wasxfail = item.xfail_reason or _reason(failures, errors)

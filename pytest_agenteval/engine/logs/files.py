@@ -19,9 +19,11 @@ from pydantic import Field, NonNegativeInt, TypeAdapter, ValidationError
 
 from pytest_agenteval.engine.inspect_private import read_all_summaries
 from pytest_agenteval.engine.logs.remote import HEADER, SUMMARIES, RemoteLogs
+from pytest_agenteval.engine.logs.roll import unpack
 from pytest_agenteval.engine.logs.scorecard import record_of
 from pytest_agenteval.errors import NotReady
 from pytest_agenteval.record.records import AttemptRecord
+from pytest_agenteval.record.run_identity import RunIdentity
 from pytest_agenteval.record.stored import MOST_K, StoredLog, StoredTask
 from pytest_agenteval.texts import shortened
 
@@ -64,6 +66,8 @@ class _Header:
     took: tuple[str, ...] = ()
     errors: tuple[str, ...] = ()
     aside: dict[str, str] = field(default_factory=dict)
+    identity: RunIdentity | None = None
+    roll: str = ""
 
 
 _HEADER: TypeAdapter[_Header] = TypeAdapter(_Header)
@@ -266,6 +270,10 @@ def _stored(file: str, log: EvalLog) -> StoredLog | None:
         first = error.errors(include_url=False)[0]
         where, what = ".".join(map(str, first["loc"])), shortened(repr(first["input"]), 60)
         raise _unreadable(file, ValueError(f"{where} is {what} in its header ({first['msg']})")) from None
+    try:
+        roll = unpack(header.roll)
+    except ValueError as error:
+        raise _unreadable(file, ValueError(f"roll is damaged in its header ({error})")) from None
     if not header.tasks:
         return None
     return StoredLog(
@@ -286,6 +294,8 @@ def _stored(file: str, log: EvalLog) -> StoredLog | None:
         took=header.took,
         errors=header.errors,
         aside=header.aside,
+        identity=header.identity,
+        roll=roll,
     )
 
 
