@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pytest_agenteval.estimate.stats.distributions import normal_quantile
 from pytest_agenteval.estimate.stats.estimators import passes_needed
-from pytest_agenteval.estimate.stats.regression import p_of_task
+from pytest_agenteval.estimate.stats.regression import TIES_BROKEN, p_of_task
 from pytest_agenteval.record.verdict import Verdict
 
 __all__ = [
@@ -98,8 +98,6 @@ def power_of_regression_test(
     # Mean and variance of the hypergeometric number of passes after, summed over tasks.
     mean = (total * share).sum(axis=1)
     variance = (total * (size - total) * share * (1 - share) / (size - 1)).sum(axis=1)
-    limit = mean + normal_quantile(alpha / 2) * np.sqrt(variance)
-    fell = (variance > 0) & (passes_after.sum(axis=1) + 0.5 <= limit)
     table = np.array(
         [
             [p_of_task((attempts_before, b), (attempts_after, a)) for a in range(attempts_after + 1)]
@@ -108,7 +106,22 @@ def power_of_regression_test(
     )
     # Holm's correction names some task exactly if the smallest p is small enough for all of them.
     named = table[passes_before, passes_after].min(axis=1) * tasks <= alpha / 2
+    left = alpha - _named_by_chance(table, alpha / 2 / tasks)[total].sum(axis=1)
+    quantile = np.array([normal_quantile(level) for level in left])
+    half = 0.0 if tasks * attempts_after <= TIES_BROKEN else 0.5  # a tie is half on either side, where it is broken
+    fell = (variance > 0) & (passes_after.sum(axis=1) + half <= mean + quantile * np.sqrt(variance))
     return float((fell | named).mean())
+
+
+def _named_by_chance(table: Floats, limit: float) -> Floats:
+    """How often a task of an unchanged agent has a p of at most `limit`, by its passes in both runs together.
+
+    `table` holds the p of each (passes before, passes after). The largest p that is small enough is that chance.
+    """
+    before, after = np.indices(table.shape)
+    chances = np.zeros(sum(table.shape) - 1)
+    np.maximum.at(chances, before + after, np.where(table <= limit, table, 0.0))
+    return chances
 
 
 def smallest_detectable_drop(

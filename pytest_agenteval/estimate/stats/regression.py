@@ -2,8 +2,13 @@
 
 If nothing changed, the attempts at a task are exchangeable between the two runs. Given how many attempts passed in both
 runs together, the number that passed in the new run is hypergeometric. The distribution of the sum over all tasks is
-the convolution of these, exact for any numbers of attempts. The per-task tests, with Holm's correction, name the tasks.
-Each of the two uses alpha/2, so an unchanged agent is called worse in at most a share alpha of comparisons.
+the convolution of these, exact for any numbers of attempts. The per-task tests, with Holm's correction, name tasks at
+alpha/2. The test over all tasks has what these leave of alpha: its p counts every outcome in which a task would be
+named or fewer attempts would pass in all. So an unchanged agent is called worse in at most a share alpha of
+comparisons.
+
+Few outcomes are exactly as likely as alpha, which costs power. So among outcomes with equally many passes, those count
+as worse in which single tasks fell further: their own p-values, multiplied, are smaller.
 
 The tests compare pass@1 counts, not which tasks passed every attempt, because the latter loses most of the power. Both
 runs must have a fixed number of attempts at every task; attempts that stopped at a failure do not qualify.
@@ -15,15 +20,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
-from math import comb
+from math import comb, log
 
 import numpy as np
 
 from pytest_agenteval.estimate.stats.estimators import check_counts
 
-__all__ = ["Regression", "TaskChange", "holm", "p_of_all_tasks", "p_of_task", "regression_test"]
+__all__ = ["TIES_BROKEN", "Regression", "TaskChange", "holm", "p_of_all_tasks", "p_of_task", "regression_test"]
 
 Count = tuple[int, int]
+TIES_BROKEN = 256
+"""Attempts in the new run up to which equal sums are told apart. Among more, a tie is too rare to matter."""
+_STEP = 0.5
+"""The weight of a fall is -ln(p) in steps of this size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +61,8 @@ class Regression:
 
     alpha: float
     p_all_tasks: float | None
-    """One-sided and exact, over all compared tasks; None if there are none."""
+    """One-sided and exact, over all compared tasks; None if there are none. How often an unchanged agent would have
+    a task named, or do as badly in all."""
     tasks: tuple[TaskChange, ...]
     """The compared tasks, smallest p first."""
     not_compared: tuple[str, ...]
@@ -66,7 +76,7 @@ class Regression:
     @property
     def fell_overall(self) -> bool:
         """Whether the agent passes less often by the test over all tasks."""
-        return self.p_all_tasks is not None and self.p_all_tasks <= self.alpha / 2
+        return self.p_all_tasks is not None and self.p_all_tasks <= self.alpha
 
     @property
     def regressed(self) -> bool | None:
@@ -93,7 +103,7 @@ def regression_test(before: Mapping[str, Count], after: Mapping[str, Count], alp
     left = set(compared)
     return Regression(
         alpha,
-        p_of_all_tasks([(before[name], after[name]) for name in compared]) if compared else None,
+        _p_of_being_worse(tuple(sorted((before[name], after[name]) for name in compared)), alpha) if compared else None,
         tuple(sorted(changes, key=lambda change: (change.p, change.task))),
         tuple(name for name in names if name not in left),
     )
@@ -123,6 +133,27 @@ def p_of_all_tasks(pairs: Sequence[tuple[Count, Count]]) -> float:
         chance = np.convolve(chance, _passes_after(n_before, n_after, c_before + c_after))
     observed = sum(after[1] for _, after in pairs)
     return min(1.0, float(chance[: observed + 1].sum()))
+
+
+@lru_cache(maxsize=256)
+def _p_of_being_worse(pairs: tuple[tuple[Count, Count], ...], alpha: float) -> float:
+    """How often an unchanged agent would have one of these tasks named, or do as badly in all of them together."""
+    breaks_ties = sum(n_after for _, (n_after, _) in pairs) <= TIES_BROKEN
+    chance = np.ones((1, 1))
+    """Of outcomes in which no task is named, by the passes of all tasks and the weight of their falls."""
+    passes = weight = 0
+    for (n_before, c_before), (n_after, c_after) in pairs:
+        likely = _passes_after(n_before, n_after, total := c_before + c_after)
+        ps = {x: p_of_task((n_before, total - x), (n_after, x)) for x in np.flatnonzero(likely).tolist()}
+        weights = {x: round(-log(p) / _STEP) if breaks_ties else 0 for x, p in ps.items()}
+        unnamed = [x for x, p in ps.items() if p * len(pairs) > alpha / 2]
+        rows, columns = chance.shape
+        grown = np.zeros((rows + n_after, columns + max(weights[x] for x in unnamed)))
+        for x in unnamed:
+            grown[x : x + rows, weights[x] : weights[x] + columns] += likely[x] * chance
+        chance, passes, weight = grown, passes + c_after, weight + weights[c_after]
+    better = chance[passes + 1 :].sum() + chance[passes, :weight].sum()
+    return min(1.0, max(0.0, 1.0 - float(better)))
 
 
 def holm(ps: Sequence[float]) -> tuple[float, ...]:

@@ -54,6 +54,49 @@ def test_all_tasks_together_are_every_way_to_permute_within_tasks(pairs: list[Pa
     assert p_of_all_tasks(pairs) == pytest.approx(float(share), abs=1e-12)
 
 
+@settings(untimed, max_examples=60)
+@given(st.lists(st.tuples(small_counts, small_counts), min_size=1, max_size=3), st.sampled_from([0.05, 0.2, 0.5]))
+def test_the_p_of_being_worse_counts_what_is_as_bad(pairs: list[Pair], alpha: float):
+    """Given what passed in both runs, an outcome is worse than one with more passes, or if it names a task."""
+    found = {}
+    for dealt in product(*map(permuted_passes, pairs)):
+        tasks = [
+            (f"{i}", before, (after[0], x)) for i, ((before, after), x) in enumerate(zip(pairs, dealt, strict=True))
+        ]
+        total = [pairs[i][0][1] + pairs[i][1][1] for i in range(len(pairs))]
+        before = {name: (b[0], total[int(name)] - a[1]) for name, b, a in tasks}
+        shown = regression_test(before, {name: a for name, _, a in tasks}, alpha)
+        found.setdefault((dealt, bool(shown.regressed_tasks), shown.p_all_tasks), []).append(dealt)
+    outcomes = [(sum(dealt), named, p, len(same)) for (dealt, named, p), same in found.items()]
+    every = sum(often for *_, often in outcomes)
+    for passes, named, p, _ in outcomes:
+        assert p is not None
+        least = sum(often for other, also, _, often in outcomes if also or other < passes) / every
+        most = sum(often for other, also, _, often in outcomes if also or other <= passes) / every
+        assert least - 1e-9 <= p <= most + 1e-9
+        if not named:  # a p-value: as small a one is no more likely than it says
+            assert sum(often for _, also, q, often in outcomes if also or q <= p + 1e-9) / every <= p + 1e-9
+
+
+def test_equal_sums_are_told_apart_by_how_far_single_tasks_fell():
+    spread = regression_test({"a": (8, 7), "b": (8, 7)}, {"a": (8, 5), "b": (8, 5)})
+    one = regression_test({"a": (8, 7), "b": (8, 7)}, {"a": (8, 7), "b": (8, 3)})
+    assert one.p_all_tasks < spread.p_all_tasks
+
+
+def test_one_task_is_fishers_exact_test_at_the_whole_alpha():
+    shown = regression_test({"a": (8, 8)}, {"a": (8, 4)})
+    assert shown.p_all_tasks == pytest.approx(70 / 1820, abs=1e-12)
+    assert shown.regressed
+    assert shown.regressed_tasks == ()
+
+
+def test_many_tasks_are_compared_without_breaking_ties():
+    before, after = {str(i): (8, 6) for i in range(40)}, {str(i): (8, 5) for i in range(40)}
+    shown = regression_test(before, after)
+    assert shown.p_all_tasks == pytest.approx(p_of_all_tasks([((8, 6), (8, 5))] * 40), abs=0.02)  # no task is named
+
+
 def test_all_tasks_together_agree_with_scipys_permutation_test():
     rng = np.random.default_rng(3)
     pairs = [((8, 7), (8, 4)), ((8, 3), (6, 2)), ((5, 5), (8, 6))]
