@@ -58,8 +58,9 @@ class Comparison:
     """Over the compared tasks, like the one after."""
     pass_at_1_after: float | None
     regressed: tuple[RegressedTask, ...]
+    """The largest fall first, and so below."""
     fell_most: tuple[RegressedTask, ...]
-    """If all tasks together fell, but none by its own test: the tasks that fell, least probable first, at most five."""
+    """If all tasks together fell, but none by its own test: the five least probable falls, at most."""
     changed: tuple[str, ...]
     """Tasks whose test function differs from that in the baseline: not compared."""
     added: tuple[str, ...]
@@ -134,7 +135,8 @@ def _compare(cell: CellSummary, before: Mapping[str, EarlierTask], name: str, ot
     fallen = [change for change in test.tasks if change.drop > 0]
 
     def described(changes: Sequence[TaskChange]) -> tuple[RegressedTask, ...]:
-        return tuple(_regressed(c.task, c.p_holm, before[c.task], compared[c.task]) for c in changes)
+        largest_first = sorted(changes, key=lambda change: -change.drop)
+        return tuple(_regressed(c.task, c.p_holm, before[c.task], compared[c.task]) for c in largest_first)
 
     return Comparison(
         cell=cell.cell,

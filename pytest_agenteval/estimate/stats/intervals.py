@@ -134,6 +134,8 @@ def this_suite_pass_hat_k(counts: Counts, k: int, confidence: float = 0.95) -> I
         ValueError: the counts are impossible, k is below 1, or the confidence is not inside (0, 1).
     """
     _check_confidence(confidence)
+    if k == 1:
+        return this_suite_pass_at_1(counts, confidence)
     draws = suite_pass_hat_k_draws(counts, k)
     if draws is None:
         return None
