@@ -14,8 +14,9 @@ from typing import Any
 import numpy  # noqa: F401  pytester forgets what a test loads, and NumPy before 2.1 warns when it is loaded twice
 import pytest
 
-for name in [name for name in os.environ if name.startswith("PYTEST_XDIST")]:
-    del os.environ[name]  # the runs that tests make are not of this session
+CI_RUN = ("GITHUB_RUN_ID", "CI_PIPELINE_ID", "BUILD_TAG", "JOB_NAME")
+for name in [name for name in os.environ if name.startswith("PYTEST_XDIST") or name in CI_RUN]:
+    del os.environ[name]  # the runs that tests make are not of this session, nor of this CI run
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # a shell that starts these tests in the background has them ignore Ctrl-C, and all that they start with them
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -123,6 +123,7 @@ def _report(asked: argparse.Namespace) -> int:
     judgement = judge_run(
         merged.records,
         gate_settings(settings),
+        identity=merged.identity,
         baseline=baseline,
         every_first=merged.every_first,
         incomplete=merged.incomplete,

@@ -11,6 +11,7 @@ from pytest_agenteval.judge.baseline import Comparison, compare, judge_compariso
 from pytest_agenteval.judge.exit_status import USAGE_ERROR, ExitStatus, exit_status
 from pytest_agenteval.record.history import EarlierRun
 from pytest_agenteval.record.records import TaskRecord
+from pytest_agenteval.record.run_identity import RunIdentity
 
 __all__ = ["Judgement", "PytestSaid", "judge_run"]
 
@@ -26,6 +27,8 @@ class Judgement:
     comparisons: tuple[Comparison, ...]
     """The comparison of each cell with the baseline, if there is one."""
     status: ExitStatus
+    identity: RunIdentity | None = None
+    """What the run is called; None if it could not begin, and for logs written before runs had a name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,7 @@ def judge_run(
     records: Sequence[TaskRecord],
     thresholds: GateSettings,
     *,
+    identity: RunIdentity | None = None,
     baseline: EarlierRun | None = None,
     every_first: bool = False,
     incomplete: Sequence[str] = (),
@@ -54,6 +58,7 @@ def judge_run(
     Args:
         records: of all tasks of the run.
         thresholds: the thresholds of its gates.
+        identity: what the run is called.
         baseline: an earlier run to compare with.
         every_first: whether every task was certain to get its first attempt, though the run may have stopped early.
         incomplete: why the run did less than it was asked to do, beyond what the records show; one phrase each.
@@ -77,4 +82,4 @@ def judge_run(
         gates=gates,
         incomplete=(*run.incomplete, *incomplete),
     )
-    return Judgement(tuple(records), run, gates, comparisons, status)
+    return Judgement(tuple(records), run, gates, comparisons, status, identity)

@@ -84,6 +84,8 @@ class StoreSettings(NamedTuple):
     top_up: bool
     max_age: float | None
     """Seconds."""
+    run_id: str | None
+    """The name that the user gave to the run."""
 
 
 class SandboxSettings(NamedTuple):
@@ -166,6 +168,7 @@ def settings_of(values: Mapping[str, Any], *, active: bool) -> Settings:
             resume=values["resume"],
             top_up=values["top_up"],
             max_age=values["max_age"],
+            run_id=values["run_id"],
         ),
         sandboxes=SandboxSettings(
             kind=values["sandbox"],

@@ -123,6 +123,9 @@ OPTIONS: tuple[Option, ...] = (
             idle=True),
     Option(("--agent-max-age",), "max_age", "duration", None, "TIME",
             "with --agent-resume and --agent-top-up: take no attempt that is older than this, for example 7d or 12h"),
+    Option(("--agent-run-id",), "run_id", "text", None, "NAME",
+            "the run's name, the same for all its shards (default: the CI run in GitHub, GitLab and Jenkins, else a "
+            "name of its own)"),
     Option(("--agent-shard",), "shard", "shard", None, "I/N",
             "run the I-th of N parts of the tests, ordinary ones too: each runs in one part, with all its models; "
             "`pytest-agenteval report` merges the parts into one verdict"),

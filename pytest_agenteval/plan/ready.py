@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
+from pathlib import Path
 from uuid import uuid4
 
 from pytest_agenteval.collect.inspect_task import SAMPLE
@@ -31,8 +32,10 @@ from pytest_agenteval.plan.dispatcher import choose_dispatcher, refuse_gates_tha
 from pytest_agenteval.plan.distinct import refuse_alike
 from pytest_agenteval.plan.identity import identify
 from pytest_agenteval.plan.offered import Offered
+from pytest_agenteval.plan.run_identity import run_identity
 from pytest_agenteval.plan.sandboxes import choose_sandboxes
 from pytest_agenteval.plan.takeover import Takeover
+from pytest_agenteval.record.run_identity import RunIdentity
 
 __all__ = ["Started", "prepare", "start"]
 
@@ -44,14 +47,18 @@ class Started:
     evaluation: Evaluation
     items: tuple[AgentItem, ...]
     takeover: Takeover
+    identity: RunIdentity
 
 
-def start(settings: Settings, items: Sequence[AgentItem], say: Callable[[str], None], offered: Offered) -> Started:
+def start(
+    settings: Settings, items: Sequence[AgentItem], root: Path, say: Callable[[str], None], offered: Offered
+) -> Started:
     """Check what the run needs and create its evaluation; nothing is spent yet.
 
     Args:
         settings: the settings of the run.
         items: the agent tasks that will run.
+        root: pytest's root directory.
         say: called with a line for the user about anything that takes a while (building an image).
         offered: what plugins offer.
 
@@ -84,8 +91,10 @@ def start(settings: Settings, items: Sequence[AgentItem], say: Callable[[str], N
     services = Services(
         Sandboxes(), budget, prices, settings.attempts.env_retries, run, settings.sandboxes.keep, scaffolds
     )
+    identity = run_identity(settings, root, os.environ, run)
     metadata = {
         "session": run,
+        "identity": asdict(identity),
         "invocation": invocation,
         "pytest_agenteval": version("pytest-agenteval"),
         "k": settings.attempts.k,
@@ -101,7 +110,7 @@ def start(settings: Settings, items: Sequence[AgentItem], say: Callable[[str], N
     known = history(settings.store.log_dir, settings.agents.setup) if settings.attempts.early_stop is not None else {}
     dispatcher = choose_dispatcher(settings, items, known)
     evaluation = Evaluation(settings, models, roles, sandboxes, services, metadata, dispatcher)
-    return Started(evaluation, tuple(items), takeover)
+    return Started(evaluation, tuple(items), takeover, identity)
 
 
 async def prepare(started: Started) -> tuple[str, ...]:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pytest_agenteval.record.figures import plural
 from pytest_agenteval.record.outcomes import Cause, Outcome
 from pytest_agenteval.record.records import AttemptRecord, Cell, TaskRecord, settle_skips
+from pytest_agenteval.record.run_identity import RunIdentity
 from pytest_agenteval.record.stored import StoredLog, StoredTask, differences
 
 __all__ = ["Merged", "differing", "fold", "merge"]
@@ -29,6 +30,8 @@ class Merged:
     """What a reader should know, one sentence each."""
     errors: tuple[str, ...] = ()
     """Errors that pytest met around attempts in the last invocation of each run, and counted as failed tests."""
+    identity: RunIdentity | None = None
+    """What the newest of the runs is called. A run made of its shards is a whole one."""
     every_first: bool = False
     """Whether every task was certain to get its first attempt, though runs stopped early."""
 
@@ -141,8 +144,17 @@ def merge(logs: Sequence[StoredLog], k: int | None = None) -> Merged:
             ),
         ),
         errors=tuple(error for log in ordered if log.invocation in _last(ordered) for error in log.errors),
+        identity=_identity(ordered),
         every_first=all(log.early_stop in (None, "exact+first") for log in ordered),
     )
+
+
+def _identity(logs: Sequence[StoredLog]) -> RunIdentity | None:
+    own = [log for log in logs if not log.lent]
+    if not own or (newest := own[-1].identity) is None:
+        return None
+    shards = {log.shard for log in own}
+    return newest if len(shards) == 1 else replace(newest, shard=None)
 
 
 @dataclass(frozen=True, slots=True)

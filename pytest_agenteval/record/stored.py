@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pytest_agenteval.record.records import AttemptRecord, Cell, name_of
+from pytest_agenteval.record.run_identity import RunIdentity
 
 __all__ = ["MOST_K", "StoredLog", "StoredTask", "differences", "lent_to"]
 
@@ -83,6 +84,8 @@ class StoredLog:
     aside: Mapping[str, str] = field(default_factory=dict)
     """Tasks that pytest skipped or could not set up: those without an attempt are not judged. With the reason, which
     is empty where `errors` has it."""
+    identity: RunIdentity | None = None
+    """What the run is called on all machines; None in logs written before runs had a name."""
     killed: bool = False
     """Whether nobody closed it, as after `kill -9`: the attempts in flight at that moment left nothing in it."""
 

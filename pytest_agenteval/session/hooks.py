@@ -113,7 +113,9 @@ class Running:
         try:
             with redirect_stdout(StringIO()):  # Inspect prints a greeting, and which images it uses
                 offered = Offered.by(self._config.hook)
-                started = start(settings(self._config), items, self._say, offered)
+                started = start(settings(self._config), items, self._config.rootpath, self._say, offered)
+                if self._recorder is not None:
+                    self._recorder.identity = started.identity
                 if not items:
                     return None
                 self._choose_baseline(items)

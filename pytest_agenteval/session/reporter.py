@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from pytest_agenteval.judge.judgement import Judgement
     from pytest_agenteval.record.history import EarlierRun
     from pytest_agenteval.record.records import TaskRecord
+    from pytest_agenteval.record.run_identity import RunIdentity
     from pytest_agenteval.report.writer import ReportRequest
     from pytest_agenteval.session.tasks import AgentSession
 
@@ -61,6 +63,8 @@ class Recorder:
         self._junit = _junit_file(config)
         self.baseline: EarlierRun | None = None
         """The run that `--agent-baseline` names."""
+        self.identity: RunIdentity | None = None
+        """What the run is called, once it is known that it can begin."""
         self.refused: NotReady | None = None
         """Why no task began."""
 
@@ -175,6 +179,7 @@ class Recorder:
         self._judgement = judge_run(
             records,
             GateSettings() if sharding is not None and sharding.without_tasks else gate_settings(asked),
+            identity=self._named(records),
             baseline=self.baseline,
             every_first=asked.attempts.early_stop is EarlyStop.EXACT_FIRST,
             incomplete=(
@@ -184,6 +189,13 @@ class Recorder:
             said=PytestSaid(self._status(session), self._ordinary_failures, self._failed_tasks),
         )
         session.exitstatus = self._judgement.status.code
+
+    def _named(self, records: Sequence[TaskRecord]) -> RunIdentity | None:
+        """Without a name from outside, xdist's workers have named the run."""
+        if self.identity is None or self.identity.named:
+            return self.identity
+        runs = (attempt.run for record in records for attempt in record.attempts if not attempt.reused)
+        return replace(self.identity, run=next(filter(None, runs), self.identity.run))
 
     def _status(self, session: pytest.Session) -> int:
         """With what pytest would end; how it was stopped where nothing began says nothing."""

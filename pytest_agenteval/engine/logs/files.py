@@ -17,6 +17,7 @@ from pydantic import Field, NonNegativeInt, TypeAdapter, ValidationError
 from pytest_agenteval.engine.logs.scorecard import record_of
 from pytest_agenteval.errors import NotReady
 from pytest_agenteval.record.records import AttemptRecord
+from pytest_agenteval.record.run_identity import RunIdentity
 from pytest_agenteval.record.stored import MOST_K, StoredLog, StoredTask
 from pytest_agenteval.texts import shortened
 
@@ -52,6 +53,7 @@ class _Header:
     took: tuple[str, ...] = ()
     errors: tuple[str, ...] = ()
     aside: dict[str, str] = field(default_factory=dict)
+    identity: RunIdentity | None = None
 
 
 _HEADER: TypeAdapter[_Header] = TypeAdapter(_Header)
@@ -202,6 +204,7 @@ def _stored(file: str, log: EvalLog) -> StoredLog | None:
         took=header.took,
         errors=header.errors,
         aside=header.aside,
+        identity=header.identity,
     )
 
 

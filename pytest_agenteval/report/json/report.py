@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -15,6 +16,7 @@ from pytest_agenteval import __version__
 from pytest_agenteval.judge import GateResult
 from pytest_agenteval.judge.exit_status import RunVerdict
 from pytest_agenteval.judge.judgement import Judgement
+from pytest_agenteval.record import run_identity
 from pytest_agenteval.record.verdict import Verdict
 from pytest_agenteval.report.json.cells import Cell, cell_report
 from pytest_agenteval.report.json.comparisons import Comparison, comparison_report
@@ -57,6 +59,25 @@ class Generator(Part):
     """Its version."""
 
 
+class RunIdentity(Part):
+    """What the run is called, and what it was a run of. null means unknown."""
+
+    run: str
+    """Its name: --agent-run-id, the CI run with its attempt, or one that no other run has."""
+    named: bool
+    """Whether the user or the CI system named it."""
+    commit: str | None
+    """The commit that was checked out, in full."""
+    ref: str | None
+    """The branch or tag."""
+    dirty: bool | None
+    """Whether files that git tracks differed from the commit."""
+    address: str | None
+    """Where the CI system shows the run."""
+    shard: Annotated[list[Count], Field(min_length=2, max_length=2)] | None
+    """[part, number of parts] where this is one shard alone; null for a whole run."""
+
+
 class ExitStatus(Part):
     """Of the process."""
 
@@ -69,6 +90,8 @@ class ExitStatus(Part):
 class Run(Part):
     """The whole run."""
 
+    identity: RunIdentity | None
+    """null where the run could not begin, and for logs written before runs had a name."""
     verdict: RunVerdict
     """How it ended, in a word."""
     exit_status: ExitStatus
@@ -134,6 +157,7 @@ def _report(judgement: Judgement, notes: Sequence[str]) -> Report:
         schema_version=SCHEMA_VERSION,
         generator=Generator(name="pytest-agenteval", version=__version__),
         run=Run(
+            identity=_identity(judgement.identity),
             verdict=status.verdict,
             exit_status=ExitStatus(code=status.code, reason=status.reason),
             incomplete=list(run.incomplete),
@@ -153,6 +177,13 @@ def _report(judgement: Judgement, notes: Sequence[str]) -> Report:
         ],
         comparisons=[comparison_report(found) for found in judgement.comparisons],
     )
+
+
+def _identity(known: run_identity.RunIdentity | None) -> RunIdentity | None:
+    if known is None:
+        return None
+    said = asdict(known)
+    return RunIdentity(**said | {"shard": None if known.shard is None else list(known.shard)})
 
 
 def _gate(gate: GateResult) -> Gate:

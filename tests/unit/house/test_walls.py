@@ -106,8 +106,8 @@ def docker_only_below_sandbox(found: Modules) -> list[str]:
     return only_below(found, ["docker"], "sandbox") + commands
 
 
-def processes_only_below_sandbox_and_in_check(found: Modules) -> list[str]:
-    return only_below(found, ["subprocess", "multiprocessing"], "sandbox", "cli.check")
+def processes_only_where_they_are_needed(found: Modules) -> list[str]:
+    return only_below(found, ["subprocess", "multiprocessing"], "sandbox", "cli.check", "plan.checkout")
 
 
 def private_pytest_only_in_items(found: Modules) -> list[str]:
@@ -199,7 +199,7 @@ WALLS: tuple[Callable[[Modules], list[str]], ...] = (
     inspect_ai_only_below_engine,
     private_inspect_only_in_one_file,
     docker_only_below_sandbox,
-    processes_only_below_sandbox_and_in_check,
+    processes_only_where_they_are_needed,
     private_pytest_only_in_items,
     pure_rooms_are_pure,
     what_runs_in_the_container_needs_nothing,
@@ -276,7 +276,7 @@ def test_a_good_tree_passes(wall: Callable[[Modules], list[str]], tmp_path: Path
         (docker_only_below_sandbox, "engine/agent.py", "def f():\n    import docker.errors"),
         (docker_only_below_sandbox, "engine/agent.py", "run(['docker', 'ps'])"),
         (docker_only_below_sandbox, "cli/check.py", "import subprocess as s\ns.check_output('docker ps', shell=True)"),
-        (processes_only_below_sandbox_and_in_check, "engine/agent.py", "import subprocess"),
+        (processes_only_where_they_are_needed, "engine/agent.py", "import subprocess"),
         (private_pytest_only_in_items, "plugin.py", "from _pytest.fixtures import FixtureDef"),
         (private_pytest_only_in_items, "plugin.py", "def f(item):\n    return item._fixtureinfo"),
         (private_pytest_only_in_items, "plugin.py", "def f(item):\n    return getattr(item, '_request')"),
