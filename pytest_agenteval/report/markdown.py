@@ -20,9 +20,20 @@ from pytest_agenteval.report.markdown_tasks import (
     not_compared_lines,
     regressed_table,
 )
-from pytest_agenteval.report.markdown_text import MORE, code, fitting, html_code, preformatted, prose, size, wrapping
+from pytest_agenteval.report.markdown_text import (
+    MORE,
+    code,
+    fitting,
+    html_code,
+    link,
+    preformatted,
+    prose,
+    size,
+    wrapping,
+)
 from pytest_agenteval.report.notes import task_notes
 from pytest_agenteval.report.pass_rates import interval_lines, pass_parts
+from pytest_agenteval.report.run_facts import run_facts
 from pytest_agenteval.report.writer import ReportSection
 
 __all__ = ["COMMENT_LIMIT", "MARKER", "SUMMARY_LIMIT", "comment", "markdown_report"]
@@ -40,9 +51,16 @@ _LEAST = 2_000
 """With fewer bytes than this there is no report."""
 
 
-def comment(judgement: Judgement, notes: Sequence[str] = (), sections: Sequence[ReportSection] = ()) -> str:
+def comment(
+    judgement: Judgement,
+    notes: Sequence[str] = (),
+    sections: Sequence[ReportSection] = (),
+    *,
+    files: str | None = None,
+) -> str:
     """The report as a comment on a pull request."""
-    return f"{MARKER}\n{markdown_report(judgement, notes, sections, limit=COMMENT_LIMIT - len(MARKER) - 1)}"
+    limit = COMMENT_LIMIT - len(MARKER) - 1
+    return f"{MARKER}\n{markdown_report(judgement, notes, sections, files=files, limit=limit)}"
 
 
 def markdown_report(
@@ -50,6 +68,7 @@ def markdown_report(
     notes: Sequence[str] = (),
     sections: Sequence[ReportSection] = (),
     *,
+    files: str | None = None,
     limit: int = SUMMARY_LIMIT,
 ) -> str:
     """The report as Markdown of at most `limit` bytes.
@@ -58,6 +77,7 @@ def markdown_report(
         judgement: the numbers and the verdicts on them.
         notes: what a reader should know about the run as a whole, one sentence each.
         sections: what plugins add, folded.
+        files: the address where the CI system shows the files of the run.
         limit: in bytes of UTF-8.
 
     Raises:
@@ -69,6 +89,8 @@ def markdown_report(
     page = _Page(limit)
     page.add([f"## {judgement.status.verdict.value.replace('_', ' ')}: agent evaluation"])
     page.add([f"exit {status.code}: {prose(status.reason, 300)}"])
+    if about := _about(judgement, files):
+        page.add([" · ".join(about)])
     for found in judgement.comparisons:
         page.add(baseline_lines(found), 0.2)
         head, fell = regressed_table(found)
@@ -120,6 +142,13 @@ class _Page:
             block = "\n".join([*head, *kept, *tail])
             self._blocks.append(block)
             self._left -= size(block) + 2
+
+
+def _about(judgement: Judgement, files: str | None) -> list[str]:
+    """Which run this is, with links to it."""
+    run = None if judgement.identity is None else judgement.identity.address
+    links = [link(text, address) for text, address in (("the run", run), ("its files", files)) if address is not None]
+    return [*(prose(fact, 200) for fact in run_facts(judgement)), *links]
 
 
 _UNFOLD = ("", "</details>")

@@ -7,12 +7,13 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-__all__ = ["MORE", "code", "fitting", "html_code", "name", "preformatted", "prose", "size", "wrapping"]
+__all__ = ["MORE", "code", "fitting", "html_code", "link", "name", "preformatted", "prose", "size", "wrapping"]
 
 _BREAK = "\u200b"
 """Zero width space: it keeps a name after @ from being a mention, a number after # a reference, an address a link."""
 _TRIGGERS = re.compile(r"(?<=@)(?<!pass@)(?=\w)|(?<=#)(?=\d)|(?<=:)(?=//)|(?<=www)(?=\.)|(?<=GH-)(?=\d)", re.IGNORECASE)
 _SPECIAL = re.compile(r"[\\`*\[\]~|$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
+_ADDRESS = re.compile(r"https?://[\w.~:/?#@!$&'()*+,;=%-]+", re.ASCII)
 _NOT_IN_CODE = frozenset("`|\\")
 _MAY_BREAK = re.compile(r"[/_:.,=\[\]-]+(?=[^/_:.,=\[\]-])|[^/_:.,=\[\]-]{12}(?=.)")
 """Where a browser may break a name: after its separators, and within what has none."""
@@ -44,6 +45,11 @@ def name(text: str, longest: int = 300) -> str:
     flat = _one_line(text, longest)
     parts = _MAY_BREAK.sub(lambda found: f"{found[0]}\n", flat).split("\n")
     return f"<code>{'<wbr>'.join(map(_escaped, parts))}</code>"
+
+
+def link(text: str, address: str) -> str:
+    """A link; text alone where the address is none of the web."""
+    return f"[{text}](<{address}>)" if _ADDRESS.fullmatch(address) else f"{text} {prose(address)}"
 
 
 def wrapping(line: str) -> str:

@@ -54,8 +54,10 @@ def _write_json(request: ReportRequest, path: Path) -> None:
 
 def _write_comment(request: ReportRequest, path: Path) -> None:
     from pytest_agenteval.report.markdown import comment
+    from pytest_agenteval.report.run_facts import files_address
 
-    write_whole(path, comment(request.judgement, request.notes, request.sections))
+    files = files_address(request.environment)
+    write_whole(path, comment(request.judgement, request.notes, request.sections, files=files))
 
 
 def _write_html(request: ReportRequest, path: Path) -> None:
@@ -68,10 +70,12 @@ def _write_html(request: ReportRequest, path: Path) -> None:
 
 def _append_summary(request: ReportRequest, path: Path) -> None:
     from pytest_agenteval.report.markdown import SUMMARY_LIMIT, markdown_report
+    from pytest_agenteval.report.run_facts import files_address
 
     taken = path.stat().st_size if path.exists() else 0
     limit = SUMMARY_LIMIT - taken - 1
-    _append(path, markdown_report(request.judgement, request.notes, request.sections, limit=limit))
+    files = files_address(request.environment)
+    _append(path, markdown_report(request.judgement, request.notes, request.sections, files=files, limit=limit))
 
 
 def _append_outputs(request: ReportRequest, path: Path) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 from xml.etree import ElementTree
 
@@ -15,8 +16,10 @@ from pytest_agenteval.judge import GateSettings
 from pytest_agenteval.judge.judgement import Judgement, judge_run
 from pytest_agenteval.record.history import EarlierAttempt, EarlierRun
 from pytest_agenteval.record.records import TaskRecord
+from pytest_agenteval.record.run_identity import RunIdentity
 from pytest_agenteval.report.markdown import COMMENT_LIMIT, MARKER, comment, markdown_report
 from pytest_agenteval.report.markdown_text import code, fitting, html_code, preformatted, prose
+from pytest_agenteval.report.run_facts import files_address
 
 
 def judged(*records: TaskRecord, baseline: EarlierRun | None = None, **thresholds: Any) -> Judgement:
@@ -134,6 +137,35 @@ def test_where_only_all_tasks_together_fell_those_that_did_are_named() -> None:
     text = markdown_report(judged(*(task("ppppppff", name) for name in names), baseline=baseline))
     assert "no task fell beyond chance, but **all together did**; these fell" in text
     assert [row[0] for row in rows(page(text))][1:6] == list("abcde")
+
+
+def test_which_run_it_is_stands_below_the_verdict() -> None:
+    identity = RunIdentity("github-7-2", True, "0123456789abcdef" * 2, "fix/@team", True, "https://ci.example/runs/7")
+    ends = ("2026-05-01T12:30:00+00:00", "2026-05-01T16:31:00+02:00")
+    attempts = [attempt("p", number, ended=end) for number, end in enumerate(ends, 1)]
+    judgement = judge_run([task_of(*attempts)], GateSettings(), identity=identity)
+    lines = comment(judgement, files="https://ci.example/runs/7#artifacts").splitlines()
+    assert lines[5] == (
+        "commit 0123456789ab with changes on fix/@\u200bteam · run github-7-2 · 2026-05-01 14:31 UTC · "
+        "[the run](<https://ci.example/runs/7>) · [its files](<https://ci.example/runs/7#artifacts>)"
+    )
+    for address in ("javascript:alert(1)", "https://ci.example/a>b", "https://ci.example/a b"):
+        text = comment(judge_run([task_of(*attempts)], GateSettings(), identity=replace(identity, address=address)))
+        assert not list(page(text).iter("a"))
+
+
+@pytest.mark.parametrize(
+    ("variables", "address"),
+    [
+        ({"GITHUB_SERVER_URL": "https://github.com", "GITHUB_REPOSITORY": "o/r", "GITHUB_RUN_ID": "7"},
+         "https://github.com/o/r/actions/runs/7#artifacts"),
+        ({"CI_JOB_URL": "https://gitlab.com/o/r/-/jobs/8"}, "https://gitlab.com/o/r/-/jobs/8/artifacts/browse"),
+        ({"JENKINS_URL": "https://j/", "BUILD_URL": "https://j/job/a/9/"}, "https://j/job/a/9/artifact/"),
+        ({"GITHUB_RUN_ID": "7", "CI_JOB_URL": ""}, None),
+    ],
+)  # fmt: skip
+def test_each_ci_system_has_a_place_for_files(variables: dict[str, str], address: str | None) -> None:
+    assert files_address(variables) == address
 
 
 def test_nothing_to_report_is_a_report() -> None:
