@@ -60,6 +60,18 @@ def _write_comment(request: ReportRequest, path: Path) -> None:
     write_whole(path, comment(request.judgement, request.notes, request.sections, files=files))
 
 
+def _write_junit(request: ReportRequest, path: Path) -> None:
+    from pytest_agenteval.report.junit import junit_document
+
+    write_whole(path, junit_document(request.judgement))
+
+
+def _write_metrics(request: ReportRequest, path: Path) -> None:
+    from pytest_agenteval.report.metrics import metrics_text
+
+    write_whole(path, metrics_text(request.judgement))
+
+
 def _write_html(request: ReportRequest, path: Path) -> None:
     from pytest_agenteval.engine.logs.conversations import LogConversations
     from pytest_agenteval.report.html.page import write_html
@@ -93,5 +105,7 @@ _FILES: Mapping[str, tuple[str, Callable[[ReportRequest, Path], None]]] = {
     "json": ("JSON report", _write_json),
     "comment": ("comment", _write_comment),
     "html": ("HTML report", _write_html),
+    "metrics": ("metrics", _write_metrics),
+    "junitxml": ("JUnit file", _write_junit),
 }
 """By option, the name of the file and its writer."""
