@@ -48,7 +48,7 @@ def add_report(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         ),
     )
     _add_logs(parser)
-    _add_options(parser, ("k", *_JUDGING, "baseline", *_WRITING))
+    _add_options(parser, ("k", *_JUDGING, "baseline", "baseline_cell", *_WRITING))
     parser.add_argument("--junitxml", type=Path, metavar="FILE", help="write the verdicts as JUnit XML")
     parser.set_defaults(run=_report)
 
@@ -109,7 +109,7 @@ def _report(asked: argparse.Namespace) -> int:
     from pytest_agenteval.engine.logs.baseline import read_baseline
     from pytest_agenteval.engine.logs.runs import choose_runs
     from pytest_agenteval.judge.judgement import PytestSaid, judge_run
-    from pytest_agenteval.plan.gates import gate_settings
+    from pytest_agenteval.plan.gates import counterpart, gate_settings
     from pytest_agenteval.plugins import console_plugins
     from pytest_agenteval.record.merge import merge
     from pytest_agenteval.record.records import name_of
@@ -127,6 +127,7 @@ def _report(asked: argparse.Namespace) -> int:
         gate_settings(settings),
         identity=merged.identity,
         baseline=baseline,
+        beside=counterpart(settings),
         every_first=merged.every_first,
         incomplete=merged.incomplete,
         said=PytestSaid(ordinary_failures=len(merged.errors)),
@@ -144,7 +145,7 @@ def _compare(asked: argparse.Namespace) -> int:
     from pytest_agenteval.engine.logs.baseline import read_baseline, run_name
     from pytest_agenteval.engine.logs.runs import choose_runs
     from pytest_agenteval.estimate.run import summarize
-    from pytest_agenteval.judge.baseline import compare, judge_comparison
+    from pytest_agenteval.judge.baseline import compare, judge_comparisons, nearest_cell
     from pytest_agenteval.judge.exit_status import exit_status
     from pytest_agenteval.record.merge import merge
     from pytest_agenteval.record.records import name_of
@@ -162,8 +163,8 @@ def _compare(asked: argparse.Namespace) -> int:
     width, secrets = _width(), secret_values(os.environ)
     which = f"B ({asked.b}: {run_name(chosen.logs)}) beside A ({asked.a}: {baseline.name})"
     run = summarize(merged.records, every_first=merged.every_first)
-    comparisons = without_secrets(compare(run, replace(baseline, name="A")), secrets)
-    results = [judge_comparison(found) for found in comparisons]
+    comparisons = without_secrets(compare(run, replace(baseline, name="A"), nearest_cell), secrets)
+    results = judge_comparisons(comparisons)
     lines = [*plain(wrap(without_secrets(which, secrets), width, hanging="  ")), Line("")]
     for found in comparisons:
         lines += [*regression_lines(found, width), Line("")]

@@ -6,27 +6,24 @@ of similar size only on average; in return, a new task never moves another one t
 
 from __future__ import annotations
 
-import hashlib
-from collections import Counter
 from collections.abc import Generator, Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_agenteval.record.figures import plural
+from pytest_agenteval.record.shards import shard_of
 
-__all__ = ["PLUGIN", "SHARD_SIZES", "Sharding", "shard_of"]
+if TYPE_CHECKING:
+    from pytest_agenteval.collect.items import AgentItem
+
+__all__ = ["ALL_TASKS", "PLUGIN", "Sharding"]
 
 PLUGIN = "pytest_agenteval_sharding"
 """The name under which :class:`Sharding` is registered."""
-SHARD_SIZES = pytest.StashKey[tuple[int, ...]]()
-"""How many agent tasks each part of `--agent-shard` has."""
+ALL_TASKS: pytest.StashKey[tuple[AgentItem, ...]] = pytest.StashKey()
+"""The agent tasks of all parts of `--agent-shard`."""
 _SENT = "agenteval_shard"
-
-
-def shard_of(key: str, shards: int) -> int:
-    """The part, from 1 to `shards`, that a test belongs to."""
-    return int.from_bytes(hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()[:8], "big") % shards + 1
 
 
 class Sharding:
@@ -39,6 +36,8 @@ class Sharding:
         """(tests in this part, all tests)."""
         self.tasks = (0, 0)
         """(agent tasks in this part, all agent tasks)."""
+        self.elsewhere: frozenset[str] = frozenset()
+        """The names of the agent tasks in other parts. xdist's controller, which collects nothing, knows none."""
 
     @property
     def note(self) -> str:
@@ -63,8 +62,12 @@ class Sharding:
         keys = (item.task_name if isinstance(item, AgentItem) else item.nodeid for item in items)
         homes = [shard_of(key, parts) for key in keys]
         mine = [home == part for home in homes]
-        tasks = Counter(home for item, home in zip(items, homes, strict=True) if isinstance(item, AgentItem))
-        config.stash[SHARD_SIZES] = tuple(tasks[each] for each in range(1, parts + 1))
+        config.stash[ALL_TASKS] = tuple(item for item in items if isinstance(item, AgentItem))
+        self.elsewhere = frozenset(
+            item.task_name
+            for item, is_mine in zip(items, mine, strict=True)
+            if isinstance(item, AgentItem) and not is_mine
+        )
         others = [item for item, is_mine in zip(items, mine, strict=True) if not is_mine]
         own = [item for item, is_mine in zip(items, mine, strict=True) if is_mine]
         self._tests = len(own), len(items)

@@ -192,6 +192,11 @@ class RunSummary:
         return sum(attempt.cause is Cause.BUDGET for task in self.tasks for attempt in task.missing)
 
     @property
+    def unrecorded(self) -> int:
+        """How many wanted attempts left no record, so that nobody knows what they cost."""
+        return sum(task.unrecorded for task in self.tasks)
+
+    @property
     def cost(self) -> Cost:
         """The whole cost of the run, including what its earlier invocations paid."""
         return Cost.of(cell.cost for cell in self.cells)

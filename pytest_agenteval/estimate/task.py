@@ -149,6 +149,8 @@ class TaskSummary:
     """Attempts that did not run because every verdict was already fixed; they are not missing."""
     unmeasured: int
     """Wanted attempts that do not count in n, for whatever reason: each could have passed or failed."""
+    unrecorded: int
+    """Wanted attempts that left no record, as those of a shard that is missing."""
     tool_calls: int
     """Of the attempts that count, as are the failures and exits below."""
     tool_failures: tuple[ToolCallFailures, ...]
@@ -232,6 +234,7 @@ def summarize_task(record: TaskRecord) -> TaskSummary:
         broken=tuple(attempt.number for attempt in attempts if attempt.outcome is Outcome.BROKEN),
         decided=sum(_decided(attempt) for attempt in attempts),
         unmeasured=0 if skipped else max(record.k, len(attempts)) - n,
+        unrecorded=max(0, record.k - len(attempts)),
         tool_calls=len(calls),
         unknown_tool_calls=sum(not call.failure_known for call in calls),
         unknown_exits=sum(not call.exit_known for call in calls),

@@ -2,9 +2,9 @@
 
 Some wanted attempts say nothing about the agent, because they are missing or broken. They are neither dropped nor
 guessed: a gate on a pass rate is PASS or FAIL only if its worst and best case over them agree. Gates on the cost of
-attempts and on tool-call failures have no such bounds. They judge the attempts that count, and the gate on environment
-errors guards against too few of those. If no attempt counts, every gate is UNDECIDED, whatever its threshold. Every
-gate is judged cell by cell.
+attempts and on tool-call failures judge the attempts that count. The gate on environment errors guards against too few
+of those, and attempts that did not run at all leave such a gate UNDECIDED if they could turn it. If no attempt counts,
+every gate is UNDECIDED, whatever its threshold. Every gate is judged cell by cell.
 
 Pure: numbers in, verdicts and an exit status out. How they are shown belongs to `report`.
 """

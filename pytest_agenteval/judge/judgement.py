@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pytest_agenteval.estimate.run import RunSummary, summarize
 from pytest_agenteval.judge import GateResult, GateSettings, Verdict, judge
-from pytest_agenteval.judge.baseline import Comparison, compare, judge_comparison
-from pytest_agenteval.judge.exit_status import USAGE_ERROR, ExitStatus, exit_status
+from pytest_agenteval.judge.baseline import Comparison, Counterpart, compare, judge_comparisons, same_cell
+from pytest_agenteval.judge.exit_status import USAGE_ERROR, ExitStatus, RunVerdict, exit_status
+from pytest_agenteval.record.figures import plural
 from pytest_agenteval.record.history import EarlierRun
 from pytest_agenteval.record.records import TaskRecord
 from pytest_agenteval.record.run_identity import RunIdentity
@@ -45,10 +46,12 @@ class PytestSaid:
 
 def judge_run(
     records: Sequence[TaskRecord],
-    thresholds: GateSettings,
+    thresholds: GateSettings | None,
     *,
     identity: RunIdentity | None = None,
     baseline: EarlierRun | None = None,
+    beside: Counterpart = same_cell,
+    elsewhere: Collection[str] = (),
     every_first: bool = False,
     incomplete: Sequence[str] = (),
     said: PytestSaid | None = None,
@@ -57,17 +60,23 @@ def judge_run(
 
     Args:
         records: of all tasks of the run.
-        thresholds: the thresholds of its gates.
+        thresholds: the thresholds of its gates; None if nothing is judged, as in a shard.
         identity: what the run is called.
         baseline: an earlier run to compare with.
+        beside: which of its cells each cell is compared with.
+        elsewhere: the names of tasks that belong to the run's other shards, so that they are not gone.
         every_first: whether every task was certain to get its first attempt, though the run may have stopped early.
         incomplete: why the run did less than it was asked to do, beyond what the records show; one phrase each.
         said: what pytest reports about the session; by default, that nothing else happened.
     """
     said = said or PytestSaid()
     run = summarize(records, every_first=every_first)
-    comparisons = () if baseline is None else tuple(compare(run, baseline))
-    gates = (*judge(run, thresholds), *(judge_comparison(found) for found in comparisons))
+    run = replace(run, incomplete=(*incomplete, *run.incomplete))
+    comparisons = () if baseline is None else compare(run, baseline, beside, elsewhere)
+    gates = () if thresholds is None else (*judge(run, thresholds), *judge_comparisons(comparisons))
+    if thresholds is None and (errors := sum(cell.missing - cell.not_run for cell in run.cells)):
+        why = f"{plural(errors, 'attempt')} met environment errors in every try"
+        run = replace(run, incomplete=(*run.incomplete, why))
     if not records and (incomplete or said.status == USAGE_ERROR):
         gates = ()  # nothing began: the sentence that says why is all there is to say
     broken = [record.task for record in records for attempt in record.attempts if attempt.outcome == "broken"]
@@ -80,6 +89,8 @@ def judge_run(
         ordinary_failures=said.ordinary_failures + len(unexplained),
         broken=len(broken),
         gates=gates,
-        incomplete=(*run.incomplete, *incomplete),
+        incomplete=run.incomplete,
     )
+    if thresholds is None and status.verdict is RunVerdict.NOT_JUDGED:
+        status = replace(status, reason="all was measured, and nothing is judged")
     return Judgement(tuple(records), run, gates, comparisons, status, identity)

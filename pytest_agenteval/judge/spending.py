@@ -19,8 +19,10 @@ def cost_per_attempt(cell: CellSummary, asked: float) -> GateResult:
     an answer. That cost may not fail a run, and may not be left out of a PASS.
     """
     spent, paid = cell.own_cost.per(cell.attempts), cell.cost.per(cell.attempts)
+    least = cell.own_cost.per(cell.attempts + cell.not_run)  # if those that did not run had cost nothing
     assert spent is not None
     assert paid is not None
+    assert least is not None
     low, high = _without_noise(spent.priced), None if paid.at_most is None else _without_noise(paid.at_most)
     threshold = f"at most ${written(asked)}"
     value = dollars_beside(low, asked)
@@ -29,8 +31,10 @@ def cost_per_attempt(cell: CellSummary, asked: float) -> GateResult:
     elif high != low:
         value = f"{value} to {dollars_beside(high, asked)}"
     mean = f"an attempt cost {value} on average; {threshold} was allowed"
-    if low > _without_noise(asked):
+    if _without_noise(least.priced) > _without_noise(asked):
         verdict, reason = Verdict.FAIL, mean
+    elif cell.not_run:
+        verdict, reason = Verdict.UNDECIDED, f"{mean}, and {plural(cell.not_run, 'attempt')} did not run"
     elif high is not None and high <= _without_noise(asked):
         verdict, reason = Verdict.PASS, mean
     else:
@@ -63,6 +67,9 @@ def tool_failures(cell: CellSummary, asked: float) -> GateResult:
     least, most = possible
     verdict = Verdict.FAIL if least > asked else Verdict.PASS if most <= asked else Verdict.UNDECIDED
     reason = f"{cell.tool_failure_count} of {plural(cell.tool_calls, 'tool call')} failed"
+    if cell.not_run:  # nobody knows how many calls they would have made
+        verdict = Verdict.UNDECIDED
+        reason += f", and {plural(cell.not_run, 'attempt')} did not run"
     if cell.unknown_tool_calls:
         reason += f", for {cell.unknown_tool_calls} it is unknown"
     rate = cell.tool_failure_rate
@@ -72,13 +79,18 @@ def tool_failures(cell: CellSummary, asked: float) -> GateResult:
 
 
 def environment_errors(cell: CellSummary, asked: float) -> GateResult:
-    """The guard for all other gates: above this rate a cell is UNDECIDED, never FAIL."""
+    """The guard for all other gates: above this rate a cell is UNDECIDED, never FAIL. Attempts without a record may
+    all have met one."""
     errors = cell.environment_errors
     value = errors.rate
     assert value is not None
     threshold = f"at most {written(asked)}"
-    verdict = Verdict.UNDECIDED if value > asked else Verdict.PASS
+    lost = sum(task.unrecorded for task in cell.tasks)
+    worst = (errors.count + lost) / (errors.tries + lost)
+    verdict = Verdict.UNDECIDED if worst > asked else Verdict.PASS
     reason = f"{errors.count} of {plural(errors.tries, 'try')} met an environment error; {threshold} was allowed"
+    if value <= asked < worst:
+        reason += f", and {plural(lost, 'attempt')} left no record"
     return GateResult(MAX_ENV_ERROR_RATE, cell.cell, verdict, rate_beside(value, asked), threshold, reason)
 
 
@@ -105,6 +117,8 @@ def run_cost(run: RunSummary, asked: float) -> GateResult:
         reason = f"the run cost {value}, more than its budget of ${written(asked)}"
     elif run.evaluated == 0:
         reason = "no attempt could be evaluated"
+    elif run.unrecorded:
+        reason = f"what {plural(run.unrecorded, 'attempt')} cost that left no record is not known"
     else:
         verdict, reason = Verdict.PASS, f"the run cost {value} of its budget of ${written(asked)}"
     return GateResult(MAX_COST, None, verdict, value, threshold, reason)

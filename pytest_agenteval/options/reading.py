@@ -36,13 +36,22 @@ def _read(config: pytest.Config) -> Settings:
     given = {option.flags[0]: option for option in OPTIONS if _given(config, option)}
     asked = {option.key: _value(config, option) for option in OPTIONS}
     asked |= {key: bool(config.getoption(f"agenteval_{key}")) for _, key, _ in SWITCHES}
+    if asked["measure_only"]:
+        judging = {flag: option for flag, option in given.items() if _judges(option)}
+        if judging:
+            raise pytest.UsageError(
+                f"--agent-measure-only judges nothing, so {next(iter(judging))} cannot go with it: "
+                "leave one of the two out"
+            )
+        asked |= {option.key: option.default for option in OPTIONS if _judges(option)}  # what an ini file asks for
     starts = [flag for flag in ("--agent-model", "--k") if flag in given] + ["--agent-run"] * asked["run"]
     starts += ["--agent-plan"] * asked["plan"]
     checked = settings_of(asked, active=bool(starts))
     _refuse_slip_of_k(config, used=bool(given or starts or checked.agents.models))
     _refuse_missing_model(checked, starts, [flag for flag, option in given.items() if option.gate])
     if not checked.active and not config.getoption("collectonly", False):
-        _refuse_idle(config, [flag for flag, option in given.items() if option.idle])
+        idle = [flag for flag, option in given.items() if option.idle]
+        _refuse_idle(config, [*idle, *(["--agent-measure-only"] if asked["measure_only"] else [])])
     if len(set(checked.agents.models)) != len(checked.agents.models):
         twice = next(model for model in checked.agents.models if checked.agents.models.count(model) > 1)
         raise pytest.UsageError(f"--agent-model names {twice} twice: name each model once, because it makes one cell")
@@ -54,6 +63,8 @@ def _read(config: pytest.Config) -> Settings:
     roles = [name for name, _ in checked.agents.roles]
     if len(set(roles)) != len(roles):
         raise pytest.UsageError(f"--agent-role gives {max(roles, key=roles.count)} twice: give each role one model")
+    if checked.gates.baseline_cell is not None and checked.gates.baseline is None:
+        raise pytest.UsageError("--agent-baseline-cell names a cell of the baseline: add --agent-baseline=PATH")
     if checked.store.resume or checked.store.top_up or checked.store.max_age is not None:
         from pytest_agenteval.options.rules import why_not_taken_over
 
@@ -70,6 +81,11 @@ def _read(config: pytest.Config) -> Settings:
         if early is not None and (reason := why_not_early(checked, early, distributed=_distributed(config))):
             raise pytest.UsageError(reason)
     return checked
+
+
+def _judges(option: Option) -> bool:
+    """Whether an option is about verdicts. A budget also holds where nothing is judged."""
+    return (option.gate and option.key != "max_cost") or option.key == "early_stop"
 
 
 def _refuse_slip_of_k(config: pytest.Config, *, used: bool) -> None:

@@ -64,9 +64,13 @@ class GateOptions(NamedTuple):
     max_env_error_rate: float
     max_tool_failure_rate: float | None
     baseline: str | None
+    baseline_cell: tuple[str, str | None] | None
+    """(model, scaffold or None for the only one)."""
     mode: str
     confidence: float
     undecided: str
+    measure_only: bool
+    """Whether nothing is judged."""
 
 
 class MoneySettings(NamedTuple):
@@ -161,9 +165,11 @@ def settings_of(values: Mapping[str, Any], *, active: bool) -> Settings:
             max_env_error_rate=values["max_env_error_rate"],
             max_tool_failure_rate=values["max_tool_failure_rate"],
             baseline=values["baseline"],
+            baseline_cell=values["baseline_cell"],
             mode=values["gate_mode"],
             confidence=values["confidence"],
             undecided=values["undecided"],
+            measure_only=values["measure_only"],
         ),
         money=MoneySettings(
             max_cost=values["max_cost"],

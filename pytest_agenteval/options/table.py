@@ -108,6 +108,9 @@ OPTIONS: tuple[Option, ...] = (
     Option(("--agent-baseline",), "baseline", "place", None, "PATH",
             "gate: compare with an earlier run, its .eval logs or a directory of them; a regression fails the run",
             gate=True, path=True),
+    Option(("--agent-baseline-cell",), "baseline_cell", "cell", None, "MODEL[,SCAFFOLD]",
+            "the baseline's cell to compare a cell with that the baseline lacks; without it such a cell is new, and "
+            "measured only", gate=True),
     Option(("--agent-gate-mode",), "gate_mode", "gate_mode", "grid", "grid|confidence",
             "what gates on pass rates are about: these very attempts (grid, the default), or the truth behind them",
             idle=True),
@@ -175,6 +178,9 @@ SWITCHES: tuple[tuple[str, str, str], ...] = (
      "go on with the newest run in --agent-log-dir: attempts that it finished are neither repeated nor paid again"),
     ("--agent-top-up", "top_up",
      "use all attempts in --agent-log-dir at the same tasks, unchanged, and run only the difference to k"),
+    ("--agent-measure-only", "measure_only",
+     "measure and judge nothing, as a shard does whose run is judged by `pytest-agenteval report`: exit 0 when every "
+     "attempt was measured, 10 when some are missing"),
     ("--agent-plan", "plan", "say what the run would cost and could show, and run nothing"),
     ("--agent-keep-sandbox", "keep_sandbox",
      "leave the sandbox of an attempt that failed, and say how to enter it"),

@@ -18,6 +18,7 @@ __all__ = [
     "EarlyStop",
     "amount",
     "attempts",
+    "cell",
     "confidence",
     "count",
     "duration",
@@ -151,6 +152,14 @@ def pair(raw: str) -> tuple[str, Any]:
         return name.strip(), json.loads(value)
     except ValueError:
         return name.strip(), value
+
+
+def cell(raw: str) -> tuple[str, str | None]:
+    """`MODEL[,SCAFFOLD]`: a cell of the baseline."""
+    name, comma, scaffold = raw.partition(",")
+    if comma and not scaffold.strip():
+        raise ValueError("must be MODEL or MODEL,SCAFFOLD, for example openai/gpt-5-mini,react")
+    return model(name), scaffold.strip() or None
 
 
 def role(raw: str) -> tuple[str, str]:

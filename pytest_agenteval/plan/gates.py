@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING
 
 from pytest_agenteval.estimate.early_stop.gates import GridGate, PassAt1, PassHatK, TaskPassRate
 from pytest_agenteval.judge import GateSettings
+from pytest_agenteval.judge.baseline import Counterpart, ThatCell, same_cell
 
 if TYPE_CHECKING:
     from pytest_agenteval.options.settings import Settings
 
-__all__ = ["cell_gates", "gate_settings"]
+__all__ = ["cell_gates", "counterpart", "gate_settings"]
 
 
-def gate_settings(asked: Settings) -> GateSettings:
-    """The thresholds in the options."""
+def gate_settings(asked: Settings) -> GateSettings | None:
+    """The thresholds in the options; None if nothing is to be judged."""
+    if asked.gates.measure_only:
+        return None
     return GateSettings(
         min_pass_at_1=asked.gates.min_pass_at_1,
         min_pass_k=asked.gates.min_pass_k,
@@ -28,14 +31,21 @@ def gate_settings(asked: Settings) -> GateSettings:
     )
 
 
-def cell_gates(tasks: Iterable[tuple[str, float | None]], gates: GateSettings) -> list[GridGate]:
+def counterpart(asked: Settings) -> Counterpart:
+    """Which cell of the baseline a cell is compared with."""
+    return same_cell if asked.gates.baseline_cell is None else ThatCell(*asked.gates.baseline_cell)
+
+
+def cell_gates(tasks: Iterable[tuple[str, float | None]], gates: GateSettings | None) -> list[GridGate]:
     """Every gate on pass rates that applies to one cell.
 
     Args:
         tasks: the cell's tasks with the pass rate that each asks for, None if it asks for none.
-        gates: the thresholds.
+        gates: the thresholds; None if nothing is judged.
     """
     found: list[GridGate] = []
+    if gates is None:
+        return found
     if gates.min_pass_k is not None:
         found.append(PassHatK(gates.min_pass_k))
     if gates.min_pass_at_1 is not None:

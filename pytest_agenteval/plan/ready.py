@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from pytest_agenteval.collect.inspect_task import SAMPLE
 from pytest_agenteval.collect.items import AgentItem
-from pytest_agenteval.collect.shards import SHARD_SIZES
+from pytest_agenteval.collect.shards import ALL_TASKS
 from pytest_agenteval.engine.agents.scaffold import REACT, Scaffold
 from pytest_agenteval.engine.agents.scaffolds import ProgramScaffold, open_scaffolds
 from pytest_agenteval.engine.eval.evaluation import Evaluation
@@ -21,6 +21,7 @@ from pytest_agenteval.engine.eval.tries import Services
 from pytest_agenteval.engine.inspect_tasks.attempt import InspectSample
 from pytest_agenteval.engine.logs.baseline import history
 from pytest_agenteval.engine.logs.files import require_writable
+from pytest_agenteval.engine.logs.roll import pack
 from pytest_agenteval.engine.models.content_guard import guard_content
 from pytest_agenteval.engine.models.gateway import stand_around_models
 from pytest_agenteval.engine.models.models import open_grader, open_models, open_roles, tell_prices
@@ -37,6 +38,7 @@ from pytest_agenteval.plan.run_identity import run_identity
 from pytest_agenteval.plan.sandboxes import check_sandboxes, choose_sandboxes
 from pytest_agenteval.plan.takeover import Takeover
 from pytest_agenteval.record.run_identity import RunIdentity
+from pytest_agenteval.record.stored import StoredTask
 
 __all__ = ["Checked", "Started", "check", "prepare", "start"]
 
@@ -91,7 +93,7 @@ def start(
         "k": settings.attempts.k,
         "early_stop": settings.attempts.early_stop,
         "shard": settings.attempts.shard,
-        "shard_sizes": items[0].config.stash.get(SHARD_SIZES, ()) if items else (),
+        "roll": pack(_selected(items)),
         "took": takeover.other_runs,
         "suites": Counter(item.nodeid.split("::")[0] for item in items if not item.skips),
         "setup": settings.agents.setup,
@@ -155,6 +157,21 @@ async def prepare(started: Started) -> tuple[str, ...]:
     reuse = started.takeover.take(settings, tasks)
     evaluation.take_over(tasks, reuse)
     return started.takeover.account(reuse, settings.attempts.k * len(tasks))
+
+
+def _selected(items: Sequence[AgentItem]) -> Iterator[StoredTask]:
+    """All tasks that were selected, of whatever shard."""
+    for item in items[0].config.stash.get(ALL_TASKS, tuple(items)) if items else ():
+        if not item.skips:
+            yield StoredTask(
+                task=item.nodeid,
+                cell=item.cell,
+                min_pass_rate=item.options.min_pass_rate,
+                source=item.source,
+                expected_failure=item.expects_failure,
+                strict=item.strict,
+                name=item.task_name,
+            )
 
 
 def _refuse_without_grader(items: Sequence[AgentItem]) -> None:

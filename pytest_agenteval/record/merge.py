@@ -1,7 +1,8 @@
 """Merges stored attempts into one set of records. No attempt is picked by outcome, none counts twice, no cost is lost.
 
 Attempts at a task that has changed since are left out, with a note. All other attempts that count are taken, the oldest
-first. An attempt that an invocation began and did not finish is kept for its cost.
+first. An attempt that an invocation began and did not finish is kept for its cost. Tasks that were selected and are in
+no log, for their shard is not there or their suite never began, lack all their attempts.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from pytest_agenteval.record.figures import plural
-from pytest_agenteval.record.outcomes import Cause, Outcome
-from pytest_agenteval.record.records import AttemptRecord, Cell, TaskRecord, settle_skips
+from pytest_agenteval.record.gaps import EndedRuns, gaps, lost_tasks, newest_roll
+from pytest_agenteval.record.records import AttemptRecord, Cell, TaskRecord, name_of, settle_skips
 from pytest_agenteval.record.run_identity import RunIdentity
 from pytest_agenteval.record.stored import StoredLog, StoredTask, differences
 
@@ -93,18 +94,22 @@ def merge(logs: Sequence[StoredLog], k: int | None = None) -> Merged:
             by_task.setdefault(name, []).append(record)
         for task in log.tasks:
             pages.setdefault(task.key, []).append(_Page(log, task, by_task.get(task.task, [])))
-    spent, settled, answering = _spent(ordered), _settled(ordered), _answering(ordered)
+    ends, answering, selected = EndedRuns.of(ordered), _answering(ordered), newest_roll(ordered)
     left_aside: list[str] = []
     outdated: Counter[Cell] = Counter()
     stale: dict[tuple[str, ...], list[str]] = {}
+    rewritten: list[str] = []
     records = []
-    for (_, cell), written in pages.items():
+    for (name, cell), written in pages.items():
         task, wanted = written[-1].task, k or max(page.log.k for page in written)
         last = [page for page in written if page.log.invocation == written[-1].log.invocation]
         aside = [page.log.aside[page.task.task] for page in last if page.task.task in page.log.aside]
         if aside and not any(page.attempts for page in last):
             left_aside += [f"{task.task} is not judged: {why}" for why in aside if why]
             continue
+        if (asked := selected.get((name, cell))) is not None and _rewritten(task, asked):
+            rewritten += [task.task] * sum(len(page.attempts) for page in written)
+            task, written = asked, []
         kept: list[AttemptRecord] = []
         for page in written:
             if page.task.identity == task.identity:
@@ -114,28 +119,20 @@ def merge(logs: Sequence[StoredLog], k: int | None = None) -> Merged:
                 kept += [each.of_task(page.task.task, task.task) for each in fit]
             elif page.attempts:
                 stale.setdefault(differing(page.task, task), []).extend([task.task] * len(page.attempts))
-        kept += _never_ran(kept, wanted, {page.log.run for page in written}, spent, settled)
+        kept += ends.never_ran(kept, wanted, {page.log.run for page in written})
         folded, discarded = fold(kept, wanted)
-        records.append(
-            TaskRecord(
-                task=task.task,
-                cell=cell,
-                k=wanted,
-                attempts=settle_skips(folded),
-                min_pass_rate=task.min_pass_rate,
-                notes=task.notes,
-                source=task.source,
-                discarded=discarded,
-                expected_failure=task.expected_failure,
-                strict=task.strict,
-                name=task.name,
-            )
-        )
+        records.append(_record(task, wanted, folded, discarded))
+    for lost in lost_tasks(ordered, pages.keys()):
+        wanted = k or lost.k
+        records.append(_record(lost.task, wanted, ends.never_ran((), wanted, lost.runs)))
+    order = {key: at for at, key in enumerate(selected)}
+    records.sort(key=lambda record: order.get((name_of(record), record.cell), len(order)))
     return Merged(
         records=tuple(records),
-        incomplete=tuple(_gaps(ordered)),
+        incomplete=tuple(gaps(ordered)),
         notes=(
             *left_aside,
+            *([_left_out(("its test function",), rewritten)] if rewritten else []),
             *(_left_out(changed, names) for changed, names in stale.items()),
             *(
                 f"{plural(count, 'attempt')} with {cell} left out: another version of the model has answered since"
@@ -166,30 +163,32 @@ class _Page:
     attempts: list[AttemptRecord]
 
 
+def _rewritten(ran: StoredTask, asked: StoredTask) -> bool:
+    """Whether the test function is another one in the newest run than in the newest log of the task."""
+    return None not in (ran.source, asked.source) and ran.source != asked.source
+
+
+def _record(
+    task: StoredTask, k: int, attempts: Iterable[AttemptRecord], discarded: tuple[AttemptRecord, ...] = ()
+) -> TaskRecord:
+    return TaskRecord(
+        task=task.task,
+        cell=task.cell,
+        k=k,
+        attempts=settle_skips(attempts),
+        min_pass_rate=task.min_pass_rate,
+        notes=task.notes,
+        source=task.source,
+        discarded=discarded,
+        expected_failure=task.expected_failure,
+        strict=task.strict,
+        name=task.name,
+    )
+
+
 def _last(logs: Sequence[StoredLog]) -> set[str]:
     """The last invocation of each run."""
     return set({log.run: log.invocation for log in logs if not log.lent}.values())
-
-
-def _spent(logs: Sequence[StoredLog]) -> set[str]:
-    """Runs whose last invocation ran out of budget."""
-    last = {log.run: log.invocation for log in logs}
-    return {
-        log.run
-        for log in logs
-        if log.invocation == last[log.run]
-        and any(a.outcome is Outcome.NOT_RUN and a.cause is Cause.BUDGET for _, a in log.attempts)
-    }
-
-
-def _settled(logs: Sequence[StoredLog]) -> set[str]:
-    """Runs with early stopping whose last invocation finished: the attempts they did not run were not needed."""
-    last = {log.run: log.invocation for log in logs}
-    ends: dict[str, list[bool]] = {}
-    for log in logs:
-        if log.invocation == last[log.run]:
-            ends.setdefault(log.run, []).append(log.early_stop is not None and log.ended)
-    return {run for run, ended in ends.items() if all(ended)}
 
 
 def _answering(logs: Sequence[StoredLog]) -> dict[Cell, dict[str, set[str]]]:
@@ -211,42 +210,6 @@ def _answering(logs: Sequence[StoredLog]) -> dict[Cell, dict[str, set[str]]]:
         earlier = [invocation for invocation, of in home.items() if of == run and invocation != last[run]]
         answering.setdefault(cell, {}).update(dict.fromkeys(earlier if versions else [], versions))
     return answering
-
-
-def _never_ran(
-    attempts: Sequence[AttemptRecord], k: int, runs: set[str], spent: set[str], settled: set[str]
-) -> list[AttemptRecord]:
-    """Attempts that left no record, if the reason is known: the run's budget was spent, or every verdict was fixed."""
-    known = {attempt.number for attempt in attempts}
-    if runs & spent:
-        cause, why = Cause.BUDGET, "the run's budget could pay for no more calls before it could start"
-    elif runs & settled:
-        cause, why = Cause.DECIDED, "every verdict was already fixed"
-    else:
-        return []
-    return [AttemptRecord(n, Outcome.NOT_RUN, cause, why) for n in range(1, k + 1) if n not in known]
-
-
-def _gaps(logs: Sequence[StoredLog]) -> list[str]:
-    gaps = []
-    for parts in sorted({log.shard[1] for log in logs if log.shard is not None}):
-        there = {log.shard[0] for log in logs if log.shard is not None and log.shard[1] == parts}
-        sizes = next((log.shard_sizes for log in logs if len(log.shard_sizes) == parts), (1,) * parts)
-        if missing := [part for part, size in enumerate(sizes, 1) if size and part not in there]:
-            shards, are = ("shard", "is") if len(missing) == 1 else ("shards", "are")
-            gaps.append(f"{shards} {_numbers(missing)} of {parts} {are} missing")
-    begun = {(log.run, log.suite) for log in logs}
-    idle: dict[str, int] = {}
-    for log in logs:
-        for suite, tasks in log.suites.items():
-            if (log.run, suite) not in begun:
-                idle[suite] = tasks
-    return gaps + [f"no attempt at {plural(tasks, 'task')} of {suite} is there" for suite, tasks in idle.items()]
-
-
-def _numbers(numbers: Sequence[int]) -> str:
-    *first, last = map(str, numbers)
-    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _left_out(changed: tuple[str, ...], names: Sequence[str]) -> str:

@@ -71,7 +71,9 @@ class StoredLog:
     shard: tuple[int, int] | None = None
     """(part, number of parts), counted from 1."""
     shard_sizes: tuple[int, ...] = ()
-    """How many tasks each part has; empty if unknown."""
+    """How many tasks each part has, in logs written before there was a roll; empty if unknown."""
+    roll: tuple[StoredTask, ...] = ()
+    """All tasks that its invocation had to run, those of other suites and shards too; empty if unknown."""
     suites: Mapping[str, int] = field(default_factory=dict)
     """How many tasks each suite of the invocation had, in all cells. Suites that never began have no log."""
     suite: str = ""

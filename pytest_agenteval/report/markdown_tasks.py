@@ -95,6 +95,8 @@ def baseline_lines(found: Comparison) -> list[str]:
     """What the comparison of a cell with the baseline says as a whole."""
     of = f" of {found.other}" if found.other is not None else ""
     beside = f"{code(str(found.cell))} beside {prose(found.baseline + of)}"
+    if found.new:
+        return [f"- {code(str(found.cell))} is new, not in {prose(found.baseline)}: it is measured and not compared"]
     before, after = found.pass_at_1_before, found.pass_at_1_after
     if before is None or after is None:
         return [f"- {beside}: no task can be compared"]
@@ -104,43 +106,44 @@ def baseline_lines(found: Comparison) -> list[str]:
 
 
 def regressed_table(found: Comparison) -> tuple[Sequence[str], list[str]]:
-    """The head, and a row per task that fell beyond chance, or, where only all together did, per task that fell; the
-    largest fall first."""
-    fell = found.regressed or found.fell_most
+    """The head, and a row per task: those that fell beyond chance, then, where all together did, the others that fell;
+    the largest fall first."""
+    fell = (*found.regressed, *found.fell_most)
     names, place = short_names([task.task for task in fell])
+    marks = ["**regressed** "] * len(found.regressed) + [""] * len(found.fell_most)
     head = _head(place, f"{OWN_COST}, tool-call failures", ":--")
-    return head, [_regressed(short, task) for short, task in zip(names, fell, strict=True)]
+    titles = [f"{mark}{name(short)}" for mark, short in zip(marks, names, strict=True)]
+    return head, [_regressed(title, task) for title, task in zip(titles, fell, strict=True)]
 
 
 def not_compared_lines(found: Comparison) -> list[str]:
     """The tasks that are gone, new, or not compared, by name."""
     lines = []
-    for reason, tasks in not_compared(found):
+    for reason, tasks in () if found.new else not_compared(found):
         more = f" and {len(tasks) - _NAMED} more" if len(tasks) > _NAMED else ""
         lines.append(f"- {reason}: {', '.join(map(code, tasks[:_NAMED]))}{more}")
     return lines
 
 
 def _fallen(found: Comparison) -> str:
-    if found.regressed:
-        return (
-            f"**{figures.plural(len(found.regressed), 'task')} regressed**, the largest fall first{_corrected(found)}"
-        )
-    if found.fell_most:
-        return f"no task fell beyond chance, but **all together did**; these fell{_corrected(found)}"
-    return "no task fell beyond chance"
-
-
-def _corrected(found: Comparison) -> str:
+    regressed = f"**{figures.plural(len(found.regressed), 'task')} regressed**"
+    if found.regressed and found.fell_most:
+        text = f"{regressed}, and **all together fell**; the largest fall first"
+    elif found.regressed:
+        text = f"{regressed}, the largest fall first"
+    elif found.fell_most:
+        text = "no task fell beyond chance, but **all together did**; these fell"
+    else:
+        return "no task fell beyond chance"
     tasks = len(found.test.tasks)
-    return f"; p is corrected for {tasks} tasks" if tasks > 1 else ""
+    return text + (f"; p is corrected for {tasks} tasks" if tasks > 1 else "")
 
 
-def _regressed(short: str, task: RegressedTask) -> str:
+def _regressed(title: str, task: RegressedTask) -> str:
     passed = f"{task.before[1]}/{task.before[0]} → {task.after[1]}/{task.after[0]}<br>p = {task.p:.2g}"
     cost = f"{dollars_or_unknown(task.cost_before)} → {dollars_or_unknown(task.cost_after)}"
     tools = f"{figures.percent(task.tool_failures_before)} → {figures.percent(task.tool_failures_after)}"
-    return _row([name(short), passed, f"{cost}<br>{tools}"])
+    return _row([title, passed, f"{cost}<br>{tools}"])
 
 
 def _head(place: str | None, last: str, side: str) -> Sequence[str]:

@@ -27,6 +27,8 @@ def regression_lines(found: Comparison, width: int) -> list[Line]:
     title = f"{found.cell} beside {found.baseline}"
     title += f" of {found.other}" if found.other is not None else ""
     lines = [Line(text, TITLE) for text in wrap(title, width)]
+    if found.new:
+        return lines + plain(wrap("new: this cell is not in the baseline", width, _INDENT, _HANGING))
     lines += plain(wrap(_compared(found), width, _INDENT, _HANGING))
     for task in found.regressed:
         lines += [Line(text, BAD) for text in wrap(f"regressed: {_changes(task)}", width, _INDENT, _HANGING)]
@@ -57,7 +59,7 @@ def _compared(found: Comparison) -> str:
     fell = [change for change in tasks if change.drop > 0]
     told = len(found.regressed) + len(found.fell_most)
     if found.regressed:
-        text += f"{len(found.regressed)} regressed"
+        text += f"{len(found.regressed)} regressed" + (", and all together fell" if found.fell_most else "")
     elif found.fell_most:
         text += "no single task fell beyond chance, but all together did"
     else:

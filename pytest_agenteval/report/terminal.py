@@ -50,6 +50,8 @@ def report_lines(
     run, gates, status = judgement.run, judgement.gates, judgement.status
     width = max(width, 60)
     lines: list[Line] = []
+    for why in run.incomplete:  # first, because it is about every number below
+        lines += [Line(text, UNSURE) for text in wrap(f"incomplete: {why}", width, hanging=_INDENT)]
     for cell in run.cells:
         verdicts = {gate.task: gate.verdict for gate in gates if gate.task is not None and gate.cell == cell.cell}
         lines += [*task_table(cell, verdicts, width), *cell_block(cell, width), Line("")]

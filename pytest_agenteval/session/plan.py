@@ -82,8 +82,9 @@ def _lines(asked: Settings, items: list[AgentItem], offered: Offered, width: int
         if possible and on_grid:
             first = asked.attempts.early_stop is EarlyStop.EXACT_FIRST
             early = plan_early_stop(tasks, asked.attempts.k, on_grid, asked.attempts.concurrency, every_first=first)
-        found = detections(tasks, asked.attempts.k, gates, before)
-        costs, never = plan_costs(tasks, asked.attempts.k), why_never(own, asked.attempts.k, gates)
+        found = [] if gates is None else detections(tasks, asked.attempts.k, gates, before)
+        never = None if gates is None else why_never(own, asked.attempts.k, gates)
+        costs = plan_costs(tasks, asked.attempts.k)
         plans.append(CellPlan(cell, costs, early, asked.attempts.early_stop, found, never))
     lines = plan_lines(plans, asked.money.max_cost, asked.store.log_dir, width)
     return [(line.text, dict(line.markup)) for line in lines]

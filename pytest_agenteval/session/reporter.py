@@ -160,7 +160,7 @@ class Recorder:
     def _judge(self, session: pytest.Session) -> None:
         from pytest_agenteval.judge import GateSettings
         from pytest_agenteval.judge.judgement import PytestSaid, judge_run
-        from pytest_agenteval.plan.gates import gate_settings
+        from pytest_agenteval.plan.gates import counterpart, gate_settings
         from pytest_agenteval.record.reuse import reuse_note, without_outdated
 
         asked = settings(self._config)
@@ -178,9 +178,11 @@ class Recorder:
             )
         self._judgement = judge_run(
             records,
-            GateSettings() if sharding is not None and sharding.without_tasks else gate_settings(asked),
+            gate_settings(asked) if sharding is None or not sharding.without_tasks else GateSettings(),
             identity=self._named(records),
             baseline=self.baseline,
+            beside=counterpart(asked),
+            elsewhere=() if sharding is None else sharding.elsewhere,
             every_first=asked.attempts.early_stop is EarlyStop.EXACT_FIRST,
             incomplete=(
                 *self._incomplete,

@@ -84,14 +84,18 @@ def test_a_run_of_a_few_tasks_is_not_taken_for_the_baseline_of_all(run: Run) -> 
 
 def test_a_baseline_of_one_model_serves_a_run_of_several(run: Run) -> None:
     run(SUITE, *MEASURED, "--agent-log-dir=logs", model="agenteval/oracle")
-    result = run(
-        SUITE, *MEASURED, "--agent-model=agenteval/null", "--agent-baseline=logs", "--agent-log-dir=logs",
-        model="agenteval/oracle",
-    )  # fmt: skip
-    assert result.ret == 1
+    both = (SUITE, *MEASURED, "--agent-model=agenteval/null", "--agent-baseline=logs")
+    result = run(*both, "--agent-log-dir=other", model="agenteval/oracle")
+    assert result.ret == 0
     said = " ".join(result.stdout.str().split())
     assert "agenteval/oracle · react beside the run of " in said
     assert "PASS --agent-baseline [agenteval/oracle]: pass@1 of 4 compared tasks went from 1.000 to 1.000" in said
+    assert "new: this cell is not in the baseline" in said
+    assert "--agent-baseline [agenteval/null]" not in said
+    beside = (*both, "--agent-baseline-cell=agenteval/oracle", "--agent-log-dir=logs")
+    result = run(*beside, model="agenteval/oracle")
+    assert result.ret == 1
+    said = " ".join(result.stdout.str().split())
     assert re.search(r"agenteval/null · react beside the run of [^)]*\) of agenteval/oracle · react", said)
     assert "pass@1 of 4 compared tasks went from 1.000 to 0.000" in said
     known = history("logs", "")

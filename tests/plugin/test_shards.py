@@ -7,7 +7,7 @@ import re
 import pytest
 from support.suite_runs import Run, run
 
-from pytest_agenteval.collect.shards import shard_of
+from pytest_agenteval.record.shards import shard_of
 
 __all__ = ["run"]
 

@@ -9,8 +9,10 @@ from pytest_agenteval.engine.logs.files import log_files, read_all, read_attempt
 from pytest_agenteval.errors import NotReady
 from pytest_agenteval.record.figures import plural
 from pytest_agenteval.record.history import EarlierAttempt, EarlierRun, EarlierTask, by_task
+from pytest_agenteval.record.merge import merge
 from pytest_agenteval.record.outcomes import Outcome
-from pytest_agenteval.record.records import Cell, total_of
+from pytest_agenteval.record.records import AttemptRecord, Cell, name_of, total_of
+from pytest_agenteval.record.runs import stored_runs
 from pytest_agenteval.record.stored import StoredLog, lent_to
 
 __all__ = ["history", "read_baseline", "run_name", "whole_grid_history"]
@@ -36,24 +38,21 @@ def read_baseline(place: str, wanted: Collection[str] = (), setup: str = "") -> 
     """
     is_log = place.endswith(".eval")
     files = log_files((place.rpartition("/")[0] or ".") if is_log else place)
-    runs: dict[str, list[StoredLog]] = {}
     store = list(read_headers(files))
-    for log in store:
-        runs.setdefault(log.run, []).append(log)
+    runs = stored_runs(store)
     if is_log:
-        runs = {run: logs for run, logs in runs.items() if any(_same(log.path, place) for log in logs)}
+        runs = [run for run in runs if any(_same(log.path, place) for log in run.logs)]
     if not runs:
         raise NotReady(f"--agent-baseline={place} holds no .eval log of pytest-agenteval: give an earlier run's logs")
-    whole = [logs for logs in runs.values() if not any(log.early_stop for log in logs)]
+    whole = [run for run in runs if not any(log.early_stop for log in run.logs)]
     if not whole:
         raise NotReady(
             f"--agent-baseline={place} is a run with --agent-early-stop, whose pass rates are biased: "
             "give a run of the whole grid"
         )
-    newest_first = sorted(whole, key=lambda logs: max(log.created for log in logs), reverse=True)
     found: list[tuple[int, EarlierRun]] = []
-    for logs in newest_first[:_RUNS]:
-        earlier = _run(read_all([*logs, *lent_to(logs, store)]), setup)
+    for run in whole[:_RUNS]:
+        earlier = _run(read_all([*run.logs, *lent_to(run.logs, store)]), setup)
         had = len({attempt.task for attempt in earlier.attempts} & set(wanted))
         found.append((had, earlier))
         if had == len(set(wanted)):
@@ -66,7 +65,13 @@ def _same(path: str, place: str) -> bool:
 
 
 def _run(logs: list[StoredLog], setup: str) -> EarlierRun:
-    attempts = [attempt for log in logs for attempt in _attempts(log)]
+    records = merge(logs).records
+    attempts = [
+        _attempt(name_of(record), record.cell, record.source, each)
+        for record in records
+        for each in record.attempts
+        if each.outcome.counts
+    ]
     newest = max(logs, key=lambda log: log.created)
     said = ""
     if newest.setup != setup:
@@ -118,17 +123,19 @@ def _readable(log_dir: str, setup: str) -> Iterator[tuple[StoredLog, list[Earlie
 def _attempts(log: StoredLog) -> Iterator[EarlierAttempt]:
     tasks = {task.task: task for task in log.tasks}
     for name, record in log.attempts:
-        if not record.outcome.counts or name not in tasks:
-            continue
-        task, cell = tasks[name].key
-        yield EarlierAttempt(
-            cell=cell,
-            task=task,
-            passed=record.outcome is Outcome.PASSED,
-            cost=total_of(call.cost for call in record.model_calls),
-            tool_calls=len(record.tool_calls),
-            tool_failures=sum(call.error is not None for call in record.tool_calls)
-            if all(call.failure_known for call in record.tool_calls)
-            else None,
-            source=tasks[name].source,
-        )
+        if record.outcome.counts and name in tasks:
+            yield _attempt(*tasks[name].key, tasks[name].source, record)
+
+
+def _attempt(task: str, cell: Cell, source: str | None, record: AttemptRecord) -> EarlierAttempt:
+    return EarlierAttempt(
+        cell=cell,
+        task=task,
+        passed=record.outcome is Outcome.PASSED,
+        cost=total_of(call.cost for call in record.model_calls),
+        tool_calls=len(record.tool_calls),
+        tool_failures=sum(call.error is not None for call in record.tool_calls)
+        if all(call.failure_known for call in record.tool_calls)
+        else None,
+        source=source,
+    )

@@ -14,6 +14,7 @@ from fsspec.core import url_to_fs
 from inspect_ai.log import EvalLog, list_eval_logs, read_eval_log, read_eval_log_sample_summaries
 from pydantic import Field, NonNegativeInt, TypeAdapter, ValidationError
 
+from pytest_agenteval.engine.logs.roll import unpack
 from pytest_agenteval.engine.logs.scorecard import record_of
 from pytest_agenteval.errors import NotReady
 from pytest_agenteval.record.records import AttemptRecord
@@ -54,6 +55,7 @@ class _Header:
     errors: tuple[str, ...] = ()
     aside: dict[str, str] = field(default_factory=dict)
     identity: RunIdentity | None = None
+    roll: str = ""
 
 
 _HEADER: TypeAdapter[_Header] = TypeAdapter(_Header)
@@ -184,6 +186,10 @@ def _stored(file: str, log: EvalLog) -> StoredLog | None:
         first = error.errors(include_url=False)[0]
         where, what = ".".join(map(str, first["loc"])), shortened(repr(first["input"]), 60)
         raise _unreadable(file, ValueError(f"{where} is {what} in its header ({first['msg']})")) from None
+    try:
+        roll = unpack(header.roll)
+    except ValueError as error:
+        raise _unreadable(file, error) from None
     if not header.tasks:
         return None
     return StoredLog(
@@ -205,6 +211,7 @@ def _stored(file: str, log: EvalLog) -> StoredLog | None:
         errors=header.errors,
         aside=header.aside,
         identity=header.identity,
+        roll=roll,
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pytest_agenteval.engine.logs.files import log_files, read_all, read_headers
 from pytest_agenteval.errors import NotReady
 from pytest_agenteval.record.figures import plural
+from pytest_agenteval.record.runs import StoredRun, differences_named, shards_left_out, stored_runs
 from pytest_agenteval.record.stored import StoredLog, lent_to
 
 __all__ = ["ChosenRuns", "choose_runs"]
@@ -27,39 +28,50 @@ def choose_runs(places: Sequence[str], which: str | None = None) -> ChosenRuns:
 
     Args:
         places: logs, or directories of them.
-        which: `newest` (with the other shards of it), `all`, or the beginning of a run's name; by default all where
-            only logs are given, else the newest.
+        which: `newest` (with all its shards), `all`, or the beginning of a run's name; by default all where only logs
+            are given, else the newest, which may have its shards in several of the places.
 
     Raises:
         NotReady: there is no such run, or a log cannot be read.
     """
-    files = list(dict.fromkeys(file for place in places for file in log_files(place)))
-    logs = sorted(read_headers(files), key=lambda log: (log.created, log.path))
-    if not logs:
+    files = {place: log_files(place) for place in places}
+    headers = {log.path: log for log in read_headers(dict.fromkeys(file for found in files.values() for file in found))}
+    runs = stored_runs(headers.values())
+    if not runs:
         raise NotReady(f"{', '.join(places)}: no .eval log of pytest-agenteval is there")
     if which is None:
         which = "all" if all(place.endswith(".eval") for place in places) else "newest"
     if which == "all":
-        kept = logs
+        kept = runs
     elif which == "newest":
-        kept = _newest(logs)
+        kept = _together([[headers[file] for file in found if file in headers] for found in files.values()]) or runs[:1]
     else:
-        kept = [log for log in logs if log.run.startswith(which)]
-        if not kept:
-            names = ", ".join(dict.fromkeys(log.run for log in reversed(logs)))
-            raise NotReady(f"no run is named {which}...; there are, the newest first: {names}")
-    older = len({log.run for log in logs} - {log.run for log in kept})
-    notes = [f"{plural(older, 'older run')} left out: --run=all takes all runs as one"] if older else []
-    return ChosenRuns(tuple(read_all(kept)), tuple(notes))
+        kept = _named(runs, which)
+    logs = [log for run in kept for log in run.logs]
+    paths = {log.path for log in logs}
+    left = [rest for run in runs if (rest := run.without(paths)) is not None]
+    if which != "all":
+        logs += lent_to(logs, headers.values())
+    logs.sort(key=lambda log: (log.created, log.path))
+    notes = [*differences_named(kept), *shards_left_out(kept, left)]
+    if left:
+        notes.append(f"{plural(len(left), 'other run')} left out: --run=all takes all runs as one")
+    return ChosenRuns(tuple(read_all(logs)), tuple(notes))
 
 
-def _newest(logs: Sequence[StoredLog]) -> list[StoredLog]:
-    """The newest run with what it took of others, and where it is a shard, the newest run of each of the others."""
-    last = logs[-1]
-    runs = {last.run}
-    if last.shard is not None:
-        newest = {log.shard: log.run for log in logs if log.shard is not None and log.shard[1] == last.shard[1]}
-        runs |= set(newest.values())
-    kept = [log for log in logs if log.run in runs]
-    kept += lent_to(kept, logs)
-    return sorted(kept, key=lambda log: (log.created, log.path))
+def _together(places: Sequence[Sequence[StoredLog]]) -> list[StoredRun]:
+    """The newest run of each place, if those are shards that make one whole; else none."""
+    runs = [stored_runs(logs)[0] for logs in places if logs]
+    shards = [log.shard for run in runs for log in {log.shard: log for log in run.logs}.values()]
+    fit = len(runs) > 1 and None not in shards and len(set(shards)) == len(shards)
+    return runs if fit and len({shard[1] for shard in shards if shard is not None}) == 1 else []
+
+
+def _named(runs: Sequence[StoredRun], name: str) -> list[StoredRun]:
+    """The runs whose name begins so, else the part of a run that one of its invocations began."""
+    named = [run for run in runs if run.named is not None and run.named.startswith(name)]
+    parts = [tuple(log for log in run.logs if log.run.startswith(name)) for run in runs]
+    if found := named or [StoredRun(part) for part in parts if part]:
+        return found
+    names = ", ".join(dict.fromkeys(run.named or log.run for run in runs for log in reversed(run.logs)))
+    raise NotReady(f"no run is named {name}...; there are, the newest first: {names}")

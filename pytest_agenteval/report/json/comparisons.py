@@ -53,10 +53,12 @@ class Comparison(Part):
     """The agent program around the model, for example react."""
     baseline: str
     """How the earlier run is called."""
-    baseline_model: str
-    """Its model."""
-    baseline_scaffold: str
-    """Its scaffold."""
+    new: bool
+    """Whether the baseline has no cell to compare this one with: it is measured, and not judged."""
+    baseline_model: str | None
+    """Its model; null where the cell is new."""
+    baseline_scaffold: str | None
+    """Its scaffold; null where the cell is new."""
     regressed: bool | None
     """Whether the agent is worse; null where nothing could be compared."""
     regressed_at_worst: bool | None
@@ -85,12 +87,13 @@ class Comparison(Part):
 
 def comparison_report(found: baseline.Comparison) -> Comparison:
     """One cell beside the baseline."""
-    other = cell_name(found.other or found.cell)
+    other = None if found.new else found.other or found.cell
     return Comparison(
         **cell_name(found.cell).model_dump(),
         baseline=found.baseline,
-        baseline_model=other.model,
-        baseline_scaffold=other.scaffold,
+        new=found.new,
+        baseline_model=None if other is None else other.model,
+        baseline_scaffold=None if other is None else other.scaffold,
         regressed=found.test.regressed,
         regressed_at_worst=found.worst,
         regressed_at_best=found.best,

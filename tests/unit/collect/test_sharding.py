@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_agenteval.collect.shards import shard_of
+from pytest_agenteval.record.shards import shard_of
 
 
 def test_parts_are_the_same_for_ever() -> None:

@@ -9,7 +9,15 @@ from support.made_records import CELL, OTHER, attempt, task, task_of, tool_call
 
 from pytest_agenteval.estimate.run import summarize
 from pytest_agenteval.judge import GateResult, Verdict
-from pytest_agenteval.judge.baseline import Comparison, compare, judge_comparison
+from pytest_agenteval.judge.baseline import (
+    Comparison,
+    Counterpart,
+    ThatCell,
+    compare,
+    judge_comparison,
+    judge_comparisons,
+    nearest_cell,
+)
 from pytest_agenteval.judge.exit_status import exit_status
 from pytest_agenteval.record.history import EarlierAttempt, EarlierRun
 from pytest_agenteval.record.records import Cell, TaskRecord
@@ -91,7 +99,7 @@ def test_a_fall_of_many_that_no_task_shows_by_itself_lists_those_that_fell() -> 
     found, result = compared(earlier(**dict.fromkeys(names, "pppp")), now(**dict.fromkeys(names, "ppff")))
     assert result.verdict is Verdict.FAIL
     assert found.regressed == ()
-    assert len(found.fell_most) == 5
+    assert len(found.fell_most) == 10
     assert "fell, though not beyond chance by itself: t0 4/4 -> 2/4" in text(found)
     assert "12 tasks compared, no single task fell beyond chance, but all together did; each task's p" in text(found)
 
@@ -148,24 +156,70 @@ def test_missing_attempts_turn_no_regression_into_none() -> None:
     assert result.verdict is Verdict.FAIL
 
 
-def test_each_cell_is_held_against_itself_and_else_against_the_only_one() -> None:
+def test_a_cell_is_held_against_itself_and_one_that_the_baseline_lacks_is_new() -> None:
     both = [task("ffffffff", name="a"), task("pppppppp", name="a", cell=OTHER)]
     runs = earlier(a="f" * 8).attempts + earlier(OTHER, a="p" * 8).attempts
     found = compare(summarize(both), EarlierRun("both", runs))
-    assert [judge_comparison(each).verdict for each in found] == [Verdict.PASS, Verdict.PASS]
-    assert [each.other for each in found] == [None, None]
-    [one] = compare(summarize([task("ffffffff", name="a")]), earlier(OLD, a="p" * 8))
+    assert [result.verdict for result in judge_comparisons(found)] == [Verdict.PASS, Verdict.PASS]
+    assert [(each.new, each.other) for each in found] == [(False, None), (False, None)]
+    found = compare(summarize(both), earlier(OTHER, a="p" * 8))
+    assert [each.new for each in found] == [True, False]
+    assert [result.cell for result in judge_comparisons(found)] == [OTHER]
+    assert "new: this cell is not in the baseline" in text(found[0])
+
+
+def test_where_all_cells_are_new_the_gate_has_nothing_to_judge() -> None:
+    found, result = compared(earlier(OLD, a="p" * 8), now(a="f" * 8))
+    assert found.new
+    assert judge_comparisons([found]) == (result,)
+    assert result.verdict is Verdict.UNDECIDED
+    assert "not in the run of yesterday: --agent-baseline-cell names another" in result.reason
+
+
+@pytest.mark.parametrize(
+    ("beside", "other"),
+    [
+        (ThatCell(OLD.model), OLD),
+        (ThatCell(OLD.model, "react"), OLD),
+        (ThatCell(OTHER.model, "plan"), Cell(OTHER.model, "plan")),
+        (ThatCell(OLD.model, "plan"), None),
+        (ThatCell(OTHER.model), None),  # which of its two scaffolds?
+        (nearest_cell, None),
+    ],
+)
+def test_another_cell_is_compared_where_the_user_names_it(beside: Counterpart, other: Cell | None) -> None:
+    runs = [earlier(cell, a="p" * 8) for cell in (OLD, OTHER, Cell(OTHER.model, "plan"))]
+    before = EarlierRun("all", tuple(attempt for run in runs for attempt in run.attempts))
+    [one] = compare(summarize(now(a="f" * 8)), before, beside)
+    assert (one.other, one.new) == (other, other is None)
+    assert judge_comparison(one).verdict is (Verdict.UNDECIDED if other is None else Verdict.FAIL)
+    [same] = compare(summarize([task("pppppppp", name="a", cell=OTHER)]), before, beside)
+    assert same.other is None
+    assert not same.new
+
+
+def test_two_runs_that_were_both_named_are_held_against_each_other() -> None:
+    [one] = compare(summarize(now(a="f" * 8)), earlier(OLD, a="p" * 8), nearest_cell)
     assert one.other == OLD
     assert judge_comparison(one).verdict is Verdict.FAIL
     assert "of openai/gpt-old · react" in text(one)
 
 
-def test_a_cell_that_is_new_is_held_against_the_one_of_its_model_in_another_scaffold() -> None:
-    runs = earlier(OLD, a="p" * 8).attempts + earlier(Cell(OTHER.model, "plan"), a="p" * 8).attempts
-    [one] = compare(summarize([task("ffffffff", name="a", cell=OTHER)]), EarlierRun("both", runs))
-    assert one.other == Cell(OTHER.model, "plan")
-    [none] = compare(summarize([task("ffffffff", name="a")]), EarlierRun("both", runs))  # which of two?
-    assert (none.test.regressed, none.added) == (None, ("a",))
+@pytest.mark.parametrize("after", ["p" * 8, "f" * 8])
+def test_a_baseline_of_which_most_tasks_are_gone_settles_nothing_either_way(after: str) -> None:
+    before = earlier(a="p" * 8, b="p" * 8, c="p" * 8)
+    found, result = compared(before, now(a=after))
+    assert found.removed == ("b", "c")
+    assert result.verdict is Verdict.UNDECIDED
+    assert "; 2 of the 3 tasks of the baseline are gone" in result.reason
+    _, half = compared(earlier(a="p" * 8, b="p" * 8), now(a=after))
+    assert half.verdict is (Verdict.PASS if after[0] == "p" else Verdict.FAIL)
+
+
+def test_tasks_of_other_shards_are_not_gone() -> None:
+    before = earlier(a="p" * 8, b="p" * 8, c="p" * 8)
+    [found] = compare(summarize(now(a="p" * 8)), before, elsewhere={"b", "c"})
+    assert (found.removed, judge_comparison(found).verdict) == ((), Verdict.PASS)
 
 
 def test_a_task_is_the_same_whether_or_not_its_node_id_names_the_cell() -> None:
