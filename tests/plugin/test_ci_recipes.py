@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import boto3
 import pytest
 import yaml
+from moto.server import ThreadedMotoServer
 from support.ci_machine import PAID, Machine, built_wheel, clean_python
 from support.pages import DOCS, ROOT, blocks
 
@@ -255,6 +257,23 @@ def test_github_says_that_there_is_no_baseline_yet(
     status, _ = github_verdict(runners, "4", "pull_request", store, there)
     assert status == 0
     assert "::notice::main has no passing run of this workflow yet" in capsys.readouterr().out
+
+
+def test_github_with_a_bucket(runners: Runners) -> None:
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        address = "http://{}:{}".format(*server.get_host_and_port())
+        variables = {**github("5", "push"), "AWS_ENDPOINT_URL": address, "AWS_DEFAULT_REGION": "us-east-1"}
+        machine = runners.machine("github-bucket", variables)
+        keys = {"aws_access_key_id": "simulated", "aws_secret_access_key": "simulated"}
+        boto3.client("s3", endpoint_url=address, region_name="us-east-1", **keys).create_bucket(Bucket="agents")
+        known = {f"secrets.{name}": "simulated" for name in ("OPENAI_API_KEY", *(key.upper() for key in keys))}
+        known |= {"matrix.shard": "1", "strategy.job-total": "1"}
+        assert steps({"steps": yaml.safe_load(printed("ci-github.md", "yaml")[1])}, machine, known, PASSES) == 0
+        assert "## PASS" in (machine.checkout / "comment.md").read_text("utf-8")
+    finally:
+        server.stop()
 
 
 # -- GitLab ---------------------------------------------------------------------------------------------------------
