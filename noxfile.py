@@ -62,7 +62,8 @@ def tests(session: nox.Session) -> None:
 def floors(session: nox.Session) -> None:
     """The tests that need no Docker, with the oldest packages that `pyproject.toml` allows. Arguments go to pytest."""
     _install(session, "--resolution=lowest-direct")
-    session.run("pytest", "-n", "2", *(session.posargs or ["tests/unit", "tests/plugin"]))
+    types = "--ignore=tests/unit/house/test_static_checks.py"  # which know the newest packages only
+    session.run("pytest", "-n", "2", types, *(session.posargs or ["tests/unit", "tests/plugin"]))
 
 
 @nox.session

@@ -11,7 +11,7 @@ import inspect
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -98,6 +98,12 @@ def needs(metafunc: pytest.Metafunc, name: str) -> bool:
     marks = metafunc.definition.iter_markers("parametrize")
     given = any(name in _parametrized(*mark.args, **mark.kwargs) for mark in marks)
     return bool(definitions) and Definition.chain(definitions)[-1].ours and name in metafunc.fixturenames and not given
+
+
+@lru_cache(maxsize=256)
+def _digest_of(function: Callable[..., Any]) -> str:
+    """Of its source: the items of a parametrized test ask for the same one."""
+    return digest(inspect.getsource(function))
 
 
 def _parametrized(argnames: str | Sequence[str] = (), *_: Any, **__: Any) -> Sequence[str]:
@@ -203,10 +209,9 @@ class AgentItem(pytest.Function):
     def source(self) -> str | None:
         """A digest of the test function's source, with its decorators; None if there is no source to read."""
         try:
-            text = inspect.getsource(self.obj)
+            return _digest_of(getattr(self.obj, "__func__", self.obj))
         except (OSError, TypeError):
             return None
-        return digest(text)
 
     @cached_property
     def _xfail(self) -> Any:

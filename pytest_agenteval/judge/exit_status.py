@@ -92,8 +92,8 @@ def exit_status(
         parts = [f"{plural(ordinary_failures, 'test')} failed"] if ordinary_failures else []
         if broken:
             parts.append(f"{plural(broken, 'attempt')} {'is' if broken == 1 else 'are'} broken")
-        lacking = f"; INCOMPLETE: {'; '.join(incomplete)}" if incomplete else ""
-        return ExitStatus(FAILED, RunVerdict.FAIL, f"FAILED: {'; '.join(parts + _named(failed))}{lacking}")
+        word = f"FAILED, and incomplete ({'; '.join(incomplete)})" if incomplete else "FAILED"
+        return ExitStatus(FAILED, RunVerdict.FAIL, f"{word}: {'; '.join(parts + _named(failed))}")
     if incomplete or undecided:
         word = RunVerdict.INCOMPLETE if incomplete else RunVerdict.UNDECIDED
         named = _named(undecided)

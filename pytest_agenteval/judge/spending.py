@@ -79,18 +79,13 @@ def tool_failures(cell: CellSummary, asked: float) -> GateResult:
 
 
 def environment_errors(cell: CellSummary, asked: float) -> GateResult:
-    """The guard for all other gates: above this rate a cell is UNDECIDED, never FAIL. Attempts without a record may
-    all have met one."""
+    """The guard for all other gates: above this rate a cell is UNDECIDED, never FAIL."""
     errors = cell.environment_errors
     value = errors.rate
     assert value is not None
     threshold = f"at most {written(asked)}"
-    lost = sum(task.unrecorded for task in cell.tasks)
-    worst = (errors.count + lost) / (errors.tries + lost)
-    verdict = Verdict.UNDECIDED if worst > asked else Verdict.PASS
+    verdict = Verdict.UNDECIDED if value > asked else Verdict.PASS
     reason = f"{errors.count} of {plural(errors.tries, 'try')} met an environment error; {threshold} was allowed"
-    if value <= asked < worst:
-        reason += f", and {plural(lost, 'attempt')} left no record"
     return GateResult(MAX_ENV_ERROR_RATE, cell.cell, verdict, rate_beside(value, asked), threshold, reason)
 
 

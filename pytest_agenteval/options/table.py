@@ -196,9 +196,8 @@ def add_options(parser: pytest.Parser) -> None:
         action = "append" if option.repeat else "store"
         keywords = {"dest": option.dest, "help": option.help, "metavar": option.metavar, "action": action}
         short, *long = option.flags
-        flags = long if long and _is_taken(parser, short) else option.flags
         try:
-            group.addoption(*flags, **keywords)
+            group.addoption(*option.flags, **keywords)
         except (ValueError, argparse.ArgumentError):
             if not long:
                 raise
@@ -209,16 +208,6 @@ def add_options(parser: pytest.Parser) -> None:
             parser.addini(option.ini, f"as {short}", type="string", default="")
     for flag, key, meaning in SWITCHES:
         group.addoption(flag, dest=f"agenteval_{key}", help=meaning, action="store_true", default=False)
-
-
-def _is_taken(parser: pytest.Parser, flag: str) -> bool:
-    """Whether pytest 8 has this option of another plugin: it would say so only when it reads the command line."""
-    if pytest.version_tuple >= (9,):
-        return False
-    try:
-        return flag not in parser.parse_known_and_unknown_args([flag])[1]
-    except (pytest.UsageError, SystemExit):  # it has, and misses the value
-        return True
 
 
 def is_any_used(config: pytest.Config) -> bool:

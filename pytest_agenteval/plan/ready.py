@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -79,12 +79,14 @@ def start(
         item.notes += spec.notes if spec is not None else ()
     budget = RunBudget(settings.money.max_cost)
     invocation = os.environ.get("PYTEST_XDIST_TESTRUNUID") or uuid4().hex  # xdist's workers share one
-    takeover = Takeover.of(settings, items)
+    identity = run_identity(settings, root, os.environ, invocation)
+    takeover = Takeover.of(settings, items, identity)
     run = takeover.run or invocation
+    if not identity.named:
+        identity = replace(identity, run=run)
     services = Services(
         Sandboxes(), budget, prices, settings.attempts.env_retries, run, settings.sandboxes.keep, checked.scaffolds
     )
-    identity = run_identity(settings, root, os.environ, run)
     metadata = {
         "session": run,
         "identity": asdict(identity),

@@ -13,9 +13,10 @@ from pytest_agenteval.options.settings import Settings
 from pytest_agenteval.record.cost import Cost
 from pytest_agenteval.record.figures import cost, plural
 from pytest_agenteval.record.reuse import Reuse, newest_run, resume, top_up
+from pytest_agenteval.record.run_identity import RunIdentity
 from pytest_agenteval.record.stored import StoredLog, StoredTask, lent_to
 
-__all__ = ["Takeover"]
+__all__ = ["Takeover", "resumed_as_another"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +30,8 @@ class Takeover:
     """Why logs are left out, one sentence each."""
 
     @classmethod
-    def of(cls, settings: Settings, items: Sequence[AgentItem]) -> Takeover:
-        """Find the logs for `--agent-resume` or `--agent-top-up`.
+    def of(cls, settings: Settings, items: Sequence[AgentItem], identity: RunIdentity) -> Takeover:
+        """Find the logs for `--agent-resume` or `--agent-top-up`; `identity` is what the run is called now.
 
         Raises:
             NotReady: there is no run to resume, or it cannot be resumed with these options.
@@ -40,12 +41,16 @@ class Takeover:
         logs, problems = _readable(settings.store.log_dir)
         tasks = [StoredTask(item.nodeid, item.cell, name=item.task_name) for item in items]
         wanted = {task.key for task in tasks}
-        run = newest_run(logs, tasks) if settings.store.resume else None
-        if settings.store.resume and run is None:
+        newest = newest_run(logs, tasks, identity) if settings.store.resume else None
+        run = None if newest is None else newest.run
+        if settings.store.resume and (newest is None or _is_another(newest, settings.store.run_id)):
+            named = "" if settings.store.run_id is None else f" named {settings.store.run_id}"
             raise NotReady(
-                f"--agent-resume finds no run of these tasks in {settings.store.log_dir}: leave it out to begin one, "
-                "or give that run's directory with --agent-log-dir"
+                f"--agent-resume finds no run{named} of these tasks in {settings.store.log_dir}: leave it out to begin "
+                "one, or give that run's directory with --agent-log-dir"
             )
+        if newest is not None:
+            problems += resumed_as_another(newest.identity, identity)
         of_use = [log for log in logs if any(task.key in wanted for task in log.tasks)]
         chosen = of_use
         if run is not None:
@@ -105,6 +110,22 @@ class Takeover:
         if self._just_killed:
             lines.append("what attempts in flight had spent when the run was killed is in no log")
         return (*lines, *reuse.refused, *self.problems)
+
+
+def _is_another(log: StoredLog, wanted: str | None) -> bool:
+    return wanted is not None and (log.identity is None or log.identity.run != wanted)
+
+
+def resumed_as_another(then: RunIdentity | None, now: RunIdentity) -> list[str]:
+    """What the user should know about a run that goes on as another one."""
+    if then is None:
+        return []
+    told = []
+    if now.named and then.run != now.run:
+        told.append(f"the run that goes on is {then.run}, and this one is {now.run}")
+    if None not in (then.commit, now.commit) and then.commit != now.commit:
+        told.append(f"the run that goes on was of commit {then.code}, and this one is of {now.code}")
+    return told
 
 
 def _readable(place: str) -> tuple[list[StoredLog], list[str]]:

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_agenteval.record.figures import plural
 from pytest_agenteval.record.outcomes import Cause, Outcome
 from pytest_agenteval.record.records import AttemptRecord, Cell
+from pytest_agenteval.record.runs import line_of
 from pytest_agenteval.record.shards import shard_of, shards_named
 from pytest_agenteval.record.stored import StoredLog, StoredTask
 
-__all__ = ["EndedRuns", "LostTask", "gaps", "lost_tasks", "newest_roll"]
+__all__ = [
+    "EndedRuns",
+    "LostTask",
+    "final_invocations",
+    "gaps",
+    "lost_tasks",
+    "newest_roll",
+    "not_ended",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +117,21 @@ def gaps(logs: Sequence[StoredLog]) -> list[str]:
             if (log.run, suite) not in begun:
                 idle[suite] = tasks
     return found + [f"no attempt at {plural(tasks, 'task')} of {suite} is there" for suite, tasks in idle.items()]
+
+
+def not_ended(logs: Sequence[StoredLog]) -> list[str]:
+    """The suites whose last log nobody closed, a phrase each. What pytest met after their attempts is not known."""
+    final = final_invocations(logs)
+    open_ = {log.suite: None for log in logs if log.invocation in final and not log.ended}
+    return [f"the run of {suite} did not come to its end" for suite in open_]
+
+
+def final_invocations(logs: Sequence[StoredLog]) -> set[str]:
+    """The last invocation of each run, and of each shard of a run that has a name: a job that was started again."""
+    last: dict[Hashable, str] = {}
+    for invocation, log in {log.invocation: log for log in logs if not log.lent}.items():
+        last[line_of(log)] = invocation
+    return set(last.values())
 
 
 def _with_tasks(logs: Sequence[StoredLog], parts: int) -> list[int]:

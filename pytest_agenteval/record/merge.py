@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from pytest_agenteval.record.figures import plural
-from pytest_agenteval.record.gaps import EndedRuns, gaps, lost_tasks, newest_roll
+from pytest_agenteval.record.gaps import EndedRuns, final_invocations, gaps, lost_tasks, newest_roll, not_ended
 from pytest_agenteval.record.records import AttemptRecord, Cell, TaskRecord, name_of, settle_skips
 from pytest_agenteval.record.run_identity import RunIdentity
 from pytest_agenteval.record.stored import StoredLog, StoredTask, differences
@@ -95,6 +95,7 @@ def merge(logs: Sequence[StoredLog], k: int | None = None) -> Merged:
         for task in log.tasks:
             pages.setdefault(task.key, []).append(_Page(log, task, by_task.get(task.task, [])))
     ends, answering, selected = EndedRuns.of(ordered), _answering(ordered), newest_roll(ordered)
+    final = final_invocations(ordered)
     left_aside: list[str] = []
     outdated: Counter[Cell] = Counter()
     stale: dict[tuple[str, ...], list[str]] = {}
@@ -129,7 +130,7 @@ def merge(logs: Sequence[StoredLog], k: int | None = None) -> Merged:
     records.sort(key=lambda record: order.get((name_of(record), record.cell), len(order)))
     return Merged(
         records=tuple(records),
-        incomplete=tuple(gaps(ordered)),
+        incomplete=(*gaps(ordered), *not_ended(ordered)),
         notes=(
             *left_aside,
             *([_left_out(("its test function",), rewritten)] if rewritten else []),
@@ -140,7 +141,7 @@ def merge(logs: Sequence[StoredLog], k: int | None = None) -> Merged:
                 if count
             ),
         ),
-        errors=tuple(error for log in ordered if log.invocation in _last(ordered) for error in log.errors),
+        errors=tuple(error for log in ordered if log.invocation in final for error in log.errors),
         identity=_identity(ordered),
         every_first=all(log.early_stop in (None, "exact+first") for log in ordered),
     )
@@ -184,11 +185,6 @@ def _record(
         strict=task.strict,
         name=task.name,
     )
-
-
-def _last(logs: Sequence[StoredLog]) -> set[str]:
-    """The last invocation of each run."""
-    return set({log.run: log.invocation for log in logs if not log.lent}.values())
 
 
 def _answering(logs: Sequence[StoredLog]) -> dict[Cell, dict[str, set[str]]]:

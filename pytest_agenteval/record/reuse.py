@@ -15,6 +15,7 @@ from pytest_agenteval.record.figures import plural
 from pytest_agenteval.record.merge import differing, fold
 from pytest_agenteval.record.outcomes import Cause, Outcome
 from pytest_agenteval.record.records import AttemptRecord, Cell, TaskRecord
+from pytest_agenteval.record.run_identity import RunIdentity
 from pytest_agenteval.record.stored import StoredLog, StoredTask
 
 __all__ = ["Reuse", "Taken", "newest_run", "resume", "reuse_note", "top_up", "without_outdated"]
@@ -39,11 +40,18 @@ class Reuse:
     """Why some stored attempts were not taken, one sentence each."""
 
 
-def newest_run(logs: Sequence[StoredLog], tasks: Iterable[StoredTask]) -> str | None:
-    """The newest run that has one of these tasks in the same cell; None if there is none."""
+def newest_run(logs: Sequence[StoredLog], tasks: Iterable[StoredTask], now: RunIdentity) -> StoredLog | None:
+    """The newest log of the run to resume: one of the same shard with one of these tasks in the same cell.
+
+    Args:
+        logs: the store.
+        tasks: as they are now.
+        now: what the run is called now. A run with the same name is preferred to newer ones.
+    """
     wanted = {task.key for task in tasks}
-    having = [log for log in logs if any(task.key in wanted for task in log.tasks)]
-    return max(having, key=lambda log: log.created).run if having else None
+    having = [log for log in logs if log.shard == now.shard and any(task.key in wanted for task in log.tasks)]
+    same = [log for log in having if now.named and log.identity is not None and log.identity.run == now.run]
+    return max(same or having, key=lambda log: log.created, default=None)
 
 
 def resume(logs: Sequence[StoredLog], run: str, tasks: Sequence[StoredTask], k: int, not_before: str = "") -> Reuse:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pytest_agenteval.record.shards import shards_named
 from pytest_agenteval.record.stored import StoredLog
 
-__all__ = ["StoredRun", "differences_named", "shards_left_out", "stored_runs"]
+__all__ = ["StoredRun", "differences_named", "line_of", "shards_left_out", "stored_runs"]
 
 
 _TOLD = 5
@@ -95,6 +95,11 @@ def shards_left_out(kept: Sequence[StoredRun], left: Iterable[StoredRun]) -> lis
             why = f"differs in {' and '.join(differ)}" if differ else "is another run"
             sentences.append(f"{shards_named(parts, newest.shard[1])} of the {run.title} left out: it {why}")
     return sentences
+
+
+def line_of(log: StoredLog) -> Hashable:
+    """The same for the invocations that do the same part of a run one after the other, as when a job starts again."""
+    return log.run if _named(log) is None else (_group(log.run, log), log.shard)
 
 
 def _commit(log: StoredLog) -> str | None:

@@ -165,7 +165,6 @@ def test_the_module_of_a_fixture_decides_and_not_its_name(run: Run) -> None:
     run(source, "--k=2").assert_outcomes(passed=1)
 
 
-@pytest.mark.skipif(pytest.version_tuple < (9,), reason="since 9 pytest has the fixture itself")
 def test_the_refusal_of_subtests_gives_the_true_reason(run: Run) -> None:
     result = run("async def test_a(attempt, subtests): ...")
     result.assert_outcomes(errors=1)

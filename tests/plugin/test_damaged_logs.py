@@ -8,6 +8,8 @@ import random
 import re
 import time
 import zipfile
+import zlib
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,9 @@ from support.forked_pytest import forked_pytest
 from support.suite_runs import Run
 
 from pytest_agenteval.cli.main import main
+from pytest_agenteval.engine.logs.roll import pack
+from pytest_agenteval.record.records import Cell
+from pytest_agenteval.record.stored import StoredTask
 
 SUITE = """
     from pytest_agenteval import agent_task
@@ -127,6 +132,11 @@ HEADERS: dict[str, dict[str, Any]] = {
     "setup a list": {"setup": [{}]},
     "early stop a number": {"early_stop": 7},
     "session nested": {"session": {"a": 1}},
+    "an identity in a word": {"identity": "ci-7"},
+    "a roll in plain text": {"roll": "t.py::t"},
+    "a roll that is cut off": {"roll": pack([StoredTask("t.py::t", Cell("m", "s"))])[:-8]},
+    "a roll without end": {"roll": b64encode(zlib.compress(b" " * 2**25)).decode()},
+    "a roll of no tasks": {"roll": b64encode(zlib.compress(b'{"a": 1}')).decode()},
 }
 
 

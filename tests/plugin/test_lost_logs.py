@@ -163,6 +163,18 @@ def test_a_log_that_can_no_longer_be_written(run: Run, tmp_path: Path, fault: st
     assert counted(live(tmp_path)) == {"test_suite.py::test_a": (counts, counts)}
     if counts:
         assert stored(tmp_path) == {"test_suite.py::test_a": (counts, counts)}
+        assert main(["report", str(tmp_path / "logs")]) == 10
+
+
+def test_a_log_that_was_not_closed_is_incomplete_until_the_run_is_resumed(run: Run, tmp_path: Path) -> None:
+    """All attempts are in it; what else pytest met is not. Resuming runs nothing again, and closes a log."""
+    source = "async def test_a(attempt):\n    attempt.agent_begins()\n    open('ran', 'a').write('x')\n"
+    breaks = "import os\nbreak_writes(lambda n: n > 7 and not os.path.exists('space'), OSError(errno.ENOSPC, ''))\n"
+    asked, report = ("--k=6", "--agent-concurrency=1", *OPTIONS[1:]), ["report", str(tmp_path / "logs")]
+    assert run(source, *asked, conftest=BREAKS + breaks).ret == main(report) == 10
+    (tmp_path / "space").touch()
+    assert run(source, *asked, "--agent-resume", conftest=BREAKS + breaks).ret == main(report) == 0
+    assert (tmp_path / "ran").read_text() == "x" * 6
 
 
 def test_a_write_that_fails_once_is_tried_again(run: Run, tmp_path: Path) -> None:

@@ -124,9 +124,9 @@ class Evaluation:
 
     async def close(self, *, cancel: bool) -> None:
         """End the eval: its logs are complete when this returns."""
-        if not cancel and (self._eval is not None or self._errors):
-            for suite in {*self._errors, *self._aside}:  # where no attempt began, the log says why
-                self._source(suite)
+        if not cancel:
+            for task in self._tasks.values():  # where no attempt began, the log says so: the invocation has ended
+                self._source((_suite(task.task), task.cell.model))
         self._closing, self._ledger.cancelling = True, cancel
         self._waiting.clear()
         if self._eval is not None:

@@ -189,7 +189,7 @@ def _stored(file: str, log: EvalLog) -> StoredLog | None:
     try:
         roll = unpack(header.roll)
     except ValueError as error:
-        raise _unreadable(file, error) from None
+        raise _unreadable(file, ValueError(f"roll is damaged in its header ({error})")) from None
     if not header.tasks:
         return None
     return StoredLog(

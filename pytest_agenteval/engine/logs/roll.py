@@ -18,8 +18,8 @@ from pytest_agenteval.record.stored import StoredTask
 
 __all__ = ["pack", "unpack"]
 
-_MOST = 64 * 2**20
-"""Bytes that a roll may unpack to: a few hundred thousand tasks. More means damage."""
+_MOST = 16 * 2**20
+"""Bytes that a roll may unpack to: a hundred thousand tasks. More means damage."""
 _TASKS: TypeAdapter[tuple[StoredTask, ...]] = TypeAdapter(tuple[StoredTask, ...])
 
 
@@ -44,4 +44,4 @@ def unpack(text: str) -> tuple[StoredTask, ...]:
             raise ValueError("it is cut off, or too large")
         return _TASKS.validate_json(data)
     except (ValueError, binascii.Error, zlib.error) as error:
-        raise ValueError(f"the roll of the run's tasks is damaged: {str(error).splitlines()[0]}") from None
+        raise ValueError(str(error).splitlines()[0]) from None

@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 from support.made_logs import log, timed
 
-from pytest_agenteval.plan.takeover import Takeover
+from pytest_agenteval.plan.takeover import Takeover, resumed_as_another
 from pytest_agenteval.record.reuse import Reuse, Taken
+from pytest_agenteval.record.run_identity import RunIdentity
 from pytest_agenteval.record.stored import StoredLog
 
 TASK = "t.py::test_it"
@@ -40,3 +41,23 @@ def test_what_runs_again_is_counted() -> None:
         "1 attempt that was begun and not finished runs again",
         "2 attempts that were begun and not finished run again",
     ]
+
+
+THEN = RunIdentity("ci-7", named=True, commit="a" * 40)
+
+
+@pytest.mark.parametrize(
+    ("now", "said"),
+    [
+        (THEN, []),
+        (RunIdentity("own", commit="a" * 40), []),
+        (RunIdentity("ci-8", named=True, commit=None), ["the run that goes on is ci-7, and this one is ci-8"]),
+        (
+            RunIdentity("ci-7", named=True, commit="b" * 40, dirty=True),
+            ["the run that goes on was of commit aaaaaaaaaaaa, and this one is of bbbbbbbbbbbb with changes"],
+        ),
+    ],
+)
+def test_a_run_that_goes_on_as_another_one_says_so(now: RunIdentity, said: list[str]) -> None:
+    assert resumed_as_another(THEN, now) == said
+    assert resumed_as_another(None, now) == []

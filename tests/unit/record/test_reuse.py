@@ -12,7 +12,8 @@ from pytest_agenteval.judge.judgement import judge_run
 from pytest_agenteval.record.outcomes import Cause, Outcome
 from pytest_agenteval.record.records import AttemptRecord
 from pytest_agenteval.record.reuse import Reuse, newest_run, resume, reuse_note, top_up, without_outdated
-from pytest_agenteval.record.stored import lent_to
+from pytest_agenteval.record.run_identity import RunIdentity
+from pytest_agenteval.record.stored import StoredLog, lent_to
 
 NOW = [stored("t::a")]
 
@@ -25,6 +26,11 @@ def answered(record: AttemptRecord, version: str) -> AttemptRecord:
     return replace(record, model_calls=(replace(model_call(0.01), version=version),))
 
 
+def resumed(logs: list[StoredLog], now: RunIdentity = RunIdentity("now")) -> str | None:  # noqa: B008  it is frozen
+    newest = newest_run(logs, NOW, now)
+    return None if newest is None else newest.run
+
+
 def test_a_resumed_run_keeps_what_counts_and_runs_the_rest_again() -> None:
     reuse = resume([log({"t::a": timed("pfec")}, ended=False)], "run", NOW, 4)
     assert numbers(reuse) == [1, 2]
@@ -34,7 +40,7 @@ def test_a_resumed_run_keeps_what_counts_and_runs_the_rest_again() -> None:
 
 def test_only_the_run_itself_is_resumed() -> None:
     logs = [log({"t::a": timed("pp")}, run="old"), log({"t::a": timed("f", 2)}, run="new", hour=2)]
-    assert newest_run(logs, NOW) == "new"
+    assert resumed(logs) == "new"
     assert numbers(resume(logs, "new", NOW, 4)) == [1]
 
 
@@ -60,8 +66,20 @@ def test_the_newest_run_is_one_that_has_the_tasks_in_their_cell() -> None:
         log({"t::a": []}, run="another model's", hour=2, stored_tasks=(stored("t::a", cell=OTHER),)),
         log({"u::z": []}, run="another suite's", hour=3),
     ]
-    assert newest_run(logs, NOW) == "mine"
-    assert newest_run(logs[1:], NOW) is None
+    assert resumed(logs) == "mine"
+    assert resumed(logs[1:]) is None
+
+
+def test_the_run_of_the_same_name_and_shard_goes_on() -> None:
+    logs = [
+        log({"t::a": []}, run="ours", identity=RunIdentity("ci-7", named=True)),
+        log({"t::a": []}, run="later", hour=2, identity=RunIdentity("ci-8", named=True)),
+        log({"t::a": []}, run="a shard", hour=3, shard=(1, 3), identity=RunIdentity("ci-7", named=True, shard=(1, 3))),
+    ]
+    assert resumed(logs, RunIdentity("ci-7", named=True)) == "ours"
+    assert resumed(logs, RunIdentity("ci-9", named=True)) == "later"
+    assert resumed(logs, RunIdentity("ci-8", named=True, shard=(1, 3))) == "a shard"
+    assert resumed(logs, RunIdentity("own", shard=(2, 3))) is None
 
 
 def test_a_top_up_takes_all_runs_and_numbers_attempts_by_age() -> None:

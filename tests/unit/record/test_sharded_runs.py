@@ -56,7 +56,7 @@ def test_a_gate_that_the_missing_shard_cannot_save_fails() -> None:
     judgement = judged([shard(2, "ff"), shard(3, "ff")], min_pass_at_1=0.51)
     assert judgement.status.code == 1
     assert judgement.status.reason == (
-        "FAILED: --min-pass-at-1; INCOMPLETE: shard 1 of 3 is missing; 8 attempts did not run"
+        "FAILED, and incomplete (shard 1 of 3 is missing; 8 attempts did not run): --min-pass-at-1"
     )
 
 
@@ -117,6 +117,13 @@ def test_a_shard_that_ran_twice_in_one_run_counts_with_all_its_attempts() -> Non
     [run] = stored_runs([shard(1, "ff", hour=1), shard(1, "pp", hour=2), shard(2), shard(3)])
     record = next(record for record in merge(run.logs).records if record.task == "t.py::test_4")
     assert (record.n, record.passes) == (4, 2)
+
+
+def test_what_was_killed_and_has_run_again_is_not_held_against_the_run() -> None:
+    killed = shard(1, "p", hour=1, ended=False, suite="t.py")
+    again = shard(1, "pp", hour=2, suite="t.py")
+    assert "the run of t.py did not come to its end" in merge([killed, shard(2), shard(3)]).incomplete
+    assert merge([killed, again, shard(2), shard(3)]).incomplete == ()
 
 
 def test_of_a_shard_that_stopped_early_twice_the_newest_counts() -> None:
