@@ -135,11 +135,11 @@ def _gate_suite(judgement: Judgement) -> ElementTree.Element:
     several = len(judgement.run.cells) > 1
     cases = []
 
-    def add(name: str, cell: Cell | None, verdict: Verdict, reason: str) -> None:
+    def add(name: str, cell: Cell | None, verdict: Verdict, reason: str, *lines: str) -> None:
         shown = f"{name} [{cell}]" if cell is not None and several else name
         case = ElementTree.Element("testcase", classname="agent gates", name=_legal(shown), time="0")
         if verdict is not Verdict.PASS:
-            _add_ending(case, "failure" if verdict is Verdict.FAIL else "error", f"{verdict.value}: {reason}", [])
+            _add_ending(case, "failure" if verdict is Verdict.FAIL else "error", f"{verdict.value}: {reason}", list(lines))
         cases.append(case)
 
     for gate in judgement.gates:
@@ -147,7 +147,7 @@ def _gate_suite(judgement: Judgement) -> ElementTree.Element:
             add(gate.name, gate.cell, gate.verdict, gate.reason)
     status = judgement.status
     verdict = {OK: Verdict.PASS, FAILED: Verdict.FAIL}.get(status.code, Verdict.UNDECIDED)
-    add("the run", None, verdict, f"exit {status.code}: {status.reason}")
+    add("the run", None, verdict, f"exit {status.code}: {status.reason}", *judgement.run.incomplete)
     return _suite("agent gates", cases)
 
 

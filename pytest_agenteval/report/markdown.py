@@ -89,6 +89,8 @@ def markdown_report(
     page = _Page(limit)
     page.add([f"## {judgement.status.verdict.value.replace('_', ' ')}: agent evaluation"])
     page.add([f"exit {status.code}: {prose(status.reason, 300)}"])
+    untold = [why for why in judgement.run.incomplete if why not in status.reason[:300]]
+    page.add([f"- incomplete: {prose(why)}" for why in untold], 0.1)
     if about := _about(judgement, files):
         page.add([" · ".join(about)])
     for found in judgement.comparisons:

@@ -56,7 +56,7 @@ def test_each_verdict_is_what_the_widgets_show_it_as() -> None:
 @pytest.mark.parametrize(
     ("letters", "asked", "incomplete", "shown"),
     [("pf", 1.0, (), "failure"), ("pn", 1.0, (), "error"), ("pp", 1.0, ("shard 3 of 3 is missing",), "error"),
-     ("pp", 1.0, (), "success")],
+     ("pf", 1.0, ("shard 3 of 3 is missing",), "failure"), ("pp", 1.0, (), "success")],
 )  # fmt: skip
 def test_a_measured_suite_shows_its_gate_and_a_missing_shard(
     letters: str, asked: float, incomplete: tuple[str, ...], shown: str

@@ -139,6 +139,14 @@ def test_where_only_all_tasks_together_fell_those_that_did_are_named() -> None:
     assert [row[0] for row in rows(page(text))][1:6] == list("abcde")
 
 
+@pytest.mark.parametrize("letters", ["ppff", "pppp"])
+def test_a_missing_shard_stands_before_every_number(letters: str) -> None:
+    lost = "shard 3 of 3 is missing"
+    text = markdown_report(judge_run([task(letters)], GateSettings(min_pass_k=1.0), incomplete=[lost]))
+    assert text.count(lost) == 1
+    assert text.index(lost) < text.index("pass^4")
+
+
 def test_which_run_it_is_stands_below_the_verdict() -> None:
     identity = RunIdentity("github-7-2", True, "0123456789abcdef" * 2, "fix/@team", True, "https://ci.example/runs/7")
     ends = ("2026-05-01T12:30:00+00:00", "2026-05-01T16:31:00+02:00")
