@@ -11,7 +11,7 @@ from pytest_agenteval.options.values import SECONDS, duration
 from pytest_agenteval.record.figures import plural
 
 if TYPE_CHECKING:
-    from pytest_agenteval.sandbox.images.image_stock import StoredImage
+    from pytest_agenteval.sandbox.images.images import StoredImage
 
 __all__ = ["add_cleanup", "add_images"]
 
@@ -94,8 +94,8 @@ async def _remove(everything: bool, kept: bool, older_than: float) -> int:
 
 
 def _list(asked: argparse.Namespace) -> int:
-    from pytest_agenteval.sandbox.images.image_stock import stored_images
     from pytest_agenteval.sandbox.images.images import IMAGES as NAMES
+    from pytest_agenteval.sandbox.images.images import stored_images
 
     found = stored_images()
     there = {image.name for image in found}
@@ -118,7 +118,7 @@ def _build(asked: argparse.Namespace) -> int:
 
 
 def _prune(asked: argparse.Namespace) -> int:
-    from pytest_agenteval.sandbox.images.image_stock import prune
+    from pytest_agenteval.sandbox.images.images import prune
 
     done = prune()
     for image in done.removed:

@@ -10,14 +10,28 @@ from pytest_agenteval.judge import GateResult
 from pytest_agenteval.record.figures import plural
 from pytest_agenteval.record.verdict import Verdict
 
-__all__ = ["FAILED", "NO_TESTS", "OK", "UNDECIDED", "USAGE_ERROR", "ExitStatus", "RunVerdict", "exit_status"]
+__all__ = [
+    "FAILED",
+    "INTERRUPTED",
+    "NO_TESTS",
+    "OK",
+    "TERMINATED",
+    "UNDECIDED",
+    "USAGE_ERROR",
+    "ExitStatus",
+    "RunVerdict",
+    "exit_status",
+]
 
 OK = 0
 FAILED = 1
+INTERRUPTED = 2
 USAGE_ERROR = 4
 NO_TESTS = 5
 UNDECIDED = 10
 """UNDECIDED or INCOMPLETE: what was tested neither succeeded nor failed."""
+TERMINATED = 143
+"""SIGTERM ended the run: 128 and its number, as shells count."""
 
 
 class RunVerdict(StrEnum):
@@ -36,13 +50,14 @@ class RunVerdict(StrEnum):
     NO_TESTS = "NO_TESTS"
     """pytest ran nothing."""
     INTERRUPTED = "INTERRUPTED"
-    """pytest's own status 2."""
+    """pytest's own status 2, or 143 after SIGTERM."""
     ERROR = "ERROR"
     """pytest's own statuses from 3 up, and those of other plugins."""
 
 
 _OWN = {
-    2: (RunVerdict.INTERRUPTED, "interrupted"),
+    INTERRUPTED: (RunVerdict.INTERRUPTED, "interrupted"),
+    TERMINATED: (RunVerdict.INTERRUPTED, "ended by SIGTERM"),
     3: (RunVerdict.ERROR, "an internal error"),
     USAGE_ERROR: (RunVerdict.ERROR, "a usage error"),
 }
@@ -68,7 +83,7 @@ def exit_status(
 ) -> ExitStatus:
     """The exit status of a session. First match wins.
 
-    - pytest's own 2, 3 and 4, and a number that is not one of pytest's, stay.
+    - pytest's own 2, 3 and 4, and a number that is not one of pytest's, such as 143 after SIGTERM, stay.
     - 1: an ordinary test failed, an attempt is broken, a judged task or a gate is FAIL.
     - 10: a judged task or a gate is UNDECIDED, or the run is incomplete.
     - pytest's own 1 and 5, if nothing above explains them.

@@ -14,7 +14,7 @@ from uuid import uuid4
 from pytest_agenteval.collect.inspect_task import SAMPLE
 from pytest_agenteval.collect.items import AgentItem
 from pytest_agenteval.collect.shards import ALL_TASKS
-from pytest_agenteval.engine.agents.scaffold import REACT, Scaffold
+from pytest_agenteval.engine.agents.agent import REACT, Scaffold
 from pytest_agenteval.engine.agents.scaffolds import ProgramScaffold, open_scaffolds
 from pytest_agenteval.engine.eval.evaluation import Evaluation
 from pytest_agenteval.engine.eval.tries import Services
@@ -24,7 +24,7 @@ from pytest_agenteval.engine.logs.files import require_writable
 from pytest_agenteval.engine.logs.roll import pack
 from pytest_agenteval.engine.models.content_guard import guard_content
 from pytest_agenteval.engine.models.gateway import stand_around_models
-from pytest_agenteval.engine.models.models import open_grader, open_models, open_roles, tell_prices
+from pytest_agenteval.engine.models.models import open_model, open_models, open_roles, tell_prices
 from pytest_agenteval.engine.sandboxes.places import Sandboxes
 from pytest_agenteval.errors import NotReady
 from pytest_agenteval.money.budget import RunBudget
@@ -185,7 +185,7 @@ def _refuse_without_grader(items: Sequence[AgentItem]) -> None:
             asked.setdefault(grader, item.nodeid)
     for grader, task in asked.items():
         try:
-            open_grader(grader)
+            open_model(grader)
         except NotReady as error:
             raise NotReady(f"a scorer of {task} cannot judge: {error}") from None
 

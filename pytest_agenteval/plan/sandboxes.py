@@ -43,7 +43,7 @@ from pytest_agenteval.sandbox.docker.daemon import DaemonGone, DaemonSilent, San
 from pytest_agenteval.sandbox.docker.engine_api import Endpoint
 from pytest_agenteval.sandbox.images.images import ensure_image
 from pytest_agenteval.sandbox.images.task_image import built_image, present_image
-from pytest_agenteval.sandbox.preflight import Needs, preflight, refuse_bad_compose
+from pytest_agenteval.sandbox.preflight import preflight, refuse_bad_compose
 
 __all__ = ["RELAXATIONS", "choose_sandboxes"]
 
@@ -126,7 +126,7 @@ def choose_sandboxes(
     found: dict[str, SandboxSpec | None] = dict.fromkeys((item.nodeid for item in items), None)
     ours = Endpoint.current() is not None
     if wishes:
-        preflight(Needs(compose=not ours or any(wish.compose for wish in wishes.values())))
+        preflight(compose=not ours or any(wish.compose for wish in wishes.values()))
     ready = _make_all_ready(wishes.values(), say)
     for item in [item for item in items if item.nodeid in wishes]:
         wish = wishes[item.nodeid]
@@ -233,7 +233,7 @@ def _make_ready(wish: _Wish, say: Callable[[str], None]) -> _Ready:
         image = present_image(plan.config.image, say)
     because = own_program(image, command=plan.own_command)
     if because is not None:
-        preflight(Needs(compose=True))
+        preflight(compose=True)
         return _Ready(None, because=because)
     return _Ready(plan.config.model_copy(update={"image": str(image["Id"])}), image)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from pytest_agenteval.collect.items import AgentItem
-from pytest_agenteval.engine.logs.files import log_files, read_attempts, read_headers
+from pytest_agenteval.engine.logs.files import log_files, try_attempts, try_headers
 from pytest_agenteval.errors import NotReady
 from pytest_agenteval.options.settings import Settings
 from pytest_agenteval.record.cost import Cost
@@ -63,11 +63,11 @@ class Takeover:
                 f"give --k={most}, or leave --agent-early-stop out"
             )
         read = []
-        for log in chosen:
-            try:
-                read.append(read_attempts(log))
-            except NotReady as error:
-                problems.append(str(error))
+        for log in try_attempts(chosen):
+            if isinstance(log, NotReady):
+                problems.append(str(log))
+            else:
+                read.append(log)
         return cls(tuple(read), run, tuple(problems))
 
     @property
@@ -136,9 +136,9 @@ def _readable(place: str) -> tuple[list[StoredLog], list[str]]:
         files = log_files(place)
     except NotReady:
         files = []
-    for file in files:
-        try:
-            logs += read_headers([file])
-        except NotReady as error:
-            problems.append(str(error))
+    for log in try_headers(files):
+        if isinstance(log, NotReady):
+            problems.append(str(log))
+        else:
+            logs.append(log)
     return logs, problems

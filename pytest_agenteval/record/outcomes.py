@@ -50,7 +50,7 @@ class Cause(StrEnum):
     BUDGET = "budget"
     """The run's `--max-cost` could not pay for the next model call."""
     CANCELLED = "cancelled"
-    """The run was stopped: Ctrl-C, `-x`, `pytest.exit`."""
+    """The run was stopped: Ctrl-C, SIGTERM, `-x`, `pytest.exit`."""
     OUTDATED = "outdated"
     """An earlier invocation ran it, and the model had another version then."""
     DECIDED = "decided"

@@ -139,7 +139,9 @@ def _gate_suite(judgement: Judgement) -> ElementTree.Element:
         shown = f"{name} [{cell}]" if cell is not None and several else name
         case = ElementTree.Element("testcase", classname="agent gates", name=_legal(shown), time="0")
         if verdict is not Verdict.PASS:
-            _add_ending(case, "failure" if verdict is Verdict.FAIL else "error", f"{verdict.value}: {reason}", list(lines))
+            _add_ending(
+                case, "failure" if verdict is Verdict.FAIL else "error", f"{verdict.value}: {reason}", list(lines)
+            )
         cases.append(case)
 
     for gate in judgement.gates:

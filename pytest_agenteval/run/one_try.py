@@ -20,6 +20,7 @@ from pytest_agenteval.record.outcome_table import Exit, Facts, Part, Raised, rul
 from pytest_agenteval.record.outcomes import Cause, Outcome
 from pytest_agenteval.run.attempt import Attempt
 from pytest_agenteval.run.fixtures import Caller, Resolver
+from pytest_agenteval.run.pump import Interrupted
 from pytest_agenteval.run.sync_code import SyncCode
 from pytest_agenteval.run.whereabouts import where_in_suite
 
@@ -119,6 +120,11 @@ async def run_attempt(
                 if _cancellations() > cancelled_before:
                     await asyncio.sleep(0)  # the body's own cancellation strikes here, and not in the teardown
                 _refuse_value(item, result)
+    except Interrupted:
+        try:
+            await anyio.sleep_forever()  # the run is ending, and its cancellation comes now
+        except BaseException as raised:
+            error = raised
     except BaseException as raised:
         error = raised
     attempt._deadline = None

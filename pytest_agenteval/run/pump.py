@@ -23,10 +23,14 @@ from pytest_agenteval.record.records import AttemptRecord
 from pytest_agenteval.run.output import Capture, routed
 from pytest_agenteval.run.whereabouts import short_message
 
-__all__ = ["Engine", "Finished", "Pump"]
+__all__ = ["Engine", "Finished", "Interrupted", "Pump"]
 
 T = TypeVar("T")
 _STOPS = (KeyboardInterrupt, pytest.exit.Exception)
+
+
+class Interrupted(KeyboardInterrupt):
+    """Raised in code that blocks the loop of a run that is to end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +99,9 @@ class Pump:
         self._jobs: dict[AgentItem, _Job] = {}
         self._open: list[_Job] = []
         """Tasks that pytest has not reported yet."""
+        self._awaited: asyncio.Task[Any] | None = None
+        """What the loop runs for, while it runs."""
+        self._interrupted = False
         self._position = {item: index for index, item in enumerate(session.items)}
         self._reached: AgentItem | None = None
         self.skipped: set[AgentItem] = set()
@@ -192,6 +199,20 @@ class Pump:
         """Run a coroutine on the session's loop, along with everything else that runs there."""
         return self._run(coroutine)
 
+    def interrupt(self) -> bool:
+        """From a signal handler: end what the loop runs for, as Ctrl-C does. False if the loop does not run.
+
+        Raises:
+            Interrupted: code in the loop has not let an earlier interruption through.
+        """
+        if self._awaited is None:
+            return False
+        if self._interrupted:
+            raise Interrupted
+        self._interrupted = True
+        self._runner.get_loop().call_soon_threadsafe(self._awaited.cancel)
+        return True
+
     def stop(self, *, cancel: bool) -> None:
         """End the evaluation. The loop stays, because shared async fixtures are torn down on it later."""
         self._run(self.engine.close(cancel=cancel))
@@ -248,17 +269,28 @@ class Pump:
         main = self._runner.get_loop().create_task(watched())
 
         async def result() -> T:
+            self._awaited = asyncio.current_task()
             return await main
 
         with routed(streams=self._routes_streams):
             while True:
                 try:
-                    return self._runner.run(result())
+                    value = self._runner.run(result())
                 except (SystemExit, RuntimeError):
                     # asyncio raises SystemExit out of the loop, whatever task raised it; the task keeps it for
                     # whoever awaits it. Any code may also call the loop's stop(). The other tasks go on.
                     if main.done() or self._runner.get_loop().is_closed():
                         raise
+                except asyncio.CancelledError:
+                    if self._interrupted:
+                        raise KeyboardInterrupt from None
+                    raise
+                else:
+                    if self._interrupted:  # it came when all was done
+                        raise KeyboardInterrupt
+                    return value
+                finally:
+                    self._awaited, self._interrupted = None, False
 
     def _arm(self, item: AgentItem) -> None:
         batch = self._batch(item)

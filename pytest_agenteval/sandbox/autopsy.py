@@ -54,8 +54,6 @@ class Event:
 
     action: str
     """`start`, `kill`, `oom`, `die`, `destroy`, ..."""
-    at: float
-    """Seconds since the epoch."""
     exit_code: int | None = None
 
 
@@ -71,7 +69,7 @@ class State:
 
 
 def cause_of_death(events: Sequence[Event], state: State | None, *, daemon_restarted: bool = False) -> Death:
-    """Who ended the container, by its events in the relevant time and its present state (None: it is gone).
+    """Who ended the container, by its events and its present state (None: it is gone).
 
     `daemon_restarted` says that the daemon came up after the container had started, with an empty log.
     """
@@ -95,17 +93,13 @@ def cause_of_death(events: Sequence[Event], state: State | None, *, daemon_resta
         what = "is gone" if state is None else f"ended with exit status {exit_code}"
         return Death(EndedBy.UNKNOWN, f"the container {what}, and the daemon's log no longer says why")
     if exit_code is None or exit_code == _SIGKILL:
-        return Death(
-            EndedBy.UNKNOWN, "the container was killed from within or by the host, with no order to the daemon"
-        )
+        why = "the container was killed from within or by the host, with no order to the daemon"
+        return Death(EndedBy.UNKNOWN, why)
     return Death(EndedBy.INSIDE, f"a process in the container ended it, with exit status {exit_code}", exit_code)
 
 
-def examine(container: str, since: float = 0.0) -> Death:
+def examine(container: str) -> Death:
     """Who ended the container of that name or id.
-
-    `since` leaves out what happened earlier, in seconds since the epoch by this machine's clock. The daemon's clock may
-    differ, because only the time that has passed since then is used.
 
     Call this before the container is removed, and soon, because the daemon remembers only its last 256 events. A daemon
     that is gone is OUTSIDE; one that does not answer or refuses is UNKNOWN. Takes about a second for an answer of
@@ -118,14 +112,11 @@ def examine(container: str, since: float = 0.0) -> Death:
                     time.sleep(_PAUSE)
                 found = daemon.container(container)
                 log = daemon.events()
-                begin = daemon.now() - (time.time() - since) if since else 0.0
                 identity = str(found["Id"]) if found else container
                 mine = [event for event in log if _is_about(event, identity)]
-                death = cause_of_death(
-                    [each for each in map(_event, mine) if each.at >= begin],
-                    _state(found["State"]) if found else None,
-                    daemon_restarted=len(log) < _REMEMBERED and not any(event["Action"] == "start" for event in mine),
-                )
+                restarted = len(log) < _REMEMBERED and not any(event["Action"] == "start" for event in mine)
+                state = _state(found["State"]) if found else None
+                death = cause_of_death([*map(_event, mine)], state, daemon_restarted=restarted)
                 if death.by not in (EndedBy.RUNNING, EndedBy.UNKNOWN):
                     break
     except DaemonGone as error:
@@ -145,7 +136,7 @@ def _is_about(event: Mapping[str, Any], identity: str) -> bool:
 
 def _event(event: Mapping[str, Any]) -> Event:
     code = event["Actor"].get("Attributes", {}).get("exitCode")
-    return Event(str(event["Action"]), event["timeNano"] / 1e9, None if code is None else int(code))
+    return Event(str(event["Action"]), None if code is None else int(code))
 
 
 def _state(state: Mapping[str, Any]) -> State:

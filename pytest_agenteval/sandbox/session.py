@@ -11,10 +11,10 @@ import anyio.to_thread
 from anyio.lowlevel import RunVar
 
 from pytest_agenteval.sandbox.docker.address import SandboxSetupError, address
-from pytest_agenteval.sandbox.docker.containers import ContainerConfig
+from pytest_agenteval.sandbox.docker.containers import ContainerConfig, Image
 from pytest_agenteval.sandbox.docker.engine_api import Endpoint, Engine, EngineError
 from pytest_agenteval.sandbox.docker.reaper import Owner, list_sandboxes, reap, remove
-from pytest_agenteval.sandbox.exec.running import Image, NoExecServer, RunningContainer, SandboxLost, start
+from pytest_agenteval.sandbox.exec.running import NoExecServer, RunningContainer, SandboxLost, start
 from pytest_agenteval.sandbox.images.images import DEFAULT_IMAGE, IMAGES, ensure_image
 
 __all__ = ["Session"]
@@ -29,8 +29,6 @@ class Session:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self.without_server: dict[str, str] = {}
-        """The names of the images in which no exec server runs, and why: their commands are execs of the engine."""
         self._images: dict[str, Image] = {}
         self._servers: dict[str, bool] = {}
         self._places: anyio.CapacityLimiter | None = None
@@ -39,11 +37,7 @@ class Session:
 
     @classmethod
     def current(cls) -> Session:
-        """The session of this event loop.
-
-        Raises:
-            SandboxSetupError: the daemon's address is of a kind that is not supported.
-        """
+        """The session of this event loop. Raises `SandboxSetupError` where the daemon's address is not supported."""
         found = _CURRENT.get(None)
         if found is None:
             endpoint = Endpoint.current()
@@ -68,10 +62,7 @@ class Session:
     async def image(self, config: ContainerConfig, *, fresh: bool = False) -> Image:
         """The configuration's image, looked up once (again if `fresh`), so that all attempts use the same.
 
-        This package's own images are built and any others pulled if the daemon lacks them.
-
-        Raises:
-            SandboxSetupError: it is not available.
+        This package's own images are built and any others pulled if the daemon lacks them. Raises `SandboxSetupError`.
         """
         name = config.image or DEFAULT_IMAGE
         async with self._looking_up:  # so that nothing is built or pulled twice
@@ -83,11 +74,7 @@ class Session:
             return self._images[name]
 
     async def check(self, config: ContainerConfig) -> None:
-        """Check that the daemon has the requested network. Without it, the daemon would silently give none.
-
-        Raises:
-            SandboxSetupError: the daemon does not have it.
-        """
+        """Raise `SandboxSetupError` if the daemon has not the requested network: it would silently give none."""
         if config.network != "bridge":
             return
         async with self.used() as engine:
@@ -104,8 +91,7 @@ class Session:
     async def start(self, config: ContainerConfig, labels: dict[str, str]) -> tuple[RunningContainer, float]:
         """Start a container when there is a free place; returns it and the seconds waited for the place.
 
-        Raises:
-            SandboxSetupError: it could not be started.
+        Raises `SandboxSetupError`.
         """
         self._users += 1
         started = None
@@ -173,12 +159,8 @@ class Session:
         container = await start(self.engine, config, image, labels, with_server=False)
         if self._servers.get(image.id, True):
             self._servers[image.id] = False
-            self.without_server[image.name] = reason
-            _LOG.warning(
-                "The image %s has no python3 of 3.8 or later, so commands in it take the engine's slow way (%s).",
-                image.name,
-                reason,
-            )
+            what = "The image %s has no python3 of 3.8 or later, so commands in it take the engine's slow way (%s)."
+            _LOG.warning(what, image.name, reason)
         return container
 
     async def _look_up(self, name: str) -> Image:

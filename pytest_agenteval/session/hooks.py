@@ -25,6 +25,7 @@ from pytest_agenteval.run.output import forgive_libraries, quiet_libraries
 from pytest_agenteval.run.whereabouts import short_message
 from pytest_agenteval.session.last_failed import LastFailed
 from pytest_agenteval.session.reporter import REFUSED, TOLD, Recorder
+from pytest_agenteval.session.sigterm import Sigterm
 from pytest_agenteval.texts import inert
 
 if TYPE_CHECKING:
@@ -63,11 +64,12 @@ class Running:
         self._raised = ""
         """What the last phase of it ended with, in a few words; empty without an exception."""
         self._recorder: Recorder | None = None
+        self._sigterm = Sigterm()
         self._announced = not hasattr(config, "workerinput") or config.option.setuponly
         refuse_options(config)
         load_plugins(config.pluginmanager)
         if not hasattr(config, "workerinput"):
-            self._recorder = Recorder(config)
+            self._recorder = Recorder(config, self._sigterm)
             config.pluginmanager.register(self._recorder, "pytest_agenteval_recorder")
             config.pluginmanager.register(LastFailed(config), "pytest_agenteval_last_failed")
 
@@ -77,6 +79,8 @@ class Running:
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         """Read the baseline. With xdist the controller checks what it can: an error in a worker would crash it."""
         asked = settings(self._config)
+        if not session.config.option.collectonly:
+            self._sigterm.catch()
         if self._recorder is not None and asked.gates.baseline is not None and not session.config.option.collectonly:
             from pytest_agenteval.engine.logs.baseline import read_baseline
 
@@ -112,7 +116,8 @@ class Running:
                         problems, notes = self._session.pump.engine.problems, self._session.notes
                         self._config.workeroutput[TOLD] = list(problems), list(notes)  # type: ignore[attr-defined]
                     elif not option.setuponly:
-                        self._recorder.close(self._session, items)
+                        with self._sigterm.raising(False):
+                            self._recorder.close(self._session, items)
 
     def _started(self, session: pytest.Session, items: list[AgentItem]) -> AgentSession | None:
         from pytest_agenteval.plan.offered import Offered
@@ -129,6 +134,7 @@ class Running:
                     return None
                 self._choose_baseline(items)
                 agent_session = AgentSession(session, started.evaluation)
+                self._sigterm.interrupt = agent_session.pump.interrupt
                 for line in agent_session.pump.run(prepare(started)):
                     self._say(line)
         except NotReady as error:
@@ -217,7 +223,7 @@ class Running:
             report.sections = [(name, text) for name, text in report.sections if name != "Captured log call"]
         if self._session is not None and not self._announced:
             self._announced = True
-            report.agenteval_selected = self._session.announcement()
+            report.agenteval_selected, report.agenteval_pid = self._session.announcement(), os.getpid()
         return report
 
     @pytest.hookimpl(tryfirst=True)
@@ -264,7 +270,8 @@ class Running:
         return True
 
     def pytest_unconfigure(self) -> None:
-        """Close the loop, which nothing uses any longer."""
+        """Close the loop, which nothing uses any longer; a SIGTERM need not be waited for now."""
+        self._sigterm.release()
         if self._session is not None:
             self._session.pump.close()
             self._session = None

@@ -19,7 +19,7 @@ from pytest_agenteval.errors import NotReady
 from pytest_agenteval.options.reading import settings
 
 if TYPE_CHECKING:
-    from pytest_agenteval.engine.inspect_tasks.loaded import LoadedTask
+    from pytest_agenteval.engine.inspect_tasks.attempt import LoadedTask
 
 __all__ = ["PLUGIN", "NamedTasks", "once_per_sample"]
 

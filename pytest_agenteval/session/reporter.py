@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pytest_agenteval.record.records import TaskRecord
     from pytest_agenteval.record.run_identity import RunIdentity
     from pytest_agenteval.report.writer import ReportRequest
+    from pytest_agenteval.session.sigterm import Sigterm
     from pytest_agenteval.session.tasks import AgentSession
 
 __all__ = ["REFUSED", "TOLD", "Recorder"]
@@ -44,8 +45,8 @@ _NAME = 300
 class Recorder:
     """pytest's reporting hooks: what each task shows, and what the session shows at its end."""
 
-    def __init__(self, config: pytest.Config) -> None:
-        self._config = config
+    def __init__(self, config: pytest.Config, sigterm: Sigterm) -> None:
+        self._config, self._sigterm = config, sigterm
         self._records: list[TaskRecord] = []
         self._failed_tasks: set[str] = set()
         self._untold: list[TaskRecord] = []
@@ -100,13 +101,15 @@ class Recorder:
 
         self._selected = sum(isinstance(item, AgentItem) for item in session.items)
 
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+    def pytest_runtest_logreport(self, report: Any) -> None:
         """Take the record off a report, from this process or from an xdist worker."""
         record: TaskRecord | None = getattr(report, "agenteval", None)
         if record is not None or report.when == "call" or (report.when == "setup" and not report.passed):
             self._reported.add(report.nodeid)
         if (selected := getattr(report, "agenteval_selected", None)) is not None:
             self._announced.update((record.task, record) for record in selected)  # all workers say the same
+            if report.node.gateway.spec.popen:  # on this machine
+                self._sigterm.workers[report.node] = report.agenteval_pid  # xdist alone leaves it no time to clean up
         if record is not None:
             self._records.append(record)
             if report.failed:
@@ -119,6 +122,7 @@ class Recorder:
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
         """An xdist worker has ended, perhaps before it began."""
+        self._sigterm.workers.pop(node, None)
         output = getattr(node, "workeroutput", {})
         if (told := output.get(REFUSED)) is not None:
             self.refused = (NotAvailable if told[1] else NotReady)(told[0])
@@ -151,11 +155,15 @@ class Recorder:
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, Any, Any]:
         """Judge, and set the exit status. Then, after all other plugins have written their files, write the reports."""
         if not session.config.option.collectonly:
-            self._judge(session)
-        result = yield
-        if self._judgement is not None:
-            self._publish(self._judgement)
-        return result
+            with self._sigterm.raising(False):
+                self._judge(session)
+        try:
+            with self._sigterm.raising(True):  # what others do at the end may hang
+                return (yield)
+        finally:
+            if self._judgement is not None:
+                with self._sigterm.raising(False):
+                    self._publish(self._judgement)
 
     def _judge(self, session: pytest.Session) -> None:
         from pytest_agenteval.judge import GateSettings
@@ -201,8 +209,10 @@ class Recorder:
 
     def _status(self, session: pytest.Session) -> int:
         """With what pytest would end; how it was stopped where nothing began says nothing."""
-        from pytest_agenteval.judge.exit_status import OK, USAGE_ERROR
+        from pytest_agenteval.judge.exit_status import INTERRUPTED, OK, TERMINATED, USAGE_ERROR
 
+        if self._sigterm.came and session.exitstatus == INTERRUPTED:
+            return TERMINATED
         if self.refused is None:
             return int(session.exitstatus)
         return OK if isinstance(self.refused, NotAvailable) else USAGE_ERROR

@@ -86,3 +86,30 @@ def test_a_run_that_is_stopped_is_judged_over_every_task_once(run: Run, pytester
     assert sorted(names) == sorted(["test_fails", *(f"test_a[{n}]" for n in range(20))])
     assert all(task["n"] + len(task["missing_attempts"]) == 2 for task in tasks)
     assert 0 < sum(task["n"] == 0 for task in tasks) < 20
+
+
+def test_sigterm_ends_the_attempts_of_all_workers(run: Run, pytester: pytest.Pytester) -> None:
+    """It is sent to the controller alone, as an orchestrator does, when both workers have told it of themselves."""
+    conftest = """
+        NODES = set()
+        def pytest_runtest_logreport(report):
+            NODES.add(getattr(report, "node", None))
+            if len(NODES) == 2: open("known", "w").close()
+    """
+    source = """
+        import asyncio, os, signal
+        import pytest
+        @pytest.mark.parametrize("n", range(2))
+        async def test_a(attempt, n):
+            attempt.agent_begins()
+            while not os.path.exists("known"): await asyncio.sleep(0.01)
+            if n: os.kill(os.getppid(), signal.SIGTERM)
+            try: await asyncio.sleep(3600)
+            finally: open(f"down-{n}", "w").close()
+    """
+    result = run(source, "-n2", "--agent-json=live.json", conftest=conftest, plugins=XDIST)
+    assert result.ret == 143
+    assert sorted(path.name for path in pytester.path.glob("down-*")) == ["down-0", "down-1"]
+    live = json.loads((pytester.path / "live.json").read_text("utf-8"))
+    assert live["run"]["exit_status"]["code"] == 143
+    assert [task["n"] for task in live["tasks"]] == [0, 0]

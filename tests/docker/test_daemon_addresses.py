@@ -124,7 +124,7 @@ def test_sandboxes_work_over_tls(use: Use, backend: str) -> None:
 
     async def work() -> None:
         async with opened() as sandbox:
-            assert sandbox.has_exec_server
+            assert sandbox.container.has_exec_server
             data = os.urandom(3_000_000)
             await sandbox.write_file("file", data)
             assert await sandbox.read_file("file", text=False) == data
@@ -142,7 +142,7 @@ def test_an_image_without_python_works_over_tls(place: Place, use: Use, backend:
 
     async def work() -> None:
         async with opened(image=place.without_python) as sandbox:
-            assert not sandbox.has_exec_server
+            assert not sandbox.container.has_exec_server
             data = os.urandom(300_000)
             await sandbox.write_file("file", data)
             assert await sandbox.read_file("file", text=False) == data
@@ -228,7 +228,7 @@ def test_a_runtime_is_used_that_the_daemon_has(place: Place, use: Use) -> None:
         async with opened(runtime="recorded") as sandbox:
             assert (await sandbox.exec(["id", "-un"])).stdout == "agent\n"
             assert re.search(
-                rf"\bcreate\b.* {sandbox.container_id}$", place.runtime_log.read_text("utf-8"), re.MULTILINE
+                rf"\bcreate\b.* {sandbox.container.id}$", place.runtime_log.read_text("utf-8"), re.MULTILINE
             )
 
     on("asyncio", work)

@@ -18,6 +18,7 @@ from pytest_agenteval.sandbox.images.images import (
     DEFAULT_IMAGE,
     Way,
     definition,
+    ensure,
     ensure_default_image,
     from_dockerfile,
     from_host,
@@ -133,7 +134,7 @@ def test_root_may_do_so_in_a_hardened_container(run: Run) -> None:
 def test_built_from_the_hosts_packages_by_two_processes_at_once(run: Run, trial: str) -> None:
     program = (
         "from pytest_agenteval.sandbox.images.images import *\n"
-        f"ready = ensure_default_image(print, name={trial!r}, ways=[Way('this host\\'s packages', from_host)])\n"
+        f"ready = ensure({trial!r}, [Way('this host\\'s packages', from_host)], print)\n"
         "print((ready.name, ready.how))\n"
     )
     root = definition("default").parent.parent
@@ -165,7 +166,7 @@ def test_built_from_a_dockerfile(client: docker.DockerClient, trial: str, tmp_pa
     """Without a registry: a Dockerfile that begins with nothing."""
     (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\nUSER 1000\n")
     way = Way("its Dockerfile", lambda name: from_dockerfile(name, tmp_path))
-    ready = ensure_default_image(print, name=trial, ways=[way])
+    ready = ensure(trial, [way], print)
     assert ready.how == "Dockerfile"
     assert client.images.get(trial).attrs["Config"]["User"] == "1000"
 
@@ -189,7 +190,7 @@ def test_the_next_way_is_taken_when_one_is_closed(client: docker.DockerClient, t
     (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\n")
     ways = [Way("a", closed), Way("b", lambda name: from_dockerfile(name, tmp_path))]
     said: list[str] = []
-    assert ensure_default_image(said.append, name=trial, ways=ways).built
+    assert ensure(trial, ways, said.append).built
     assert "built from b" in said[-1]
     assert not client.containers.list(all=True, filters={"ancestor": trial})
 
@@ -199,7 +200,7 @@ def test_no_way_at_all_is_one_sentence(trial: str) -> None:
         raise NoHostImage("this host has no Debian packages")
 
     with pytest.raises(SandboxSetupError) as refused:
-        ensure_default_image(print, name=trial, ways=[Way("a", closed), Way("b", closed)])
+        ensure(trial, [Way("a", closed), Way("b", closed)], print)
     assert str(refused.value) == (
         f"The sandbox image {trial} cannot be built (from a: this host has no Debian packages; from b: this host has "
         "no Debian packages): give this machine a registry, or `docker load` the image here from one that has it."

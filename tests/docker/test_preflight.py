@@ -16,9 +16,7 @@ from typing import Any
 import pytest
 
 from pytest_agenteval.sandbox.docker.daemon import DaemonGone, DaemonRefused, DaemonSilent, SandboxSetupError
-from pytest_agenteval.sandbox.preflight import DEFAULT_POOLS, Needs, free_networks, preflight
-
-NOTHING = Needs(compose=False)
+from pytest_agenteval.sandbox.preflight import preflight
 
 
 @contextmanager
@@ -57,21 +55,20 @@ def version(engine: str) -> dict[str, Any]:
 
 
 def test_all_is_well() -> None:
-    assert preflight(Needs(compose=True, networks=1)).engine[0].isdigit()
+    assert preflight(compose=True)[0].isdigit()
 
 
 def test_what_is_not_needed_is_not_asked() -> None:
     with engine(version("24.0.6")) as address, pytest.MonkeyPatch.context() as patch:
         patch.setenv("DOCKER_HOST", address)
         patch.setenv("PATH", "")
-        ready = preflight(NOTHING)
-    assert (ready.address, ready.engine) == (address, "24.0.6")
+        assert preflight(compose=False) == "24.0.6"
 
 
 def test_no_daemon(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
     with pytest.raises(DaemonGone, match=r"No Docker daemon answers at unix://.*/none\.sock: start Docker"):
-        preflight(NOTHING)
+        preflight(compose=False)
 
 
 def test_nobody_listens_over_tcp(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,7 +77,7 @@ def test_nobody_listens_over_tcp(monkeypatch: pytest.MonkeyPatch) -> None:
         port = free.getsockname()[1]
     monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{port}")
     with pytest.raises(DaemonGone, match=f"at tcp://127.0.0.1:{port}: start Docker"):
-        preflight(NOTHING)
+        preflight(compose=False)
 
 
 def test_silent_daemon(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,14 +87,14 @@ def test_silent_daemon(monkeypatch: pytest.MonkeyPatch) -> None:
         silent.listen()
         monkeypatch.setenv("DOCKER_HOST", f"unix://{folder}/s")
         with pytest.raises(DaemonSilent, match=r"unix://.*/s did not answer within 0\.2 s"):
-            preflight(NOTHING)
+            preflight(compose=False)
 
 
 def test_daemon_with_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     with engine({}) as address:
         monkeypatch.setenv("DOCKER_HOST", address)
         with pytest.raises(DaemonRefused, match="refused: scripted error"):
-            preflight(NOTHING)
+            preflight(compose=False)
 
 
 def test_a_daemon_this_user_may_not_ask(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,20 +103,20 @@ def test_a_daemon_this_user_may_not_ask(monkeypatch: pytest.MonkeyPatch) -> None
 
     monkeypatch.setattr("pytest_agenteval.sandbox.docker.daemon._knock", forbidden)
     with pytest.raises(SandboxSetupError, match="add the user to the group `docker`"):
-        preflight(NOTHING)
+        preflight(compose=False)
 
 
 def test_an_address_that_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", "nonsense")
     with pytest.raises(SandboxSetupError, match="at nonsense cannot be used"):
-        preflight(NOTHING)
+        preflight(compose=False)
 
 
 def test_unknown_context(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DOCKER_HOST", raising=False)
     monkeypatch.setenv("DOCKER_CONTEXT", "agenteval-none")
     with pytest.raises(SandboxSetupError, match="context 'agenteval-none' does not exist"):
-        preflight(NOTHING)
+        preflight(compose=False)
 
 
 @pytest.mark.parametrize(
@@ -129,12 +126,12 @@ def test_engine_floor(monkeypatch: pytest.MonkeyPatch, engine_version: str, good
     with engine(version(engine_version)) as address:
         monkeypatch.setenv("DOCKER_HOST", address)
         if good:
-            assert preflight(NOTHING).engine == engine_version
+            assert preflight(compose=False) == engine_version
         else:
             with pytest.raises(
                 SandboxSetupError, match=rf"Engine {engine_version} at unix:.* is older than 24\.0\.6: upgrade"
             ):
-                preflight(NOTHING)
+                preflight(compose=False)
 
 
 def docker_command(folder: Path, script: str) -> None:
@@ -146,7 +143,7 @@ def docker_command(folder: Path, script: str) -> None:
 def test_no_docker_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(SandboxSetupError, match="`docker` is not on the PATH"):
-        preflight(Needs(compose=True))
+        preflight(compose=True)
 
 
 @pytest.mark.parametrize("script", ["exit 1", "echo", "echo '{}'", "echo '[]'"])
@@ -154,7 +151,7 @@ def test_no_compose_plugin(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, scri
     docker_command(tmp_path, script)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     with pytest.raises(SandboxSetupError, match="install the Docker Compose plugin"):
-        preflight(Needs(compose=True))
+        preflight(compose=True)
 
 
 @pytest.mark.parametrize(
@@ -164,39 +161,7 @@ def test_compose_floor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, compose:
     docker_command(tmp_path, f'echo \'{{"version":"{compose}"}}\'')
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     if good:
-        preflight(Needs(compose=True))
+        preflight(compose=True)
     else:
         with pytest.raises(SandboxSetupError, match=r"is older than 2\.21\.0: upgrade"):
-            preflight(Needs(compose=True))
-
-
-def test_too_few_networks(monkeypatch: pytest.MonkeyPatch) -> None:
-    answers = {
-        **version("26.0.0"),
-        "/info": {"DefaultAddressPools": [{"Base": "10.200.0.0/22", "Size": 24}]},
-        "/networks": [{"IPAM": {"Config": [{"Subnet": "10.200.1.0/24"}]}}, {"IPAM": {"Config": None}}],
-    }
-    with engine(answers) as address:
-        monkeypatch.setenv("DOCKER_HOST", address)
-        preflight(Needs(compose=False, networks=3))
-        with pytest.raises(
-            SandboxSetupError, match="addresses for 3 more networks, the run needs 4: lower --agent-concurrency"
-        ):
-            preflight(Needs(compose=False, networks=4))
-
-
-@pytest.mark.parametrize(
-    ("taken", "free"),
-    [
-        ((), 31),  # 3 of 172.17-19, 12 of 172.20-31, 16 of 192.168
-        (("172.17.0.0/16",), 30),
-        (("172.17.5.0/24", "172.17.9.0/24"), 30),
-        (("192.168.0.0/16", "fd00::/64", "0.0.0.0/0"), 15),
-    ],
-)
-def test_networks_of_an_engine_without_configuration(taken: tuple[str, ...], free: int) -> None:
-    assert free_networks(DEFAULT_POOLS, taken) == free
-
-
-def test_counting_of_networks_ends() -> None:
-    assert free_networks([("10.0.0.0/8", 28)], ()) == 64
+            preflight(compose=True)

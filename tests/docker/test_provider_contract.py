@@ -172,7 +172,7 @@ def test_environment_user_and_folder_are_what_was_asked_for() -> None:
 
 def test_the_container_is_hardened_and_relaxed_by_name() -> None:
     async def hardened(sandbox: AgentevalSandbox) -> None:
-        host = inspected("container", sandbox.container_id)["HostConfig"]
+        host = inspected("container", sandbox.container.id)["HostConfig"]
         assert (host["NetworkMode"], host["PidsLimit"], host["Memory"]) == ("none", 1024, 4 << 30)
         assert (host["MemorySwap"], host["CapDrop"], host["AutoRemove"]) == (4 << 30, ["ALL"], True)
         assert host["SecurityOpt"] == ["no-new-privileges"]
@@ -185,7 +185,7 @@ def test_the_container_is_hardened_and_relaxed_by_name() -> None:
         assert "NoNewPrivs:\t1" in status
 
     async def relaxed(sandbox: AgentevalSandbox) -> None:
-        host = inspected("container", sandbox.container_id)["HostConfig"]
+        host = inspected("container", sandbox.container.id)["HostConfig"]
         assert (host["Memory"], host["NanoCpus"], host["PidsLimit"]) == (256 << 20, 1_500_000_000, 50)
         assert (await sandbox.exec(["hostname"])).stdout == "box\n"
         assert (await sandbox.exec(["id", "-u"])).stdout == "0\n"
@@ -203,8 +203,8 @@ def test_the_container_is_hardened_and_relaxed_by_name() -> None:
 
 def test_an_entrypoint_and_a_health_check_of_the_image_are_not_run() -> None:
     async def check(sandbox: AgentevalSandbox) -> None:
-        assert sandbox.has_exec_server
-        state = inspected("container", sandbox.container_id)
+        assert sandbox.container.has_exec_server
+        state = inspected("container", sandbox.container.id)
         assert "Health" not in state["State"]
         assert (await sandbox.exec(["echo", "here"])).stdout == "here\n"
 
@@ -215,7 +215,7 @@ def test_an_entrypoint_and_a_health_check_of_the_image_are_not_run() -> None:
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_an_image_without_python_takes_the_engines_own_exec(backend: str, caplog: pytest.LogCaptureFixture) -> None:
     async def check(sandbox: AgentevalSandbox) -> None:
-        assert not sandbox.has_exec_server
+        assert not sandbox.container.has_exec_server
         result = await sandbox.exec(["sh", "-c", "cat; id -un; pwd; echo err >&2; exit 3"], input="in\n", cwd="/tmp")
         assert (result.stdout, result.stderr, result.returncode) == ("in\nagent\n/tmp\n", "err\n", 3)
         assert (await sandbox.exec(["id", "-u"], user="root")).stdout == "0\n"
@@ -251,8 +251,8 @@ def test_an_image_without_python_takes_the_engines_own_exec(backend: str, caplog
 
 def test_a_dead_container_makes_the_sandbox_unavailable() -> None:
     async def check(sandbox: AgentevalSandbox) -> None:
-        assert sandbox.last_words == ""
-        await anyio.run_process(("docker", "kill", sandbox.container_id))
+        assert sandbox.container.last_words == ""
+        await anyio.run_process(("docker", "kill", sandbox.container.id))
         with pytest.raises(SandboxUnavailableError, match="not running"):
             await sandbox.exec(["true"])
         with pytest.raises(SandboxUnavailableError):
@@ -263,22 +263,22 @@ def test_a_dead_container_makes_the_sandbox_unavailable() -> None:
             await sandbox.write_file("x", "y")
         with pytest.raises(ConnectionError):
             await sandbox.connection()
-        assert "ended" in sandbox.last_words
-        assert not await sandbox.is_running()
+        assert "ended" in sandbox.container.last_words
+        assert not await sandbox.container.is_running()
 
     with_sandbox(check)
 
 
 def test_what_the_record_of_an_attempt_needs_is_there() -> None:
     async def check(sandbox: AgentevalSandbox) -> None:
-        assert inspected("container", sandbox.container_name)["Id"] == sandbox.container_id
-        assert sandbox.image_digest == inspected("image", DEFAULT_IMAGE)["Id"]
+        assert inspected("container", sandbox.container.name)["Id"] == sandbox.container.id
+        assert sandbox.container.image.digest == inspected("image", DEFAULT_IMAGE)["Id"]
         assert 0 <= sandbox.waited < 60
         assert sandbox.default_polling_interval() == 0.05
         assert sandbox.default_concurrency() is None
         connection = await sandbox.connection()
-        assert (connection.type, connection.container) == ("docker", sandbox.container_name)
-        assert connection.command == f"docker exec -it {sandbox.container_name} bash -l"
+        assert (connection.type, connection.container) == ("docker", sandbox.container.name)
+        assert connection.command == f"docker exec -it {sandbox.container.name} bash -l"
         assert (await sandbox.connection(user="root")).vscode_command is None
 
     with_sandbox(check)
@@ -288,7 +288,7 @@ def test_a_kept_sandbox_lives_on_and_can_be_entered() -> None:
     async def keep() -> str:
         async with opened() as sandbox:
             await sandbox.exec(["sh", "-c", "echo evidence > file; sleep 600 &"])
-            command = await sandbox.keep()
+            command = await sandbox.container.keep()
             assert (await sandbox.exec(["true"])).success
             return command.replace("-it ", "").replace("bash -l", "cat file")
 

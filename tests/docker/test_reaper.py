@@ -116,9 +116,9 @@ def _start_of(pid: int) -> str:
 def test_inspects_cleanup_command_removes_the_sandbox_that_is_named() -> None:
     async def run() -> None:
         async with opened() as first, opened() as second:
-            await AgentevalSandbox.cli_cleanup(first.container_name)
-            assert containers() == {second.container_id}
-            await AgentevalSandbox.cli_cleanup(second.container_id[:12])
+            await AgentevalSandbox.cli_cleanup(first.container.name)
+            assert containers() == {second.container.id}
+            await AgentevalSandbox.cli_cleanup(second.container.id[:12])
             assert not containers()
 
     on("asyncio", run)

@@ -126,8 +126,9 @@ def test_a_killed_run_is_resumed(tmp_path: Path) -> None:
     until_gone(tmp_path)
 
 
-def test_an_interrupted_run_is_resumed(tmp_path: Path) -> None:
-    assert ended_in_its_middle(tmp_path, SMALL, send(signal.SIGINT, tmp_path)).code == 2
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 2), (signal.SIGTERM, 143)])
+def test_an_interrupted_run_is_resumed(tmp_path: Path, number: signal.Signals, status: int) -> None:
+    assert ended_in_its_middle(tmp_path, SMALL, send(number, tmp_path)).code == status
     assert left_behind(tmp_path) == []
     kept = finished(tmp_path, SMALL)
     resumed = completed(tmp_path, SMALL, kept)

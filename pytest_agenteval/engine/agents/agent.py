@@ -6,26 +6,90 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Protocol
 
-import anyio
 from inspect_ai.agent import AgentState
+from inspect_ai.event import Event, InfoEvent
 from inspect_ai.log import transcript
 from inspect_ai.model import ChatMessage, ChatMessageUser
 from inspect_ai.solver import TaskState
 from inspect_ai.tool import Tool, ToolDef, ToolSource
 from inspect_ai.util import Limit, apply_limits, span, turn_limit, working_limit
 
-from pytest_agenteval.engine.agents.bridge_service import sample_limits_end, watch_bridges
-from pytest_agenteval.engine.agents.own_code import bridged_body
-from pytest_agenteval.engine.agents.record_tool import record_tool
-from pytest_agenteval.engine.agents.result import AgentResult, agent_result
-from pytest_agenteval.engine.agents.scaffold import AgentRequest, Scaffold
-from pytest_agenteval.engine.models.faults import ProviderSilent, limit_cause, limit_in, provider_to_blame
-from pytest_agenteval.engine.models.lacking import needing
+from pytest_agenteval.engine.agents.container_bridge import limits_end, watch_bridges
+from pytest_agenteval.engine.agents.own_code import bridged_body, record_tool
+from pytest_agenteval.engine.logs.events import tool_calls
+from pytest_agenteval.engine.logs.exits import ProgramExit, program_exit
+from pytest_agenteval.engine.models.faults import ProviderSilent, limit_cause, limit_in, needing, provider_to_blame
 from pytest_agenteval.engine.models.meter import CallMeter
 from pytest_agenteval.record.outcomes import Cause
+from pytest_agenteval.record.records import ModelCall, ToolCall, total_of
 
-__all__ = ["Agent", "agent_limits", "own_agent_limits"]
+__all__ = [
+    "REACT", "Agent", "AgentRequest", "AgentResult", "Scaffold", "agent_limits", "agent_result",
+    "own_agent_limits",
+]  # fmt: skip
+
+REACT = "react"
+"""The default scaffold, Inspect's."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentRequest:
+    """What a test asks of the agent with one `agent.run`."""
+
+    model: str
+    tools: Sequence[Tool | ToolDef | ToolSource] | None
+    instructions: str | None
+    submit: bool
+
+
+class Scaffold(Protocol):
+    """An agent program around the model."""
+
+    def refuse(self, request: AgentRequest) -> None:
+        """Raise `TypeError`, in one sentence, for what this program cannot do; called before the agent starts."""
+
+    async def run(self, state: AgentState, request: AgentRequest, meter: CallMeter) -> AgentState:
+        """Work on the conversation, extending it in place, and return it."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentResult:
+    """What one `agent.run` did, for assertions in a test."""
+
+    answer: str
+    """What the agent submitted; empty if it submitted nothing."""
+    messages: tuple[ChatMessage, ...]
+    """The whole conversation, as Inspect keeps it."""
+    tool_calls: tuple[ToolCall, ...]
+    cost: float | None
+    """US dollars, or None if the cost of a call is unknown: it has no known price, or its answer has no usage."""
+    tokens: int | None
+    """Tokens of all kinds, or None if an answer does not say how many it used."""
+    turns: int
+    """Model calls."""
+    limit: str | None
+    """`cost`, `tokens`, `time`, `turns` or `context` if the agent reached that limit of its own, otherwise None."""
+    program: ProgramExit | None = None
+    """How the program ended, if the agent is one in the sandbox (:class:`pytest_agenteval.SandboxAgent`)."""
+
+
+def agent_result(
+    state: AgentState, events: Sequence[Event], calls: Sequence[ModelCall], meter: CallMeter
+) -> AgentResult:
+    """The summary of the events and the answered calls of one run."""
+    exits = [found for event in events if isinstance(event, InfoEvent) and (found := program_exit(event))]
+    return AgentResult(
+        answer=state.output.completion if not state.output.empty else "",
+        messages=tuple(state.messages),
+        tool_calls=tool_calls(events),
+        cost=total_of(call.cost for call in calls),
+        tokens=total_of(call.tokens for call in calls),
+        turns=len(calls),
+        limit=meter.attempt.limit,
+        program=exits[-1] if exits else None,
+    )
 
 
 @dataclass(slots=True)
@@ -83,10 +147,8 @@ async def agent_limits(meter: CallMeter) -> AsyncIterator[None]:
 
     That is so whatever the agent's code makes of it (an error of its own, a group of a task group's), and where Inspect
     would end the whole sample. `meter.attempt.limit` then says which limit it was. The limits count over all runs of
-    the agent in one try; the model's context window holds for each of them.
-
-    Raises:
-        ProviderSilent: the time was up while the provider had left a call unanswered for most of it.
+    the agent in one try; the model's context window holds for each of them. Raises `ProviderSilent` where the time was
+    up while the provider had left a call unanswered for most of it.
     """
     attempt, options, used = meter.attempt, meter.options, meter.used
     watch_bridges()
@@ -99,7 +161,7 @@ async def agent_limits(meter: CallMeter) -> AsyncIterator[None]:
     silent_for = 0.0
     meter.agent_running, meter.stopped_by = True, None
     try:
-        with apply_limits(limits), anyio.CancelScope() as scope, sample_limits_end(scope) as reached:
+        with apply_limits(limits), limits_end() as scope:
 
             def time_is_up() -> None:
                 nonlocal silent_for
@@ -112,8 +174,6 @@ async def agent_limits(meter: CallMeter) -> AsyncIterator[None]:
             finally:
                 if watch is not None:
                     watch.cancel()
-        if reached:
-            raise reached[0]
         if scope.cancelled_caught:
             if provider_to_blame(silent_for, options.time_limit):
                 raise ProviderSilent(silent_for, options.time_limit)
@@ -138,11 +198,8 @@ async def own_agent_limits(meter: CallMeter) -> AsyncIterator[None]:
     """Around the body of an own agent: the limits hold from its first model call to the end of the body.
 
     Calls of model clients go through Inspect, so that they are paid, counted and held to the limits like any other.
-
+    Raises `LimitExceededError` for a limit of cost, tokens or turns; time ends the body through the attempt itself.
     `meter.attempt.limit` then says which limit it was, also where the agent swallowed the error.
-
-    Raises:
-        LimitExceededError: a limit of cost, tokens or turns is exceeded. Time ends the body through the attempt itself.
     """
     watch_bridges()
     attempt, options = meter.attempt, meter.options
@@ -160,11 +217,9 @@ async def own_agent_limits(meter: CallMeter) -> AsyncIterator[None]:
     attempt.on_agent_start = started
     meter.agent_running = True
     try:
-        with apply_limits([clock, turns]), anyio.CancelScope() as scope, sample_limits_end(scope) as reached:
+        with apply_limits([clock, turns]), limits_end():
             async with bridged_body(meter):
                 yield
-        if reached:
-            raise reached[0]
     finally:
         meter.agent_running = False
         if options.turn_limit is not None and turns.usage > options.turn_limit:

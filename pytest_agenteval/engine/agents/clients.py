@@ -22,7 +22,10 @@ from typing import Any, ParamSpec, TypeVar
 
 from pytest_agenteval.engine.models.meter import CallMeter
 
-__all__ = ["CLIENT_MODEL", "ClientGate", "Unbridged", "clients_loaded", "current_gate", "gated", "watch_clients"]
+__all__ = [
+    "CLIENT_MODEL", "ClientGate", "Unbridged", "clients_loaded", "current_gate", "gated", "is_installed",
+    "watch_clients",
+]  # fmt: skip
 
 CLIENT_MODEL = "inspect"
 """What an agent's client asks for: the model under evaluation. `inspect/PROVIDER/MODEL` is any other one."""
@@ -55,11 +58,7 @@ class ClientGate:
         self._context.run(_gate.set, self)
 
     def run(self, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
-        """Call `function` as code of the attempt, also in a thread that carries no context.
-
-        Raises:
-            RuntimeError: the caller is code of another attempt.
-        """
+        """Call `function` as code of the attempt, also in a thread without context; another attempt may not."""
         if (current := _gate.get()) is self:
             return function(*arguments, **named)
         if current is not None:
@@ -68,14 +67,15 @@ class ClientGate:
 
     def here(self) -> bool:
         """Whether the caller runs on the attempt's event loop."""
-        return _running_loop() is self.loop
+        try:
+            return asyncio.get_running_loop() is self.loop
+        except RuntimeError:
+            return False
 
     def start(self, coroutine: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
         """Run `coroutine` on the attempt's event loop, in the caller's context where that is the attempt's.
 
-        Raises:
-            RuntimeError: the caller is code of another attempt.
-            asyncio.CancelledError: the attempt is over; it is what remains of an agent that asks.
+        Raises `RuntimeError` in another attempt, and `CancelledError` for what remains of an agent that is over.
         """
         if self._closed:
             coroutine.close()
@@ -93,9 +93,7 @@ class ClientGate:
     def wait(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """From sync code in a thread: run `coroutine` on the attempt's event loop and wait for its value.
 
-        Raises:
-            Unbridged: the caller holds up the event loop itself.
-            asyncio.CancelledError: the attempt is being stopped.
+        Raises `Unbridged` on that loop itself, and `CancelledError` where the attempt is being stopped.
         """
         if self.here():
             coroutine.close()
@@ -160,14 +158,24 @@ def clients_loaded() -> bool:
     return any(name in sys.modules for name in _LIBRARIES)
 
 
+def is_installed(library: str) -> bool:
+    """Whether a module could be imported, also one in a namespace."""
+    try:
+        return find_spec(library) is not None
+    except ModuleNotFoundError:  # not even the namespace
+        return False
+
+
 @functools.cache
 def watch_clients() -> None:
     """Stand before the clients' one method that makes requests, once per process. After Inspect has done the same."""
     for library, asynchronous in (("openai", "AsyncOpenAI"), ("anthropic", "AsyncAnthropic")):
-        if find_spec(library) is not None:
+        if is_installed(library):
             _watch(import_module(f"{library}._base_client"), library, asynchronous)
-    if _google_is_there():
-        _watch_google(import_module("google.genai._api_client").BaseApiClient)
+    if is_installed("google.genai"):
+        client = import_module("google.genai._api_client").BaseApiClient
+        for name in ("request", "request_streamed"):  # no stream gets a gate: it is refused, or not ours
+            _watch_google(client, name, f"async_{name}")
 
 
 def _watch(base: Any, library: str, asynchronous: str) -> None:
@@ -195,9 +203,8 @@ def _watch(base: Any, library: str, asynchronous: str) -> None:
     base.AsyncAPIClient.request, base.SyncAPIClient.request = request, sync_request
 
 
-def _watch_google(client: Any) -> None:
-    bridged, network = client.async_request, client.request
-    bridged_stream, network_stream = client.async_request_streamed, client.request_streamed
+def _watch_google(client: Any, sync_name: str, async_name: str) -> None:
+    bridged, network = getattr(client, async_name), getattr(client, sync_name)
 
     @functools.wraps(bridged)
     async def async_request(self: Any, http_method: str, path: str, *arguments: Any, **named: Any) -> Any:
@@ -212,18 +219,8 @@ def _watch_google(client: Any) -> None:
             return network(self, http_method, path, *arguments, **named)
         return gate.wait(bridged(self, http_method, path, *arguments, **named))
 
-    @functools.wraps(bridged_stream)
-    async def async_request_streamed(self: Any, http_method: str, path: str, *arguments: Any, **named: Any) -> Any:
-        _stop_google(path)
-        return await bridged_stream(self, http_method, path, *arguments, **named)
-
-    @functools.wraps(network_stream)
-    def request_streamed(self: Any, http_method: str, path: str, *arguments: Any, **named: Any) -> Any:
-        _stop_google(path)
-        return network_stream(self, http_method, path, *arguments, **named)
-
-    client.async_request, client.request = async_request, request
-    client.async_request_streamed, client.request_streamed = async_request_streamed, request_streamed
+    setattr(client, async_name, async_request)
+    setattr(client, sync_name, request)
 
 
 def _stop_google(path: str) -> ClientGate | None:
@@ -239,11 +236,7 @@ def _stop(url: str, model: str, *, stream: bool) -> ClientGate | None:
 
 
 def _judged(model: str, *, stream: bool) -> ClientGate | None:
-    """The gate for the call, or None if the call is not ours: Inspect's own, or outside any attempt.
-
-    Raises:
-        Unbridged: Inspect would not see it.
-    """
+    """The gate for the call, None if it is Inspect's own or outside any attempt. Raises `Unbridged`."""
     gate, ours = _gate.get(), re.match(rf"{CLIENT_MODEL}(?:/|$)", model) is not None
     if gate is None:
         if ours:
@@ -268,17 +261,3 @@ def _judged(model: str, *, stream: bool) -> ClientGate | None:
 def _model_of(options: Any) -> str:
     body = options.json_data
     return str(body.get("model", "")) if isinstance(body, dict) else ""
-
-
-def _running_loop() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
-
-
-def _google_is_there() -> bool:
-    try:
-        return find_spec("google.genai") is not None
-    except ModuleNotFoundError:  # not even the namespace
-        return False

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal
 
 from inspect_ai.model import (
     ChatMessage,
@@ -17,8 +17,7 @@ from inspect_ai.model import (
 )
 from inspect_ai.tool import Tool, ToolDef, ToolSource
 
-from pytest_agenteval.engine.agents.agent import Agent
-from pytest_agenteval.engine.agents.scaffold import AgentRequest
+from pytest_agenteval.engine.agents.agent import Agent, AgentRequest
 from pytest_agenteval.options.values import BUILT_IN_MODELS
 from pytest_agenteval.record.records import ToolCall, total_of
 
@@ -124,7 +123,7 @@ async def dialogue(
     while len(said) < max_turns:
         attempt.agent_begins()  # a slow user must not count as slow grading; the agent's own limits do not apply here
         try:
-            text = await person.answer(said[-1] if said else None)
+            text = await person(said[-1] if said else None)
         finally:
             attempt.agent_ends()
         if text is None:
@@ -153,21 +152,8 @@ async def dialogue(
     )
 
 
-class _Person(Protocol):
-    async def answer(self, agent_said: str | None) -> str | None:
-        """What the person says to what the agent said (None: it has not said anything yet), or None: they are done."""
-
-
-@dataclass(slots=True)
-class _Lines:
-    """Says one line after the other, whatever the agent says."""
-
-    script: Sequence[str]
-    _said: int = 0
-
-    async def answer(self, agent_said: str | None) -> str | None:
-        self._said += 1
-        return self.script[self._said - 1] if self._said <= len(self.script) else None
+_Person = Callable[[str | None], Awaitable[str | None]]
+"""What a person says to what the agent said (None: it has not said anything yet), or None: they are done."""
 
 
 @dataclass(slots=True)
@@ -194,9 +180,14 @@ class _Played:
 
 def _person(agent: Agent, user: SimulatedUser) -> _Person:
     if agent.model in BUILT_IN_MODELS:
-        return _Lines(user.script)
+        lines = iter(user.script)
+
+        async def next_line(agent_said: str | None) -> str | None:
+            return next(lines, None)
+
+        return next_line
     if user.role not in model_roles():
         raise RuntimeError(
             f"the dialogue needs a model for the simulated user: add --agent-role={user.role}=PROVIDER/MODEL"
         )
-    return _Played(get_model(role=user.role), user)
+    return _Played(get_model(role=user.role), user).answer

@@ -1,26 +1,38 @@
-"""Own agents: code that asks models through clients of OpenAI, Anthropic or Google, led over Inspect's bridge."""
+"""Own agents: code that asks models through clients, led over Inspect's bridge, and may record its own tool calls."""
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
+import json
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 import anyio
 from inspect_ai.agent import AgentState, agent_bridge
+from inspect_ai.log import transcript
 from inspect_ai.model import ChatMessage, ModelOutput
 from inspect_ai.tool import Tool, ToolDef, ToolSource
 from inspect_ai.util import SandboxEnvironment, sandbox
+from pydantic import JsonValue
 
-from pytest_agenteval.engine.agents.clients import CLIENT_MODEL, ClientGate, clients_loaded, gated, watch_clients
-from pytest_agenteval.engine.agents.record_tool import record_tool, recorded_tool
-from pytest_agenteval.engine.models.meter import CallMeter
+from pytest_agenteval.engine.agents.clients import (
+    CLIENT_MODEL,
+    ClientGate,
+    clients_loaded,
+    current_gate,
+    gated,
+    watch_clients,
+)
+from pytest_agenteval.engine.logs.exits import RECORDED
+from pytest_agenteval.engine.models.meter import CallMeter, current_meter
 from pytest_agenteval.run.threads import AttemptThread
 
-__all__ = ["AgentContext", "bridged", "bridged_body", "is_async", "run_own_code"]
+__all__ = ["AgentContext", "bridged", "bridged_body", "is_async", "record_tool", "recorded_tool", "run_own_code"]
 
 GRACE_SECONDS = 5.0
 """How long an agent that was told to stop may take to return; after that it is cancelled."""
@@ -28,6 +40,91 @@ GRACE_SECONDS = 5.0
 T = TypeVar("T")
 P = ParamSpec("P")
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+def record_tool(
+    name: str,
+    arguments: Mapping[str, Any] | None = None,
+    *,
+    error: str | BaseException | None = None,
+    seconds: float | None = None,
+    exit_code: int | None = None,
+) -> None:
+    """Record one call of a tool by an own agent in the attempt that this code runs for.
+
+    It takes the place of the same call as the agent's messages show it, so a call is never counted twice.
+
+    Args:
+        name: of the tool, as the model calls it.
+        arguments: of the call.
+        error: the exception that the tool raised, or its message, if the call failed; otherwise None.
+        seconds: how long it took.
+        exit_code: the exit status of the command that it ran. A non-zero one is counted as such, not as a failure of
+            the call. None if it ran no command, or ran one in the sandbox, where the status is found.
+
+    Raises:
+        RuntimeError: this code runs for no attempt.
+    """
+    if current_meter() is None:
+        raise RuntimeError("record_tool was called outside of an attempt: call it from the agent's own code")
+    kind = type(error).__name__ if isinstance(error, BaseException) else "error" if error is not None else None
+    text = json.dumps(dict(arguments or {}), ensure_ascii=False, default=str)
+    data: dict[str, JsonValue] = {"tool": name, "arguments": text, "seconds": seconds, "error": kind}
+    data["message"] = None if error is None else str(error)[:400]
+    data |= {"exit_code": exit_code, "exit_known": exit_code is not None}
+
+    async def write() -> None:
+        transcript().info(data, source=RECORDED)
+
+    gate = current_gate()
+    if gate is not None and not gate.here():
+        gate.wait(write())
+    else:
+        transcript().info(data, source=RECORDED)
+
+
+def recorded_tool(function: F, run: Callable[..., Any] | None = None) -> F:
+    """A decorator: record every call of a tool, sync or async, with its arguments, its time and what it raised.
+
+    The exit status, too, where what it returns or raises has a `returncode`.
+
+    Args:
+        function: the tool.
+        run: calls what records in the attempt, where the tool may be called in a thread that carries no context.
+    """
+    parameters = inspect.signature(function)
+
+    def record(start: float, given: tuple[Any, ...], named: dict[str, Any], ended: Any) -> None:
+        arguments = parameters.bind_partial(*given, **named).arguments
+        error = ended if isinstance(ended, BaseException) else None
+        seconds, code = time.monotonic() - start, getattr(ended, "returncode", None)
+        exit_code = code if isinstance(code, int) else None
+        write = record_tool if run is None else functools.partial(run, record_tool)
+        write(function.__name__, arguments, error=error, seconds=seconds, exit_code=exit_code)
+
+    @functools.wraps(function)
+    async def asynchronous(*given: Any, **named: Any) -> Any:
+        start = time.monotonic()
+        try:
+            value = await function(*given, **named)
+        except Exception as error:
+            record(start, given, named, error)
+            raise
+        record(start, given, named, value)
+        return value
+
+    @functools.wraps(function)
+    def synchronous(*given: Any, **named: Any) -> Any:
+        start = time.monotonic()
+        try:
+            value = function(*given, **named)
+        except Exception as error:
+            record(start, given, named, error)
+            raise
+        record(start, given, named, value)
+        return value
+
+    return cast(F, asynchronous if inspect.iscoroutinefunction(function) else synchronous)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +222,7 @@ async def run_own_code(
 ) -> AgentState:
     """Run `code(task, context, **arguments)`, in its own thread if it is sync.
 
-    Raises:
-        LimitExceededError: the agent was told to stop, no matter how its code handled that.
+    Raises `LimitExceededError` where the agent was told to stop, no matter how its code handled that.
     """
     task = "\n\n".join(message.text for message in state.messages)
     async with bridged(meter, state) as gate:
@@ -138,7 +234,6 @@ async def run_own_code(
             except Exception:
                 if meter.stopped_by is None:
                     raise
-                ended = False
             else:
                 ended = True
         if meter.stopped_by is not None and not ended:

@@ -16,17 +16,16 @@ from inspect_ai.log import transcript
 from inspect_ai.model import ChatMessage, ChatMessageUser, ModelOutput
 from inspect_ai.util import sandbox
 
+from pytest_agenteval.engine.agents.agent import AgentResult, agent_result
 from pytest_agenteval.engine.agents.clients import CLIENT_MODEL
 from pytest_agenteval.engine.agents.container_bridge import ContainerBridge, NoBridge, check_program
-from pytest_agenteval.engine.agents.result import AgentResult, agent_result
-from pytest_agenteval.engine.logs.program_exit import note_exit
+from pytest_agenteval.engine.logs.exits import note_exit
 from pytest_agenteval.engine.models.meter import CallMeter, current_meter
 from pytest_agenteval.engine.models.provider_errors import ProviderFailed, Said
 from pytest_agenteval.record.outcomes import Cause
 
 __all__ = ["SandboxAgent", "run_program"]
 
-_KEY = "unused"
 _PLACES = ("task", "instructions", "model", "base_url", "api_key")
 _PLACE = re.compile(r"\{\{(\w+)\}\}|(?<!\$)\{([A-Za-z_]\w*)\}")
 _CLIENTS = {
@@ -132,7 +131,8 @@ async def run_program(agent: SandboxAgent, state: AgentState, instructions: str 
         ProviderFailed: it gave up after a call that the provider did not answer.
     """
     bridge = ContainerBridge()
-    values = {"model": CLIENT_MODEL, "base_url": bridge.address, "api_key": _KEY, "instructions": instructions or ""}
+    values = {"model": CLIENT_MODEL, "base_url": bridge.address, "api_key": "unused"}
+    values["instructions"] = instructions or ""
     values["task"] = "\n\n".join(message.text for message in state.messages)
     command, env, stdin = agent.filled(values)
     place: dict[str, Any] = {"cwd": agent.cwd, "user": agent.user}

@@ -2,10 +2,8 @@
 
 from inspect_ai.util import SandboxEnvironment as Sandbox
 
-from pytest_agenteval.engine.agents.agent import Agent
-from pytest_agenteval.engine.agents.own_code import AgentContext
+from pytest_agenteval.engine.agents.agent import Agent, AgentResult
+from pytest_agenteval.engine.agents.own_code import AgentContext, record_tool, recorded_tool
 from pytest_agenteval.engine.agents.program import SandboxAgent
-from pytest_agenteval.engine.agents.record_tool import record_tool, recorded_tool
-from pytest_agenteval.engine.agents.result import AgentResult
 
 __all__ = ["Agent", "AgentContext", "AgentResult", "Sandbox", "SandboxAgent", "record_tool", "recorded_tool"]

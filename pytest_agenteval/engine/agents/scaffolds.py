@@ -11,10 +11,9 @@ from inspect_ai.agent import AgentState
 from inspect_ai.tool import bash
 
 from pytest_agenteval.collect.inspect_task import TASK_SOLVER
-from pytest_agenteval.engine.agents.importing import import_named, why_not_imported
+from pytest_agenteval.engine.agents.agent import REACT, AgentRequest, Scaffold
 from pytest_agenteval.engine.agents.own_code import AgentContext, run_own_code
 from pytest_agenteval.engine.agents.program import SandboxAgent, run_program
-from pytest_agenteval.engine.agents.scaffold import REACT, AgentRequest, Scaffold
 from pytest_agenteval.engine.inspect_private import (
     PrerequisiteError,
     is_registry_object,
@@ -22,7 +21,7 @@ from pytest_agenteval.engine.inspect_private import (
     registry_info,
     registry_unqualified_name,
 )
-from pytest_agenteval.engine.models.lacking import what_is_lacking
+from pytest_agenteval.engine.models.faults import import_named, what_is_lacking, why_not_imported
 from pytest_agenteval.engine.models.meter import CallMeter
 from pytest_agenteval.errors import NotReady, did_you_mean, nearest
 
@@ -35,6 +34,7 @@ BASH_SECONDS = 180
 _OURS = {"tools": "the test gives them with agent.run(tools=...)", "model": "it is the model under evaluation"}
 _INSTRUCTIONS = ("prompt", "instructions", "system_prompt")
 """What agents call their system message, in the order of choice."""
+_KINDS = "give `async def agent(task, context)`, an Inspect agent, a SandboxAgent, or what returns one of them"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +58,14 @@ class InspectScaffold:
 
     async def run(self, state: AgentState, request: AgentRequest, meter: CallMeter) -> AgentState:
         """Make the agent and let it work."""
-        program = self.make(request)
-        done: AgentState = await program(state)
+        done: AgentState = await self.make(request)(state)
         return done
 
     def make(self, request: AgentRequest) -> Any:
         """The agent, created afresh if there is a factory."""
-        return self.made if self.factory is None else self.factory(**self._given(self.factory, request))
-
-    def _given(self, factory: Callable[..., Any], request: AgentRequest) -> dict[str, Any]:
-        takes, given = _parameters(factory), dict(self.arguments)
+        if self.factory is None:
+            return self.made
+        takes, given = _parameters(self.factory), dict(self.arguments)
         if request.tools is not None:
             given["tools"] = list(request.tools)
         elif not self.own_tools or ("tools" in takes and takes["tools"].default is inspect.Parameter.empty):
@@ -76,7 +74,7 @@ class InspectScaffold:
             given[next(name for name in _INSTRUCTIONS if name in takes)] = request.instructions
         if not request.submit and "submit" in takes:
             given["submit"] = False
-        return given
+        return self.factory(**given)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,34 +120,21 @@ class TaskSolver:
     """The name under which an Inspect task's own solver runs; that task runs it, and nothing else has one."""
 
     def refuse(self, request: AgentRequest) -> NoReturn:
-        """Refuse everything: a test that is made from an Inspect task does not come here in its own solver.
-
-        Raises:
-            TypeError: always.
-        """
+        """Refuse everything: a test that is made from an Inspect task does not come here in its own solver."""
         raise TypeError(f"scaffold {TASK_SOLVER} is the solver of an Inspect task, and this test is made from none")
 
     async def run(self, state: AgentState, request: AgentRequest, meter: CallMeter) -> AgentState:
-        """Refuse it, too.
-
-        Raises:
-            TypeError: always.
-        """
+        """Refuse it, too."""
         self.refuse(request)
 
 
 def open_scaffolds(
     names: Iterable[str], arguments: Sequence[tuple[str, Any]], offered: Mapping[str, Any] | None = None
 ) -> Mapping[str, Scaffold]:
-    """The scaffolds of a run, by name.
+    """The scaffolds of a run, by name: `react`, another agent of Inspect's registry, or `module:attribute`.
 
-    Args:
-        names: `react`, another agent of Inspect's registry, or `module:attribute`.
-        arguments: of `--agent-scaffold-arg`: for all scaffolds, or as `SCAFFOLD:NAME` for one.
-        offered: by plugins, by name: what `module:attribute` may stand for.
-
-    Raises:
-        NotReady: unknown, not an agent, or an argument it does not take.
+    `arguments` are for all scaffolds, or as `SCAFFOLD:NAME` for one; `offered` by plugins, by name, is what
+    `module:attribute` may stand for. Raises `NotReady`: unknown, not an agent, or an argument it does not take.
     """
     names = list(dict.fromkeys(names))
     given: dict[str, dict[str, Any]] = {name: {} for name in names}
@@ -205,11 +190,8 @@ def _tried(scaffold: InspectScaffold) -> InspectScaffold:
         why = what_is_lacking(error) or why_not_imported(error)
         raise NotReady(f"scaffold {scaffold.name} cannot be made: {why}") from error
     except Exception:
-        return scaffold
+        pass
     return scaffold
-
-
-_KINDS = "give `async def agent(task, context)`, an Inspect agent, a SandboxAgent, or what returns one of them"
 
 
 def _refuse_made(name: str, arguments: Mapping[str, Any]) -> None:
@@ -267,11 +249,7 @@ def _registered(name: str) -> Callable[..., Any]:
 
 def _attribute(name: str) -> Any:
     module_name, _, attribute = name.partition(":")
-    try:
-        module = import_named(module_name)
-    except NotReady as error:
-        raise NotReady(f"scaffold {name}: {error}") from error
-    found: Any = module
+    found: Any = import_named(module_name, f"scaffold {name}")
     for part in attribute.split("."):
         if not hasattr(found, part):
             near = nearest(part, [key for key in dir(found) if not key.startswith("_")])

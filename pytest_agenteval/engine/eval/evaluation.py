@@ -18,13 +18,12 @@ from inspect_ai.solver import Generate, Solver, TaskState, solver
 from pytest_agenteval.collect.inspect_task import SAMPLE
 from pytest_agenteval.collect.items import AgentItem
 from pytest_agenteval.engine.eval.feed import Attempts, Suites
-from pytest_agenteval.engine.eval.ledger import Ledger, Suite, never_ran
+from pytest_agenteval.engine.eval.ledger import Ledger, Suite, doing, never_ran, pulse
 from pytest_agenteval.engine.eval.recording import telling
 from pytest_agenteval.engine.eval.tries import Services, Trial
-from pytest_agenteval.engine.eval.waiting import doing, pulse
 from pytest_agenteval.engine.inspect_private import init_display_type
 from pytest_agenteval.engine.inspect_tasks.attempt import InspectSample
-from pytest_agenteval.engine.logs.files import roster
+from pytest_agenteval.engine.logs.files import keep_from_git, roster
 from pytest_agenteval.engine.logs.scorecard import score_of
 from pytest_agenteval.engine.models.models import max_retries
 from pytest_agenteval.engine.sandboxes.places import SandboxSpec
@@ -61,12 +60,11 @@ class Evaluation:
         self._dispatcher = dispatcher
         self._waiting: dict[Key, Trial] = {}
         self._ledger = Ledger(dispatcher, lambda suite: self._sources[suite].give_up())
-        self._suites = Suites(self._take, self._suite_over)
+        self._suites = Suites(self._suite_over)
         self._sources: dict[Suite, Attempts] = {}
         self._errors: defaultdict[Suite, list[str]] = defaultdict(list)
         self._aside: defaultdict[Suite, dict[str, str]] = defaultdict(dict)
         """What is added to these before the end is in the logs: Inspect writes their metadata again then."""
-        self._new_tasks: list[Task] = []
         self._eval: asyncio.Task[None] | None = None
         self._closing = False
         self._tasks: Mapping[str, StoredTask] = {}
@@ -77,15 +75,14 @@ class Evaluation:
     def submit(self, item: AgentItem, shared: dict[str, Any]) -> list[asyncio.Future[Finished]]:
         """Take in the k attempts of a task: those of earlier invocations have ended, :meth:`feed` starts the others."""
         model, k = item.model or "none", self.settings.attempts.k
-        kept = {record.number: record for record in self._taken(item).attempts}
+        kept = {record.number: record for record in self.kept(item)}
         fresh = [number for number in range(1, k + 1) if number not in kept][: max(0, k - len(kept))]
         futures = [self._ledger.expect((item.nodeid, number)) for number in sorted((*kept, *fresh))]
         for number, record in kept.items():
             self._ledger.tell((item.nodeid, number), Finished(record))
         for number in fresh:
-            self._waiting[item.nodeid, number] = Trial(
-                item, number, k, model, shared, self.sandboxes[item.nodeid], self.services
-            )
+            trial = Trial(item, number, k, model, shared, self.sandboxes[item.nodeid], self.services)
+            self._waiting[trial.key] = trial
         self._dispatcher.arm(item.nodeid, fresh)
         return futures
 
@@ -101,14 +98,11 @@ class Evaluation:
 
     def kept(self, item: AgentItem) -> Sequence[AttemptRecord]:
         """The attempts of earlier invocations that a task need not run again."""
-        return self._taken(item).attempts
+        return self._reuse.taken.get(item.nodeid, Taken()).attempts
 
     def discarded(self, item: AgentItem) -> Sequence[AttemptRecord]:
         """What earlier invocations began at a task and did not bring to an end that counts."""
-        return self._taken(item).discarded
-
-    def _taken(self, item: AgentItem) -> Taken:
-        return self._reuse.taken.get(item.nodeid, Taken())
+        return self._reuse.taken.get(item.nodeid, Taken()).discarded
 
     def withdraw(self, item: AgentItem) -> None:
         """pytest will not run the task: no verdict waits for it."""
@@ -116,11 +110,11 @@ class Evaluation:
 
     def note_error(self, item: AgentItem, text: str) -> None:
         """Keep an error that pytest met around the attempts at a task in the log of its suite."""
-        self._errors[_suite(item.nodeid), item.model or "none"].append(text)
+        self._errors[_suite_of(item)].append(text)
 
     def set_aside(self, item: AgentItem, why: str) -> None:
         """Keep in the log of its suite why pytest did not come to run the task."""
-        self._aside[_suite(item.nodeid), item.model or "none"][item.nodeid] = why
+        self._aside[_suite_of(item)][item.nodeid] = why
 
     async def close(self, *, cancel: bool) -> None:
         """End the eval: its logs are complete when this returns."""
@@ -172,25 +166,19 @@ class Evaluation:
     def waits_for(self) -> list[str]:
         """What each attempt in flight is waiting for."""
         return [
-            f"{task} attempt {number}: {'its log, to be written' if (task, number) in self._ledger.unwritten else what}"
-            for (task, number), what in ((key, doing(key)) for key in self._ledger.in_flight)
+            f"{key[0]} attempt {key[1]}: {'its log, to be written' if key in self._ledger.unwritten else doing(key)}"
+            for key in self._ledger.in_flight
         ]
-
-    # -- feeding -----------------------------------------------------------------------------------
 
     def feed(self) -> None:
         """Start attempts while there are places. Inspect itself does not keep an order, so it never gets a queue."""
         budget = self.services.budget
         while not self._closing and self.stopped_by is None:
-            decided, places = (
-                self._dispatcher.decided(),
-                self.settings.attempts.concurrency - len(self._ledger.in_flight),
-            )
-            keys = self._dispatcher.next(places)
+            decided = self._dispatcher.decided()
+            keys = self._dispatcher.next(self.settings.attempts.concurrency - len(self._ledger.in_flight))
             for key in decided:
-                self._ledger.tell(
-                    key, never_ran(self._waiting.pop(key).number, Cause.DECIDED, "every verdict was already fixed")
-                )
+                number = self._waiting.pop(key).number
+                self._ledger.tell(key, never_ran(number, Cause.DECIDED, "every verdict was already fixed"))
             for key in keys:
                 trial = self._waiting.pop(key)
                 if budget.exhausted:
@@ -208,14 +196,14 @@ class Evaluation:
         """Why an attempt can no longer start, or None."""
         if self._eval is not None and self._eval.done():
             return _why_ended(self._eval)
-        return self._ledger.why_over(trial)
+        return self._ledger.over.get(trial.suite)
 
     def _source(self, key: Suite) -> Attempts:
         if key not in self._sources:
             source = self._sources[key] = Attempts(self._suites, self._complete)
-            self._new_tasks.append(self._task(key, source))
+            self._suites.add(self._task(key, source))
             if self._eval is None:
-                self._eval = asyncio.get_running_loop().create_task(self._run())
+                self._eval = asyncio.create_task(self._run())
                 self._eval.add_done_callback(self._ended)
             else:
                 self._suites.wake(next((s.context for s in self._sources.values() if s.context), None))
@@ -224,6 +212,8 @@ class Evaluation:
     def _task(self, key: Suite, source: Attempts) -> Task:
         suite, model = key
         k = self.settings.attempts.k
+        specs = (spec for nodeid, spec in self.sandboxes.items() if _suite(nodeid) == suite)
+        tasks = (task for task in self._tasks.values() if (_suite(task.task), task.cell.model) == key)
         return Task(
             name=suite.removesuffix(".py").replace("/", "."),
             dataset=source,
@@ -236,22 +226,10 @@ class Evaluation:
                 "model": model,
                 "errors": self._errors[key],
                 "aside": self._aside[key],
-                "sandbox": self._providers(suite),
-                "tasks": roster(
-                    task for task in self._tasks.values() if (_suite(task.task), task.cell.model) == (suite, model)
-                ),
+                "sandbox": ", ".join(sorted({spec.provider for spec in specs if spec is not None})) or "none",
+                "tasks": roster(tasks),
             },
         )
-
-    def _providers(self, suite: str) -> str:
-        """The sandbox providers of a suite's tasks."""
-        specs = (spec for nodeid, spec in self.sandboxes.items() if nodeid.split("::")[0] == suite)
-        return ", ".join(sorted({spec.provider for spec in specs if spec is not None})) or "none"
-
-    def _take(self) -> list[Task]:
-        """The suites that Inspect has not heard of yet."""
-        tasks, self._new_tasks = self._new_tasks, []
-        return tasks
 
     # -- inside the eval ---------------------------------------------------------------------------
 
@@ -259,7 +237,8 @@ class Evaluation:
         init_display_type("none")
         hook = sys.excepthook
         places = self.settings.attempts.concurrency
-        suites = {nodeid.split("::")[0] for nodeid in self.sandboxes}
+        suites = set(map(_suite, self.sandboxes))
+        keep_from_git(self.settings.store.log_dir)
         try:
             with telling(self._ledger):
                 self.logs = await eval_async(
@@ -296,8 +275,6 @@ class Evaluation:
             self._ledger.unwritten[key] = finished = finished or trial.finished(state)
             state.scores = {"passed": score_of(finished.record)}
 
-    # -- what Inspect has done with ----------------------------------------------------------------
-
     def _complete(self, sample_id: str, epoch: int, sample: EvalSample | None) -> None:
         self._ledger.complete((sample_id, epoch), sample)
         self.feed()
@@ -330,6 +307,10 @@ def _why_ended(task: asyncio.Task[None]) -> str:
 
 def _suite(task: str) -> str:
     return task.split("::")[0]
+
+
+def _suite_of(item: AgentItem) -> Suite:
+    return _suite(item.nodeid), item.model or "none"
 
 
 def _sample(item: AgentItem) -> Sample:

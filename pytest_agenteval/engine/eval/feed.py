@@ -16,14 +16,18 @@ __all__ = ["Attempts", "Suites"]
 class Suites(TaskSource):
     """Gives Inspect each suite when its first attempt starts, so that no empty log is written for the others."""
 
-    def __init__(self, take: Callable[[], list[Task]], over: Callable[[EvalLog], None]) -> None:
-        """A source of suites.
+    def __init__(self, over: Callable[[EvalLog], None]) -> None:
+        """`over` is told the log of each suite that Inspect has ended."""
+        self._over, self._news, self._closed = over, asyncio.Event(), False
+        self._new: list[Task] = []
 
-        Args:
-            take: gives the suites that Inspect has not heard of yet, each once.
-            over: told the log of each that Inspect has ended.
-        """
-        self._take, self._over, self._news, self._closed = take, over, asyncio.Event(), False
+    def add(self, suite: Task) -> None:
+        """A suite that Inspect has not heard of yet; it starts the eval, or :meth:`wake` tells it."""
+        self._new.append(suite)
+
+    def _take(self) -> list[Task]:
+        tasks, self._new = self._new, []
+        return tasks
 
     def initial_tasks(self) -> list[Task]:
         """What is there when the eval starts."""
@@ -58,12 +62,8 @@ class Attempts(SampleSource):
     """The attempts of one suite with one model."""
 
     def __init__(self, suites: Suites, complete: Callable[[str, int, EvalSample | None], None]) -> None:
-        """A source of attempts.
-
-        Args:
-            suites: told when this suite's context allows it to enqueue more of them.
-            complete: told the id, the epoch and the sample (None where it was given up) of each that has ended.
-        """
+        """`suites` is told when this suite's context allows it to enqueue more of them; `complete` is told the id, the
+        epoch and the sample (None where it was given up) of each that has ended."""
         self._suites, self._complete = suites, complete
         self._queue: list[tuple[Sample, int]] = []
         self._news, self._closed = asyncio.Event(), False

@@ -5,31 +5,31 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection
 from dataclasses import replace
+from datetime import UTC, datetime
 
+from inspect_ai.event import Event, ModelEvent, ToolEvent
 from inspect_ai.log import EvalLog, EvalSample
 
 from pytest_agenteval.engine.eval.tries import Trial
+from pytest_agenteval.engine.inspect_private import ActiveSample, active_samples
 from pytest_agenteval.record.outcomes import Cause, Outcome
 from pytest_agenteval.record.records import AttemptRecord
 from pytest_agenteval.run.dispatch import Dispatcher, Key
 from pytest_agenteval.run.pump import Finished
 
-__all__ = ["Ledger", "Suite", "never_ran"]
+__all__ = ["Ledger", "Suite", "doing", "never_ran", "pulse"]
 
 Suite = tuple[str, str]
 """A suite's path and a model's name: one Inspect task, and one log, each."""
+_RECENT = 16
+"""So many events of an attempt are looked at: whatever is going on is among the last."""
 
 
 class Ledger:
     """Follows attempts from their start into their logs, and tells the dispatcher and who waits for them."""
 
     def __init__(self, dispatcher: Dispatcher, give_up: Callable[[Suite], None]) -> None:
-        """An empty ledger.
-
-        Args:
-            dispatcher: told of every attempt that it has named.
-            give_up: starts no more attempts of a suite, for its log cannot be written.
-        """
+        """`give_up` starts no more attempts of a suite, for its log cannot be written."""
         self.passed = self.done = 0
         self.problems: list[str] = []
         """What went wrong with the evaluation itself, a sentence each."""
@@ -39,7 +39,7 @@ class Ledger:
         self.cancelling = False
         """Whether the run is being stopped: what does not come to its end was cancelled."""
         self._dispatcher, self._give_up = dispatcher, give_up
-        self._over: dict[Suite, str] = {}
+        self.over: dict[Suite, str] = {}
         """Why Inspect runs no more attempts of these suites."""
         self._futures: dict[Key, asyncio.Future[Finished]] = {}
 
@@ -65,11 +65,7 @@ class Ledger:
             self._dispatcher.record(trial.key, outcome is Outcome.PASSED if outcome.counts else None)
         self.tell(trial.key, finished)
 
-    def why_over(self, trial: Trial) -> str | None:
-        """Why an attempt can no longer start, or None."""
-        return self._over.get(trial.suite)
-
-    # -- what the logs hold (see LogNews) ----------------------------------------------------------
+    # -- what the logs hold (`recording` tells) ----------------------------------------------------
 
     def written(self, attempts: Collection[Key]) -> None:
         """These attempts are in their log: they have ended as they ended."""
@@ -85,7 +81,7 @@ class Ledger:
     def unwritable(self, suite: str, model: str, why: str) -> None:
         """No attempt of this suite can be recorded any more: none begins, and Inspect ends those in flight."""
         self.problems.append(why)
-        self._over[suite, model] = why
+        self.over[suite, model] = why
         self._give_up((suite, model))
 
     # -- what Inspect has done with ----------------------------------------------------------------
@@ -94,17 +90,17 @@ class Ledger:
         """Inspect has done with an attempt, so its place is free; news are those that were not written."""
         trial = self.in_flight.pop(key)
         message = sample.error.message if sample is not None and sample.error else "Inspect gave the attempt up"
-        self._lose(trial, self._over.get(trial.suite, message))
+        self._lose(trial, self.over.get(trial.suite, message))
 
     def suite_over(self, log: EvalLog) -> None:
         """Inspect has ended a suite: none of its attempts is in flight any more, and none can start."""
         said = log.eval.metadata or {}
         suite = str(said.get("suite")), str(said.get("model"))
-        if suite not in self._over:
-            self._over[suite] = f"Inspect had ended the suite{f': {log.error.message}' if log.error else ''}"
+        if suite not in self.over:
+            self.over[suite] = f"Inspect had ended the suite{f': {log.error.message}' if log.error else ''}"
             if log.error is not None:
                 self.problems.append(f"Inspect ended {suite[0]} early: {log.error.message}")
-        self._lose_all([trial for trial in self.in_flight.values() if trial.suite == suite], self._over[suite])
+        self._lose_all([trial for trial in self.in_flight.values() if trial.suite == suite], self.over[suite])
 
     def all_over(self, why: str) -> None:
         """Inspect has ended the eval: whoever waits for an attempt must not wait for that."""
@@ -113,7 +109,7 @@ class Ledger:
     def _lose_all(self, trials: Collection[Trial], why: str) -> None:
         for trial in trials:
             del self.in_flight[trial.key]
-            self._lose(trial, self._over.get(trial.suite, why))
+            self._lose(trial, self.over.get(trial.suite, why))
 
     def _lose(self, trial: Trial, why: str) -> None:
         """An attempt is in no log: it is missing, unless it has been told before."""
@@ -146,3 +142,30 @@ def _not_in_log(finished: Finished, why: str) -> Finished:
         log=None,
     )
     return Finished(record, capture=finished.capture)
+
+
+def pulse() -> object:
+    """Another value whenever something has happened in an attempt."""
+    return [[(event.uuid, event.pending) for event in _recent(sample)] for sample in active_samples()]
+
+
+def doing(attempt: Key) -> str:
+    """What an attempt in flight is waiting for, with its age if known."""
+    sample = next((each for each in active_samples() if (str(each.sample.id), each.epoch) == attempt), None)
+    if sample is None:
+        return "Inspect, to start it"
+    pending = [event for event in _recent(sample) if event.pending]
+    if not pending:
+        return "its own code, its fixtures, its sandbox, or the pause before a retry"
+    seconds = (datetime.now(UTC) - pending[-1].timestamp).total_seconds()
+    return f"{_what(pending[-1])}, for {seconds:.0f} s"
+
+
+def _what(event: Event) -> str:
+    if isinstance(event, ModelEvent):
+        return f"a call of {event.model}"
+    return f"the tool {event.function}" if isinstance(event, ToolEvent) else f"a {event.event}"
+
+
+def _recent(sample: ActiveSample) -> list[Event]:
+    return list(sample.transcript.history.recent_events(_RECENT))

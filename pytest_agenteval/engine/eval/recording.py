@@ -8,54 +8,35 @@ what was written, and a log that could not be written once is left as it is.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import anyio
-from inspect_ai.log import EvalLog, EvalPlan, EvalResults, EvalSample, EvalSpec, EvalStats
+from inspect_ai.log import EvalLog, EvalPlan, EvalSample, EvalSpec
 from tenacity import AsyncRetrying, stop_after_attempt, wait_exponential
 
-from pytest_agenteval.engine.inspect_private import (
-    EvalError,
-    EvalRecorder,
-    EvalStatus,
-    SampleSerializationError,
-    local_path,
-)
-from pytest_agenteval.engine.inspect_private import recorders as _recorders
+from pytest_agenteval.engine import inspect_private
+from pytest_agenteval.engine.eval.ledger import Ledger
 from pytest_agenteval.run.dispatch import Key
 
-__all__ = ["LogNews", "telling"]
+__all__ = ["telling"]
 
 _TRIES = 3
 """Of each write: a disk or a store may fail for a moment."""
 
 
-class LogNews(Protocol):
-    """Receives the result for each attempt that was recorded."""
-
-    def written(self, attempts: Collection[Key]) -> None:
-        """These attempts are in their log, and will be found there whatever happens next."""
-
-    def unrecorded(self, attempt: Key, why: str) -> None:
-        """The attempt has no record in its log, for a reason of its own; the log continues."""
-
-    def unwritable(self, suite: str, model: str, why: str) -> None:
-        """The log of a suite and a model could not be written and never will be again."""
-
-
 @contextmanager
-def telling(news: LogNews) -> Iterator[None]:
+def telling(news: Ledger) -> Iterator[None]:
     """Evals that start in here tell `news` of their logs."""
-    before = _recorders["eval"]
-    _recorders["eval"] = type("TellingRecorder", (_TellingRecorder,), {"news": news})
+    before = inspect_private.recorders["eval"]
+    inspect_private.recorders["eval"] = type("TellingRecorder", (_TellingRecorder,), {"news": news})
     try:
         yield
     finally:
-        _recorders["eval"] = before
+        inspect_private.recorders["eval"] = before
 
 
 @dataclass(slots=True)
@@ -70,8 +51,8 @@ class _Log:
     """Why the log could not be written, once it could not."""
 
 
-class _TellingRecorder(EvalRecorder):
-    news: LogNews
+class _TellingRecorder(inspect_private.EvalRecorder):
+    news: Ledger
 
     def __init__(self, log_dir: str, fs_options: dict[str, Any] | None = None) -> None:
         super().__init__(log_dir, fs_options)
@@ -108,8 +89,9 @@ class _TellingRecorder(EvalRecorder):
                 self.news.unrecorded(attempt, f"it cannot be encoded ({_said(error)})")
                 return
             log.stripped.add(attempt)
-            raise SampleSerializationError(_said(error)) from error
-        if not _has_record(sample):  # Inspect left its score out, for that could not be encoded
+            raise inspect_private.SampleSerializationError(_said(error)) from error
+        score = (sample.scores or {}).get("passed")
+        if score is None or not score.metadata:  # Inspect left it out, for it could not be encoded
             self.news.unrecorded(attempt, "its record cannot be encoded")
         log.recorded.add(attempt)
 
@@ -133,19 +115,11 @@ class _TellingRecorder(EvalRecorder):
             log.recorded -= recorded
             self.news.written(recorded)
 
-    async def log_finish(
-        self,
-        eval: EvalSpec,
-        status: EvalStatus,
-        stats: EvalStats,
-        results: EvalResults | None,
-        *arguments: Any,
-        **named: Any,
-    ) -> EvalLog:
+    async def log_finish(self, eval: EvalSpec, *arguments: Any, **named: Any) -> EvalLog:
         log = self._logs.pop(eval.eval_id)
         if log.failure is None:
             try:
-                finished = await super().log_finish(eval, status, stats, results, *arguments, **named)
+                finished = await super().log_finish(eval, *arguments, **named)
             except Exception as error:
                 self._logs[eval.eval_id] = log
                 self._give_up(eval, error)
@@ -154,25 +128,20 @@ class _TellingRecorder(EvalRecorder):
                 return finished
         with suppress(Exception):  # it closes Inspect's own copy, which may be what could not be written
             await self.log_discard(eval, keep_destination=True)
-        why = EvalError(message=log.failure or "", traceback="", traceback_ansi="")
+        why = inspect_private.EvalError(message=log.failure or "", traceback="", traceback_ansi="")
         return EvalLog(eval=eval, status="error", error=why, location=self._log_file_path(eval))
 
     def _see_written(self, eval: EvalSpec) -> None:
         """Inspect skips a write that is not permitted, without reporting it."""
         log = self.data[self._log_file_key(eval)]
         copy = os.fstat(log._temp_file.fileno())
-        if log._fs.is_local() and copy.st_size != Path(local_path(log._file)).stat().st_size:
+        if log._fs.is_local() and copy.st_size != Path(inspect_private.local_path(log._file)).stat().st_size:
             raise PermissionError("it may not be replaced")
 
     def _give_up(self, eval: EvalSpec, error: Exception) -> None:
         log, said = self._logs[eval.eval_id], eval.metadata or {}
         log.failure = f"the log {self._log_file_path(eval)} could not be written ({_said(error)})"
         self.news.unwritable(str(said.get("suite")), str(said.get("model")), log.failure)
-
-
-def _has_record(sample: EvalSample) -> bool:
-    score = (sample.scores or {}).get("passed")
-    return score is not None and bool(score.metadata)
 
 
 def _said(error: Exception) -> str:

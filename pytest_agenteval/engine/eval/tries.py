@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
+from contextlib import AsyncExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -16,8 +16,7 @@ from inspect_ai.util import sandbox, span, working_limit
 from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_after_attempt, wait_exponential_jitter
 
 from pytest_agenteval.collect.items import AgentItem
-from pytest_agenteval.engine.agents.agent import Agent, own_agent_limits
-from pytest_agenteval.engine.agents.scaffold import REACT, Scaffold
+from pytest_agenteval.engine.agents.agent import REACT, Agent, Scaffold, own_agent_limits
 from pytest_agenteval.engine.inspect_private import sample_active
 from pytest_agenteval.engine.logs.events import fingerprint, last_steps, tool_calls
 from pytest_agenteval.engine.models.faults import InspectFaults
@@ -59,8 +58,6 @@ class Services:
     """Whether the sandbox of an attempt that did not pass is left."""
     scaffolds: Mapping[str, Scaffold] = field(default_factory=dict)
     """By name."""
-    first_wait: float = 1.0
-    """Seconds before the first retry of an environment error; doubled for each further one, with jitter."""
 
 
 @dataclass(slots=True)
@@ -91,16 +88,14 @@ class Trial:
     async def run(self, state: TaskState) -> Finished:
         """Try until something other than an environment error comes out, or the retries are used up.
 
-        Raises:
-            asyncio.CancelledError: the run is being stopped; :meth:`stopped` then gives the record.
-            pytest.exit.Exception: the body asked pytest to stop; likewise.
+        Where the run is stopped, or the body asks pytest to stop, that is raised; :meth:`finished` gives the record.
         """
         budget, finished = self.services.budget, None
         self._tab = budget.open_tab(self.item.nodeid)
         try:
             await AsyncRetrying(
                 stop=stop_after_attempt(1 + self.services.env_retries),
-                wait=wait_exponential_jitter(initial=self.services.first_wait, max=30),
+                wait=wait_exponential_jitter(initial=1, max=30),
                 retry=retry_if_result(self._worth_another),
                 retry_error_callback=_last,
                 sleep=anyio.sleep,
@@ -187,20 +182,20 @@ class Trial:
                 except SandboxFailed as error:
                     return Ending(Outcome.ENVIRONMENT_ERROR, Cause.SANDBOX, error, str(error))
                 places.append(place)
-                meter.leftovers = Leftovers(place.environment, stop=self.item.options.leftovers == "stop")
+                stop = self.item.options.leftovers == "stop"
+                meter.leftovers = Leftovers(place.environment, place.ours, stop=stop)
                 attempt.on_agent_done = meter.leftovers.agent_ends
+            # the built-in agent opens its limits itself, around its run alone
+            limits = (lambda: own_agent_limits(meter)) if meter.own_agent else nullcontext
             course = await run_attempt(
-                self.item, attempt, self.shared, self._provided(meter, state), InspectFaults(), self._limits(meter)
+                self.item, attempt, self.shared, self._provided(meter, state), InspectFaults(), limits
             )
-            left = meter.leftovers
-            course = replace(
-                course,
-                facts=replace(course.facts, agent_unheard=meter.unheard, left_running=left.stop and not left.stopped),
-            )
-            ending = course.ending()
+            running = meter.leftovers.stop and not meter.leftovers.stopped
+            facts = replace(course.facts, agent_unheard=meter.unheard, left_running=running)
+            ending = replace(course, facts=facts).ending()
             meter.close()
             if (loss := await self._loss(ending, meter, place)) is not None:
-                ending = replace(course, facts=replace(course.facts, loss=loss)).ending()
+                ending = replace(course, facts=replace(facts, loss=loss)).ending()
             if self.services.keep_sandbox and place is not None and ending.outcome in _WORTH_A_LOOK:
                 await place.keep()
             return ending
@@ -214,10 +209,6 @@ class Trial:
             "sandbox": sandbox,
             "tmp_path": lambda: factory.mktemp(f"{self.item.originalname}-{self.number}-"),  # type: ignore[union-attr]
         }
-
-    def _limits(self, meter: CallMeter) -> Callable[[], AbstractAsyncContextManager[object]]:
-        """The limits around the body of an own agent; the built-in agent opens them itself, around its run alone."""
-        return (lambda: own_agent_limits(meter)) if meter.own_agent else nullcontext
 
     async def _loss(self, ending: Ending, meter: CallMeter, place: OpenSandbox | None) -> Loss | None:
         """Why the sandbox is gone, if it is. An agent cannot choose to be an environment error.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
+from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 import anyio
@@ -18,38 +19,44 @@ from inspect_ai.solver import Generate, Solver, TaskState, chain
 from inspect_ai.util import span
 from pydantic_core import to_jsonable_python
 
-from pytest_agenteval.collect.inspect_task import TASK_SOLVER
+from pytest_agenteval.collect.inspect_task import TASK_SOLVER, Asked
+from pytest_agenteval.engine import inspect_private
 from pytest_agenteval.engine.agents.agent import Agent, agent_limits
-from pytest_agenteval.engine.inspect_private import (
-    NOT_GIVEN,
-    active_generate_config,
-    copy_sandbox_environment_files,
-    init_model_roles,
-    init_scoring_context,
-    init_subtask_store,
-    init_tool_approval,
-    model_roles,
-    read_sandboxenv_file,
-    resolve_sample_files,
-    sample_state,
-    sandbox_environments_context_var,
-    set_active_generate_config,
-    set_sample_state,
-    setup_sandbox_environment,
-    task_generate,
-)
-from pytest_agenteval.engine.inspect_tasks.loaded import LoadedTask
-from pytest_agenteval.engine.inspect_tasks.scores import NotJudged, NotNamed, grader_models, scorer_names
-from pytest_agenteval.engine.models.faults import limit_cause, limit_in
-from pytest_agenteval.engine.models.lacking import needing
+from pytest_agenteval.engine.inspect_tasks.scores import Judge, NotJudged, NotNamed, grader_models, scorer_names
+from pytest_agenteval.engine.models.faults import limit_cause, limit_in, needing
 from pytest_agenteval.engine.models.meter import CallMeter
 from pytest_agenteval.texts import beginning
 
-__all__ = ["ALL_TOKENS", "InspectSample"]
+__all__ = ["ALL_TOKENS", "InspectSample", "LoadedTask"]
 
 ALL_TOKENS = (None, "all")
 """Token limits that are about tokens of all kinds: those are limits of the agent task."""
 _LONGEST = 300
+
+
+@dataclass(slots=True)
+class LoadedTask:
+    """An Inspect task as its function made it, for all of its attempts."""
+
+    asked: Asked
+    make: Callable[[], Task]
+    task: Task
+    judge: Judge
+    code: str
+    """The version of its package, or a digest of its file."""
+    needs_model: bool
+    """Whether its function asked for the model: then it is made once more for every model."""
+    unclear: str | None = None
+    """Why the scores of an attempt were no verdict, where those of no other will be one."""
+    _by_model: dict[str, Task] = field(default_factory=dict)
+
+    def for_model(self, model: Model) -> Task:
+        """The task whose solver and scorers may hold this model; inside the evaluation."""
+        if not self.needs_model:
+            return self.task
+        if str(model) not in self._by_model:
+            self._by_model[str(model)] = self.make()
+        return self._by_model[str(model)]
 
 
 class InspectSample:
@@ -80,12 +87,7 @@ class InspectSample:
         return Sample(id=task, input=one.input, target=one.target, choices=one.choices, metadata=one.metadata)
 
     async def run(self, agent: Agent) -> None:
-        """The body of the agent task.
-
-        Raises:
-            AssertionError: the score does not pass, or does not say.
-            TypeError: the fixture `agent` is not the plugin's own.
-        """
+        """The body of the agent task. Raises `AssertionError` where the score does not pass, or does not say."""
         if not isinstance(agent, Agent):
             raise TypeError(
                 "the fixture agent is overridden here, and an Inspect task has a solver of its own: "
@@ -105,7 +107,7 @@ class InspectSample:
             try:
                 state = await _solved(task, state, generate, agent)
             finally:
-                state = sample_state() or state
+                state = inspect_private.sample_state() or state
                 outer.messages, outer.output = state.messages, state.output
             scores = await _scored(task, state)
         finally:
@@ -126,12 +128,10 @@ class InspectSample:
             _refuse(meter, sentence)
         if not passed:
             others = [f"{name}: {_short(score.value)}" for name, score in scores.items() if name != judge.scorer]
-            judging = scores.get(judge.scorer or "")
-            why = ""
-            if judging is not None and judging.explanation:
-                why = f" (its explanation: {_short(judging.explanation)})"
-            elif judging is not None and judging.answer:
-                why = f" (the answer: {_short(judging.answer)})"
+            judging, why = scores.get(judge.scorer or ""), ""
+            if judging is not None and (judging.explanation or judging.answer):
+                what = "its explanation" if judging.explanation else "the answer"
+                why = f" ({what}: {_short(judging.explanation or judging.answer)})"
             raise AssertionError("; ".join([f"{said}, which does not pass{why}", *others]))
 
 
@@ -143,12 +143,14 @@ def _refuse(meter: CallMeter, sentence: str) -> NoReturn:
 
 def _prepared(task: Task, sample: Sample, outer: TaskState) -> TaskState:
     """The state of a try, which Inspect finds wherever solvers, tools and scorers ask for it."""
+    asked = sample.input
+    messages: list[ChatMessage] = [ChatMessageUser(content=asked)] if isinstance(asked, str) else asked
     state = TaskState(
         model=outer.model,
         sample_id=sample.id or outer.sample_id,
         epoch=outer.epoch,
         input=sample.input,
-        messages=_messages(sample),
+        messages=[message.model_copy(update={"source": "input"}) for message in messages],
         target=Target(sample.target),
         choices=sample.choices,
         message_limit=task.message_limit,
@@ -157,50 +159,48 @@ def _prepared(task: Task, sample: Sample, outer: TaskState) -> TaskState:
         metadata=sample.metadata or {},
         sample_uuid=outer.uuid,
     )
-    set_sample_state(state)
-    init_subtask_store(state.store)
+    inspect_private.set_sample_state(state)
+    inspect_private.init_subtask_store(state.store)
     if task.scorer:
-        init_scoring_context(task.scorer, state.target)
+        inspect_private.init_scoring_context(task.scorer, state.target)
     if task.model_roles:
-        init_model_roles({**task.model_roles, **model_roles()})
-    init_tool_approval(task.approval)
+        inspect_private.init_model_roles({**task.model_roles, **inspect_private.model_roles()})
+    inspect_private.init_tool_approval(task.approval)
     return state
-
-
-def _messages(sample: Sample) -> list[ChatMessage]:
-    if isinstance(sample.input, str):
-        return [ChatMessageUser(content=sample.input, source="input")]
-    return [message.model_copy(update={"source": "input"}) for message in sample.input]
 
 
 def _config(task: Task, model: Model) -> GenerateConfig:
     """How the task generates, unless the user sets it."""
-    config = task.config.merge(active_generate_config()).merge(model.config)
-    set_active_generate_config(config)
+    config = task.config.merge(inspect_private.active_generate_config()).merge(model.config)
+    inspect_private.set_active_generate_config(config)
     return config
 
 
 def _generate(model: Model, config: GenerateConfig) -> Generate:
-    async def generate(state: TaskState, tool_calls: Any = "loop", cache: Any = NOT_GIVEN, **kwargs: Any) -> TaskState:
-        return await task_generate(model, state, tool_calls, cache, config.merge(GenerateConfig(**kwargs)))
+    async def generate(
+        state: TaskState, tool_calls: Any = "loop", cache: Any = inspect_private.NOT_GIVEN, **kwargs: Any
+    ) -> TaskState:
+        return await inspect_private.task_generate(
+            model, state, tool_calls, cache, config.merge(GenerateConfig(**kwargs))
+        )
 
     return generate
 
 
 async def _furnish(sample: Sample) -> None:
     """Write the sample's files into its sandbox and run its set-up script, as Inspect does."""
-    environments = sandbox_environments_context_var.get(None)
+    environments = inspect_private.sandbox_environments_context_var.get(None)
     if not environments:
         return
-    files = resolve_sample_files(sample.files) if sample.files else {}
-    await copy_sandbox_environment_files(
-        {path: await read_sandboxenv_file(content) for path, content in files.items()}, environments
+    files = inspect_private.resolve_sample_files(sample.files) if sample.files else {}
+    await inspect_private.copy_sandbox_environment_files(
+        {path: await inspect_private.read_sandboxenv_file(content) for path, content in files.items()}, environments
     )
     if sample.setup:
-        script = await read_sandboxenv_file(sample.setup)
+        script = await inspect_private.read_sandboxenv_file(sample.setup)
         if not script.lstrip().startswith(b"#!"):
             script = b"#!/usr/bin/env bash\n\n" + script
-        await setup_sandbox_environment(script, environments)
+        await inspect_private.setup_sandbox_environment(script, environments)
 
 
 async def _solved(task: Task, state: TaskState, generate: Generate, agent: Agent) -> TaskState:
@@ -219,7 +219,7 @@ async def _solved(task: Task, state: TaskState, generate: Generate, agent: Agent
 
 async def _step(solver: Solver, state: TaskState, generate: Generate) -> TaskState:
     done = await solver(state, generate)
-    set_sample_state(done, replacing=state)
+    inspect_private.set_sample_state(done, replacing=state)
     return done
 
 

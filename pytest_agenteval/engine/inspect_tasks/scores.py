@@ -18,7 +18,7 @@ from pytest_agenteval.engine.inspect_private import (
     scorer_metrics,
     unique_scorer_name,
 )
-from pytest_agenteval.engine.models.models import names_a_model
+from pytest_agenteval.engine.models.models import unknown_provider
 from pytest_agenteval.errors import NotReady, did_you_mean
 from pytest_agenteval.texts import beginning
 
@@ -49,11 +49,7 @@ class Judge:
     passes: Passes | None
 
     def decide(self, scores: Mapping[str, Score]) -> tuple[bool, str]:
-        """Whether the attempt passed, and the score that says so in a few words.
-
-        Raises:
-            NotJudged: the score is missing, or it is not a value that can pass or fail.
-        """
+        """Whether the attempt passed, and the score that says so in a few words. Raises `NotJudged` where none does."""
         name = self.scorer if self.scorer is not None else _only(scores)
         if name not in scores:
             raise NotJudged(f"no score came from {name}; there are {', '.join(scores) or 'none'}")
@@ -89,8 +85,7 @@ class Judge:
 def choose_judge(name: str, task: Task, scorer: str | None, key: str | None, passes: Passes | None) -> Judge:
     """What judges: what the user names, else the task's headline metric, else the only score there is.
 
-    Raises:
-        NotReady: what is named is not there, or nothing is named and there are several.
+    Raises `NotReady` where what is named is not there, or nothing is named and there are several.
     """
     names = scorer_names(task)
     headline = getattr(task, "headline_metric", None)
@@ -121,7 +116,7 @@ def grader_models(task: Task) -> Iterator[str]:
     for scorer in task.scorer or ():
         for value in registry_params(scorer).values() if has_registry_params(scorer) else ():
             for text in value if isinstance(value, list | tuple) else (value,):
-                if isinstance(text, str) and "/" in text and names_a_model(text):
+                if isinstance(text, str) and "/" in text and unknown_provider(text) is None:
                     yield text
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
-from pytest_agenteval.engine.logs.files import log_files, read_all, read_attempts, read_headers
+from pytest_agenteval.engine.logs.files import log_files, read_all, read_headers, try_attempts, try_headers
 from pytest_agenteval.errors import NotReady
 from pytest_agenteval.record.figures import plural
 from pytest_agenteval.record.history import EarlierAttempt, EarlierRun, EarlierTask, by_task
@@ -111,13 +111,11 @@ def _readable(log_dir: str, setup: str) -> Iterator[tuple[StoredLog, list[Earlie
         files = log_files(log_dir)
     except NotReady:
         return
-    for file in sorted(files, key=lambda file: file.rpartition("/")[2], reverse=True)[:_NEWEST]:
-        try:
-            for log in read_headers([file]):
-                if log.setup == setup:
-                    yield log, list(_attempts(read_attempts(log)))
-        except NotReady:
-            continue
+    newest = sorted(files, key=lambda file: file.rpartition("/")[2], reverse=True)[:_NEWEST]
+    alike = (log for log in try_headers(newest) if not isinstance(log, NotReady) and log.setup == setup)
+    for log in try_attempts(alike):
+        if not isinstance(log, NotReady):
+            yield log, list(_attempts(log))
 
 
 def _attempts(log: StoredLog) -> Iterator[EarlierAttempt]:

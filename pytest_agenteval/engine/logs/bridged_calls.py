@@ -77,11 +77,10 @@ class BridgedCalls:
                 problem = call.parse_error or (
                     None if call.function in offered else f"the model was offered no tool {call.function}"
                 )
-                arguments = json.dumps(call.arguments, ensure_ascii=False, default=str)
                 self.calls.append(
                     ToolCall(
                         tool=call.function,
-                        arguments=arguments,
+                        arguments=json.dumps(call.arguments, ensure_ascii=False, default=str),
                         error="parsing" if problem else None,
                         message=problem[:400] if problem else None,
                         known_by="messages",
@@ -96,12 +95,14 @@ class BridgedCalls:
     def agent_recorded(self, call: ToolCall) -> None:
         """The agent says what it ran: that is the call of the same name and arguments, else the first of that name."""
         same = [at for at in self._unrecorded if self.calls[at].tool == call.tool]
-        exact = [at for at in same if _equal(self.calls[at].arguments, call.arguments)]
-        for at in (exact or same)[:1]:
-            self._unrecorded.remove(at)
-            self.calls[at] = self._ended(call, self._since[at], alone=len(self._open) == 1)
+        arguments = json.loads(call.arguments)
+        exact = [at for at in same if json.loads(self.calls[at].arguments) == arguments]
+        if not same:
+            self.calls.append(self._ended(call, 0, alone=False))
             return
-        self.calls.append(self._ended(call, 0, alone=False))
+        at = (exact or same)[0]
+        self._unrecorded.remove(at)
+        self.calls[at] = self._ended(call, self._since[at], alone=len(self._open) == 1)
 
     def _ended(self, call: ToolCall, since: int, *, alone: bool) -> ToolCall:
         """A recorded call with its exit status, where that is known."""
@@ -116,7 +117,7 @@ class BridgedCalls:
             return
         text = message.text.strip()
         if message.error is not None:
-            call = replace(call, error=message.error.type, message=_cut(message.error), failure_known=True)
+            call = replace(call, error=message.error.type, message=message.error.message[:400], failure_known=True)
         elif _SAID.search(text):
             call = replace(call, error="unknown", message=text[:400], failure_known=True)
         told, timed_out = told_exit(text)
@@ -136,11 +137,3 @@ def _no_failure(call: ToolCall, code: int | None) -> ToolCall:
     if code and call.error is not None and call.error not in _MORE_THAN_AN_EXIT:
         call = replace(call, error=None, message=None)
     return call
-
-
-def _cut(error: object) -> str:
-    return str(getattr(error, "message", error))[:400]
-
-
-def _equal(one: str, other: str) -> bool:
-    return bool(json.loads(one) == json.loads(other))

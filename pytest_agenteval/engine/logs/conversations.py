@@ -32,12 +32,9 @@ class LogConversations:
     """Values to redact wherever they occur, in addition to anything with the shape of a key."""
 
     def __call__(self, task: str, attempt_number: int, log: str) -> Conversation | None:
-        """The conversation of one attempt, or None if the log does not hold it or cannot be read.
+        """The conversation of one attempt, or None if the log (a path or URL) does not hold it or cannot be read.
 
-        Args:
-            task: pytest's node id: the id of Inspect's sample.
-            attempt_number: its number in the log, from 1: the epoch of Inspect's sample.
-            log: path or URL of the `.eval` log.
+        pytest's node id is the id of Inspect's sample, and the attempt's number in the log, from 1, is its epoch.
         """
         try:
             sample = read_eval_log_sample(log, id=task, epoch=attempt_number, exclude_fields={"store"})
@@ -115,8 +112,10 @@ class _Builder:
         self._seen.add((speaker, key))
         if isinstance(message, ChatMessageTool) and message.tool_call_id in self._asked:
             draft, place = self._asked[message.tool_call_id]
-            if draft.calls[place].result is None and draft.calls[place].error is None:
-                draft.calls[place] = self._answered(draft.calls[place], message)
+            use, failure = draft.calls[place], message.error
+            if use.result is None and use.error is None:
+                kind, why = (failure.type, self._text(failure.message)) if failure else (None, None)
+                draft.calls[place] = replace(use, result=self._text(self._said(message)), error=kind, message=why)
             return
         draft = self._add(message.role, self._said(message), speaker, self._thought(message))
         if isinstance(message, ChatMessageAssistant):
@@ -126,15 +125,6 @@ class _Builder:
                 error = "parsing" if call.parse_error else None
                 told = self._text(call.parse_error) if call.parse_error else None
                 draft.calls.append(ToolUse(call.function, arguments, error=error, message=told))
-
-    def _answered(self, call: ToolUse, message: ChatMessageTool) -> ToolUse:
-        error = message.error
-        return replace(
-            call,
-            result=self._text(self._said(message)),
-            error=error.type if error else None,
-            message=self._text(error.message) if error else None,
-        )
 
     def _tool(self, event: ToolEvent, exit_code: int | None) -> None:
         error = event.error

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from typing import Any, cast
 
 from inspect_ai.event import Event, InfoEvent, ModelEvent, SandboxEvent, SpanBeginEvent, ToolEvent
 from inspect_ai.model import ContentReasoning
 
-from pytest_agenteval.engine.agents.record_tool import recorded_call
 from pytest_agenteval.engine.logs.bridged_calls import BridgedCalls
-from pytest_agenteval.engine.logs.exits import of_inspects_tools
-from pytest_agenteval.engine.logs.program_exit import program_exit
+from pytest_agenteval.engine.logs.exits import RECORDED, of_inspects_tools, program_exit
 from pytest_agenteval.record.digest import digest
 from pytest_agenteval.record.records import ToolCall
 from pytest_agenteval.texts import beginning, shortened
@@ -41,12 +40,13 @@ def tool_calls(events: Sequence[Event]) -> tuple[ToolCall, ...]:
     for event in events:
         if isinstance(event, SpanBeginEvent) and event.type == "tool":
             spans.append(event)
-        elif isinstance(event, ModelEvent) and event.requested_model is not None and _answered(event):
-            bridged.model_answered(event)
+        elif isinstance(event, ModelEvent) and event.requested_model is not None:
+            if not (event.pending or event.error or event.output.empty):
+                bridged.model_answered(event)
         elif isinstance(event, SandboxEvent) and event.span_id not in of_tools:
             bridged.command_ended(event)
-        elif isinstance(event, InfoEvent) and (recorded := recorded_call(event)) is not None:
-            bridged.agent_recorded(recorded)
+        elif isinstance(event, InfoEvent) and event.source == RECORDED and isinstance(event.data, dict):
+            bridged.agent_recorded(ToolCall(**cast(dict[str, Any], event.data), known_by="recorded"))
         elif isinstance(event, ToolEvent) and not event.pending:
             span = _span_of(event, spans)
             calls.append(
@@ -61,10 +61,6 @@ def tool_calls(events: Sequence[Event]) -> tuple[ToolCall, ...]:
                 )
             )
     return (*calls, *bridged.calls)
-
-
-def _answered(event: ModelEvent) -> bool:
-    return not event.pending and not event.error and not event.output.empty
 
 
 def _span_of(call: ToolEvent, opened: list[SpanBeginEvent]) -> SpanBeginEvent | None:

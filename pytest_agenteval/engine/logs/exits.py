@@ -1,15 +1,24 @@
-"""How commands ended of tools that Inspect did not run: what the sandbox saw, what harnesses tell their model."""
+"""How commands ended that Inspect did not run: what the sandbox saw, what harnesses tell their model, and how a program
+that is an agent ended, kept among the events of its attempt.
+"""
 
 from __future__ import annotations
 
 import json
 import re
 import shlex
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Any, cast
 
-from inspect_ai.event import SandboxEvent
+from inspect_ai.event import InfoEvent, SandboxEvent
+from inspect_ai.log import transcript
 
-__all__ = ["Commands", "of_inspects_tools", "told_exit"]
+from pytest_agenteval.texts import beginning
+
+__all__ = [
+    "KEPT_CHARACTERS", "RECORDED", "Commands", "ProgramExit", "note_exit", "of_inspects_tools", "program_exit",
+    "told_exit",
+]  # fmt: skip
 
 _TOLD = re.compile(
     r"^Exit code (-?\d+)(?:\n|$)"  # Claude Code's Bash, beside the flag that says that it failed
@@ -50,12 +59,9 @@ class Commands:
         return len(self._ran)
 
     def of(self, arguments: str, since: int, *, alone: bool) -> tuple[int | None, bool]:
-        """How the command of a tool call ended, None if unknown; and whether its arguments are the command.
+        """How the command of a tool call ended, None if unknown; and whether its arguments, as JSON, are the command.
 
-        Args:
-            arguments: of the call, as JSON.
-            since: when it was made.
-            alone: no other call was open: whatever ran since then is of this one.
+        `since` is when the call was made; `alone`, that no other was open: whatever ran since then is of this one.
         """
         free = [at for at in range(since, len(self._ran)) if at not in self._taken]
         values = json.loads(arguments)
@@ -89,3 +95,46 @@ def _is_of(event: SandboxEvent, words: list[str]) -> bool:
     except ValueError:  # cut somewhere
         return False
     return ran[-len(words) :] == words or (len(words) == 1 and event.cmd == words[0])
+
+
+KEPT_CHARACTERS = 10_000
+"""How much of the end of each stream is kept."""
+
+RECORDED = "pytest_agenteval.tool"
+"""The source of an event in which an own agent recorded a call of a tool of its own."""
+_SOURCE = "pytest_agenteval.program"
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramExit:
+    """The end of an agent's program."""
+
+    command: str
+    """As a shell would be given it, in one line, cut to 200 characters."""
+    status: int | None
+    """The exit status, 128 + n if signal n ended it; None if it was stopped by a limit, or with the run."""
+    seconds: float
+    """From its start to its end."""
+    stdout: str
+    """The last 10,000 characters; empty if it was stopped."""
+    stderr: str
+    """Likewise."""
+
+    def __str__(self) -> str:
+        ended = "was stopped" if self.status is None else f"exited with {self.status}"
+        said = " ".join(self.stderr.split()) if self.status else ""
+        return f"{self.command} {ended} after {self.seconds:.1f} s{': ' if said else ''}{said[-200:]}"
+
+
+def note_exit(command: list[str], status: int | None, seconds: float, stdout: str = "", stderr: str = "") -> None:
+    """Keep it with the attempt."""
+    line = beginning(" ".join(shlex.join(command).split()), 200)
+    exit = ProgramExit(line, status, seconds, stdout[-KEPT_CHARACTERS:], stderr[-KEPT_CHARACTERS:])
+    transcript().info(asdict(exit), source=_SOURCE)
+
+
+def program_exit(event: InfoEvent) -> ProgramExit | None:
+    """What :func:`note_exit` kept, or None if the event has another origin."""
+    if event.source != _SOURCE or not isinstance(event.data, dict):
+        return None
+    return ProgramExit(**cast(dict[str, Any], event.data))

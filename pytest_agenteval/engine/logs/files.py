@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, BinaryIO, TypeVar
+from zipfile import ZipFile
 
 from fsspec.core import url_to_fs
-from inspect_ai.log import EvalLog, list_eval_logs, read_eval_log, read_eval_log_sample_summaries
+from inspect_ai.log import EvalLog, list_eval_logs, read_eval_log
 from pydantic import Field, NonNegativeInt, TypeAdapter, ValidationError
 
+from pytest_agenteval.engine.inspect_private import read_all_summaries
+from pytest_agenteval.engine.logs.remote import HEADER, SUMMARIES, RemoteLogs
 from pytest_agenteval.engine.logs.roll import unpack
 from pytest_agenteval.engine.logs.scorecard import record_of
 from pytest_agenteval.errors import NotReady
@@ -23,16 +28,23 @@ from pytest_agenteval.record.stored import MOST_K, StoredLog, StoredTask
 from pytest_agenteval.texts import shortened
 
 __all__ = [
+    "keep_from_git",
     "log_files",
     "metadata_of",
     "read_all",
-    "read_attempts",
     "read_headers",
     "require_writable",
     "roster",
+    "try_attempts",
+    "try_headers",
 ]
 
+T = TypeVar("T")
 _REASON = 300
+_AT_ONCE = 64
+"""So many logs of an object store are fetched at once."""
+_REMOTE = RemoteLogs()
+"""One for the process: baseline, history and resumption look into the same store."""
 _Part = Annotated[int, Field(ge=1, le=MOST_K)]
 _TASKS: TypeAdapter[tuple[StoredTask, ...]] = TypeAdapter(tuple[StoredTask, ...])
 
@@ -97,6 +109,21 @@ def _why_not_written_there(address: str) -> str | None:
     return None
 
 
+def keep_from_git(place: str) -> None:
+    """Where the directory for logs is new, or empty, have git ignore what will be in it: logs are not redacted.
+
+    An empty directory may hold that of `pytest-agenteval check`.
+    """
+    if _is_remote(place):
+        return
+    folder = Path(place)
+    with suppress(OSError):  # whether logs can be written is seen when they are
+        folder.mkdir(parents=True, exist_ok=True)
+        if {each.name for each in folder.iterdir()} <= {"check"}:
+            with (folder / ".gitignore").open("x") as file:
+                file.write("*\n")
+
+
 def log_files(place: str | Path) -> list[str]:
     """The `.eval` logs that a place holds: a log, or a directory with all below it; any address that fsspec knows.
 
@@ -105,6 +132,9 @@ def log_files(place: str | Path) -> list[str]:
     """
     where = str(place)
     if where.endswith(".eval"):
+        if _is_remote(where):
+            with suppress(Exception):  # reading it says why
+                _REMOTE.look(where)
         return [where]
     if "://" not in where and not Path(where).is_dir():
         raise NotReady(f"{where} is neither a .eval log nor a directory of them: check the path")
@@ -112,6 +142,8 @@ def log_files(place: str | Path) -> list[str]:
         found = list_eval_logs(where, formats=["eval"], recursive=True)
     except Exception as error:  # whatever a file system makes fsspec raise
         raise NotReady(f"{where} cannot be listed: {error}") from None
+    for info in found:
+        _REMOTE.listed(info.name, info.size, str(info.mtime))
     return sorted(_plain(info.name) for info in found)
 
 
@@ -121,53 +153,105 @@ def read_headers(files: Iterable[str]) -> Iterator[StoredLog]:
     Raises:
         NotReady: a file cannot be read as a log.
     """
-    for file in files:
+    return _raising(try_headers(files))
+
+
+def try_headers(files: Iterable[str]) -> Iterator[StoredLog | NotReady]:
+    """Our logs among these, without their attempts, and for each file that cannot be read as a log the reason."""
+    for file in _fetched(files, HEADER, str):
         try:
-            if "://" not in file and Path(file).exists() and not Path(file).is_file():
-                raise OSError("it is no file")  # opened, a pipe would be waited for
-            log = read_eval_log(file, header_only=True)
-        except Exception as error:  # whatever a damaged file makes Inspect, zipfile or pydantic raise
-            raise _unreadable(file, error) from None
-        if (stored := _stored(file, log)) is not None:
-            yield stored
+            log = _read(file, lambda opened: read_eval_log(opened, header_only=True, format="eval"))
+            stored = _stored(file, log)
+        except NotReady as error:
+            yield error
+        else:
+            if stored is not None:
+                yield stored
 
 
-def read_attempts(log: StoredLog) -> StoredLog:
-    """The same log with its attempts.
+def try_attempts(logs: Iterable[StoredLog]) -> Iterator[StoredLog | NotReady]:
+    """The same logs with their attempts, and for each that cannot be read the reason."""
+    for log in _fetched(logs, SUMMARIES, lambda log: log.path):
+        try:
+            attempts = _read(log.path, partial(_attempts, log.path))
+        except NotReady as error:
+            yield error
+        else:
+            yield replace(log, attempts=attempts)
+
+
+def read_all(logs: Iterable[StoredLog]) -> list[StoredLog]:
+    """The same logs with their attempts.
+
+    All that is read lives on. The garbage collector would look through it again and again: a third of the time.
 
     Raises:
-        NotReady: its summaries cannot be read.
+        NotReady: the summaries of one cannot be read.
     """
-    attempts: list[tuple[str, AttemptRecord]] = []
+    collects = gc.isenabled()
+    gc.disable()
     try:
-        for sample in read_eval_log_sample_summaries(log.path):
+        return list(_raising(try_attempts(logs)))
+    finally:
+        if collects:
+            gc.enable()
+
+
+def _raising(found: Iterable[StoredLog | NotReady]) -> Iterator[StoredLog]:
+    for each in found:
+        if isinstance(each, NotReady):
+            raise each
+        yield each
+
+
+def _fetched(things: Iterable[T], members: Sequence[str], address: Callable[[T], str]) -> Iterator[T]:
+    """The same things, while what is to be read of them is fetched ahead."""
+    left = iter(things)
+    while batch := list(islice(left, _AT_ONCE)):
+        _REMOTE.fetch(filter(_is_remote, map(address, batch)), members)
+        yield from batch
+
+
+def _read(file: str, read: Callable[[BinaryIO], T]) -> T:
+    """What `read` finds in a log.
+
+    Raises:
+        NotReady: it cannot be read.
+    """
+    try:
+        if _is_remote(file):
+            return _read_remote(file, read)
+        if Path(file).exists() and not Path(file).is_file():
+            raise OSError("it is no file")  # opened, a pipe would be waited for
+        with Path(file).open("rb") as opened:
+            return read(opened)
+    except Exception as error:  # whatever a damaged file makes Inspect, zipfile or pydantic raise
+        raise _unreadable(file, error) from None
+
+
+def _read_remote(file: str, read: Callable[[BinaryIO], T]) -> T:
+    with suppress(Exception), _REMOTE.open(file) as opened:
+        return read(opened)
+    _REMOTE.look(file)  # a run that goes on may have written it since it was listed
+    with _REMOTE.open(file) as opened:
+        return read(opened)
+
+
+def _attempts(file: str, opened: BinaryIO) -> tuple[tuple[str, AttemptRecord], ...]:
+    attempts = []
+    with ZipFile(opened) as archive:
+        for sample in read_all_summaries(archive):
             score = (sample.scores or {}).get("passed")
-            record = record_of(score.metadata or {}, log.path) if score is not None else None
+            record = record_of(score.metadata or {}, file) if score is not None else None
             if record is not None:
                 attempts.append((str(sample.id), record))
-    except Exception as error:  # as above
-        raise _unreadable(log.path, error) from None
-    return replace(log, attempts=tuple(attempts))
+    return tuple(attempts)
 
 
 def _unreadable(file: str, error: Exception) -> NotReady:
     """In one sentence, where pydantic writes a paragraph."""
     reason = shortened(str(error), _REASON) or type(error).__name__
     return NotReady(f"{file} cannot be read as an Inspect log of pytest-agenteval: {reason}")
-
-
-def read_all(logs: Iterable[StoredLog]) -> list[StoredLog]:
-    """The same logs with their attempts; see :func:`read_attempts`.
-
-    All that is read lives on. The garbage collector would look through it again and again: a third of the time.
-    """
-    collects = gc.isenabled()
-    gc.disable()
-    try:
-        return [read_attempts(log) for log in logs]
-    finally:
-        if collects:
-            gc.enable()
 
 
 def metadata_of(log: EvalLog) -> dict[str, Any]:
@@ -213,6 +297,10 @@ def _stored(file: str, log: EvalLog) -> StoredLog | None:
         identity=header.identity,
         roll=roll,
     )
+
+
+def _is_remote(file: str) -> bool:
+    return "://" in file
 
 
 def _plain(name: str) -> str:

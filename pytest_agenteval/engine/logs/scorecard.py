@@ -89,22 +89,20 @@ def _stored(record: AttemptRecord) -> AttemptRecord:
     return replace(
         record,
         message=_text(record.message, _MESSAGE),
-        answer=None if record.answer is None else _text(record.answer, _STEP),
+        answer=record.answer and _text(record.answer, _STEP),
         last_steps=tuple(_text(step, _STEP) for step in record.last_steps),
         tool_calls=_without_arguments(record.tool_calls),
-        retries=tuple(_retry(each) for each in record.retries),
+        retries=tuple(
+            replace(each, message=_text(each.message, _MESSAGE), tool_calls=_without_arguments(each.tool_calls))
+            for each in record.retries
+        ),
         log=None,
         sandbox_kept=None,
     )
 
 
-def _retry(retry: Retry) -> Retry:
-    return replace(retry, message=_text(retry.message, _MESSAGE), tool_calls=_without_arguments(retry.tool_calls))
-
-
 def _without_arguments(calls: tuple[ToolCall, ...]) -> tuple[ToolCall, ...]:
-    messages = [None if call.message is None else _text(call.message, _STEP) for call in calls]
-    return tuple(replace(call, arguments="", message=message) for call, message in zip(calls, messages, strict=True))
+    return tuple(replace(call, arguments="", message=call.message and _text(call.message, _STEP)) for call in calls)
 
 
 def _text(text: str, most: int) -> str:

@@ -19,11 +19,7 @@ from inspect_ai.log import EvalSample
 from inspect_ai.model import ChatMessage
 from pydantic import BaseModel
 
-from pytest_agenteval.engine.inspect_private import (
-    SampleSerializationError,
-    condense_sample,
-    is_log_serializable,
-)
+from pytest_agenteval.engine.inspect_private import SampleSerializationError, condense_sample, is_log_serializable
 from pytest_agenteval.engine.inspect_private import call_tools as _call_tools
 from pytest_agenteval.engine.inspect_private import run as inspect_run
 from pytest_agenteval.texts import encodable
@@ -77,49 +73,35 @@ class _Copy:
             return encodable(value)
         if isinstance(value, bytes):
             return value.decode("utf-8", "backslashreplace")
-        if not isinstance(value, BaseModel | dict | list | tuple | set) and not _is_record(value):
+        record = is_dataclass(value) and not isinstance(value, type)
+        if not record and not isinstance(value, BaseModel | dict | list | tuple | set):
             return value
         self._left -= 1
         if self._left < 0 or len(around) >= _DEEPEST or id(value) in around:
             return "[left out: no end was in sight]"
         inside = (*around, id(value))
         if isinstance(value, dict):
-            return {self._key(key): self.of(each, inside) for key, each in value.items()}
+            keys = [self.of(key, ()) if isinstance(key, str | bytes) else key for key in value]
+            return {key: self.of(each, inside) for key, each in zip(keys, value.values(), strict=True)}
         if isinstance(value, list | tuple | set):
             return [self.of(each, inside) for each in value]
         names = value.__dict__ if isinstance(value, BaseModel) else [field.name for field in fields(value)]
         changed = {name: new for name in names if (new := self.of(old := getattr(value, name), inside)) is not old}
-        return _with(value, changed)
-
-    def _key(self, key: Any) -> Any:
-        return self.of(key, ()) if isinstance(key, str | bytes) else key
-
-
-def _is_record(value: Any) -> bool:
-    return is_dataclass(value) and not isinstance(value, type)
-
-
-def _with(value: Any, changed: dict[str, Any]) -> Any:
-    """A copy with other fields; nothing is validated again."""
-    if isinstance(value, BaseModel):
-        return value.model_copy(update=changed)
-    made = copy(value)
-    for name, new in changed.items():
-        object.__setattr__(made, name, new)
-    return made
-
-
-def _writable(value: BaseModel) -> bool:
-    """Whether it can be written as JSON, checked at the speed of pydantic, because nearly everything can."""
-    try:
-        value.model_dump_json(warnings=False)
-    except Exception:  # PydanticSerializationError, RecursionError, ValueError: whatever it is, it cannot
-        return False
-    return True
+        if isinstance(value, BaseModel):  # nothing is validated again
+            return value.model_copy(update=changed)
+        made = copy(value)
+        for name, new in changed.items():
+            object.__setattr__(made, name, new)
+        return made
 
 
 def _clean(value: _Model) -> _Model:
-    return value if _writable(value) else harmless(value)
+    """Itself if it can be written as JSON, checked at the speed of pydantic, because nearly everything can."""
+    try:
+        value.model_dump_json(warnings=False)
+    except Exception:  # PydanticSerializationError, RecursionError, ValueError: whatever it is, it cannot
+        return harmless(value)  # type: ignore[no-any-return]
+    return value
 
 
 class _Decoder(json.JSONDecoder):
@@ -144,12 +126,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def _safe_load(text: str) -> Any:
-    """Like `yaml.safe_load`, for the arguments of a tool call.
-
-    Raises:
-        yaml.YAMLError: it is no YAML, or has no value (`2024-13-45`), or is too long to find out: it is text.
-        RecursionError: it has aliases.
-    """
+    """For tool arguments: a `YAMLError` says that they are text, a `RecursionError`, that they have aliases."""
     if len(text) > _LONGEST_YAML:
         raise yaml.YAMLError("too long")
     try:
@@ -159,10 +136,9 @@ def _safe_load(text: str) -> Any:
 
 
 def _condensed(sample: EvalSample, log_images: bool = True) -> EvalSample:
-    """As Inspect's, for a sample that cannot be written as it is: what keeps it from that is escaped or left out.
+    """As Inspect's, but what keeps a sample from being written is escaped or left out.
 
-    Raises:
-        SampleSerializationError: it cannot be written even so: Inspect then writes it without its content.
+    Where that is not enough it raises, and Inspect writes the sample without its content.
     """
     condensed = _written(sample, log_images) or _written(harmless(sample), log_images)
     if condensed is None:

@@ -11,17 +11,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import NoReturn
 
 from inspect_ai.event import ModelEvent
-from inspect_ai.hooks import BeforeModelGenerate, ModelRetry
+from inspect_ai.hooks import BeforeModelGenerate
 from inspect_ai.log import transcript
 from inspect_ai.model import Model, ModelOutput, ModelRefusalError
 from inspect_ai.util import LimitExceededError, suspend_working_limit
 
 from pytest_agenteval.collect.agent_task import TaskOptions
-from pytest_agenteval.engine.models.limits import LimitKind, Usage
-from pytest_agenteval.engine.models.usage import model_call
+from pytest_agenteval.engine.models.usage import Usage, model_call
 from pytest_agenteval.engine.sandboxes.leftovers import Leftovers
 from pytest_agenteval.money.budget import BudgetClosed, Reservation, RunBudget
 from pytest_agenteval.money.estimate import estimate_tokens, max_output, worst_case
@@ -37,6 +35,8 @@ _NO_CONNECTION = re.compile(
     r"^\S*(?:ConnectError|ConnectTimeout|ClientConnectorError|ConnectionRefusedError|gaierror)\b", re.MULTILINE
 )
 """In a traceback: what HTTP clients raise when they cannot connect."""
+_MEDIA = re.compile(r"data:[\w/+.-]+;base64,[A-Za-z0-9+/=]+")
+"""Pictures are written into messages as data URLs, which are many characters and few tokens."""
 
 _current: contextvars.ContextVar[CallMeter | None] = contextvars.ContextVar("agenteval_meter", default=None)
 
@@ -109,7 +109,7 @@ class CallMeter:
             self.called, self.unheard = True, False
         self._look_for_lost_sandbox()
         if self.sandbox_lost:
-            raise self._stopping("custom", 1, 0, "the agent's sandbox is gone")
+            raise self._stopping("the agent's sandbox is gone")
         if self.own_agent and not self.attempt.agent_started:
             await self.leftovers.agent_begins()
             self.attempt.agent_begins()
@@ -126,24 +126,15 @@ class CallMeter:
             with suspend_working_limit(), self.attempt.clock_stopped():
                 reservation = await self.budget.reserve(worst, self.tab)
         except BudgetClosed as error:
-            self._stop(str(error))
+            self.attempt.stopped = Cause.BUDGET
+            raise self._stopping(str(error)) from error
         self._open[task] = _OpenCall(call.model_name, reservation, time.monotonic())
-
-    def refused(self, call: ModelRetry) -> None:
-        """The provider will be asked again. An error it answered with was not billed; a lost answer may have been."""
-        self.gave_up(call.status_code)
 
     def answered(self, model: Model, output: ModelOutput, since: int) -> None:
         """The call of this task has its answer: settle and record it.
 
-        Args:
-            model: the one that was called.
-            output: its answer.
-            since: how many events the transcript had before the call.
-
-        Raises:
-            LimitExceededError: of type `cost` or `token`, if the agent has now used more than its own limit; of type
-                `custom`, if that cannot be determined.
+        `since` is how many events the transcript had before the call. Raises `LimitExceededError` of type `cost` or
+        `token`, if the agent has now used more than its own limit; of type `custom`, if that cannot be determined.
         """
         event = next((event for event in self._completed(model, since) if _same(event.output, output)), None)
         if event is not None and event.cache == "read":  # Inspect's own cache answered: no provider was called or paid
@@ -204,9 +195,9 @@ class CallMeter:
             return
         if (limits := self.used.untold(self.options)) is not None:
             raise self.not_to_be_held(limits)
-        if (end := self.used.reached(self.options, spent=spent)) is not None:
-            self.attempt.limit = end.cause
-            raise self._stopping(end.kind, end.used, end.limit, end.message)
+        if (reached := self.used.reached(self.options, spent=spent)) is not None:
+            self.attempt.limit, limit = reached
+            raise self._stopping(limit)
 
     def not_to_be_held(self, limit: str) -> LimitExceededError:
         """What stops an agent whose limit nobody can tell the reaching of: it must not be silently off."""
@@ -220,7 +211,7 @@ class CallMeter:
                 f"max_cost cannot be held: the price of {self.used.unpriced} is not known; "
                 "give it with --agent-prices=FILE"
             )
-        return self._stopping("custom", 1, 0, message)
+        return self._stopping(message)
 
     def close(self) -> None:
         """The try is over. Calls that are still open, in tasks that nobody waited for, have no answer."""
@@ -244,19 +235,19 @@ class CallMeter:
         self.lost_calls += 1
         self.lost_cost += opened.reservation.worst_case or 0.0
 
-    def _stop(self, message: str) -> NoReturn:
-        self.attempt.stopped = Cause.BUDGET
-        raise self._stopping("custom", 1, 0, message)
-
-    def _stopping(self, kind: LimitKind, value: float, limit: float, message: str) -> LimitExceededError:
-        self.stopped_by = LimitExceededError(kind, value=value, limit=limit, message=message)
+    def _stopping(self, why: str | LimitExceededError) -> LimitExceededError:
+        """What stops the agent: a limit of its own, or (a text) something else."""
+        if isinstance(why, str):
+            why = LimitExceededError("custom", value=1, limit=0, message=why)
+        self.stopped_by = why
         self.attempt.unanswered = None  # it is not for that call that the agent ends
         self.on_stop()
-        return self.stopped_by
+        return why
 
     def _worst_case(self, call: BeforeModelGenerate) -> float | None:
-        texts = [_without_media(part.model_dump_json()) for part in (*call.input, *call.tools)]
-        tokens = estimate_tokens(texts)
+        tokens = estimate_tokens(
+            [_MEDIA.sub("x" * 6_000, part.model_dump_json()) for part in (*call.input, *call.tools)]
+        )
         rates = self.prices.rates(call.model_name, tokens)
         if rates is None:
             return None
@@ -292,11 +283,6 @@ def _same(one: ModelOutput, other: ModelOutput) -> bool:
     """Whether they are the same answer: events hold copies, whose messages keep their ids."""
     ids = [[choice.message.id for choice in output.choices] for output in (one, other)]
     return ids[0] == ids[1] and one.time == other.time
-
-
-def _without_media(text: str) -> str:
-    """Pictures are written into messages as data URLs, which are many characters and few tokens."""
-    return re.sub(r"data:[\w/+.-]+;base64,[A-Za-z0-9+/=]+", "x" * 6_000, text)
 
 
 def _no_connection() -> bool:

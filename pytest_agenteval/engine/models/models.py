@@ -10,22 +10,18 @@ from inspect_ai.model import GenerateConfig, Model, ModelCost, ModelInfo, get_mo
 from pydantic import ValidationError
 
 from pytest_agenteval.engine.inspect_private import PrerequisiteError, registry_find, registry_unqualified_name
-from pytest_agenteval.engine.models.lacking import one_sentence
+from pytest_agenteval.engine.models.faults import one_sentence
 from pytest_agenteval.errors import NotReady, did_you_mean, nearest
 from pytest_agenteval.money.prices import PriceBook
 from pytest_agenteval.options.rules import why_not_on_host
 from pytest_agenteval.options.settings import Settings
 
-__all__ = [
-    "max_retries", "names_a_model", "open_grader", "open_models", "open_roles", "tell_prices",
-]  # fmt: skip
+__all__ = ["max_retries", "open_model", "open_models", "open_roles", "tell_prices", "unknown_provider"]
 
 MAX_RETRIES = 6
 """How often a request is repeated before the provider counts as down: about three minutes with Inspect's waits.
 Inspect's own default is to repeat forever, and the attempt's time limit would then end it for a fault that is not its
 own."""
-
-
 REFUSED = {
     "cache": "a cached reply would make k attempts one",
     "fallback_models": "another model than the one under evaluation would answer",
@@ -39,35 +35,26 @@ def max_retries(settings: Settings) -> Any:
 
 
 def open_models(names: Iterable[str], settings: Settings) -> Mapping[str, Model]:
-    """The models of a run, by name.
-
-    Raises:
-        NotReady: unknown provider, missing provider package or key, an argument it does not take, or a real model
-            that would run commands on this host.
-    """
+    """The models of a run, by name. Raises `NotReady`, also for a real model that would run commands on this host."""
     config = _generate_config(dict(settings.agents.generate))
     models = {}
     for name in dict.fromkeys(names):
-        if reason := _unknown_provider(name):
+        if reason := unknown_provider(name):
             raise NotReady(f"model {name or repr(name)} cannot be used: {reason}")
         if reason := why_not_on_host(settings, name):
             raise NotReady(reason)
-        models[name] = _open(name, config, settings.agents.model_base_url, dict(settings.agents.model_args))
+        models[name] = open_model(name, config, settings.agents.model_base_url, dict(settings.agents.model_args))
     return models
 
 
 def open_roles(settings: Settings) -> Mapping[str, Model]:
-    """The models of the roles beside the agent's, by role. Settings for the agent's model do not apply to them.
-
-    Raises:
-        NotReady: unknown provider, or missing provider package or key.
-    """
+    """The models of the other roles, by role. Settings of the agent's model do not apply to them. Raises `NotReady`."""
     config = GenerateConfig(max_retries=max_retries(settings))
     models = {}
     for role, name in settings.agents.roles:
-        if reason := _unknown_provider(name):
+        if reason := unknown_provider(name):
             raise NotReady(f"model {name} of --agent-role={role} cannot be used: {reason}")
-        models[role] = _open(name, config)
+        models[role] = open_model(name, config)
     return models
 
 
@@ -89,35 +76,29 @@ def _generate_config(asked: dict[str, Any]) -> GenerateConfig:
         raise NotReady(f"--agent-generate={name}={asked[name]} cannot be used: {one_sentence(first['msg'])}") from None
 
 
-def open_grader(name: str) -> None:
-    """See whether a model that a grader names can be used.
-
-    Raises:
-        NotReady: missing provider package or key.
-    """
-    _open(name, GenerateConfig())
-
-
-def names_a_model(text: str) -> bool:
-    """Whether it is PROVIDER/MODEL with a provider that Inspect knows."""
-    return _unknown_provider(text) is None
-
-
-def _open(
-    name: str, config: GenerateConfig, base_url: str | None = None, arguments: Mapping[str, Any] = MappingProxyType({})
+def open_model(
+    name: str,
+    config: GenerateConfig | None = None,
+    base_url: str | None = None,
+    arguments: Mapping[str, Any] = MappingProxyType({}),
 ) -> Model:
+    """A model by its name. Raises `NotReady` for a missing package or key of its provider, and for a wrong argument."""
     try:
-        model = get_model(name, config=config, base_url=base_url, memoize=False, **arguments)
+        model = get_model(name, config=config or GenerateConfig(), base_url=base_url, memoize=False, **arguments)
     except PrerequisiteError as error:
         raise NotReady(f"model {name} cannot be used: {one_sentence(str(error.message))}") from None
     except (ValueError, LookupError, TypeError, ImportError) as error:
         raise NotReady(f"model {name} cannot be used: {one_sentence(str(error))}") from None
-    if "max_retries" not in arguments:
-        _retry_in_sight(model)
+    # Providers' clients (openai, anthropic) retry twice on their own, so a call may be billed without being counted.
+    # Without that, Inspect does all retrying, and every request to the provider passes the meter.
+    client: Any = getattr(model.api, "client", None)
+    if "max_retries" not in arguments and isinstance(getattr(client, "max_retries", None), int):
+        client.max_retries = 0
     return model
 
 
-def _unknown_provider(model: str) -> str | None:
+def unknown_provider(model: str) -> str | None:
+    """Why a text is not the name of a model of one of Inspect's providers, or None."""
     provider, slash, rest = model.partition("/")
     if not slash:
         return "a model is named PROVIDER/MODEL, for example openai/gpt-5-mini"
@@ -128,16 +109,6 @@ def _unknown_provider(model: str) -> str | None:
     near = nearest(provider, known)
     hint = f"did you mean {near}/{rest}?" if near else "see https://inspect.aisi.org.uk/providers.html"
     return f"Inspect knows no provider {provider!r}; {hint}"
-
-
-def _retry_in_sight(model: Model) -> None:
-    """Providers' clients (openai, anthropic) retry twice on their own, so a call may be billed without being counted.
-
-    Without that, Inspect does all retrying, and every request to the provider passes the meter.
-    """
-    client = getattr(model.api, "client", None)
-    if client is not None and isinstance(getattr(client, "max_retries", None), int):
-        client.max_retries = 0
 
 
 def tell_prices(models: Iterable[str], prices: PriceBook) -> None:

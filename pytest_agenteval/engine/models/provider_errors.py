@@ -71,10 +71,10 @@ class ConversationRefused(_Unanswered):
 def said_by(error: BaseException) -> Said:
     """The message in the exception of a provider's client, whichever client that is."""
     codes, message = _read(_body(error))
-    message = message or _own_words(error)
-    grpc = _grpc(error)
-    codes = [*codes, *([grpc] if grpc else []), *(str(c) for c in (getattr(error, "code", None),) if _is_name(c))]
-    return Said(_status(error) or (_GRPC[grpc] if grpc else None), " ".join(codes), one_line(message))
+    own, grpc = getattr(error, "code", None), _grpc(error)
+    codes += [code for code in (grpc, own) if isinstance(code, str) and code]
+    status = _status(error) or (_GRPC[grpc] if grpc else None)
+    return Said(status, " ".join(codes), one_line(message or _own_words(error)))
 
 
 def said_in(answer: object) -> Said | None:
@@ -167,10 +167,6 @@ def _grpc(error: BaseException) -> str | None:
     except Exception:
         return None
     return name if name in _GRPC else None
-
-
-def _is_name(code: object) -> bool:
-    return isinstance(code, str) and bool(code)
 
 
 def _own_words(error: BaseException) -> str:

@@ -38,11 +38,9 @@ class Row:
 def blame(status: int | None, code: str, message: str, *, answered: bool) -> Blame:
     """Whose fault it is, by the first row that applies.
 
-    Args:
-        status: the HTTP status, also one that an answer with status 200 has in its body; None where there is none.
-        code: the error's own code and type, for example `context_length_exceeded`; empty where there is none.
-        message: what the provider says.
-        answered: whether the model has answered in the same conversation before.
+    `status` is HTTP's, also one that an answer with status 200 has in its body, or None; `code` is the error's own code
+    and type, for example `context_length_exceeded`, or empty; `answered` says whether the model has answered in the
+    same conversation before.
     """
     text = f"{code} {message[:_BEGINNING]}"
     for row in TABLE:

@@ -66,12 +66,8 @@ class Noise:
 def script(kind: str, options: TaskOptions, noise: Noise, task: str, attempt: int) -> list[Step]:
     """Everything that a rehearsed attempt will do, in order, ending with the submission.
 
-    Args:
-        kind: `oracle`, `null` or `noisy`.
-        options: of the task; without a solution there is nothing to play and the answer alone is submitted.
-        noise: used by `noisy`.
-        task: the task's id, part of the seed.
-        attempt: from 1, part of the seed.
+    `kind` is `oracle`, `null` or `noisy`, which alone uses `noise`; its seed includes the task's id and the attempt's
+    number. Without a solution in the task's options there is nothing to play, and the answer alone is submitted.
     """
     if kind == "null":
         return [_submit("")]
@@ -133,22 +129,13 @@ class RehearsalAPI(ModelAPI):
         steps = script(self.model_name, meter.options, self.noise, attempt.task, attempt.number)
         turn = sum(message.role == "assistant" for message in input)
         step = steps[min(turn, len(steps) - 1)]
-        usage = _usage(input, step)
+        message = ChatMessageAssistant(content="", model=model)
         if step.tool not in {tool.name for tool in tools} and step.tool in ("bash", "submit"):
-            text = json.loads(step.arguments).get("answer", step.arguments) if step.tool == "submit" else step.arguments
-            message = ChatMessageAssistant(content=text, model=model)
-            return ModelOutput(
-                model=model,
-                choices=[ChatCompletionChoice(message=message, stop_reason="stop")],
-                usage=usage,
-            )
-        call_id = digest(f"{attempt.task}/{attempt.number}/{turn}")
-        message = ChatMessageAssistant(content="", tool_calls=[_call(call_id, step)], model=model)
-        return ModelOutput(
-            model=model,
-            choices=[ChatCompletionChoice(message=message, stop_reason="tool_calls")],
-            usage=usage,
-        )
+            message.content = json.loads(step.arguments)["answer"] if step.tool == "submit" else step.arguments
+        else:
+            message.tool_calls = [_call(digest(f"{attempt.task}/{attempt.number}/{turn}"), step)]
+        choice = ChatCompletionChoice(message=message, stop_reason="tool_calls" if message.tool_calls else "stop")
+        return ModelOutput(model=model, choices=[choice], usage=_usage(input, step))
 
     async def count_text_tokens(self, text: str) -> int:
         """A quarter of the characters: no tokenizer is downloaded for models that cost nothing."""

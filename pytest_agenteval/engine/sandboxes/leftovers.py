@@ -10,7 +10,8 @@ from typing import Any
 import anyio
 from inspect_ai.util import SandboxEnvironment
 
-from pytest_agenteval.engine.sandboxes.provider import AgentevalSandbox
+from pytest_agenteval.engine.sandboxes.provider import lost_is_unavailable
+from pytest_agenteval.sandbox.exec.running import RunningContainer
 
 __all__ = ["Leftovers", "LeftoversRemain", "Processes", "since"]
 
@@ -96,12 +97,15 @@ def _pid(process: str) -> str:
 class Leftovers:
     """What one attempt's agent leaves running."""
 
-    def __init__(self, environment: SandboxEnvironment | None, *, stop: bool) -> None:
+    def __init__(
+        self, environment: SandboxEnvironment | None, ours: RunningContainer | None = None, *, stop: bool
+    ) -> None:
         self.stop = stop
         """Whether the task asks for its end."""
         self.stopped = False
         """Whether that has been done since the agent began last."""
         self._environment: Any = getattr(environment, "_sandbox", environment)
+        self._server = ours if ours is not None and ours.has_exec_server else None
         self._before = Processes({})
 
     async def agent_begins(self) -> None:
@@ -121,12 +125,7 @@ class Leftovers:
         await self.agent_ends()
 
     async def agent_ends(self) -> None:
-        """Stop whatever else runs now.
-
-        Raises:
-            LeftoversRemain: something still runs.
-            SandboxUnavailableError: the sandbox is gone.
-        """
+        """Stop whatever else runs now. Raises `LeftoversRemain`, or `SandboxUnavailableError`."""
         if not self.stop or self._environment is None:
             return
         left: list[str] = []
@@ -145,16 +144,18 @@ class Leftovers:
         )
 
     async def _told(self, *, as_root: bool = False) -> Processes:
-        if isinstance(self._environment, AgentevalSandbox) and self._environment.has_exec_server:
-            return Processes.read(await self._environment.processes(as_root=as_root))
+        if self._server is not None:
+            with lost_is_unavailable():
+                return Processes.read(await self._server.processes(as_root=as_root))
         done = await self._environment.exec(["sh", "-c", _TELL], user="root")
         if not done.success:
             raise LeftoversRemain(f"what the agent left running cannot be told ({done.stderr.strip()[-200:]})")
         return Processes.read(done.stdout)
 
     async def _kill(self, pids: list[str], now: Processes, *, as_root: bool) -> None:
-        if isinstance(self._environment, AgentevalSandbox) and self._environment.has_exec_server:
-            await self._environment.kill_processes(pids, as_root=as_root)
+        if self._server is not None:
+            with lost_is_unavailable():
+                await self._server.kill_processes(pids, as_root=as_root)
         else:
             stay = {_pid(one) for one in (*now.parents, *self._before.parents)}.difference(pids)
             await self._environment.exec(["sh", "-c", _KILL, "sh", *stay], user="root")

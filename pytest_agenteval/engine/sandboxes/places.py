@@ -14,20 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-from inspect_ai.util import SandboxEnvironment, SandboxUnavailableError, concurrency
+from inspect_ai.util import SandboxEnvironment, concurrency
 
-from pytest_agenteval.engine.inspect_private import (
-    PrerequisiteError,
-    cleanup_sandbox_environments_sample,
-    init_sandbox_environments_sample,
-    max_subprocesses_context_var,
-    registry_find_sandboxenv,
-)
+from pytest_agenteval.engine import inspect_private
 from pytest_agenteval.engine.sandboxes.provider import AgentevalSandbox
 from pytest_agenteval.errors import NotAvailable
 from pytest_agenteval.sandbox.autopsy import Death, EndedBy, examine
 from pytest_agenteval.sandbox.docker.containers import ContainerConfig
 from pytest_agenteval.sandbox.docker.daemon import DaemonGone, SandboxSetupError, connect
+from pytest_agenteval.sandbox.exec.running import RunningContainer, SandboxLost
 
 __all__ = ["OpenSandbox", "SandboxFailed", "SandboxSpec", "Sandboxes"]
 
@@ -57,11 +52,10 @@ class OpenSandbox:
     """A sandbox in use."""
 
     environment: SandboxEnvironment
-
     container: str | None
     """Name or id of the default container, or None if it runs in none."""
-    ends_with_connection: bool
-    """Whether the container ends by itself, with status 0, when its connection to this process does."""
+    ours: RunningContainer | None = None
+    """The same, of our own provider: it ends by itself, with status 0, when its connection to this process does."""
     image: str | None = None
     """Its registry's digest, else the daemon's id; None if it runs in no container, or the daemon does not say."""
     waited: float | None = None
@@ -71,14 +65,14 @@ class OpenSandbox:
 
     async def keep(self) -> None:
         """Leave it when it is closed, and set `kept`; does nothing where it has ended."""
-        inner: Any = getattr(self.environment, "_sandbox", self.environment)
-        if isinstance(inner, AgentevalSandbox):
-            with suppress(SandboxUnavailableError):
-                self.kept = await inner.keep()
+        if self.ours is not None:
+            with suppress(SandboxLost):
+                self.kept = await self.ours.keep()
         elif self.container is not None:
             if not await self.is_gone():
                 self.kept = f"docker exec -it {self.container} bash -l"
         else:  # on this host: what it was is copied, for the folder is removed
+            inner: Any = getattr(self.environment, "_sandbox", self.environment)
             place = Path(tempfile.mkdtemp(prefix="agenteval-kept-"))
             await asyncio.to_thread(shutil.copytree, inner.directory.name, place, symlinks=True, dirs_exist_ok=True)
             self.kept = f"cd {shlex.quote(str(place))}"
@@ -88,9 +82,8 @@ class OpenSandbox:
 
         Free of charge on our own provider, whose connection has then ended; else as :meth:`is_gone`.
         """
-        inner: Any = getattr(self.environment, "_sandbox", self.environment)
-        if isinstance(inner, AgentevalSandbox) and inner.has_exec_server:
-            return inner.last_words != ""
+        if self.ours is not None and self.ours.has_exec_server:
+            return self.ours.last_words != ""
         return await self.is_gone()
 
     async def is_gone(self) -> bool:
@@ -102,7 +95,7 @@ class OpenSandbox:
         if self.container is None:
             return Death(EndedBy.RUNNING, "it is no container")
         death = await asyncio.to_thread(examine, self.container)
-        if self.ends_with_connection and death.by is EndedBy.INSIDE and death.exit_code == 0:
+        if self.ours is not None and death.by is EndedBy.INSIDE and death.exit_code == 0:
             return Death(EndedBy.UNKNOWN, "the connection to the container ended, and the container with it")
         return death
 
@@ -117,23 +110,23 @@ class Sandboxes:
     async def prepare(self, specs: Iterable[SandboxSpec | None]) -> None:
         """Do once what a provider does before its first sandbox: check, build, pull.
 
-        Raises:
-            SandboxFailed: an image cannot be built or is missing; all of them are named.
+        Raises `SandboxFailed`, which names all images that cannot be built or are missing.
         """
         lacking: list[str] = []
         for spec in specs:
-            if spec is None or any(_same(spec, other) for other in self._prepared):
+            if spec is None:
                 continue
-            provider = registry_find_sandboxenv(spec.provider)
+            same = (spec.provider, spec.config, spec.metadata)
+            if any((other.provider, other.config, other.metadata) == same for other in self._prepared):
+                continue
+            provider = inspect_private.registry_find_sandboxenv(spec.provider)
             try:
-                asked = (
-                    await provider.task_init_environment(_config(spec), dict(spec.metadata)) if spec.metadata else {}
-                )
-                with _environment(asked):
-                    await provider.task_init(spec.name, _config(spec))
+                config, metadata = _config(spec), dict(spec.metadata)
+                with _environment(await provider.task_init_environment(config, metadata) if metadata else {}):
+                    await provider.task_init(spec.name, config)
             except SandboxSetupError as error:
                 lacking.append(str(error))
-            except (PrerequisiteError, RuntimeError) as error:
+            except (inspect_private.PrerequisiteError, RuntimeError) as error:
                 lacking.append(f"sandbox {spec.provider} ({spec.config}): {error}")
             else:
                 self._prepared.append(spec)
@@ -144,14 +137,13 @@ class Sandboxes:
     async def open(self, spec: SandboxSpec) -> AsyncIterator[OpenSandbox]:
         """A fresh sandbox, which `inspect_ai.util.sandbox()` finds in this block; removed at its end, whatever happens.
 
-        Raises:
-            SandboxFailed: it did not start.
+        Raises `SandboxFailed` where it does not start.
         """
         if spec.provider == "docker":
             await _widen_docker_cli()
         try:
-            environments = await init_sandbox_environments_sample(
-                sandboxenv_type=registry_find_sandboxenv(spec.provider),
+            environments = await inspect_private.init_sandbox_environments_sample(
+                sandboxenv_type=inspect_private.registry_find_sandboxenv(spec.provider),
                 task_name=spec.name,
                 config=_config(spec),
                 files={},
@@ -170,19 +162,14 @@ class Sandboxes:
             with anyio.CancelScope(shield=True):
                 # our own provider keeps what it was told to; Inspect's would remove it
                 if spec.provider != "docker" or opened is None or opened.kept is None:
-                    await cleanup_sandbox_environments_sample(
+                    await inspect_private.cleanup_sandbox_environments_sample(
                         spec.provider, spec.name, _config(spec), environments, interrupted=False
                     )
 
     async def close(self) -> None:
         """Remove what is left when all attempts have ended."""
         for spec in self._prepared:
-            await registry_find_sandboxenv(spec.provider).task_cleanup(spec.name, _config(spec), True)
-
-
-def _same(one: SandboxSpec, other: SandboxSpec) -> bool:
-    """Whether their provider has the same to prepare for both."""
-    return (one.provider, one.config, one.metadata) == (other.provider, other.config, other.metadata)
+            await inspect_private.registry_find_sandboxenv(spec.provider).task_cleanup(spec.name, _config(spec), True)
 
 
 @contextmanager
@@ -207,7 +194,7 @@ async def _widen_docker_cli() -> None:
     few attempts then wait for one another's. The limit is whatever is asked for first in an evaluation.
     """
     if "INSPECT_DOCKER_CLI_CONCURRENCY" not in os.environ:
-        async with concurrency("docker-cli", max_subprocesses_context_var.get(), visible=False):
+        async with concurrency("docker-cli", inspect_private.max_subprocesses_context_var.get(), visible=False):
             pass
 
 
@@ -215,10 +202,8 @@ def _is_gone(container: str) -> bool:
     try:
         with connect() as daemon:
             found = daemon.container(container)
-    except DaemonGone:
-        return True
-    except SandboxSetupError:
-        return False
+    except SandboxSetupError as error:
+        return isinstance(error, DaemonGone)
     return found is None or not found["State"]["Running"] or found["State"]["Paused"]
 
 
@@ -228,14 +213,14 @@ def _config(spec: SandboxSpec) -> Any:
 
 async def _opened(spec: SandboxSpec, first: SandboxEnvironment) -> OpenSandbox:
     if spec.provider == "agenteval":
-        ours = first.as_type(AgentevalSandbox)
-        return OpenSandbox(first, ours.container_id, True, ours.image_digest, ours.waited)
+        box = first.as_type(AgentevalSandbox)
+        return OpenSandbox(first, box.container.id, box.container, box.container.image.digest, box.waited)
     if spec.provider != "docker":
-        return OpenSandbox(first, None, False)
+        return OpenSandbox(first, None)
     inner: Any = getattr(first, "_sandbox", first)
     # Compose names a container after project, service and number
     container = f"{inner._project.name}-{inner._service}-1"
-    return OpenSandbox(first, container, False, await asyncio.to_thread(_image_of, container))
+    return OpenSandbox(first, container, image=await asyncio.to_thread(_image_of, container))
 
 
 def _image_of(container: str) -> str | None:

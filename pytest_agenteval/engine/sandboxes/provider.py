@@ -4,8 +4,8 @@ The errors are those of Inspect's contract (`SandboxEnvironment.exec`) and, wher
 `docker`. Two differences are meant: a command that is not found exits with 127, as in a shell, and a child left in the
 background that holds the output open delays the answer by 50 ms and is not cut off.
 
-A dead container has been removed, with its state: who ended it is in the daemon's events for `container_id` (`die`,
-`kill`, `oom`), and `last_words` has what its exec server or the runtime said.
+A dead container has been removed, with its state: who ended it is in the daemon's events for `container.id` (`die`,
+`kill`, `oom`), and `container.last_words` has what its exec server or the runtime said.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import errno
 import os
 import posixpath
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Literal, overload
 
 import anyio
@@ -32,15 +33,16 @@ from pydantic import BaseModel
 from typing_extensions import override
 
 from pytest_agenteval.engine.inspect_private import PrerequisiteError
-from pytest_agenteval.sandbox.asked.plain_service import container_config
+from pytest_agenteval.sandbox.asked.choice import CONFIG_FILES
+from pytest_agenteval.sandbox.asked.compose_plan import container_config
 from pytest_agenteval.sandbox.docker.address import SandboxSetupError
 from pytest_agenteval.sandbox.docker.containers import ContainerConfig
-from pytest_agenteval.sandbox.exec.calls import Output, ServerError
+from pytest_agenteval.sandbox.exec.calls import Command, Output, ServerError
 from pytest_agenteval.sandbox.exec.frames import STAGE_CWD, STAGE_SPAWN, STDERR, STDOUT
 from pytest_agenteval.sandbox.exec.running import RunningContainer, SandboxLost, UnknownUser
 from pytest_agenteval.sandbox.session import Session
 
-__all__ = ["AgentevalSandbox", "NotReadyForInspect"]
+__all__ = ["AgentevalSandbox", "NotReadyForInspect", "lost_is_unavailable"]
 
 _FILE_SECONDS = 600.0
 """How long a file may take to be read or written."""
@@ -56,63 +58,10 @@ class AgentevalSandbox(SandboxEnvironment):
 
     def __init__(self, container: RunningContainer, waited: float) -> None:
         super().__init__()
+        self.container = container
+        """The container, also when it is gone."""
         self.waited = waited
         """Seconds for which the start waited for a place."""
-        self._container = container
-
-    @property
-    def container_id(self) -> str:
-        """The daemon's id of the container, also when it is gone."""
-        return self._container.id
-
-    @property
-    def container_name(self) -> str:
-        """The name of the container."""
-        return self._container.name
-
-    @property
-    def image_digest(self) -> str:
-        """Which image it was started from: the registry's digest, else the daemon's id (`sha256:...`)."""
-        return self._container.image.digest
-
-    @property
-    def has_exec_server(self) -> bool:
-        """Whether commands go through an exec server; else each is an exec of the engine, and slow."""
-        return self._container.has_exec_server
-
-    @property
-    def last_words(self) -> str:
-        """Why the connection to the container ended; empty while it works."""
-        return self._container.last_words
-
-    async def is_running(self) -> bool:
-        """Whether the daemon says that the container runs."""
-        return await self._container.is_running()
-
-    async def processes(self, *, as_root: bool = False) -> str:
-        """What runs in the container; see `RunningContainer.processes`. Raises `SandboxUnavailableError`."""
-        try:
-            return await self._container.processes(as_root=as_root)
-        except SandboxLost as error:
-            raise _unavailable(error) from error
-
-    async def kill_processes(self, pids: Iterable[str], *, as_root: bool) -> None:
-        """Kill some of it, as the container's own user or as root. Raises `SandboxUnavailableError`."""
-        try:
-            await self._container.kill_processes(pids, as_root=as_root)
-        except SandboxLost as error:
-            raise _unavailable(error) from error
-
-    async def keep(self) -> str:
-        """Leave the container running when the sample ends, and return the shell command that enters it.
-
-        Raises:
-            SandboxUnavailableError: it is not running any more.
-        """
-        try:
-            return await self._container.keep()
-        except SandboxLost as error:
-            raise _unavailable(error) from error
 
     # Commands ----------------------------------------------------------------------------------------------------
 
@@ -129,23 +78,22 @@ class AgentevalSandbox(SandboxEnvironment):
         concurrency: bool = True,
     ) -> ExecResult[str]:
         """Run a command; never twice, whatever `timeout_retry` allows. See `SandboxEnvironment.exec`."""
-        folder = self._path(cwd or "")
+        command = Command(
+            words=cmd,
+            stdin=input.encode() if isinstance(input, str) else input,
+            cwd=self._path(cwd or ""),
+            env=env or {},
+            user=user,
+            timeout=timeout,
+            limit=SandboxEnvironmentLimits.MAX_EXEC_OUTPUT_SIZE,
+        )
         try:
-            output = await self._container.exec(
-                cmd,
-                stdin=input.encode() if isinstance(input, str) else input,
-                cwd=folder,
-                env=env or {},
-                user=user,
-                timeout=timeout,
-                limit=SandboxEnvironmentLimits.MAX_EXEC_OUTPUT_SIZE,
-            )
-        except SandboxLost as error:
-            raise _unavailable(error) from error
+            with lost_is_unavailable():
+                output = await self.container.exec(command)
         except UnknownUser as error:
             return ExecResult(False, 126, "", str(error))
         except ServerError as error:
-            return _not_started(error, cmd, folder)
+            return _not_started(error, command)
         return _result(output, timeout)
 
     # Files -------------------------------------------------------------------------------------------------------
@@ -155,10 +103,8 @@ class AgentevalSandbox(SandboxEnvironment):
         """Write a file, with its directories. See `SandboxEnvironment.write_file`."""
         data = contents.encode() if isinstance(contents, str) else contents
         try:
-            with anyio.fail_after(_FILE_SECONDS):
-                await self._container.write(self._path(file), data)
-        except SandboxLost as error:
-            raise _unavailable(error) from error
+            with anyio.fail_after(_FILE_SECONDS), lost_is_unavailable():
+                await self.container.write(self._path(file), data)
         except ServerError as error:
             raise _os_error(error.errno, file) from None
 
@@ -173,10 +119,8 @@ class AgentevalSandbox(SandboxEnvironment):
         """Read a regular file. See `SandboxEnvironment.read_file`."""
         limit, in_words = SandboxEnvironmentLimits.MAX_READ_FILE_SIZE, SandboxEnvironmentLimits.MAX_READ_FILE_SIZE_STR
         try:
-            with anyio.fail_after(_FILE_SECONDS):
-                data = await self._container.read(self._path(file), limit)
-        except SandboxLost as error:
-            raise _unavailable(error) from error
+            with anyio.fail_after(_FILE_SECONDS), lost_is_unavailable():
+                data = await self.container.read(self._path(file), limit)
         except ServerError as error:
             if error.errno == errno.EFBIG:
                 raise OutputLimitExceededError(in_words, None) from error
@@ -184,21 +128,21 @@ class AgentevalSandbox(SandboxEnvironment):
         return data.decode("utf-8") if text else bytes(data)
 
     def _path(self, path: str) -> str:
-        return posixpath.join(self._container.working_dir, path)
+        return posixpath.join(self.container.working_dir, path)
 
     # The rest of the contract ------------------------------------------------------------------------------------
 
     @override
     async def connection(self, *, user: str | None = None) -> SandboxConnection:
         """How to open a shell in the container. Raises `ConnectionError` when it does not run."""
-        if not await self.is_running():
-            raise ConnectionError(f"The sandbox {self.container_name} is not running.")
-        attach: list[Any] = ["remote-containers.attachToRunningContainer", self.container_name]
+        name = self.container.name
+        if not await self.container.is_running():
+            raise ConnectionError(f"The sandbox {name} is not running.")
         return SandboxConnection(
             type="docker",
-            command=self._container.enter_command(user),
-            vscode_command=attach if user is None else None,
-            container=self.container_name,
+            command=self.container.enter_command(user),
+            vscode_command=["remote-containers.attachToRunningContainer", name] if user is None else None,
+            container=name,
         )
 
     @override
@@ -216,7 +160,7 @@ class AgentevalSandbox(SandboxEnvironment):
     @classmethod
     def config_files(cls) -> list[str]:
         """What Inspect looks for beside a task; a file that takes Docker Compose is then refused, not overlooked."""
-        return ["compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml", "Dockerfile"]
+        return list(CONFIG_FILES)
 
     @override
     @classmethod
@@ -258,7 +202,7 @@ class AgentevalSandbox(SandboxEnvironment):
     ) -> None:
         """Remove the containers, at once also when interrupted."""
         for environment in environments.values():
-            await Session.current().end(environment.as_type(cls)._container)
+            await Session.current().end(environment.as_type(cls).container)
 
     @override
     @classmethod
@@ -267,25 +211,30 @@ class AgentevalSandbox(SandboxEnvironment):
         await Session.current().remove_all(id)
 
 
-def _unavailable(error: Exception) -> SandboxUnavailableError:
-    return SandboxUnavailableError(f"The sandbox is not running and cannot execute: {error}")
+@contextmanager
+def lost_is_unavailable() -> Iterator[None]:
+    """Around calls to the container: Inspect's word for one that has ended."""
+    try:
+        yield
+    except SandboxLost as error:
+        raise SandboxUnavailableError(f"The sandbox is not running and cannot execute: {error}") from error
 
 
 def _os_error(number: int, file: str) -> OSError:
     return OSError(number, os.strerror(number), file)
 
 
-def _not_started(error: ServerError, cmd: list[str], folder: str) -> ExecResult[str]:
+def _not_started(error: ServerError, command: Command) -> ExecResult[str]:
     """What a shell would have said. Raises `PermissionError` for a file that may not be executed."""
-    reason = os.strerror(error.errno).lower()
+    reason, program = os.strerror(error.errno).lower(), command.words[0]
     if error.stage == STAGE_CWD:
-        return ExecResult(False, 126, "", f"chdir to cwd {folder!r} failed: {reason}")
+        return ExecResult(False, 126, "", f"chdir to cwd {command.cwd!r} failed: {reason}")
     if error.stage == STAGE_SPAWN and error.errno == errno.EACCES:
-        raise PermissionError(error.errno, "Permission denied executing command", cmd[0])
+        raise PermissionError(error.errno, "Permission denied executing command", program)
     if error.stage == STAGE_SPAWN and error.errno in (errno.ENOENT, errno.ENOTDIR):
-        where = reason if "/" in cmd[0] else "executable file not found in $PATH"
-        return ExecResult(False, 127, "", f"exec {shlex.quote(cmd[0])}: {where}")
-    return ExecResult(False, 126, "", f"exec {shlex.quote(cmd[0])}: {reason}")
+        where = reason if "/" in program else "executable file not found in $PATH"
+        return ExecResult(False, 127, "", f"exec {shlex.quote(program)}: {where}")
+    return ExecResult(False, 126, "", f"exec {shlex.quote(program)}: {reason}")
 
 
 def _result(output: Output, timeout: float | None) -> ExecResult[str]:

@@ -14,19 +14,11 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytest_agenteval.sandbox.images.built_in import BUILT_IN
-from pytest_agenteval.sandbox.images.images import definition
+from pytest_agenteval.sandbox.images.images import BUILT_IN, definition
 
 __all__ = [
-    "CONFIG_FILES",
-    "BuiltInImage",
-    "Choice",
-    "ChoiceError",
-    "ConfigFile",
-    "NamedImage",
-    "choose",
-    "is_dockerfile",
-]
+    "CONFIG_FILES", "BuiltInImage", "Choice", "ChoiceError", "ConfigFile", "NamedImage", "choose", "is_dockerfile",
+]  # fmt: skip
 
 CONFIG_FILES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml", "Dockerfile")
 """In this order, as Inspect looks for them."""
@@ -63,16 +55,10 @@ Choice = BuiltInImage | NamedImage | ConfigFile
 
 
 def choose(wish: str | None, *, folder: Path, root: Path, default: str | None = None) -> Choice:
-    """The sandbox of a task. It checks which files exist, but does not read them.
+    """The sandbox of a task: the `wish` of its mark, or the run's default. Checks which files exist, but reads none.
 
-    Args:
-        wish: what the task's mark names, or None.
-        folder: the folder of the test file, to which its paths are relative.
-        root: pytest's rootdir, to which the default's paths are relative.
-        default: what the run's default names, or None.
-
-    Raises:
-        ChoiceError: the named sandbox does not exist.
+    `folder` is that of the test file, to which its paths are relative; those of the default are relative to `root`,
+    pytest's rootdir. Raises `ChoiceError`: the named sandbox does not exist.
     """
     if wish is not None:
         return _named(wish, folder, folder, root)

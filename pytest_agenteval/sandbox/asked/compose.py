@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from pytest_agenteval.sandbox.docker.containers import CAPABILITIES
+from pytest_agenteval.sandbox.docker.containers import CAPABILITIES, DOCKERS_OWN, capability
 
 __all__ = ["default_compose", "host_access"]
 
@@ -52,13 +52,11 @@ def default_compose(
 
 
 def host_access(compose: Mapping[str, Any]) -> list[str]:
-    """The keys, as dotted paths in the order of the file, by which a compose file gives its containers access to the
-    host.
+    """The keys, as dotted paths, by which a compose file gives its containers access to the host, in the file's order.
 
     These are mounts of the host's files, its namespaces, devices, its environment (`${NAME}`, a variable without a
     value, `env_file`), capabilities beyond Docker's own, anything that lifts the confinement, and every key or form not
-    known to be harmless. Empty for a file without any. The file is taken as written, before Compose fills in its
-    variables.
+    known to be harmless. The file is taken as written, before Compose fills in its variables.
     """
     found: list[str] = []
     for key, value in compose.items():
@@ -147,18 +145,9 @@ def _environment(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(each, str) and "=" in each and _plain(each) for each in value)
 
 
-def _capability(value: Any) -> bool:
-    name = str(value).upper().removeprefix("CAP_")
-    return name in CAPABILITIES or name in ("NET_RAW", "MKNOD", "AUDIT_WRITE", "SETFCAP")
-
-
 def _image(value: Any) -> bool:
     """A name, with or without a variable in it: it does not reach the container."""
     return isinstance(value, str)
-
-
-def _extra_host(value: Any) -> bool:
-    return _plain(value) and "host-gateway" not in str(value)
 
 
 _LIMITS = dict.fromkeys(("cpus", "memory", "pids"), _plain)
@@ -198,10 +187,10 @@ def _service_keys(services: set[Any]) -> dict[str, _Rule]:
         "ipc": _one_of("none", "private", "shareable", *beside),
         "cgroup": _one_of("private"),
         "privileged": _one_of(False),
-        "cap_add": _all_of(_capability),
+        "cap_add": _all_of(lambda value: capability(value) in DOCKERS_OWN),
         "security_opt": _all_of(lambda value: str(value).split(":")[0].split("=")[0] == "no-new-privileges"),
         "runtime": _one_of("runc", "crun", "runsc", "io.containerd.runc.v2"),
-        "extra_hosts": _extra_host,
+        "extra_hosts": lambda value: _plain(value) and "host-gateway" not in str(value),
         "logging": _mapping_of({"driver": _one_of("none", "json-file", "local"), "options": _plain}),
         "deploy": _mapping_of({"resources": _mapping_of(_RESOURCES), "replicas": _plain, "restart_policy": _plain}),
     }

@@ -57,17 +57,14 @@ def _contexts(file: Path, content: Mapping[str, Any]) -> Iterator[Path]:
             raise _Unknown("what `extends` brings in is not compared")
         build, env = service.get("build"), service.get("env_file") or []
         context = build.get("context", ".") if isinstance(build, Mapping) else build
-        files = [each.get("path") if isinstance(each, Mapping) else each for each in ([env] if _single(env) else env)]
+        listed = [env] if isinstance(env, str | Mapping) else env
+        files = [each.get("path") if isinstance(each, Mapping) else each for each in listed]
         mounted = [source for volume in service.get("volumes") or [] if (source := _of_host(volume)) is not None]
         for named in [*([context] if context is not None else []), *files, *mounted]:
             place = file.parent / str(named)
             if "://" in str(named) or not place.exists():
                 raise _Unknown(f"what {named} holds cannot be told")
             yield place
-
-
-def _single(env: Any) -> bool:
-    return isinstance(env, str | Mapping)
 
 
 def _of_host(volume: Any) -> str | None:

@@ -53,11 +53,7 @@ def address() -> str:
 
 
 def daemon_address() -> DaemonAddress:
-    """The current daemon's address.
-
-    Raises:
-        SandboxSetupError: the context does not exist or cannot be read, or a file for TLS is missing.
-    """
+    """The current daemon's address. Raises `SandboxSetupError`: no such context, or a file for TLS is missing."""
     if host := os.environ.get("DOCKER_HOST"):
         return DaemonAddress(host, _of_environment())
     name = os.environ.get("DOCKER_CONTEXT") or _current_context()

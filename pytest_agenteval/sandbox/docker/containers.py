@@ -1,14 +1,18 @@
-"""The container of a sandbox: its configuration, hardened by default, and its description for the engine."""
+"""The container of a sandbox: its image, its configuration, hardened by default, and its description for the engine."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-__all__ = ["CAPABILITIES", "FALLBACK_COMMAND", "ContainerConfig", "creation", "parse_bytes"]
+__all__ = [
+    "CAPABILITIES", "DOCKERS_OWN", "FALLBACK_COMMAND", "ContainerConfig", "Image", "capability", "creation",
+    "parse_bytes",
+]  # fmt: skip
 
 CAPABILITIES = (
     *("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "SETGID", "SETUID", "SETPCAP", "KILL"),
@@ -18,10 +22,17 @@ CAPABILITIES = (
 
 Package managers, `useradd`, `chown`, `su` to another user and ports below 1024 work with it.
 """
+DOCKERS_OWN = frozenset((*CAPABILITIES, "MKNOD", "NET_RAW", "AUDIT_WRITE", "SETFCAP"))
+"""The capabilities that Docker gives a container by default (moby, oci/caps)."""
 FALLBACK_COMMAND = ["/bin/sh", "-c", "read -r keep && exec tail -f /dev/null"]
 """The command of a container without an exec server: it ends with its stdin, unless a line is written to it first."""
 
 _UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+
+
+def capability(name: object) -> str:
+    """A capability's name as the kernel has it, without the prefix: `NET_RAW`."""
+    return str(name).upper().removeprefix("CAP_")
 
 
 def parse_bytes(text: str) -> int:
@@ -87,6 +98,19 @@ class ContainerConfig(BaseModel):
         return hash(self.model_dump_json())
 
 
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image as the daemon has it."""
+
+    name: str
+    id: str
+    """The daemon's id: which image of that name it was."""
+    digest: str
+    """Its best name outside this daemon: its registry's digest, else its id."""
+    user: str
+    working_dir: str
+
+
 def creation(
     config: ContainerConfig, image: str, command: Sequence[str], labels: Mapping[str, str], *, init: bool = False
 ) -> dict[str, Any]:
@@ -107,14 +131,14 @@ def creation(
         "Tmpfs": dict(config.tmpfs),
         "PidsLimit": config.pids,
     }
-    if config.memory is not None:
-        host |= {"Memory": config.memory, "MemorySwap": config.memory}
-    if config.cpus is not None:
-        host["NanoCpus"] = round(config.cpus * 1e9)
-    if config.shm_size is not None:
-        host["ShmSize"] = config.shm_size
-    if config.runtime is not None:
-        host["Runtime"] = config.runtime
+    limits = {
+        "Memory": config.memory,
+        "MemorySwap": config.memory,
+        "NanoCpus": None if config.cpus is None else round(config.cpus * 1e9),
+        "ShmSize": config.shm_size,
+        "Runtime": config.runtime,
+    }
+    own = {"User": config.user, "WorkingDir": config.working_dir, "Hostname": config.hostname}
     body: dict[str, Any] = {
         "Image": image,
         "Entrypoint": [],
@@ -129,12 +153,6 @@ def creation(
         "Tty": False,
         "Healthcheck": {"Test": ["NONE"]},
         "StopTimeout": 1,
-        "HostConfig": host,
+        "HostConfig": host | {name: value for name, value in limits.items() if value is not None},
     }
-    if config.user is not None:
-        body["User"] = config.user
-    if config.working_dir is not None:
-        body["WorkingDir"] = config.working_dir
-    if config.hostname is not None:
-        body["Hostname"] = config.hostname
-    return body
+    return body | {name: value for name, value in own.items() if value is not None}

@@ -23,15 +23,7 @@ from docker.tls import TLSConfig
 
 from pytest_agenteval.sandbox.docker.address import Certificates, DaemonAddress, SandboxSetupError, daemon_address
 
-__all__ = [
-    "CALL_SECONDS",
-    "Daemon",
-    "DaemonGone",
-    "DaemonRefused",
-    "DaemonSilent",
-    "SandboxSetupError",
-    "connect",
-]
+__all__ = ["CALL_SECONDS", "Daemon", "DaemonGone", "DaemonRefused", "DaemonSilent", "SandboxSetupError", "connect"]
 
 CALL_SECONDS = 5.0
 """The default time a call waits for the daemon's answer."""
@@ -150,26 +142,18 @@ class Daemon:
 
     def info(self) -> Mapping[str, Any]:
         """The daemon's description of itself and its machine."""
-        info: Mapping[str, Any] = self._client.info()
-        return info
-
-    def subnets(self) -> tuple[str, ...]:
-        """The subnets of all networks of this daemon."""
-        configs = (network["IPAM"].get("Config") or () for network in self._client.networks())
-        return tuple(config["Subnet"] for each in configs for config in each if config.get("Subnet"))
+        return dict(self._client.info())
 
     def image(self, name: str) -> Mapping[str, Any] | None:
         """The image of that name or id, or None."""
         try:
-            image: Mapping[str, Any] = self._client.inspect_image(name)
+            return dict(self._client.inspect_image(name))
         except docker.errors.ImageNotFound:
             return None
-        return image
 
     def images(self, label: str) -> tuple[Mapping[str, Any], ...]:
         """The images with that label that have a name, or once had one."""
-        found: list[Mapping[str, Any]] = self._client.images(filters={"label": label})
-        return tuple(found)
+        return tuple(self._client.images(filters={"label": label}))
 
     def remove_image(self, name: str) -> None:
         """Remove an image, by id or name. Raises `DaemonRefused` while a container uses it."""
@@ -184,10 +168,9 @@ class Daemon:
     def container(self, name: str) -> Mapping[str, Any] | None:
         """The container of that name or id, or None."""
         try:
-            container: Mapping[str, Any] = self._client.inspect_container(name)
+            return dict(self._client.inspect_container(name))
         except docker.errors.NotFound:
             return None
-        return container
 
     def now(self) -> float:
         """The daemon's own clock, in seconds since the epoch. It may differ from this machine's."""
@@ -226,8 +209,7 @@ class Daemon:
         return str(last["status"])
 
     def finish(self, image: str, script: str, name: str, changes: Sequence[str], seconds: int) -> None:
-        """Run a script as root in a container of the image and name the resulting image, unless the name is taken by
-        now.
+        """Run a script as root in a container of the image and name the result, unless the name is taken by now.
 
         The unnamed image itself is removed unless its result is kept. Raises `DaemonRefused` with the script's last
         output when it exits with another status than 0.

@@ -73,11 +73,7 @@ class Endpoint:
 
     @classmethod
     def current(cls) -> Endpoint | None:
-        """The endpoint that DOCKER_HOST or the current context names; None if this module cannot reach it.
-
-        Raises:
-            SandboxSetupError: the context does not exist or cannot be read.
-        """
+        """The current daemon's endpoint; None if this module cannot reach it. Raises as `daemon_address` does."""
         found = daemon_address()
         return cls.parse(found.url, found.certificates)
 

@@ -13,7 +13,7 @@ import os
 import platform
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,17 +21,9 @@ from typing import Any
 from pytest_agenteval.sandbox.docker.engine_api import Engine, EngineError
 
 __all__ = [
-    "KEPT_PREFIX",
-    "LABEL",
-    "NAME_PREFIX",
-    "Owner",
-    "is_orphan",
-    "list_sandboxes",
-    "reap",
-    "remove",
-    "remove_all",
+    "KEPT_PREFIX", "LABEL", "NAME_PREFIX", "Owner", "is_orphan", "list_sandboxes", "reap", "remove", "remove_all",
     "remove_kept",
-]
+]  # fmt: skip
 
 LABEL = "agenteval.sandbox"
 """Every sandbox's container carries this label; its value is `1`."""
@@ -65,11 +57,7 @@ class Owner:
 
     def labels(self) -> dict[str, str]:
         """The labels to put on a container."""
-        fields = {"run": self.run, "pid": str(self.pid), "started": self.started, "pidns": self.pidns}
-        return {LABEL: "1", **{f"agenteval.{name}": value for name, value in fields.items()}} | {
-            "agenteval.host": self.host,
-            "agenteval.boot": self.boot,
-        }
+        return {LABEL: "1", **{f"agenteval.{name}": str(value) for name, value in asdict(self).items()}}
 
 
 def is_orphan(labels: Mapping[str, str], here: Owner) -> bool:
@@ -77,9 +65,9 @@ def is_orphan(labels: Mapping[str, str], here: Owner) -> bool:
 
     If one of these is unknown or different, the answer is no.
     """
-    place = [(labels.get("agenteval.host"), here.host), (labels.get("agenteval.boot"), here.boot)]
-    place.append((labels.get("agenteval.pidns"), here.pidns))
-    if any(not theirs or theirs != ours for theirs, ours in place):
+    ours = here.labels()
+    place = ("agenteval.host", "agenteval.boot", "agenteval.pidns")
+    if any(not labels.get(name) or labels[name] != ours[name] for name in place):
         return False
     try:
         pid = int(labels["agenteval.pid"])
@@ -91,19 +79,16 @@ def is_orphan(labels: Mapping[str, str], here: Owner) -> bool:
 async def list_sandboxes(engine: Engine) -> list[dict[str, Any]]:
     """The containers of all sandboxes that the daemon knows, of any owner, as the engine lists them.
 
-    Raises:
-        EngineError: the daemon refused or does not answer.
+    Raises `EngineError`.
     """
-    found: list[dict[str, Any]] = await engine.get(
-        "/containers/json", all="true", filters=json.dumps({"label": [f"{LABEL}=1"]})
-    )
-    return found
+    filters = json.dumps({"label": [f"{LABEL}=1"]})
+    return list(await engine.get("/containers/json", all="true", filters=filters))
 
 
 async def reap(engine: Engine, *, older_than: float = 0.0) -> tuple[str, ...]:
     """Remove the containers of dead processes, except those left on purpose, and return their ids.
 
-    `older_than` is an age in seconds. Raises `EngineError`.
+    `older_than` is an age in seconds, here and below. Raises `EngineError`, like the others.
     """
     here = Owner.this()
 
@@ -114,19 +99,12 @@ async def reap(engine: Engine, *, older_than: float = 0.0) -> tuple[str, ...]:
 
 
 async def remove_kept(engine: Engine, *, older_than: float = 0.0) -> tuple[str, ...]:
-    """Remove the containers that anyone kept on purpose, and return their ids.
-
-    `older_than` is an age in seconds. Raises `EngineError`.
-    """
+    """Remove the containers that anyone kept on purpose, and return their ids."""
     return await _remove_those(engine, _is_kept, older_than)
 
 
 async def remove_all(engine: Engine, *, older_than: float = 0.0) -> tuple[str, ...]:
-    """Remove the containers of all sandboxes, including those of live processes and other machines, and return their
-    ids.
-
-    `older_than` is an age in seconds. Raises `EngineError`.
-    """
+    """Remove the containers of all sandboxes, also of live processes and other machines, and return their ids."""
     return await _remove_those(engine, lambda _: True, older_than)
 
 
@@ -150,8 +128,7 @@ async def _remove_those(
 async def remove(engine: Engine, container: str) -> None:
     """Remove a container, of that name or id and in whatever state, with its anonymous volumes; return when it is gone.
 
-    Raises:
-        EngineError: the daemon refused or does not answer.
+    Raises `EngineError`.
     """
     try:
         await engine.call("DELETE", f"/containers/{container}", None, force="true", v="true")

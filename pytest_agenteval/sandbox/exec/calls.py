@@ -1,13 +1,36 @@
-"""One call of an exec server: what it has returned so far, and how it ended."""
+"""A command to be run in a container, one call of an exec server, and what either has returned."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import anyio
 
 from pytest_agenteval.sandbox.exec import frames
 from pytest_agenteval.sandbox.exec.frames import Done, Failure
 
-__all__ = ["Call", "Output", "ServerError"]
+__all__ = ["Call", "Command", "Output", "ServerError"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """A command to be run in a container."""
+
+    words: Sequence[str]
+    """The program and its arguments."""
+    limit: int
+    """How many bytes of the end of each stream of its output are kept."""
+    stdin: bytes | None = None
+    """None: it has no input."""
+    cwd: str = ""
+    """Empty is the container's own; an exec server needs one."""
+    env: Mapping[str, str] = field(default_factory=dict)
+    """Beside the container's own variables."""
+    user: str | None = None
+    """A name or number; None is the container's own."""
+    timeout: float | None = None
+    """Seconds until SIGTERM goes to its session, with SIGKILL 5 s later; None for no limit."""
 
 
 class ServerError(Exception):
@@ -23,10 +46,10 @@ class ServerError(Exception):
 class Output:
     """The output of a command or the content of a file: the last `limit` bytes of each stream."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, done: Done = Done(0, False)) -> None:  # noqa: B008 (frozen)
         self.stdout = bytearray()
         self.stderr = bytearray()
-        self.done = Done(0, False)
+        self.done = done
         self._limit = limit
         self._cut: set[int] = set()
 

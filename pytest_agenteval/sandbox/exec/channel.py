@@ -10,13 +10,14 @@ from __future__ import annotations
 import contextlib
 import errno
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable
 
 import anyio
 
 from pytest_agenteval.sandbox.docker.engine_api import EngineGone, Stream
 from pytest_agenteval.sandbox.exec import frames
-from pytest_agenteval.sandbox.exec.calls import Call, Output, ServerError
+from pytest_agenteval.sandbox.exec.calls import Call, Command, Output, ServerError
 from pytest_agenteval.sandbox.exec.frames import Demultiplexer, Failure, FrameReader, Hello, ProtocolError
 
 __all__ = ["Channel", "ChannelClosed"]
@@ -36,11 +37,6 @@ _GRACE_SECONDS = 5.0 + 30.0
 class ChannelClosed(Exception):
     """The server is dead or lies. The message says what happened."""
 
-    def __init__(self, why: str, lied: bool) -> None:
-        super().__init__(why)
-        self.lied = lied
-        """Whether it said what an exec server never says, or stopped answering: then it is not just dead."""
-
 
 class Channel:
     """A connection to one exec server."""
@@ -50,7 +46,6 @@ class Channel:
         """Who the server is; None until it has said so."""
         self.closed: str | None = None
         """Why the channel has ended; None while it works."""
-        self._lied = False
         self._stream = stream
         self._demultiplexer = Demultiplexer()
         self._frames = FrameReader()
@@ -76,37 +71,24 @@ class Channel:
         finally:
             del self._calls[0]
         if self.hello is None:
-            self._end(f"no exec server after {seconds:g} s", lied=False)
+            self._end(f"no exec server after {seconds:g} s")
             raise self._error()
         return self.hello
 
-    async def exec(
-        self,
-        cmd: Sequence[str],
-        *,
-        stdin: bytes | None,
-        cwd: str,
-        env: Mapping[str, str],
-        timeout: float | None,
-        limit: int,
-    ) -> Output:
-        """Run a command and return its output and how it ended.
-
-        `timeout` is in seconds: then SIGTERM to the command's session, SIGKILL 5 s later, and `done.timed_out`. The
-        last `limit` bytes of each stream are kept. A cancellation kills the command.
+    async def exec(self, command: Command) -> Output:
+        """Run a command as the server's user; returns its output and how it ended. A cancellation kills it.
 
         Raises:
             ChannelClosed: the server died or lied; it is unknown whether the command ran.
             ServerError: the command could not be started.
             ValueError: the command contains a NUL character or is empty.
         """
-        payload = frames.exec_payload(cmd, cwd, env, timeout, stdin is not None)
-        call = Call(frames.EXEC, limit)
-        if timeout is None:
+        stdin, timeout = command.stdin, command.timeout
+        payload = frames.exec_payload(command.words, command.cwd, command.env, timeout, stdin is not None)
+        call = Call(frames.EXEC, command.limit)
+        with anyio.move_on_after(math.inf if timeout is None else timeout + _GRACE_SECONDS):
             return await self._run(call, payload, stdin)
-        with anyio.move_on_after(timeout + _GRACE_SECONDS):
-            return await self._run(call, payload, stdin)
-        self._end("the exec server did not end a command after its time-out", lied=True)
+        self._end("the exec server did not end a command after its time-out")
         raise self._error()
 
     async def write(self, path: str, data: bytes) -> None:
@@ -119,8 +101,7 @@ class Channel:
         return output.stdout
 
     async def processes(self) -> str:
-        """All processes except the server and the container's first; see `inside/processes.py`. Raises
-        `ChannelClosed`."""
+        """All processes but the server and the container's first: see `inside/processes.py`. Raises `ChannelClosed`."""
         output = await self._run(Call(frames.SURVEY, _LONGEST_SURVEY), b"", None)
         return output.text(frames.STDOUT)
 
@@ -140,7 +121,7 @@ class Channel:
     async def close(self) -> None:
         """Close the stream: the server kills its commands and exits. Safe to repeat."""
         if self.closed is None:
-            self._end("the sandbox has been closed", lied=False)
+            self._end("the sandbox has been closed")
         await self._stream.close()
 
     # Calls -------------------------------------------------------------------------------------------------------
@@ -214,20 +195,20 @@ class Channel:
             data = await self._stream.receive()
         if patience.cancelled_caught:
             if self._asked:
-                self._end("the exec server stopped answering", lied=True)
+                self._end("the exec server stopped answering")
             else:
                 self._asked = True
                 await self._send(frames.pack(frames.PING, 0))
             return
         self._asked = False
         if not data:
-            self._end("the exec server ended", lied=False)
+            self._end("the exec server ended")
             return
         try:
             for kind, number, payload in self._frames.feed(self._demultiplexer.feed(data)):
                 self._on_frame(kind, number, payload)
         except ProtocolError as error:
-            self._end(f"the exec server said what it never says: {error}", lied=self.hello is not None)
+            self._end(f"the exec server said what it never says: {error}")
 
     def _on_frame(self, kind: int, number: int, payload: bytes) -> None:
         if kind == frames.HELLO:
@@ -273,29 +254,27 @@ class Channel:
         whole = False
         try:
             sent = self._stream.send_now(data)
-            if sent < len(data):
+            whole = sent == len(data)
+            if not whole:
                 with anyio.move_on_after(_SEND_SECONDS, shield=True):
                     await self._stream.send(memoryview(data)[sent:])
                     whole = True
-            else:
-                whole = True
         except EngineGone:
-            self._end("the exec server ended", lied=False)
+            self._end("the exec server ended")
         finally:
             if not whole:  # a frame has been cut in two; nothing can follow it
-                self._end("the exec server stopped reading", lied=True)
+                self._end("the exec server stopped reading")
             self._sending.release()
         if not whole:
             raise self._error()
 
-    def _end(self, why: str, lied: bool) -> None:
+    def _end(self, why: str) -> None:
         if self.closed is None:
             words = self.last_words
             self.closed = f"{why} ({words[-500:]})" if words else why
-            self._lied = lied
         for call in self._calls.values():
             if call.wake is not None:
                 call.wake.set()
 
     def _error(self) -> ChannelClosed:
-        return ChannelClosed(self.closed or "the exec server ended", self._lied)
+        return ChannelClosed(self.closed or "the exec server ended")

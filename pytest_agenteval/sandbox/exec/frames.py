@@ -12,43 +12,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 __all__ = [
-    "ACK",
-    "DONE",
-    "EOF",
-    "EXEC",
-    "FAILURE",
-    "HELLO",
-    "INPUT",
-    "KILL",
-    "LINGER",
-    "MAX_PAYLOAD",
-    "MAX_REQUEST",
-    "PING",
-    "QUELL",
-    "READ",
-    "STAGE_CWD",
-    "STAGE_FILE",
-    "STAGE_PIPES",
-    "STAGE_SPAWN",
-    "STDERR",
-    "STDOUT",
-    "SURVEY",
-    "WRITE",
-    "Demultiplexer",
-    "Done",
-    "Failure",
-    "FrameReader",
-    "Hello",
-    "ProtocolError",
-    "exec_payload",
-    "pack",
-    "path_payload",
-    "read_payload",
-    "unpack_ack",
-    "unpack_done",
-    "unpack_failure",
-    "unpack_hello",
-]
+    "ACK", "DONE", "EOF", "EXEC", "FAILURE", "HELLO", "INPUT", "KILL", "LINGER", "MAX_PAYLOAD", "MAX_REQUEST", "PING",
+    "QUELL", "READ", "STAGE_CWD", "STAGE_FILE", "STAGE_PIPES", "STAGE_SPAWN", "STDERR", "STDOUT", "SURVEY", "WRITE",
+    "Demultiplexer", "Done", "Failure", "FrameReader", "Hello", "ProtocolError", "exec_payload", "pack",
+    "path_payload", "read_payload", "unpack_ack", "unpack_done", "unpack_failure", "unpack_hello",
+]  # fmt: skip
 
 # Host to server.
 EXEC, INPUT, EOF, KILL, WRITE, READ, LINGER, SURVEY, QUELL = b"XIEKWRLSQ"
@@ -116,8 +84,7 @@ def exec_payload(
 ) -> bytes:
     """The payload of an `EXEC` frame; `timeout` in seconds, to the millisecond.
 
-    Raises:
-        ValueError: a part contains a NUL character, or there is no command.
+    Raises `ValueError` for a part with a NUL character, and where there is no command.
     """
     if not cmd:
         raise ValueError("The command to run in the sandbox is empty; give a program and its arguments.")
@@ -192,9 +159,8 @@ class Demultiplexer:
     def feed(self, data: bytes) -> bytearray:
         """Take in what the stream gave and return what it carried on stdout.
 
-        Raises:
-            ProtocolError: the stream is not framed, which is how the engine reports that an exec could not start;
-                the message is the engine's text.
+        Raises `ProtocolError` for a stream that is not framed, which is how the engine reports that an exec could not
+        start; the message is the engine's text.
         """
         pending = self._pending
         pending += data
@@ -231,8 +197,7 @@ class FrameReader:
     def feed(self, data: bytes | bytearray) -> Iterator[tuple[int, int, bytes]]:
         """Take in a piece of stdout and yield `(kind, call, payload)` for every frame that is complete.
 
-        Raises:
-            ProtocolError: an oversized frame, or text where the hello should be; the message then is that text.
+        Raises `ProtocolError` for an oversized frame, or text where the hello should be; the message then is that text.
         """
         pending = self._pending
         pending += data

@@ -7,20 +7,20 @@ import errno
 import shlex
 import signal
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 
 import anyio
 
-from pytest_agenteval.sandbox.docker.containers import FALLBACK_COMMAND, ContainerConfig, creation
+from pytest_agenteval.sandbox.docker.containers import FALLBACK_COMMAND, ContainerConfig, Image, creation
 from pytest_agenteval.sandbox.docker.engine_api import Engine, EngineError, Stream
 from pytest_agenteval.sandbox.docker.reaper import KEPT_PREFIX, NAME_PREFIX, remove
-from pytest_agenteval.sandbox.exec import exec_server, fallback
-from pytest_agenteval.sandbox.exec.calls import Output, ServerError
+from pytest_agenteval.sandbox.exec import exec_server
+from pytest_agenteval.sandbox.exec.calls import Command, Output, ServerError
 from pytest_agenteval.sandbox.exec.channel import Channel, ChannelClosed
+from pytest_agenteval.sandbox.exec.fallback import EngineExec
 from pytest_agenteval.sandbox.exec.frames import STAGE_CWD, STDERR, Done
 
-__all__ = ["Image", "NoExecServer", "RunningContainer", "SandboxLost", "UnknownUser", "start"]
+__all__ = ["NoExecServer", "RunningContainer", "SandboxLost", "UnknownUser", "start"]
 
 _HELLO_SECONDS = 60.0
 _ANSWER_SECONDS = 10.0
@@ -44,19 +44,6 @@ class UnknownUser(Exception):
     """The container has no such user; the message is the engine's."""
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
-    """An image as the daemon has it."""
-
-    name: str
-    id: str
-    """The daemon's id: which image of that name it was."""
-    digest: str
-    """Its best name outside this daemon: its registry's digest, else its id."""
-    user: str
-    working_dir: str
-
-
 class RunningContainer:
     """A container that runs, or has run."""
 
@@ -73,6 +60,7 @@ class RunningContainer:
         self.kept = False
         """Whether it was kept on purpose."""
         self._engine = engine
+        self._fallback = EngineExec(engine, container)
         self._held = held
         self._main = held if isinstance(held, Channel) else None
         self._others: dict[str, Channel | None] = {}
@@ -89,17 +77,7 @@ class RunningContainer:
         """Why the connection to the container ended, and what its exec server or the runtime said; empty until then."""
         return (self._main.closed or "") if self._main is not None else ""
 
-    async def exec(
-        self,
-        cmd: Sequence[str],
-        *,
-        stdin: bytes | None,
-        cwd: str,
-        env: Mapping[str, str],
-        user: str | None,
-        timeout: float | None,
-        limit: int,
-    ) -> Output:
+    async def exec(self, command: Command) -> Output:
         """Run a command; see `Channel.exec`.
 
         If a command's exec server was killed and the container is still alive, the command counts as killed. Servers of
@@ -111,43 +89,29 @@ class RunningContainer:
             ServerError: the command could not be started.
             UnknownUser: there is no such user.
         """
-        if self._main is None:
-            return await self._engine_exec(cmd, stdin, cwd, env, user, timeout, limit)
-        channel = await self._channel(user)
+        channel = None if self._main is None else await self._channel(command.user)
         if channel is None:
-            return await self._engine_exec(cmd, stdin, cwd, env, user, timeout, limit)
+            return await self._engine_exec(command)
         try:
-            return await channel.exec(cmd, stdin=stdin, cwd=cwd, env=env, timeout=timeout, limit=limit)
+            return await channel.exec(command)
         except ServerError as error:
             if error.stage == STAGE_CWD and error.errno == errno.EACCES and channel is not self._main:
-                # The engine enters a working directory as root.
-                return await self._engine_exec(cmd, stdin, cwd, env, user, timeout, limit)
+                return await self._engine_exec(command)  # the engine enters a working directory as root
             raise
         except ChannelClosed as error:
             if channel is self._main or not await self._is_sound():
                 raise SandboxLost(str(error)) from error
-            output = Output(limit)
-            output.done = Done(-signal.SIGKILL, False)
-            return output
+            return Output(command.limit, Done(-signal.SIGKILL, False))
 
     async def read(self, path: str, limit: int) -> bytes | bytearray:
         """Read a regular file as the container's own user. Raises `SandboxLost` and `ServerError`."""
-        try:
-            if self._main is None:
-                return await fallback.read(self._engine, self.id, path, limit)
-            return await self._main.read(path, limit)
-        except (ChannelClosed, EngineError) as error:
-            raise SandboxLost(str(error)) from error
+        with _lost():
+            return await (self._main or self._fallback).read(path, limit)
 
     async def write(self, path: str, data: bytes) -> None:
         """Write a file, with its directories, as the container's own user. Raises `SandboxLost` and `ServerError`."""
-        try:
-            if self._main is None:
-                await fallback.write(self._engine, self.id, path, data)
-            else:
-                await self._main.write(path, data)
-        except (ChannelClosed, EngineError) as error:
-            raise SandboxLost(str(error)) from error
+        with _lost():
+            await (self._main or self._fallback).write(path, data)
 
     async def processes(self, *, as_root: bool = False) -> str:
         """All processes except those of this package, as listed by `inside/processes.py`. Raises `SandboxLost`.
@@ -159,17 +123,13 @@ class RunningContainer:
                 del self._others[user]
                 if channel is not None:
                     await channel.close()
-        try:
+        with _lost():
             return await (await self._killer(as_root)).processes()
-        except ChannelClosed as error:
-            raise SandboxLost(str(error)) from error
 
     async def kill_processes(self, pids: Iterable[str], *, as_root: bool) -> None:
         """Kill processes, as far as the container's own user or root may. Raises `SandboxLost`."""
-        try:
+        with _lost():
             await (await self._killer(as_root)).kill_processes(pids)
-        except ChannelClosed as error:
-            raise SandboxLost(str(error)) from error
 
     async def _killer(self, as_root: bool) -> Channel:
         assert self._main is not None
@@ -185,8 +145,7 @@ class RunningContainer:
         return bool(state["State"]["Running"]) and not state["State"]["Paused"]
 
     async def _is_sound(self) -> bool:
-        """Whether the container runs and its first exec server answers, which means that the agent has ended
-        another."""
+        """Whether the container runs and its first server answers: then it was the agent that ended another one."""
         return self._main is not None and await _answers(self._main) and await self.is_running()
 
     def enter_command(self, user: str | None = None) -> str:
@@ -196,29 +155,23 @@ class RunningContainer:
     async def keep(self) -> str:
         """Leave the container running for good, and return the shell command that enters it.
 
-        It gets a name that begins with `reaper.KEPT_PREFIX`; stopping it removes it.
-
-        Raises:
-            SandboxLost: the container has ended.
+        It gets a name that begins with `reaper.KEPT_PREFIX`; stopping it removes it. Raises `SandboxLost`.
         """
         name = KEPT_PREFIX + self.name.removeprefix(NAME_PREFIX)
-        try:
+        with _lost():
             await self._engine.post(f"/containers/{self.id}/rename", None, name=name)
             self.name = name
             if isinstance(self._held, Channel):
                 await self._held.linger()
             else:
                 await self._held.send(b"keep\n")
-        except (ChannelClosed, EngineError) as error:
-            raise SandboxLost(str(error)) from error
         self.kept = True
         return self.enter_command()
 
     async def close(self) -> None:
         """Remove the container, unless it is kept, and close the connections to it, even if cancelled meanwhile.
 
-        Raises:
-            EngineError: the daemon did not remove it; it ends with this process.
+        Raises `EngineError` where the daemon did not remove it; it ends with this process.
         """
         with anyio.CancelScope(shield=True):
             try:
@@ -232,7 +185,7 @@ class RunningContainer:
     async def _channel(self, user: str | None) -> Channel | None:
         """The exec server of a user, started when it is first needed; None if it cannot be started."""
         assert self._main is not None
-        if user in (None, "", self.user) or (user in _ROOT and self.user in _ROOT):
+        if not user or user == self.user or (user in _ROOT and self.user in _ROOT):
             return self._main
         async with self._opening:
             if user in self._others:
@@ -247,29 +200,24 @@ class RunningContainer:
         # The interpreter of the first server, because the agent may have put another `python3` on the path by now.
         python = main.hello.python if main.hello is not None else "python3"
         try:
-            _, stream = await fallback.open_exec(self._engine, self.id, exec_server.command(python), user=user)
+            command = Command(words=exec_server.command(python), user=user, stdin=b"", limit=0)
+            _, stream = await self._fallback.open(command)
         except EngineError as error:
             await self._blame_container(error)
             return None
         channel = Channel(stream)
         try:
             await channel.start(exec_server.program(), _HELLO_SECONDS)
-        except ChannelClosed as error:
+        except BaseException as error:
             await channel.close()
+            if not isinstance(error, ChannelClosed):
+                raise
             await self._blame_container(error)
             return None
-        except BaseException:
-            await channel.close()
-            raise
         return channel
 
     async def _blame_container(self, error: EngineError | ChannelClosed) -> None:
-        """Return if a program could not be started because of the state that the agent has left its machine in.
-
-        Raises:
-            UnknownUser: there is no such user.
-            SandboxLost: the container does not run, or the daemon is to blame.
-        """
+        """Return if the agent's doings kept a program from starting; else raise `UnknownUser` or `SandboxLost`."""
         text = str(error)
         if "unable to find user" in text:
             raise UnknownUser(text[text.index("unable to find user") :]) from error
@@ -280,36 +228,31 @@ class RunningContainer:
 
     async def _is_exhausted(self) -> bool:
         """Whether the container has no processes or no memory left to start a program with."""
-        params = {"stream": "false", "one-shot": "true"}
         try:
-            stats = await self._engine.get(f"/containers/{self.id}/stats", **params)
+            stats = await self._engine.get(f"/containers/{self.id}/stats", **{"stream": "false", "one-shot": "true"})
         except EngineError:
             return False
         pids, memory = stats.get("pids_stats") or {}, stats.get("memory_stats") or {}
-        if 0 < pids.get("limit", 0) <= pids.get("current", 0) + _PIDS_OF_A_START:
-            return True
-        return bool(0 < memory.get("limit", 0) * _FULL <= memory.get("usage", 0))
+        no_processes = 0 < pids.get("limit", 0) <= pids.get("current", 0) + _PIDS_OF_A_START
+        return bool(no_processes or 0 < memory.get("limit", 0) * _FULL <= memory.get("usage", 0))
 
-    async def _engine_exec(
-        self,
-        cmd: Sequence[str],
-        stdin: bytes | None,
-        cwd: str,
-        env: Mapping[str, str],
-        user: str | None,
-        timeout: float | None,
-        limit: int,
-    ) -> Output:
+    async def _engine_exec(self, command: Command) -> Output:
         try:
-            return await fallback.execute(
-                self._engine, self.id, cmd, stdin=stdin, cwd=cwd, env=env, user=user, timeout=timeout, limit=limit
-            )
+            return await self._fallback.exec(command)
         except EngineError as error:
             await self._blame_container(error)
-            output = Output(limit)
+            output = Output(command.limit, Done(_NOT_STARTED, False))
             output.add(STDERR, str(error).encode())
-            output.done = Done(_NOT_STARTED, False)
             return output
+
+
+@contextlib.contextmanager
+def _lost() -> Iterator[None]:
+    """Around calls to the container: `SandboxLost` where the connection to it, or the daemon, is gone."""
+    try:
+        yield
+    except (ChannelClosed, EngineError) as error:
+        raise SandboxLost(str(error)) from error
 
 
 async def _answers(channel: Channel) -> bool:

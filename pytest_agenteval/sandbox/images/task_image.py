@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_agenteval.sandbox.docker.daemon import SandboxSetupError, connect
-from pytest_agenteval.sandbox.images.image_stock import OF_TASKS
-from pytest_agenteval.sandbox.images.images import BUILT_FROM, DEFAULT_IMAGE, ensure_default_image
+from pytest_agenteval.sandbox.images.images import BUILT_FROM, DEFAULT_IMAGE, OF_TASKS, ensure_default_image
 
 __all__ = ["DEFAULT_IMAGE_ARGUMENT", "built_image", "present_image", "task_image_name"]
 

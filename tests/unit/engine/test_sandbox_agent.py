@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from pytest_agenteval import SandboxAgent
-from pytest_agenteval.engine.agents.scaffold import AgentRequest
+from pytest_agenteval.engine.agents.agent import AgentRequest
 from pytest_agenteval.engine.agents.scaffolds import ProgramScaffold
-from pytest_agenteval.engine.logs.program_exit import ProgramExit
+from pytest_agenteval.engine.logs.exits import ProgramExit
 
 VALUES = {
     "task": "Fix {model} in {{x}}.",

@@ -14,7 +14,7 @@ def ended(exit_code: int, *, oom_killed: bool = False) -> State:
 
 
 def log(*actions: str, exit_code: int = 137) -> list[Event]:
-    return [Event(action, 1.0 + at, exit_code if action == "die" else None) for at, action in enumerate(actions)]
+    return [Event(action, exit_code if action == "die" else None) for action in actions]
 
 
 @pytest.mark.parametrize(

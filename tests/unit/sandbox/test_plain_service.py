@@ -8,7 +8,7 @@ import yaml
 from inspect_ai.util import ComposeConfig
 
 from pytest_agenteval.sandbox.asked.compose import CAPABILITIES, default_compose
-from pytest_agenteval.sandbox.asked.plain_service import NotPlain, container_config, plain_service
+from pytest_agenteval.sandbox.asked.compose_plan import NotPlain, container_config, plain_service
 from pytest_agenteval.sandbox.docker.containers import ContainerConfig
 from pytest_agenteval.sandbox.docker.daemon import SandboxSetupError
 
