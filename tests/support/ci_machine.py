@@ -22,12 +22,13 @@ import pytest
 from pytest_agenteval import agent_task
 
 
-@pytest.mark.parametrize("word", ["and", "but", "for", "nor", "or", "so", "yet"])
+@pytest.mark.parametrize("word", ["and", "for", "but"])
 @agent_task(max_cost=0.1, solution="touch done")
 async def test_writes(agent, sandbox, word):
     await agent.run(f"Write {word}.")
     assert "done" in (await sandbox.exec(["ls"])).stdout
 """
+"""Of three shards each has one of its tasks."""
 
 
 def built_wheel(folder: Path) -> Path:
