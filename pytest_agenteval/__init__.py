@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pytest_agenteval.money.rates import PriceBook, Rates, TokenUsage
     from pytest_agenteval.record.outcomes import Cause, Outcome
     from pytest_agenteval.record.records import AttemptRecord, Cell, ModelCall, Retry, TaskRecord, ToolCall
+    from pytest_agenteval.record.tool_calls import ToolCalls
     from pytest_agenteval.record.verdict import Verdict
     from pytest_agenteval.report.writer import ReportRequest, ReportSection, Writer
     from pytest_agenteval.run.attempt import Attempt
@@ -64,6 +65,7 @@ __all__ = [
     "TaskSummary",
     "TokenUsage",
     "ToolCall",
+    "ToolCalls",
     "Verdict",
     "Writer",
     "__version__",
@@ -105,6 +107,7 @@ _HOMES = {
     "TaskSummary": "pytest_agenteval.estimate.task",
     "TokenUsage": "pytest_agenteval.money.rates",
     "ToolCall": "pytest_agenteval.record.records",
+    "ToolCalls": "pytest_agenteval.record.tool_calls",
     "Verdict": "pytest_agenteval.record.verdict",
     "Writer": "pytest_agenteval.report.writer",
     "agent_task": "pytest_agenteval.collect.agent_task",

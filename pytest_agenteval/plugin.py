@@ -150,7 +150,7 @@ def _as_agent_item(function: pytest.Function) -> pytest.Function | AgentItem:
         _refuse_misspelt(function)
     if not marked and not any(name in function.fixturenames for name in NAMES):
         return function
-    from pytest_agenteval.collect.items import AgentItem, is_agent_task, lookalike, plan_of
+    from pytest_agenteval.collect.items import AgentItem, is_agent_task, plan_of
 
     plan = plan_of(function)
     if is_agent_task(function, plan):
@@ -164,7 +164,7 @@ def _as_agent_item(function: pytest.Function) -> pytest.Function | AgentItem:
             return AgentItem.of(function)
         except ValueError as error:
             raise pytest.Collector.CollectError(f"{function.nodeid}: {error}") from None
-    if lookalike(plan):
+    if plan.lookalike:
         function.config.stash.setdefault(LOOKALIKES, []).append(function.nodeid)
     return function
 

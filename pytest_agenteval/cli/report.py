@@ -121,7 +121,8 @@ def _report(asked: argparse.Namespace) -> int:
     merged = merge(chosen.logs, asked.k)
     tasks = {name_of(record) for record in merged.records}
     setup = chosen.logs[-1].setup
-    baseline = None if settings.gates.baseline is None else read_baseline(settings.gates.baseline, tasks, setup)
+    place, own = settings.gates.baseline, chosen.names
+    baseline = None if place is None else read_baseline(place, tasks, setup, own)
     judgement = judge_run(
         merged.records,
         gate_settings(settings),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pytest_agenteval.collect import fixtures
-from pytest_agenteval.collect.unshareable import why_not_shared
+from pytest_agenteval.collect.unshareable import package_of, why_not_shared
 
 __all__ = ["Definition", "FixturePlan"]
 
@@ -97,10 +97,7 @@ class FixturePlan:
         """Why attempts cannot use one of the fixtures, in a sentence; None if they can use all."""
         for name, level in sorted(self.reached, key=lambda each: (each[0] not in self.argnames, each)):
             definition = self.definitions[name][level]
-            why = (
-                why_not_shared(name, definition.func, self.wanted_by(name)) if definition.scope == "function" else None
-            )
-            if why is not None:
+            if definition.scope == "function" and (why := why_not_shared(name, definition.func, self.wanted_by(name))):
                 return why
         return None
 
@@ -108,6 +105,20 @@ class FixturePlan:
     def shared_params(self) -> dict[str, Any]:
         """Params of shared fixtures. Tasks with different values cannot overlap."""
         return {name: self.params[name] for name in self.shared if name in self.params}
+
+    @property
+    def lookalike(self) -> bool:
+        """Whether an ordinary test uses an unrelated fixture that happens to be called `agent`."""
+        return ("agent", -1) in self.reached and not self.uses_ours()
+
+    @property
+    def left_out_note(self) -> str:
+        """Which fixtures are left out of attempts, and whose they are."""
+        plugins = sorted({package_of(self.definitions[name][-1].func) for name in self.left_out})
+        return (
+            f"left out of attempts, which run at the same time in one process: {', '.join(self.left_out)} "
+            f"(autouse, of {', '.join(plugins)})"
+        )
 
     def wanted_by(self, name: str) -> str | None:
         """The fixture through which the test uses `name`, or None if the test names it itself."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -20,28 +20,17 @@ from _pytest.skipping import evaluate_skip_marks, evaluate_xfail_marks, xfailed_
 
 from pytest_agenteval.collect.agent_task import MARK, TaskOptions
 from pytest_agenteval.collect.fixture_plan import Definition, FixturePlan
-from pytest_agenteval.collect.unshareable import MARKS, is_foreign, named_by_user, package_of, why_soft_checks
+from pytest_agenteval.collect.unshareable import MARKS, is_foreign, named_by_user, why_soft_checks
 from pytest_agenteval.options.reading import settings
 from pytest_agenteval.record.digest import digest
 from pytest_agenteval.record.records import Cell, TaskRecord
 from pytest_agenteval.record.task_names import remaining_ids
 
-__all__ = [
-    "AgentItem",
-    "TaskRunner",
-    "is_agent_task",
-    "load_conftests",
-    "lookalike",
-    "needs",
-    "plan_of",
-]
+__all__ = ["AgentItem", "TaskRunner", "is_agent_task", "load_conftests", "needs", "plan_of"]
 
-_COLLECTORS: Mapping[str, type[pytest.Collector]] = {
-    "class": pytest.Class,
-    "module": pytest.Module,
-    "package": pytest.Package,
-}
-_PACKAGE = f"{Path(__file__).parents[1]}{os.sep}"
+_COLLECTORS: dict[str, type[pytest.Collector]] = {
+    "class": pytest.Class, "module": pytest.Module, "package": pytest.Package}  # fmt: skip
+_MACHINERY = (f"{Path(__file__).parents[1]}{os.sep}", f"{os.sep}inspect_ai{os.sep}")
 SESSION: pytest.StashKey[TaskRunner] = pytest.StashKey()
 
 
@@ -55,30 +44,22 @@ def plan_of(function: pytest.Function) -> FixturePlan:
     def lookup(name: str) -> Sequence[Any]:
         return function.session._fixturemanager.getfixturedefs(name, function) or ()
 
-    plan = FixturePlan.of(info, info.initialnames, argnames, params, lookup)
-    foreign = [name for name in info.initialnames if name not in named and _foreign(plan, name, function)]
-    left_out = [
-        name for name in foreign if FixturePlan.of(info, [name], argnames, params, lookup).not_shared() is not None
-    ]
+    def plan(names: Sequence[str]) -> FixturePlan:
+        return FixturePlan.of(info, names, argnames, params, lookup)
+
+    whole, root = plan(info.initialnames), function.config.rootpath
+    # Every attempt would set these up, though nobody requested them except the plugin that provides them.
+    foreign = [name for name in whole.local if name in info.initialnames and name not in named
+               and is_foreign(whole.definitions[name][-1].func, root)]  # fmt: skip
+    left_out = [name for name in info.initialnames if name in foreign and plan([name]).not_shared() is not None]
     if not left_out:
-        return plan
-    kept = [name for name in info.initialnames if name not in left_out]
-    return replace(FixturePlan.of(info, kept, argnames, params, lookup), left_out=tuple(left_out))
-
-
-def _foreign(plan: FixturePlan, name: str, function: pytest.Function) -> bool:
-    """Whether every attempt would set up a fixture that nobody requested except the plugin that provides it."""
-    return name in plan.local and is_foreign(plan.definitions[name][-1].func, function.config.rootpath)
+        return whole
+    return replace(plan([name for name in info.initialnames if name not in left_out]), left_out=tuple(left_out))
 
 
 def is_agent_task(function: pytest.Function, plan: FixturePlan) -> bool:
     """Whether a test is an agent task, because it uses one of the plugin's own definitions or carries the mark."""
     return plan.uses_ours() or function.get_closest_marker(MARK) is not None
-
-
-def lookalike(plan: FixturePlan) -> bool:
-    """Whether an ordinary test uses an unrelated fixture that happens to be called `agent`."""
-    return ("agent", -1) in plan.reached and not plan.uses_ours()
 
 
 def load_conftests(session: pytest.Session, path: Path) -> None:
@@ -132,11 +113,7 @@ class AgentItem(pytest.Function):
         self.notes: tuple[str, ...] = ()
         """What a reader of its record should know, one sentence each."""
         if self.plan.left_out:
-            plugins = sorted({package_of(self.plan.definitions[name][-1].func) for name in self.plan.left_out})
-            self.note(
-                f"left out of attempts, which run at the same time in one process: {', '.join(self.plan.left_out)} "
-                f"(autouse, of {', '.join(plugins)})"
-            )
+            self.note(self.plan.left_out_note)
         self.reported: TaskRecord | None = None
         """What its attempts came to, once they have ended: makereport attaches it to the call report."""
         self.wasxfail: str | None = None
@@ -194,10 +171,10 @@ class AgentItem(pytest.Function):
         """The node id without the parameters that define its cell: the same in all cells and in all runs."""
         if not hasattr(self, "callspec"):
             return self.nodeid
-        makes_cell = {"agent_model": isinstance(self.plan.params.get("agent_model"), str)}
-        makes_cell["agent_scaffold"] = self.scaffold is not None
+        of_cell = ["agent_model"] * isinstance(self.plan.params.get("agent_model"), str)
+        of_cell += ["agent_scaffold"] * (self.scaffold is not None)
         ids = remaining_ids(
-            [name for name, does in makes_cell.items() if does],
+            of_cell,
             self.callspec.params,
             self.callspec._idlist,
             [_parametrized(*mark.args, **mark.kwargs) for mark in self.iter_markers("parametrize")],
@@ -239,10 +216,8 @@ class AgentItem(pytest.Function):
     def forgives(self, error: BaseException | None) -> bool:
         """Whether the mark `xfail` accepts this exception; None means a failure without an exception."""
         raises = None if self._xfail is None else self._xfail.raises
-        if raises is None:
-            return True
-        if isinstance(raises, type | tuple):
-            return isinstance(error, raises)
+        if raises is None or isinstance(raises, type | tuple):
+            return raises is None or isinstance(error, raises)
         return error is not None and bool(raises.matches(error))
 
     def settle_xfail(self) -> None:
@@ -266,15 +241,6 @@ class AgentItem(pytest.Function):
         super().add_marker(marker, append)
 
     @property
-    def return_warning(self) -> pytest.PytestReturnNotNoneWarning:
-        """pytest's own warning for a test that returns a value."""
-        return pytest.PytestReturnNotNoneWarning(
-            f"Test functions should return None, but {self.nodeid} returned {self.returned!r}.\n"
-            "Did you mean to use `assert` instead of `return`?\n"
-            "See https://docs.pytest.org/en/stable/how-to/assert.html#return-not-none for more information."
-        )
-
-    @property
     def skips(self) -> bool:
         """Whether it is known before any set-up that nothing will run: by marks, or as a variant for trio."""
         if self._xfail is not None and not self._xfail.run:
@@ -292,19 +258,13 @@ class AgentItem(pytest.Function):
     def anchors(self) -> set[pytest.Item | pytest.Collector]:
         """Collectors that must stay set up while attempts run. Class scope outside a class ends with the test."""
         scopes = {self.plan.definitions[name][-1].scope for name in self.plan.shared}
-        found: set[pytest.Item | pytest.Collector] = set()
-        for scope in scopes & _COLLECTORS.keys():
-            parent = self.getparent(_COLLECTORS[scope])
-            if parent is not None:
-                found.add(parent)
-            elif scope == "class":
-                found.add(self)
-        return found
+        found = {scope: self.getparent(_COLLECTORS[scope]) for scope in scopes & _COLLECTORS.keys()}
+        return {node or self for scope, node in found.items() if node is not None or scope == "class"}
 
     def _traceback_filter(self, excinfo: pytest.ExceptionInfo[BaseException]) -> Any:
         """Only the frames of the suite: the code that runs attempts and sandboxes does not explain a failure."""
         found = super()._traceback_filter(excinfo)
-        kept = found.filter(lambda entry: not _is_machinery(str(entry.path)))
+        kept = found.filter(lambda entry: not any(part in str(entry.path) for part in _MACHINERY))
         return kept or type(found)(found[-1:])
 
     def setup(self) -> None:
@@ -320,31 +280,28 @@ class AgentItem(pytest.Function):
             pytest.skip("agent task: runs only with --agent-model, --k or --agent-run")
         if self._for_trio:
             pytest.skip("agent task: runs on asyncio, not on trio")
-        self._refuse_unshareable(options.attempts.unsafe_fixtures)
-        self._refuse_soft_checks()
-        if self.get_closest_marker("flaky") and hasattr(self.config.option, "reruns"):
-            pytest.fail(
-                f"the mark flaky would run {self.name} until it passes, which biases every estimate: leave it out "
-                "(environment errors are retried automatically, see --agent-env-retries)",
-                pytrace=False,
-            )
+        if reason := self._why_refused(options.attempts.unsafe_fixtures):
+            pytest.fail(reason, pytrace=False)
         self.fixturenames = list(self.plan.shared)
         super().setup()
         self._function = self.obj
 
-    def _refuse_unshareable(self, named: Sequence[str]) -> None:
-        """Refuse what attempts cannot share, and the fixtures that the user listed."""
+    def _why_refused(self, listed: Sequence[str]) -> str | None:
+        """Why attempts cannot run: what they cannot share, fixtures that the user listed, soft checks, reruns."""
         plan = self.plan
-        by_user = [name for name in (*plan.local, *plan.shared, *plan.left_out) if name in named]
-        reasons = [named_by_user(name, plan.wanted_by(name)) for name in by_user]
-        reason = next(iter([*self._refused_marks, *reasons]), None) or plan.not_shared()
-        if reason is not None:
-            pytest.fail(reason, pytrace=False)
-
-    def _refuse_soft_checks(self) -> None:
-        fixtures = (self.plan.definitions[name][-1].func for name in self.plan.local)
+        by_user = [name for name in (*plan.local, *plan.shared, *plan.left_out) if name in listed]
+        reasons = [*self._refused_marks, *(named_by_user(name, plan.wanted_by(name)) for name in by_user)]
+        if reason := next(iter(reasons), None) or plan.not_shared():
+            return reason
+        fixtures = (plan.definitions[name][-1].func for name in plan.local)
         if reason := why_soft_checks(inspect.unwrap(getattr(self.obj, "__func__", self.obj)), fixtures):
-            pytest.fail(reason, pytrace=False)
+            return reason
+        if self.get_closest_marker("flaky") and hasattr(self.config.option, "reruns"):
+            return (
+                f"the mark flaky would run {self.name} until it passes, which biases every estimate: leave it out "
+                "(environment errors are retried automatically, see --agent-env-retries)"
+            )
+        return None
 
     @property
     def warning_filters(self) -> list[tuple[Any, ...]]:
@@ -366,7 +323,3 @@ class AgentItem(pytest.Function):
     def asynchronous(self) -> bool:
         """Whether the body is a coroutine function."""
         return inspect.iscoroutinefunction(self._function)
-
-
-def _is_machinery(path: str) -> bool:
-    return path.startswith(_PACKAGE) or f"{os.sep}inspect_ai{os.sep}" in path

@@ -100,14 +100,12 @@ def why_soft_checks(test: Callable[..., Any], fixtures: Iterable[object]) -> str
     found = [_soft_checks(each) for each in used]
     found += ["pytest-assume"] * ("assume" in names and hasattr(pytest, "assume"))
     library = next(filter(None, found), None)
+    if library is None:
+        return None
     return (
-        None
-        if library is None
-        else (
-            f"{library} keeps failed checks in one list for the whole process and fails the test when pytest "
-            "reports it, and attempts of agent tasks run at the same time: use assert here, or collect what is "
-            "wrong in a list of the test's own and assert that it is empty"
-        )
+        f"{library} keeps failed checks in one list for the whole process and fails the test when pytest "
+        "reports it, and attempts of agent tasks run at the same time: use assert here, or collect what is "
+        "wrong in a list of the test's own and assert that it is empty"
     )
 
 

@@ -15,10 +15,8 @@ from statistics import fmean, median
 
 from pytest_agenteval.estimate.run import CellSummary, RunSummary
 from pytest_agenteval.estimate.stats.estimators import pass_hat_k
-from pytest_agenteval.estimate.stats.fronts import convex_front, staircase
-from pytest_agenteval.estimate.stats.paired import sign_flip_p
 from pytest_agenteval.estimate.stats.regression import p_of_all_tasks
-from pytest_agenteval.estimate.stats.two_way import Shares, two_way_shares
+from pytest_agenteval.estimate.stats.side_by_side import Shares, convex_front, sign_flip_p, staircase, two_way_shares
 from pytest_agenteval.record.cost import Cost
 from pytest_agenteval.record.records import AttemptRecord, Cell, ModelCall, TaskRecord, name_of
 
@@ -62,19 +60,12 @@ class Dominance:
 class CellRow:
     """One cell of the comparison. Rates and costs cover all its tasks; its place on the fronts only the common ones."""
 
-    cell: Cell
-    k: int
-    tasks: int
-    """Tasks that are not skipped."""
-    pass_at_1: float | None
-    pass_hat_k: float | None
+    summary: CellSummary
     bill: Bill
     uncached: Bill
     """Without the provider's cache: every input token priced as fresh input, none as written to a cache."""
     used_cache: bool
     """Whether a call read from or wrote to the provider's cache."""
-    tool_failure_rate: float | None
-    environment_error_rate: float | None
     on_front: bool | None
     """Whether it is on the front of cost and pass@1; None if a cost or a rate is unknown, or the cell is left out. The
     same applies to the next field."""
@@ -82,6 +73,11 @@ class CellRow:
     """Whether it is on the staircase of cost and pass^k."""
     dominated: Dominance | None
     """The dominating cell that passes most often."""
+
+    @property
+    def cell(self) -> Cell:
+        """Which one it is."""
+        return self.summary.cell
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,11 +177,8 @@ def _seen(cell: CellSummary) -> dict[str, _Seen]:
         if task.skipped or not task.n or cell.decided:
             continue
         cost = task.cost.per(task.n)
-        exact = cost is not None and cost.exact
-        hat_k = pass_hat_k(task.n, task.passes, cell.k)
-        seen_tasks[name_of(task)] = _Seen(
-            task.n, task.passes, hat_k, cost.total if cost is not None and exact else None
-        )
+        exact = cost.total if cost is not None and cost.exact else None
+        seen_tasks[name_of(task)] = _Seen(task.n, task.passes, pass_hat_k(task.n, task.passes, cell.k), exact)
     return seen_tasks
 
 
@@ -199,18 +192,12 @@ def _alone(measured: Mapping[Cell, _Seens]) -> tuple[Cell, ...]:
 def _row(
     cell: CellSummary, attempts: Sequence[AttemptRecord], front: bool | None, stair: bool | None, by: Dominance | None
 ) -> CellRow:
-    calls = [call for attempt in attempts for call in _calls(attempt)]
+    calls = [call for attempt in attempts for each in attempt.tries for call in each.model_calls]
     return CellRow(
-        cell=cell.cell,
-        k=cell.k,
-        tasks=len(cell.tasks) - cell.skipped,
-        pass_at_1=cell.pass_at_1.value,
-        pass_hat_k=cell.pass_hat_k.value,
+        summary=cell,
         bill=_bill(cell, cell.cost),
         uncached=_bill(cell, Cost.of(Cost.of_attempt(_without_cache(attempt)) for attempt in attempts)),
         used_cache=any(call.cache_read_tokens or call.cache_write_tokens for call in calls),
-        tool_failure_rate=cell.tool_failure_rate,
-        environment_error_rate=cell.environment_errors.rate,
         on_front=front,
         on_staircase=stair,
         dominated=by,
@@ -220,12 +207,6 @@ def _row(
 def _bill(cell: CellSummary, total: Cost) -> Bill:
     success, reliable = (None, None) if cell.decided else (total.per(cell.passes), total.per(cell.reliable))
     return Bill(total, total.per(cell.attempts), success, reliable)
-
-
-def _calls(attempt: AttemptRecord) -> Iterable[ModelCall]:
-    yield from attempt.model_calls
-    for retry in attempt.retries:
-        yield from retry.model_calls
 
 
 def _without_cache(attempt: AttemptRecord) -> AttemptRecord:

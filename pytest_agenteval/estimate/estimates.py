@@ -16,14 +16,12 @@ from pytest_agenteval.estimate.stats.estimators import (
     SuiteEstimate,
     pass_hat_bounds,
     pass_hat_curve,
-    suite_g_pass_at_k,
+    suite_at_least,
     suite_pass_at_1,
-    suite_pass_at_k,
     suite_pass_hat_k,
 )
 from pytest_agenteval.estimate.stats.intervals import (
     Interval,
-    tasks_like_these_pass_at_1,
     tasks_like_these_pass_hat_k,
     this_suite_pass_at_1,
     this_suite_pass_hat_k,
@@ -54,25 +52,13 @@ class Estimates:
     first_attempts: int | None = None
     """The number of first attempts, if pass@1 is estimated from these alone."""
 
-    def pass_at(self, j: int) -> SuiteEstimate:
-        """pass@j, the chance that at least one of j attempts passes: over the tasks with at least j attempts.
-
-        Raises:
-            ValueError: j is below 1. The same applies to the other two methods.
-        """
-        return suite_pass_at_k(self.counts, j)
-
     def pass_hat(self, j: int) -> SuiteEstimate:
-        """pass^j, the chance that all of j attempts pass."""
-        return suite_pass_hat_k(self.counts, j)
-
-    def g_pass_at(self, j: int, tau: float) -> SuiteEstimate:
-        """G-Pass@j, the chance that at least ceil(tau * j) of j attempts pass.
+        """pass^j, the chance that all of j attempts pass: over the tasks with at least j attempts.
 
         Raises:
-            ValueError: tau is not in (0, 1].
+            ValueError: j is below 1.
         """
-        return suite_g_pass_at_k(self.counts, j, tau)
+        return suite_pass_hat_k(self.counts, j)
 
 
 def of_full_grid(counts: Counts, k: int) -> Estimates:
@@ -84,8 +70,8 @@ def of_full_grid(counts: Counts, k: int) -> Estimates:
         pass_hat_k=hat_k,
         gap=None if hat_k.value is None or at_1.value is None else at_1.value - hat_k.value,
         curve=_of_the_same_tasks(pass_hat_curve(counts, k)),
-        at_least=tuple(suite_g_pass_at_k(counts, k, j / k) for j in range(1, k + 1)),
-        pass_at_1_intervals=_some(this_suite_pass_at_1(counts), tasks_like_these_pass_at_1(counts)),
+        at_least=tuple(suite_at_least(counts, j, k) for j in range(1, k + 1)),
+        pass_at_1_intervals=_some(this_suite_pass_at_1(counts), tasks_like_these_pass_hat_k(counts, 1)),
         pass_hat_k_intervals=_some(this_suite_pass_hat_k(counts, k), tasks_like_these_pass_hat_k(counts, k)),
         pass_hat_k_bounds=pass_hat_bounds(counts, k) if hat_k.tasks_left_out else None,
         counts=tuple(counts),
@@ -109,7 +95,7 @@ def of_first_attempts(passed: Sequence[bool | None], k: int) -> Estimates:
         gap=None,
         curve=(nothing,) * k,
         at_least=(nothing,) * k,
-        pass_at_1_intervals=_some(this_suite_pass_at_1(counts), tasks_like_these_pass_at_1(counts)),
+        pass_at_1_intervals=_some(this_suite_pass_at_1(counts), tasks_like_these_pass_hat_k(counts, 1)),
         pass_hat_k_intervals=(),
         pass_hat_k_bounds=None,
         counts=tuple(counts),

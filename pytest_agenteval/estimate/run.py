@@ -8,25 +8,20 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pytest_agenteval.estimate.estimates import Estimates, of_first_attempts, of_full_grid
 from pytest_agenteval.estimate.stats.estimators import SuiteEstimate
 from pytest_agenteval.estimate.stats.missing import MissingRange, pass_at_1_range, pass_hat_k_range
-from pytest_agenteval.estimate.task import (
-    EnvironmentErrors,
-    RoleCost,
-    TaskSummary,
-    ToolCallFailures,
-    known_sum,
-    summarize_task,
-)
+from pytest_agenteval.estimate.task import EnvironmentErrors, RoleCost, TaskSummary, known_sum, summarize_task
 from pytest_agenteval.record.cost import Cost
+from pytest_agenteval.record.figures import plural
 from pytest_agenteval.record.outcomes import Cause, Outcome
 from pytest_agenteval.record.records import Cell, TaskRecord
+from pytest_agenteval.record.tool_calls import ToolCalls
 
-__all__ = ["CellSummary", "RunSummary", "TaskSummary", "summarize"]
+__all__ = ["CellSummary", "RunSummary", "TaskSummary", "run_of", "summarize"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +55,8 @@ class CellSummary:
     """Attempts that did not run because every verdict was already fixed."""
     unmeasured: int
     """Wanted attempts that do not count in n."""
-    tool_calls: int
-    """Of the attempts that count, as are the failures and exits below."""
-    tool_failures: tuple[ToolCallFailures, ...]
-    """The most frequent first."""
-    nonzero_exits: int
+    tool_calls: ToolCalls
+    """Of the attempts that count."""
     environment_errors: EnvironmentErrors
     cost: Cost
     """Everything, including retries and attempts that do not count."""
@@ -76,10 +68,6 @@ class CellSummary:
     """The total over the attempts that count, without their earlier tries."""
     sandbox_wait_seconds: float | None = None
     """The total time that attempts waited for free places to start their sandboxes; None if there is no such queue."""
-    unknown_tool_calls: int = 0
-    """How many of the tool calls have no known result. They do not count as successes."""
-    unknown_exits: int = 0
-    """Tool calls for which it is unknown how their command ended, or whether they ran one."""
     sandbox_waits: int = 0
     """How many attempts contribute to that sum."""
 
@@ -127,24 +115,6 @@ class CellSummary:
         if self.sandbox_wait_seconds is None or not self.sandbox_waits:
             return None
         return self.sandbox_wait_seconds / self.sandbox_waits
-
-    @property
-    def tool_failure_count(self) -> int:
-        """All tool-call failures."""
-        return sum(failures.count for failures in self.tool_failures)
-
-    @property
-    def tool_failure_rate(self) -> float | None:
-        """The share of the tool calls that failed, or None if no tool was called."""
-        return self.tool_failure_count / self.tool_calls if self.tool_calls and not self.unknown_tool_calls else None
-
-    @property
-    def tool_failure_range(self) -> tuple[float, float] | None:
-        """The share of tool calls that failed, if none of the unknown ones did and if all did."""
-        if not self.tool_calls:
-            return None
-        best, worst = self.tool_failure_count, self.tool_failure_count + self.unknown_tool_calls
-        return best / self.tool_calls, worst / self.tool_calls
 
     @property
     def cost_per_attempt(self) -> Cost | None:
@@ -207,17 +177,22 @@ class RunSummary:
         return Cost.of(task.paid_now for task in self.tasks)
 
 
-def summarize(records: Sequence[TaskRecord], *, every_first: bool = False) -> RunSummary:
+def summarize(records: Iterable[TaskRecord], *, every_first: bool = False) -> RunSummary:
     """Everything a gate or a report needs to know about a run.
 
     Args:
         records: of all tasks.
         every_first: whether every task was certain to get its first attempt, though the run may have stopped early.
     """
+    return run_of(map(summarize_task, records), every_first=every_first)
+
+
+def run_of(tasks: Iterable[TaskSummary], *, every_first: bool) -> RunSummary:
+    """The same from the summaries of all tasks."""
     by_cell: dict[Cell, list[TaskSummary]] = {}
-    for record in records:
-        by_cell.setdefault(record.cell, []).append(summarize_task(record))
-    cells = tuple(_summarize_cell(cell, tuple(tasks), every_first) for cell, tasks in by_cell.items())
+    for task in tasks:
+        by_cell.setdefault(task.cell, []).append(task)
+    cells = tuple(_summarize_cell(cell, tuple(of), every_first) for cell, of in by_cell.items())
     return RunSummary(cells, _incomplete(task for cell in cells for task in cell.tasks))
 
 
@@ -233,9 +208,6 @@ def _summarize_cell(cell: Cell, tasks: tuple[TaskSummary, ...], every_first: boo
     else:
         estimates = of_full_grid(counts, k)
     missing = [attempt for task in unskipped for attempt in task.missing]
-    failures: Counter[tuple[str, str]] = Counter()
-    for task in unskipped:
-        failures.update({(failed.tool, failed.type): failed.count for failed in task.tool_failures})
     return CellSummary(
         cell=cell,
         k=k,
@@ -252,11 +224,7 @@ def _summarize_cell(cell: Cell, tasks: tuple[TaskSummary, ...], every_first: boo
         not_run=sum(attempt.outcome is Outcome.NOT_RUN for attempt in missing),
         decided=sum(task.decided for task in unskipped),
         unmeasured=sum(task.unmeasured for task in unskipped),
-        tool_calls=sum(task.tool_calls for task in unskipped),
-        unknown_tool_calls=sum(task.unknown_tool_calls for task in unskipped),
-        unknown_exits=sum(task.unknown_exits for task in unskipped),
-        tool_failures=ToolCallFailures.of(failures),
-        nonzero_exits=sum(task.nonzero_exits for task in unskipped),
+        tool_calls=ToolCalls.sum(task.tool_calls for task in unskipped),
         environment_errors=EnvironmentErrors.of(task.environment_errors for task in tasks),
         cost=Cost.of(task.cost for task in tasks),
         own_cost=Cost.of(task.own_cost for task in unskipped),
@@ -271,7 +239,7 @@ def _incomplete(tasks: Iterable[TaskSummary]) -> tuple[str, ...]:
     causes = Counter(attempt.cause for task in tasks for attempt in task.missing if attempt.outcome is Outcome.NOT_RUN)
     phrases = []
     for cause, count in causes.items():
-        what = f"{count} {'attempt' if count == 1 else 'attempts'}"
+        what = plural(count, "attempt")
         if cause is Cause.BUDGET:
             phrases.append(f"the run's budget could not pay for {what}")
         elif cause is Cause.CANCELLED:

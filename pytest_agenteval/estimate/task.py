@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import chain
@@ -13,16 +12,15 @@ from pytest_agenteval.estimate.stats.estimators import pass_hat_k
 from pytest_agenteval.estimate.stats.missing import pass_at_1_range
 from pytest_agenteval.record.cost import Cost
 from pytest_agenteval.record.outcomes import Cause, Outcome
-from pytest_agenteval.record.records import AttemptRecord, Cell, ModelCall, Retry, TaskRecord
+from pytest_agenteval.record.records import AttemptRecord, Cell, ModelCall, TaskRecord
+from pytest_agenteval.record.tool_calls import ToolCalls
 from pytest_agenteval.record.verdict import Verdict
 
 __all__ = [
     "EnvironmentErrors",
     "Expectation",
-    "MissingAttempt",
     "RoleCost",
     "TaskSummary",
-    "ToolCallFailures",
     "bug_hint",
     "known_sum",
     "summarize_task",
@@ -32,22 +30,6 @@ _ASSERTIONS = ("AssertionError", "Failed")
 """The exceptions by which a test says that the agent did not solve the task; `Failed` is pytest.fail's."""
 _MISSING_FILE = "FileNotFoundError"
 """What reading a file raises if the agent did not write it: the most ordinary way not to solve a task."""
-
-
-@dataclass(frozen=True, slots=True)
-class ToolCallFailures:
-    """How often calls of one tool failed in one way."""
-
-    tool: str
-    type: str
-    """Inspect's type of the failure: parsing, timeout, permission, ..."""
-    count: int
-
-    @staticmethod
-    def of(counts: Mapping[tuple[str, str], int]) -> tuple[ToolCallFailures, ...]:
-        """Counts by tool and type, the largest first."""
-        ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-        return tuple(ToolCallFailures(tool, kind, count) for (tool, kind), count in ordered)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,20 +82,9 @@ class RoleCost:
         """The sums over all calls of the attempts, including those of repeated tries."""
         calls: dict[str, list[ModelCall]] = {}
         for attempt in attempts:
-            tries: tuple[AttemptRecord | Retry, ...] = (attempt, *attempt.retries)
-            for call in chain.from_iterable(each.model_calls for each in tries):
+            for call in chain.from_iterable(each.model_calls for each in attempt.tries):
                 calls.setdefault(call.role, []).append(call)
         return cls.of(cls(role, len(of), Cost.of_calls(of)) for role, of in calls.items())
-
-
-@dataclass(frozen=True, slots=True)
-class MissingAttempt:
-    """A wanted attempt that says nothing about the agent."""
-
-    number: int
-    outcome: Outcome
-    cause: Cause | None
-    """Also None if it is not recorded."""
 
 
 class Expectation(StrEnum):
@@ -141,8 +112,9 @@ class TaskSummary:
     """None if n < k."""
     min_pass_rate: float | None
     skipped: bool
-    missing: tuple[MissingAttempt, ...]
-    """Empty for a skipped task, because it wanted no attempts."""
+    missing: tuple[AttemptRecord, ...]
+    """The wanted attempts that say nothing about the agent, those without a record as not run. Empty for a skipped
+    task, because it wanted none."""
     broken: tuple[int, ...]
     """The numbers of the broken attempts."""
     decided: int
@@ -151,12 +123,8 @@ class TaskSummary:
     """Wanted attempts that do not count in n, for whatever reason: each could have passed or failed."""
     unrecorded: int
     """Wanted attempts that left no record, as those of a shard that is missing."""
-    tool_calls: int
-    """Of the attempts that count, as are the failures and exits below."""
-    tool_failures: tuple[ToolCallFailures, ...]
-    """The most frequent first."""
-    nonzero_exits: int
-    """Commands that ran and ended with a non-zero exit status, which is often not a failure."""
+    tool_calls: ToolCalls
+    """Of the attempts that count."""
     environment_errors: EnvironmentErrors
     cost: Cost
     """Everything, including retries and attempts that do not count."""
@@ -178,23 +146,14 @@ class TaskSummary:
     """A digest of the test function's source; None if unknown."""
     first_passed: bool | None = None
     """Whether attempt 1 passed; None if it does not count."""
-    unknown_tool_calls: int = 0
-    """How many of the tool calls have no known result. They do not count as successes."""
     expected: Expectation | None = None
     """None if no failure was expected, or if the attempts do not settle it."""
     strict: bool = False
     """Whether passing is a failure when it is expected to fail."""
-    unknown_exits: int = 0
-    """Tool calls for which it is unknown how their command ended, or whether they ran one."""
     identical: bool = False
     """Whether the model did exactly the same in all attempts that count (at least two): k is then effectively 1."""
     name: str | None = None
     """Its name without the cell; None if its log does not say."""
-
-    @property
-    def tool_failure_count(self) -> int:
-        """All tool-call failures."""
-        return sum(failures.count for failures in self.tool_failures)
 
     @property
     def reliable(self) -> bool:
@@ -216,7 +175,6 @@ def summarize_task(record: TaskRecord) -> TaskSummary:
     """Summarize one task."""
     attempts = record.attempts
     counted = [attempt for attempt in attempts if attempt.outcome.counts]
-    calls = [call for attempt in counted for call in attempt.tool_calls]
     n, passes, skipped = record.n, record.passes, record.skipped
     own = [Cost.of_try(attempt) for attempt in attempts]
     costs = [Cost.of([cost, *map(Cost.of_try, a.retries)]) for a, cost in zip(attempts, own, strict=True)]
@@ -235,11 +193,7 @@ def summarize_task(record: TaskRecord) -> TaskSummary:
         decided=sum(_decided(attempt) for attempt in attempts),
         unmeasured=0 if skipped else max(record.k, len(attempts)) - n,
         unrecorded=max(0, record.k - len(attempts)),
-        tool_calls=len(calls),
-        unknown_tool_calls=sum(not call.failure_known for call in calls),
-        unknown_exits=sum(not call.exit_known for call in calls),
-        tool_failures=ToolCallFailures.of(Counter((call.tool, call.error) for call in calls if call.error is not None)),
-        nonzero_exits=sum(call.error is None and call.exit_code not in (None, 0) for call in calls),
+        tool_calls=ToolCalls.of(call for attempt in counted for call in attempt.tool_calls),
         environment_errors=_environment_errors(attempts),
         cost=Cost.of([*costs, *(Cost.of_attempt(attempt) for attempt in record.discarded)]),
         paid_now=Cost.of(cost for attempt, cost in zip(attempts, costs, strict=True) if not attempt.reused),
@@ -305,15 +259,11 @@ def _decided(attempt: AttemptRecord) -> bool:
     return attempt.outcome is Outcome.NOT_RUN and attempt.cause is Cause.DECIDED
 
 
-def _missing(record: TaskRecord) -> tuple[MissingAttempt, ...]:
-    missing = [
-        MissingAttempt(attempt.number, attempt.outcome, attempt.cause)
-        for attempt in record.attempts
-        if attempt.outcome.missing and not _decided(attempt)
-    ]
+def _missing(record: TaskRecord) -> tuple[AttemptRecord, ...]:
+    missing = [attempt for attempt in record.attempts if attempt.outcome.missing and not _decided(attempt)]
     recorded = {attempt.number for attempt in record.attempts}
-    lost = [MissingAttempt(i, Outcome.NOT_RUN, None) for i in range(1, record.k + 1) if i not in recorded]
-    return tuple(sorted(missing + lost, key=lambda attempt: attempt.number))
+    missing += [AttemptRecord(i, Outcome.NOT_RUN) for i in range(1, record.k + 1) if i not in recorded]
+    return tuple(sorted(missing, key=lambda attempt: attempt.number))
 
 
 def _environment_errors(attempts: Iterable[AttemptRecord]) -> EnvironmentErrors:

@@ -231,8 +231,8 @@ def _regressed(name: str, p: float, before: EarlierTask, now: TaskSummary) -> Re
         p,
         before.cost,
         None if cost is None else cost.total,
-        before.tool_failure_rate,
-        now.tool_failure_count / now.tool_calls if now.tool_calls and not now.unknown_tool_calls else None,
+        before.tool_calls.rate,
+        now.tool_calls.rate,
     )
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from pytest_agenteval.estimate.run import RunSummary, summarize
-from pytest_agenteval.judge import GateResult, GateSettings, Verdict, judge
+from pytest_agenteval.estimate.run import RunSummary, run_of
+from pytest_agenteval.estimate.task import TaskSummary, summarize_task
+from pytest_agenteval.judge import GateResult, GateSettings, Verdict, judge, judge_task
 from pytest_agenteval.judge.baseline import Comparison, Counterpart, compare, judge_comparisons, same_cell
 from pytest_agenteval.judge.exit_status import USAGE_ERROR, ExitStatus, RunVerdict, exit_status
 from pytest_agenteval.record.figures import plural
@@ -14,7 +15,7 @@ from pytest_agenteval.record.history import EarlierRun
 from pytest_agenteval.record.records import TaskRecord
 from pytest_agenteval.record.run_identity import RunIdentity
 
-__all__ = ["Judgement", "PytestSaid", "judge_run"]
+__all__ = ["JudgedTask", "Judgement", "PytestSaid", "judge_run"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,22 @@ class Judgement:
     status: ExitStatus
     identity: RunIdentity | None = None
     """What the run is called; None if it could not begin, and for logs written before runs had a name."""
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedTask:
+    """A task's record with what it comes to."""
+
+    record: TaskRecord
+    summary: TaskSummary
+    result: GateResult | None
+    """The verdict on the task; None if it is measured, not judged."""
+
+    @classmethod
+    def of(cls, record: TaskRecord, thresholds: GateSettings | None) -> JudgedTask:
+        """Summarize a record, and judge it if there are thresholds."""
+        summary = summarize_task(record)
+        return cls(record, summary, None if thresholds is None else judge_task(summary, thresholds))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +72,7 @@ def judge_run(
     every_first: bool = False,
     incomplete: Sequence[str] = (),
     said: PytestSaid | None = None,
+    judged: Iterable[JudgedTask] = (),
 ) -> Judgement:
     """Judge the records of a run.
 
@@ -68,22 +86,28 @@ def judge_run(
         every_first: whether every task was certain to get its first attempt, though the run may have stopped early.
         incomplete: why the run did less than it was asked to do, beyond what the records show; one phrase each.
         said: what pytest reports about the session; by default, that nothing else happened.
+        judged: tasks judged before, by the same thresholds. They are taken as they are if their record has not changed.
     """
     said = said or PytestSaid()
-    run = summarize(records, every_first=every_first)
+    before = {id(task.record): task for task in judged}
+    tasks = [before.get(id(record)) or JudgedTask.of(record, thresholds) for record in records]
+    run = run_of((task.summary for task in tasks), every_first=every_first)
     run = replace(run, incomplete=(*incomplete, *run.incomplete))
+    results = {id(task.summary): task.result for task in tasks}
     comparisons = () if baseline is None else compare(run, baseline, beside, elsewhere)
-    gates = () if thresholds is None else (*judge(run, thresholds), *judge_comparisons(comparisons))
-    if thresholds is None and (errors := sum(cell.missing - cell.not_run for cell in run.cells)):
+    gates: tuple[GateResult, ...] = ()
+    if thresholds is not None:
+        gates = (*judge(run, thresholds, lambda task: results[id(task)]), *judge_comparisons(comparisons))
+    elif errors := sum(cell.missing - cell.not_run for cell in run.cells):
         why = f"{plural(errors, 'attempt')} met environment errors in every try"
         run = replace(run, incomplete=(*run.incomplete, why))
     if not records and (incomplete or said.status == USAGE_ERROR):
         gates = ()  # nothing began: the sentence that says why is all there is to say
-    broken = [record.task for record in records for attempt in record.attempts if attempt.outcome == "broken"]
+    broken = [task.task for task in run.tasks for _ in task.broken]
     # A failed task counts by its verdict or its broken attempts. Without either, a plugin's hook failed it, and it
     # counts as an ordinary test.
-    judged = {gate.task for gate in gates if gate.verdict is Verdict.FAIL and gate.task is not None}
-    unexplained = set(said.failed_tasks).difference(broken, judged)
+    failed = {gate.task for gate in gates if gate.verdict is Verdict.FAIL and gate.task is not None}
+    unexplained = set(said.failed_tasks).difference(broken, failed)
     status = exit_status(
         said.status,
         ordinary_failures=said.ordinary_failures + len(unexplained),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from pytest_agenteval.estimate.run import CellSummary, RunSummary
+from pytest_agenteval.estimate.task import TaskSummary
 from pytest_agenteval.judge.pass_rates import judge_pass_at_1, judge_pass_hat_k, judge_task
 from pytest_agenteval.judge.result import GateResult, nothing_to_judge
 from pytest_agenteval.judge.spending import cost_per_attempt, environment_errors, run_cost, tool_failures
@@ -11,10 +14,17 @@ from pytest_agenteval.judge.thresholds import MAX_COST, GateSettings
 __all__ = ["judge"]
 
 
-def judge(run: RunSummary, gates: GateSettings) -> tuple[GateResult, ...]:
+def judge(
+    run: RunSummary, gates: GateSettings, verdict_on: Callable[[TaskSummary], GateResult | None] | None = None
+) -> tuple[GateResult, ...]:
     """The verdict of every gate: first the run's, then the suite's cell by cell, then those on judged tasks.
 
     Without any record, each requested gate is UNDECIDED once, for the whole run.
+
+    Args:
+        run: the numbers.
+        gates: their thresholds.
+        verdict_on: finds the verdict on a task; by default, judges it.
     """
     if not run.cells:
         return tuple(
@@ -23,8 +33,8 @@ def judge(run: RunSummary, gates: GateSettings) -> tuple[GateResult, ...]:
     results = [] if gates.max_cost is None else [run_cost(run, gates.max_cost)]
     for cell in run.cells:
         results += _judge_cell(cell, gates)
-    results += [result for task in run.tasks if (result := judge_task(task, gates)) is not None]
-    return tuple(results)
+    on_tasks = map(verdict_on or (lambda task: judge_task(task, gates)), run.tasks)
+    return (*results, *(result for result in on_tasks if result is not None))
 
 
 def _judge_cell(cell: CellSummary, gates: GateSettings) -> list[GateResult]:

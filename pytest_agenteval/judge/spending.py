@@ -61,18 +61,19 @@ def _of_unknown_cost(cost: Cost) -> str:
 def tool_failures(cell: CellSummary, asked: float) -> GateResult:
     """The share of the tool calls that failed. Calls with an unknown result can make it UNDECIDED."""
     threshold = f"at most {written(asked)}"
-    possible = cell.tool_failure_range
+    calls = cell.tool_calls
+    possible = calls.range
     if possible is None:
         return nothing_to_judge(MAX_TOOL_FAILURE_RATE, cell.cell, threshold, "no tool call was recorded")
     least, most = possible
     verdict = Verdict.FAIL if least > asked else Verdict.PASS if most <= asked else Verdict.UNDECIDED
-    reason = f"{cell.tool_failure_count} of {plural(cell.tool_calls, 'tool call')} failed"
+    reason = f"{calls.failed} of {plural(calls.calls, 'tool call')} failed"
     if cell.not_run:  # nobody knows how many calls they would have made
         verdict = Verdict.UNDECIDED
         reason += f", and {plural(cell.not_run, 'attempt')} did not run"
-    if cell.unknown_tool_calls:
-        reason += f", for {cell.unknown_tool_calls} it is unknown"
-    rate = cell.tool_failure_rate
+    if calls.unknown:
+        reason += f", for {calls.unknown} it is unknown"
+    rate = calls.rate
     value = rate_beside(rate, asked) if rate is not None else f"{least:.3f} to {most:.3f}"
     reason += f"; {threshold} was allowed"
     return GateResult(MAX_TOOL_FAILURE_RATE, cell.cell, verdict, value, threshold, reason)

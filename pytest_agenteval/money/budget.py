@@ -151,11 +151,6 @@ class RunBudget:
         return self._unpriced
 
     @property
-    def remaining(self) -> float | None:
-        """The dollars that are neither spent nor kept nor reserved, at least 0.0; None without a limit."""
-        return None if self._limit is None else max(0, self._limit - self._committed) / _UNITS
-
-    @property
     def in_flight(self) -> int:
         """How many reservations are open."""
         return len(self._open)
@@ -178,8 +173,7 @@ class RunBudget:
     def stop(self, reason: str) -> None:
         """Pay for no more calls, even if there is money left. Each is refused for this reason from now on."""
         self._stopped = self._stopped or reason
-        if self._limit is not None:
-            self._advance()
+        self._advance()
 
     def open_tab(self, kind: str) -> Tab:
         """Open a tab for one attempt. Attempts of one `kind` cost about the same. End it with :meth:`close_tab`."""
@@ -188,8 +182,7 @@ class RunBudget:
     def close_tab(self, tab: Tab, *, finished: bool) -> None:
         """The attempt has ended: no call waits for its needs any more. `finished`: it did all that it had to do."""
         self._tabs.close(tab, finished=finished)
-        if self._limit is not None:
-            self._advance()
+        self._advance()
 
     def learn(self, kind: str, cost: float) -> None:
         """An attempt of this kind that an earlier run finished cost this many dollars."""
@@ -208,9 +201,13 @@ class RunBudget:
         """
         if self._stopped is not None:
             raise BudgetClosed(self._stopped)
-        units = self._checked(worst_case, "worst case")
-        if units is None or self._limit is None:
+        units = None if worst_case is None else _units(worst_case, "worst case")
+        if self._limit is None:
             return self._grant(units, tab)
+        if units is None:
+            raise ValueError(
+                "The worst case of a call is unknown in a run with a limit; refuse unpriced models before."
+            )
         future: asyncio.Future[Reservation] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(units, future, tab))
         self._advance()
@@ -233,15 +230,21 @@ class RunBudget:
 
         With `held_long`, one call that is held back for older attempts is granted nevertheless.
         """
-        assert self._limit is not None
-        while self._waiting:
+        while self._waiting and self._limit is not None:
             first = min(self._waiting, key=_Waiting.place)
             if not first.future.done():  # otherwise its caller was cancelled
                 free = self._limit - self._committed
                 if self._stopped is not None:
                     first.future.set_exception(BudgetClosed(self._stopped))
                 elif self._ended_by is not None:
-                    first.future.set_exception(self._refusal(self._ended_by))
+                    first.future.set_exception(
+                        BudgetExhausted(
+                            limit=self._limit / _UNITS,
+                            spent=self.spent,
+                            kept=self.kept,
+                            worst_case=self._ended_by / _UNITS,
+                        )
+                    )
                 elif first.units > free:
                     if self._open:
                         return
@@ -272,10 +275,6 @@ class RunBudget:
             tab.reserved += units or 0
         return reservation
 
-    def _refusal(self, units: int) -> BudgetExhausted:
-        assert self._limit is not None
-        return BudgetExhausted(limit=self._limit / _UNITS, spent=self.spent, kept=self.kept, worst_case=units / _UNITS)
-
     def _end(self, reservation: Reservation, *, spent: int | None, kept: int | None) -> None:
         if not reservation._open:
             raise RuntimeError(f"{reservation!r} was ended before; end a reservation exactly once.")
@@ -288,15 +287,7 @@ class RunBudget:
             reservation._tab.reserved -= reservation._units or 0
             reservation._tab.spent += (spent or 0) + (kept or 0)
         self._unpriced += spent is None or kept is None
-        if self._limit is not None:
-            self._advance()
-
-    def _checked(self, amount: float | None, what: str) -> int | None:
-        if amount is not None:
-            return _units(amount, what)
-        if self._limit is not None:
-            raise ValueError(f"The {what} of a call is unknown in a run with a limit; refuse unpriced models before.")
-        return None
+        self._advance()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -15,27 +15,10 @@ if TYPE_CHECKING:
 
 __all__ = ["GenaiPrices"]
 
-_LOCAL = frozenset(
-    [
-        "agenteval",
-        "hf",
-        "llama-cpp",
-        "llama-cpp-python",
-        "lm-studio",
-        "lmstudio",
-        "local",
-        "localhost",
-        "mockllm",
-        "nnterp",
-        "none",
-        "ollama",
-        "sagemaker",
-        "sglang",
-        "transformer_lens",
-        "vllm",
-        "vllm-completions",
-    ]
-)
+_LOCAL = frozenset([
+    "agenteval", "hf", "llama-cpp", "llama-cpp-python", "lm-studio", "lmstudio", "local", "localhost", "mockllm",
+    "nnterp", "none", "ollama", "sagemaker", "sglang", "transformer_lens", "vllm", "vllm-completions",
+])  # fmt: skip
 """Providers, and services of `openai-api`, without a price per token: models run on one's own machine or by the
 hour."""
 

@@ -63,6 +63,8 @@ class Cost:
     def of(cls, costs: Iterable[Cost]) -> Cost:
         """The sum."""
         parts = list(costs)
+        if len(parts) == 1:  # most attempts have one try
+            return parts[0]
         return cls(
             priced=math.fsum(part.priced for part in parts),
             unpriced_calls=sum(part.unpriced_calls for part in parts),
@@ -80,14 +82,14 @@ class Cost:
     @classmethod
     def of_attempt(cls, attempt: AttemptRecord) -> Cost:
         """What an attempt cost, all tries included."""
-        return cls.of([cls.of_try(attempt), *(cls.of_try(retry) for retry in attempt.retries)])
+        return cls.of(map(cls.of_try, attempt.tries))
 
     @classmethod
     def of_calls(cls, calls: Iterable[ModelCall], lost_calls: int = 0, lost_cost: float = 0.0) -> Cost:
         """What these answered calls cost, plus `lost_calls` lost ones that cost at most `lost_cost` together."""
         calls = list(calls)
         known = [call.cost for call in calls if call.cost is not None]
-        uncounted = [call for call in calls if call.tokens is None]
+        uncounted = [call for call in calls if call.cost is None and call.tokens is None]
         return cls(
             priced=math.fsum(known),
             unpriced_calls=len(calls) - len(known),

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pytest_agenteval.record.records import Cell, total_of
+from pytest_agenteval.record.tool_calls import ToolCalls
 
 __all__ = ["EarlierAttempt", "EarlierRun", "EarlierTask", "by_task"]
 
@@ -20,8 +21,7 @@ class EarlierAttempt:
     passed: bool
     cost: float | None
     """US dollars, for its last try."""
-    tool_calls: int | None
-    tool_failures: int | None
+    tool_calls: ToolCalls
     source: str | None
     """A digest of the test function's source."""
 
@@ -34,17 +34,9 @@ class EarlierTask:
     c: int
     cost: float | None
     """The mean in US dollars; None if any is unknown."""
-    tool_calls: int | None
-    tool_failures: int | None
+    tool_calls: ToolCalls
     source: str | None
     """None if it is unknown, or changed between the attempts."""
-
-    @property
-    def tool_failure_rate(self) -> float | None:
-        """The share of the tool calls that failed; None if that is unknown or there were no calls."""
-        if not self.tool_calls or self.tool_failures is None:
-            return None
-        return self.tool_failures / self.tool_calls
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +68,6 @@ def _task(group: list[EarlierAttempt]) -> EarlierTask:
         n=len(group),
         c=sum(attempt.passed for attempt in group),
         cost=None if cost is None else cost / len(group),
-        tool_calls=total_of(attempt.tool_calls for attempt in group),
-        tool_failures=total_of(attempt.tool_failures for attempt in group),
+        tool_calls=ToolCalls.sum(attempt.tool_calls for attempt in group),
         source=sources.pop() if len(sources) == 1 else None,
     )

@@ -121,6 +121,11 @@ class Facts:
         return None
 
     @property
+    def lost_by_agent(self) -> bool:
+        """Whether the agent itself ended its sandbox."""
+        return self.loss is not None and self.loss.own and self.agent_started
+
+    @property
     def passes(self) -> bool:
         """Whether fixtures, body and teardown finished, and an agent was asked."""
         return self.body is None and self.teardown is None and (self.agent_started or not self.wants_agent)
@@ -162,14 +167,6 @@ class Ruling:
     """Whether the test itself declared the failure expected (`pytest.xfail`)."""
 
 
-def _body(facts: Facts) -> Part | None:
-    return Part.BODY if facts.body is not None else None
-
-
-def _teardown(facts: Facts) -> Part | None:
-    return Part.TEARDOWN
-
-
 @dataclass(frozen=True, slots=True)
 class Row:
     """One row: when it applies, and the outcome it gives."""
@@ -180,7 +177,7 @@ class Row:
     cause: Cause | Callable[[Facts], Cause | None] | None = None
     message: Callable[[Facts], str | None] = lambda facts: None
     """If it returns None or an empty text, the message is that of the blamed exception."""
-    blames: Callable[[Facts], Part | None] = _body
+    blames: Callable[[Facts], Part | None] = lambda facts: Part.BODY if facts.body is not None else None
 
 
 def rule(facts: Facts) -> Ruling:
@@ -210,10 +207,6 @@ def _never_ran(facts: Facts) -> str:
     return f"the agent never ran: is {call} agent.run(...)?"
 
 
-def _skipped_late(facts: Facts) -> str:
-    return f"skipped after the agent had started: {facts.body.text}" if facts.body is not None else ""
-
-
 def _loss(facts: Facts) -> str:
     """Why the sandbox is gone, and the message of the outcome without that loss."""
     assert facts.loss is not None
@@ -224,163 +217,76 @@ _NOT_FOR_THE_TEST = (Raised.SKIP, Raised.RETURNED)
 """Endings that make the test wrong, whatever limits the agent reached."""
 
 TABLE: tuple[Row, ...] = (
-    Row("the run stopped it", lambda f: f.stopped, Outcome.NOT_RUN, lambda f: f.stopped),
-    Row("a call could not be counted", lambda f: f.miswired, Outcome.BROKEN, None, lambda f: f.miswired),
-    Row(
-        "nobody could tell whether it kept its limits",
-        lambda f: f.unmeasured,
-        Outcome.ENVIRONMENT_ERROR,
-        Cause.PROVIDER,
-        lambda f: f.unmeasured,
-    ),
-    Row(
-        "this machine lacks something that no agent can bring",
-        lambda f: f.lacking,
-        Outcome.BROKEN,
-        None,
-        lambda f: f.lacking[1] if f.lacking is not None else None,
-        lambda f: f.lacking[0] if f.lacking is not None else None,
-    ),
-    Row(
-        "the provider was silent until the time was up",
-        lambda f: f.timed_out and f.timed_out_by is Cause.PROVIDER,
-        Outcome.ENVIRONMENT_ERROR,
-        Cause.PROVIDER,
-        _agent_time_up,
-    ),
-    Row(
-        "the provider failed",
-        lambda f: (ended := f.ended(f.failing)) is not None and ended.fault is Cause.PROVIDER,
-        Outcome.ENVIRONMENT_ERROR,
-        Cause.PROVIDER,
-        blames=lambda f: f.failing,
-    ),
-    Row(
-        "the provider failed, and the agent's code made something else of it",
-        lambda f: f.silence is Cause.PROVIDER,
-        Outcome.ENVIRONMENT_ERROR,
-        Cause.PROVIDER,
-    ),
-    Row(
-        "it skipped itself before the agent started",
+    Row("the run stopped it", lambda f: f.stopped,
+        Outcome.NOT_RUN, lambda f: f.stopped),
+    Row("a call could not be counted", lambda f: f.miswired,
+        Outcome.BROKEN, None, lambda f: f.miswired),
+    Row("nobody could tell whether it kept its limits", lambda f: f.unmeasured,
+        Outcome.ENVIRONMENT_ERROR, Cause.PROVIDER, lambda f: f.unmeasured),
+    Row("this machine lacks something that no agent can bring", lambda f: f.lacking,
+        Outcome.BROKEN, None, lambda f: f.lacking and f.lacking[1], lambda f: f.lacking and f.lacking[0]),
+    Row("the provider was silent until the time was up", lambda f: f.timed_out and f.timed_out_by is Cause.PROVIDER,
+        Outcome.ENVIRONMENT_ERROR, Cause.PROVIDER, _agent_time_up),
+    Row("the provider failed", lambda f: (ended := f.ended(f.failing)) is not None and ended.fault is Cause.PROVIDER,
+        Outcome.ENVIRONMENT_ERROR, Cause.PROVIDER, blames=lambda f: f.failing),
+    Row("the provider failed, and the agent's code made something else of it", lambda f: f.silence is Cause.PROVIDER,
+        Outcome.ENVIRONMENT_ERROR, Cause.PROVIDER),
+    Row("it skipped itself before the agent started",
         lambda f: f.raised(Raised.SKIP, Raised.XFAIL) and not f.agent_started and f.teardown is None,
-        Outcome.SKIPPED,
-    ),
+        Outcome.SKIPPED),
     # the sandbox is gone: an agent cannot choose to be an environment error
-    Row(
-        "it passed in a sandbox that was taken away",
-        lambda f: f.passes and f.loss is not None and f.loss.taken,
-        Outcome.ENVIRONMENT_ERROR,
-        Cause.SANDBOX,
-        lambda f: f.loss.reason if f.loss is not None else None,
-    ),
-    Row(
-        "it passed while what the agent left running went on",
+    Row("it passed in a sandbox that was taken away", lambda f: f.passes and f.loss is not None and f.loss.taken,
+        Outcome.ENVIRONMENT_ERROR, Cause.SANDBOX, lambda f: None if f.loss is None else f.loss.reason),
+    Row("it passed while what the agent left running went on",
         lambda f: f.passes and f.left_running and f.agent_started,
-        Outcome.BROKEN,
-        None,
-        lambda f: (
-            "leftovers='stop' did not hold: call `await attempt.agent_done()` where the agent is done "
-            "and the checks begin"
-        ),
-    ),
+        Outcome.BROKEN, None,
+        lambda f: "leftovers='stop' did not hold: call `await attempt.agent_done()` where the agent is done "
+                  "and the checks begin"),
     Row("passed", lambda f: f.passes, Outcome.PASSED),
-    Row(
-        "the agent ended its sandbox after it had reached a limit",
-        lambda f: (
-            f.loss is not None
-            and f.loss.own
-            and f.agent_started
-            and f.body is not None
-            and f.teardown is None
-            and f.failing is None
-            and not f.in_setup
-            and not f.raised(*_NOT_FOR_THE_TEST)
-            and f.reached_limit is not None
-        ),
-        Outcome.LIMIT,
-        lambda f: f.reached_limit,
-        lambda f: _agent_time_up(f) if f.timed_out and f.timed_out_by is not None else _checks_hang(f),
-    ),
-    Row(
-        "the agent ended its sandbox",
-        lambda f: f.loss is not None and f.loss.own and f.agent_started,
-        Outcome.FAILED,
-        Cause.SANDBOX_EXHAUSTED,
-        _loss,
-        lambda f: f.first,
-    ),
-    Row(
-        "the sandbox was lost",
-        lambda f: f.loss is not None,
-        Outcome.ENVIRONMENT_ERROR,
-        Cause.SANDBOX,
-        _loss,
-        lambda f: f.first,
-    ),
-    Row(
-        "the sandbox failed",
-        lambda f: f.failing,
-        Outcome.ENVIRONMENT_ERROR,
-        Cause.SANDBOX,
-        blames=lambda f: f.failing,
-    ),
+    Row("the agent ended its sandbox after it had reached a limit",
+        lambda f: f.lost_by_agent and f.reached_limit is not None and not f.in_setup and f.failing is None
+                  and f.body is not None and f.teardown is None and not f.raised(*_NOT_FOR_THE_TEST),
+        Outcome.LIMIT, lambda f: f.reached_limit,
+        lambda f: _agent_time_up(f) if f.timed_out and f.timed_out_by is not None else _checks_hang(f)),
+    Row("the agent ended its sandbox", lambda f: f.lost_by_agent,
+        Outcome.FAILED, Cause.SANDBOX_EXHAUSTED, _loss, lambda f: f.first),
+    Row("the sandbox was lost", lambda f: f.loss,
+        Outcome.ENVIRONMENT_ERROR, Cause.SANDBOX, _loss, lambda f: f.first),
+    Row("the sandbox failed", lambda f: f.failing,
+        Outcome.ENVIRONMENT_ERROR, Cause.SANDBOX, blames=lambda f: f.failing),
     # the test is wrong
-    Row(
-        "no agent had started when the time was up",
-        lambda f: f.timed_out and (f.in_setup or not f.agent_started),
-        Outcome.BROKEN,
-        Cause.SETUP,
-        lambda f: f"no agent had started after {f.grading_time_limit:g} s",
-    ),
-    Row("a fixture raised", lambda f: f.body is not None and f.in_setup, Outcome.BROKEN, Cause.SETUP),
-    Row(
-        "the body raised before the agent started",
+    Row("no agent had started when the time was up", lambda f: f.timed_out and (f.in_setup or not f.agent_started),
+        Outcome.BROKEN, Cause.SETUP, lambda f: f"no agent had started after {f.grading_time_limit:g} s"),
+    Row("a fixture raised", lambda f: f.body is not None and f.in_setup,
+        Outcome.BROKEN, Cause.SETUP),
+    Row("the body raised before the agent started",
         lambda f: f.body is not None and not f.agent_started and not f.raised(Raised.SKIP, Raised.XFAIL),
-        Outcome.BROKEN,
-    ),
-    Row("a teardown raised", lambda f: f.teardown, Outcome.BROKEN, Cause.TEARDOWN, blames=_teardown),
-    Row("the agent never ran", lambda f: f.body is None, Outcome.BROKEN, None, _never_ran),
-    Row(
-        "it skipped itself after the agent had started",
-        lambda f: f.raised(Raised.SKIP),
-        Outcome.BROKEN,
-        message=_skipped_late,
-    ),
-    Row("it returned a value, which is an error here", lambda f: f.raised(Raised.RETURNED), Outcome.BROKEN),
-    Row(
-        "the agent raised before its first model call",
+        Outcome.BROKEN),
+    Row("a teardown raised", lambda f: f.teardown,
+        Outcome.BROKEN, Cause.TEARDOWN, blames=lambda f: Part.TEARDOWN),
+    Row("the agent never ran", lambda f: f.body is None,
+        Outcome.BROKEN, None, _never_ran),
+    Row("it skipped itself after the agent had started", lambda f: f.raised(Raised.SKIP),
+        Outcome.BROKEN, None, lambda f: f"skipped after the agent had started: {f.body.text if f.body else ''}"),
+    Row("it returned a value, which is an error here", lambda f: f.raised(Raised.RETURNED),
+        Outcome.BROKEN),
+    Row("the agent raised before its first model call",
         lambda f: f.agent_unheard and not f.timed_out and f.reached_limit is None and not f.raised(Raised.XFAIL),
-        Outcome.BROKEN,
-        message=lambda f: f"the agent raised before its first model call: {f.body.text if f.body else ''}",
-    ),
+        Outcome.BROKEN, None,
+        lambda f: f"the agent raised before its first model call: {f.body.text if f.body else ''}"),
     # the agent did not solve the task
-    Row(
-        "the agent's time was up",
-        lambda f: f.timed_out and f.timed_out_by is not None,
-        Outcome.LIMIT,
-        lambda f: f.timed_out_by,
-        _agent_time_up,
-    ),
-    Row("the agent reached a limit", lambda f: f.limit, Outcome.LIMIT, lambda f: f.limit, _checks_hang),
-    Row(
-        "the conversation has outgrown the model",
-        lambda f: f.silence is Cause.CONTEXT,
-        Outcome.LIMIT,
-        Cause.CONTEXT,
-        _checks_hang,
-    ),
-    Row(
-        "the provider does not take the conversation",
-        lambda f: f.silence,
-        Outcome.FAILED,
-        lambda f: f.silence,
-        _checks_hang,
-    ),
-    Row("the checks took too long", lambda f: f.timed_out, Outcome.FAILED, Cause.GRADING_TIME, _checks_hang),
-    Row(
-        "a limit was exceeded", lambda f: f.reached_limit, Outcome.LIMIT, lambda f: f.reached_limit
-    ),
+    Row("the agent's time was up", lambda f: f.timed_out and f.timed_out_by is not None,
+        Outcome.LIMIT, lambda f: f.timed_out_by, _agent_time_up),
+    Row("the agent reached a limit", lambda f: f.limit,
+        Outcome.LIMIT, lambda f: f.limit, _checks_hang),
+    Row("the conversation has outgrown the model", lambda f: f.silence is Cause.CONTEXT,
+        Outcome.LIMIT, Cause.CONTEXT, _checks_hang),
+    Row("the provider does not take the conversation", lambda f: f.silence,
+        Outcome.FAILED, lambda f: f.silence, _checks_hang),
+    Row("the checks took too long", lambda f: f.timed_out,
+        Outcome.FAILED, Cause.GRADING_TIME, _checks_hang),
+    Row("a limit was exceeded", lambda f: f.reached_limit,
+        Outcome.LIMIT, lambda f: f.reached_limit),
     Row("failed", lambda f: True, Outcome.FAILED),
 )  # fmt: skip
-"""In order of precedence."""
+"""In order of precedence: when a row applies; then the outcome, its cause, the message and the part that it blames."""

@@ -32,10 +32,8 @@ Number = TypeVar("Number", int, float)
 def total_of(numbers: Iterable[Number | None]) -> Number | None:
     """The sum, or None if any part is unknown. The sum of nothing is 0, which is known."""
     parts = list(numbers)
-    if None in parts:
-        return None
-    total = sum(parts)  # type: ignore[arg-type]
-    return total if isinstance(total, int) else math.fsum(parts)
+    total = None if None in parts else sum(parts)  # type: ignore[arg-type]
+    return math.fsum(parts) if isinstance(total, float) else total
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,27 +54,18 @@ class Cell:
         return self.model.startswith("agenteval/")
 
 
-class OneTask(Protocol):
-    """A task in one cell, as any of the classes that have these properties."""
-
+class _OneTask(Protocol):
     @property
-    def task(self) -> str:
-        """pytest's node id."""
-
+    def task(self) -> str: ...
     @property
-    def cell(self) -> Cell:
-        """The cell."""
-
+    def cell(self) -> Cell: ...
     @property
-    def name(self) -> str | None:
-        """Its name without the cell; None in logs written before names were stored."""
+    def name(self) -> str | None: ...
 
 
-def name_of(one: OneTask) -> str:
-    """The task's name without its cell: the same in all cells and in all runs (`AgentItem.task_name`)."""
-    if one.name is not None:
-        return one.name
-    return from_text(one.task, (str(one.cell), one.cell.model, one.cell.scaffold))
+def name_of(one: _OneTask) -> str:
+    """The task's name without its cell, the same in all cells and runs; read from the node id if its log lacks it."""
+    return from_text(one.task, (str(one.cell), one.cell.model, one.cell.scaffold)) if one.name is None else one.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,13 +190,18 @@ class AttemptRecord:
     logged_task: str | None = None
     """The node id of its task in its log, if different."""
     excused: bool | None = None
-    """Whether its failure was expected: True by `pytest.xfail`, False if the task's mark `xfail` expects another
-    exception (`raises`), None if the mark decides, or there is no mark."""
+    """Whether its failure was expected: True by `pytest.xfail`, False if the mark `xfail` expects another exception
+    (`raises`), None if the mark decides, or there is none."""
 
     @property
     def cost(self) -> float | None:
         """What the attempt cost with all its retries, or None if the cost of a call is unknown."""
         return total_of([*(call.cost for call in self.model_calls), *(retry.cost for retry in self.retries)])
+
+    @property
+    def tries(self) -> tuple[AttemptRecord | Retry, ...]:
+        """All its tries, the last one first."""
+        return self, *self.retries
 
     @property
     def epoch(self) -> int:
@@ -245,7 +239,7 @@ class TaskRecord:
     attempts: tuple[AttemptRecord, ...] = ()
     min_pass_rate: float | None = None
     """The pass rate that the task itself asks for, or None if it declares none."""
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
     """What a reader should know, one sentence each (a hint at a bug in the test, "not isolated", ...)."""
     source: str | None = None
     """A digest of the test function's source; None if unknown."""
@@ -270,10 +264,8 @@ class TaskRecord:
 
     @property
     def missing(self) -> int:
-        """How many wanted attempts say nothing about the agent: environment errors that stayed, and those that never
-        ran."""
-        recorded = sum(attempt.outcome.missing for attempt in self.attempts)
-        return recorded + (self.k - len(self.attempts))
+        """How many wanted attempts say nothing about the agent: they ended in environment errors, or never ran."""
+        return sum(attempt.outcome.missing for attempt in self.attempts) + self.k - len(self.attempts)
 
     @property
     def not_needed(self) -> bool:
@@ -283,8 +275,7 @@ class TaskRecord:
     @property
     def skipped(self) -> bool:
         """Whether the task as a whole is skipped: all its attempts skipped themselves."""
-        skips = sum(attempt.outcome is Outcome.SKIPPED for attempt in self.attempts)
-        return skips == max(self.k, len(self.attempts))
+        return sum(each.outcome is Outcome.SKIPPED for each in self.attempts) == max(self.k, len(self.attempts))
 
     def excuses(self, attempt: AttemptRecord) -> bool:
         """Whether an attempt that did not pass was expected to fail."""
@@ -298,20 +289,15 @@ class TaskRecord:
 
 def settle_skips(attempts: Iterable[AttemptRecord]) -> tuple[AttemptRecord, ...]:
     """A task is skipped in every attempt or in none. Otherwise a task could leave every gate by skipping the attempts
-    that would fail. While all other attempts are missing, the skip stays as it is, because nobody knows yet.
-
-    A task is skipped in every attempt or in none. Otherwise an agent could take its task out of every gate by making an
-    attempt skip. While all other attempts are missing, the skip stays as it is, because nobody knows yet.
-    """
+    that would fail. While all other attempts are missing, the skip stays as it is, because nobody knows yet."""
     known = tuple(attempts)
     if not any(each.outcome.counts or each.outcome is Outcome.BROKEN for each in known):
         return known
-    return tuple(_half_skipped(each) if each.outcome is Outcome.SKIPPED else each for each in known)
-
-
-def _half_skipped(attempt: AttemptRecord) -> AttemptRecord:
-    message = f"skipped, while other attempts of the task ran: {attempt.message}"
-    return replace(attempt, outcome=Outcome.BROKEN, message=message)
+    half = "skipped, while other attempts of the task ran: "
+    return tuple(
+        replace(each, outcome=Outcome.BROKEN, message=half + each.message) if each.outcome is Outcome.SKIPPED else each
+        for each in known
+    )
 
 
 def to_json(record: TaskRecord) -> Any:
@@ -320,11 +306,7 @@ def to_json(record: TaskRecord) -> Any:
 
 
 def from_json(data: Any) -> TaskRecord:
-    """The record that :func:`to_json` wrote.
-
-    Raises:
-        pydantic.ValidationError: the data is not such a record.
-    """
+    """The record that :func:`to_json` wrote; pydantic's ValidationError for any other data."""
     record: TaskRecord = _adapter().validate_python(data)
     return record
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from string import ascii_uppercase
 
 from pytest_agenteval.estimate.run import CellSummary
-from pytest_agenteval.estimate.task import MissingAttempt
 from pytest_agenteval.record import figures
 from pytest_agenteval.record.cost import Cost
 from pytest_agenteval.record.outcomes import Cause, Outcome
-from pytest_agenteval.record.records import Cell
+from pytest_agenteval.record.records import AttemptRecord, Cell
 from pytest_agenteval.report.failures import failure_kinds
 from pytest_agenteval.report.line import BAD, TITLE, UNSURE, Line, plain
 from pytest_agenteval.report.pass_rates import curve, interval_lines, pass_parts, savings
 from pytest_agenteval.report.text_table import wrap
 
-__all__ = ["cell_block", "cell_names", "missing_text"]
+__all__ = ["cell_block", "cell_letter", "cell_names", "missing_text"]
 
 _INDENT = "  "
 _HANGING = "    "
@@ -63,6 +63,12 @@ def cell_names(cells: Sequence[CellSummary]) -> dict[Cell, str]:
     return {cell.cell: cell.cell.model if same else str(cell.cell) for cell in cells}
 
 
+def cell_letter(number: int) -> str:
+    """What stands for a cell where there is no room for its name: A to Z, then A1 to Z1 and so on."""
+    turn, place = divmod(number, len(ascii_uppercase))
+    return f"{ascii_uppercase[place]}{turn or ''}"
+
+
 def _missing(cell: CellSummary) -> Iterable[str]:
     """A line for each task with missing attempts. If many lack the same ones, the first few and a count."""
     by_text: dict[str, list[str]] = {}
@@ -76,7 +82,7 @@ def _missing(cell: CellSummary) -> Iterable[str]:
             yield f"missing: {text} of {more} more tasks"
 
 
-def missing_text(attempts: Iterable[MissingAttempt]) -> str:
+def missing_text(attempts: Iterable[AttemptRecord]) -> str:
     """Which attempts are missing, and why: `attempts 2, 5 (environment error: sandbox); attempt 8 (not run: ...)`."""
     by_reason: dict[str, list[int]] = {}
     for attempt in attempts:
@@ -114,18 +120,18 @@ def _doubt(cost: Cost) -> str:
 
 
 def _tool_parts(cell: CellSummary) -> list[str]:
-    tools = f"tool-call failures {cell.tool_failure_count} of {figures.plural(cell.tool_calls, 'call')}"
-    if cell.unknown_tool_calls:
-        tools += f", {cell.unknown_tool_calls} unknown"
-    if cell.tool_failures:
-        kinds = failure_kinds(cell.tool_failures)
-        rate = "" if cell.unknown_tool_calls else f"{figures.percent(cell.tool_failure_rate)}: "
-        tools += f" ({rate}{kinds})"
+    calls = cell.tool_calls
+    tools = f"tool-call failures {calls.failed} of {figures.plural(calls.calls, 'call')}"
+    if calls.unknown:
+        tools += f", {calls.unknown} unknown"
+    if calls.failures:
+        rate = "" if calls.unknown else f"{figures.percent(calls.rate)}: "
+        tools += f" ({rate}{failure_kinds(calls)})"
     errors = cell.environment_errors
     environment = f"environment errors {errors.count} of {figures.plural(errors.tries, 'try')}"
     if errors.count:
         environment += f" ({figures.percent(errors.rate)})"
-    return [tools, f"non-zero exits {figures.exits(cell.nonzero_exits, cell.unknown_exits)}", environment]
+    return [tools, f"non-zero exits {figures.exits(calls.nonzero_exits, calls.unknown_exits)}", environment]
 
 
 def _left_out(cell: CellSummary) -> list[str]:

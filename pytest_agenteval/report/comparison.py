@@ -4,15 +4,14 @@ words."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from string import ascii_uppercase
 
 from pytest_agenteval.estimate.cells import ALPHA, CellComparison, CellRow, Dominance
 from pytest_agenteval.estimate.run import CellSummary
-from pytest_agenteval.estimate.stats.two_way import Shares
+from pytest_agenteval.estimate.stats.side_by_side import Shares
 from pytest_agenteval.record import figures
 from pytest_agenteval.record.cost import Cost
 from pytest_agenteval.record.records import Cell
-from pytest_agenteval.report.cell_block import cell_names
+from pytest_agenteval.report.cell_block import cell_letter, cell_names
 from pytest_agenteval.report.line import TITLE, UNSURE, Line, plain
 from pytest_agenteval.report.text_table import columns, shorten_middle, wrap
 
@@ -43,7 +42,7 @@ def comparison(
     full = [[shorten_middle(names[cell.cell], room), *column] for cell, column in zip(cells, table, strict=True)]
     lines = [Line("Cells side by side", TITLE)]
     if len(cells) > 2 and sum(_widest(column) + _GAP for column in full) > room + _GAP:
-        names = {cell.cell: _letter(number) for number, cell in enumerate(cells)}
+        names = {cell.cell: cell_letter(number) for number, cell in enumerate(cells)}
         whole = cell_names(cells)
         for cell, letter in names.items():
             lines.append(Line(f"  {letter}  {shorten_middle(whole[cell], width - 4 - len(letter))}"))
@@ -80,10 +79,11 @@ def _table(
         bill, uncached = row.bill, row.uncached
         prices = [bill.total, bill.per_attempt, bill.per_success, bill.per_reliable_task]
         fresh = [uncached.per_attempt, uncached.per_success, uncached.per_reliable_task]
-        column = [str(row.tasks), figures.rate(row.pass_at_1), figures.rate(row.pass_hat_k), figures.rate(cell.gap)]
+        rates = (cell.pass_at_1.value, cell.pass_hat_k.value, cell.gap)
+        column = [str(len(cell.tasks) - cell.skipped), *map(figures.rate, rates)]
         column += map(figures.cost, prices)
         column += ["", *map(figures.cost, fresh)] * cached
-        column += [figures.percent(row.tool_failure_rate), figures.percent(row.environment_error_rate)]
+        column += [figures.percent(cell.tool_calls.rate), figures.percent(cell.environment_errors.rate)]
         table.append([*column, _place(row, hat_k, row.cell in found.left_out), verdicts.get(cell.cell, "-")])
     return labels, table
 
@@ -154,12 +154,6 @@ def _times(ratio: float) -> str:
 
 def _p(p: float) -> str:
     return f"{p:.3f}" if p >= 0.001 else f"{p:.0e}"
-
-
-def _letter(number: int) -> str:
-    """A to Z, then A1 to Z1 and so on."""
-    turn, place = divmod(number, len(ascii_uppercase))
-    return f"{ascii_uppercase[place]}{turn or ''}"
 
 
 def _side_by_side(labels: Sequence[str], group: Sequence[Sequence[str]]) -> list[Line]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-from pytest_agenteval.estimate.task import ToolCallFailures, bug_hint
+from pytest_agenteval.estimate.task import bug_hint
 from pytest_agenteval.record import figures
 from pytest_agenteval.record.outcomes import Cause, Outcome
 from pytest_agenteval.record.records import AttemptRecord, TaskRecord
+from pytest_agenteval.record.tool_calls import ToolCalls
 from pytest_agenteval.report.line import BAD, TITLE, UNSURE, Line, plain
 from pytest_agenteval.report.log_places import logged
 from pytest_agenteval.texts import shortened
@@ -54,10 +55,10 @@ def failure_lines(record: TaskRecord) -> list[Line]:
     return lines
 
 
-def failure_kinds(failures: Sequence[ToolCallFailures]) -> str:
+def failure_kinds(calls: ToolCalls) -> str:
     """`bash timeout 3, read parsing 1`: the most frequent ones, because models make up any number of tools."""
-    kinds = [f"{shortened(kind.tool, _NAME)} {kind.type} {kind.count}" for kind in failures[:_KINDS]]
-    more = f" and {len(failures) - _KINDS} more" if len(failures) > _KINDS else ""
+    kinds = [f"{shortened(kind.tool, _NAME)} {kind.type} {kind.count}" for kind in calls.failures[:_KINDS]]
+    more = f" and {len(calls.failures) - _KINDS} more" if len(calls.failures) > _KINDS else ""
     return f"{', '.join(kinds)}{more}"
 
 
@@ -71,9 +72,9 @@ def _group(group: list[AttemptRecord]) -> list[Line]:
     elif first.where is not None:
         texts.append(f"at {first.where}")
     texts += first.message.splitlines()
-    failures = Counter((call.tool, call.error) for a in group for call in a.tool_calls if call.error is not None)
-    if failures:
-        texts.append(f"tool-call failures: {failure_kinds(ToolCallFailures.of(failures))}")
+    calls = ToolCalls.of(call for attempt in group for call in attempt.tool_calls)
+    if calls.failures:
+        texts.append(f"tool-call failures: {failure_kinds(calls)}")
     retries = Counter((retry.cause, retry.message) for attempt in group for retry in attempt.retries)
     for (cause, message), count in retries.items():
         texts.append(f"repeated after an environment error ({_words(cause)}), {count}x: {_first_line(message)}")

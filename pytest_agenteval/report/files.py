@@ -13,8 +13,7 @@ from pytest_agenteval.plugins import call_each
 from pytest_agenteval.redaction import redact, secret_values
 from pytest_agenteval.report import own_writers
 from pytest_agenteval.report.outgoing import without_secrets
-from pytest_agenteval.report.own_writers import write_whole
-from pytest_agenteval.report.writer import ReportRequest, Writer
+from pytest_agenteval.report.writer import ReportRequest, Writer, write_whole
 from pytest_agenteval.texts import inert
 
 __all__ = ["amend_junit", "report_request", "write_reports"]
@@ -86,7 +85,7 @@ def amend_junit(path: Path, judgement: Judgement) -> list[str]:
     try:
         secrets = secret_values(os.environ)
         document = amended(path.read_text("utf-8"), without_secrets(judgement, secrets), secrets)
-        write_whole(path, document)
+        write_whole(path, [document])
     except Exception as error:  # whatever goes wrong, the verdict and pytest's own file must stay
         return [inert(f"warning: {path} has no totals of agent tasks: {' '.join(str(error).split())}")]
     return []

@@ -164,9 +164,9 @@ def _cell_lines(cell: CellSummary) -> list[str]:
     parts = [*pass_parts(cell), f"total cost {figures.cost(cell.cost)}"]
     if cell.passes and not cell.decided:
         parts.append(f"per success {figures.cost(cell.cost_per_success)}")
-    calls = figures.plural(cell.tool_calls, "call")
-    unknown = f", {cell.unknown_tool_calls} unknown" if cell.unknown_tool_calls else ""
-    parts.append(f"tool-call failures {cell.tool_failure_count} of {calls}{unknown}")
+    tools = cell.tool_calls
+    unknown = f", {tools.unknown} unknown" if tools.unknown else ""
+    parts.append(f"tool-call failures {tools.failed} of {figures.plural(tools.calls, 'call')}{unknown}")
     errors = cell.environment_errors
     parts.append(f"environment errors {errors.count} of {figures.plural(errors.tries, 'try')}")
     lines = [f"- {code(str(cell.cell))}, k = {cell.k}: {prose(' · '.join(parts))}"]

@@ -79,7 +79,7 @@ class TaskRows:
         if task.pass_hat_k is not None and task.n > task.k:  # with n = k it is 1 or 0, as the counts say
             parts.append(f"pass^{task.k} {figures.rate(task.pass_hat_k)}")
         errors = task.environment_errors.count
-        for count, noun in ((task.tool_failure_count, "tool-call failure"), (errors, "environment error")):
+        for count, noun in ((task.tool_calls.failed, "tool-call failure"), (errors, "environment error")):
             parts += [figures.plural(count, noun)] if count else []
         return parts
 

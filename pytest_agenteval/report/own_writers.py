@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pluggy
 
-from pytest_agenteval.report.writer import ReportRequest, Writer
+from pytest_agenteval.report.writer import ReportRequest, Writer, write_whole
 
-__all__ = ["pytest_agenteval_report_writers", "write_whole"]
+__all__ = ["pytest_agenteval_report_writers"]
 
 hookimpl = pluggy.HookimplMarker("pytest")
 
@@ -31,25 +31,11 @@ def pytest_agenteval_report_writers(request: ReportRequest) -> list[Writer]:
     return writers
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a file completely or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.exists() and not path.is_file():
-        path.write_text(text, "utf-8", errors="replace")
-        return
-    partial_file = path.with_name(f".{path.name}.part")
-    try:
-        partial_file.write_text(text, "utf-8", errors="replace")
-        partial_file.replace(path)
-    finally:
-        partial_file.unlink(missing_ok=True)
-
-
 def _write_json(request: ReportRequest, path: Path) -> None:
     from pytest_agenteval.report.json import json_report
 
     report = json_report(request.judgement, request.notes)
-    write_whole(path, f"{json.dumps(report, indent=1, allow_nan=False)}\n")
+    write_whole(path, [f"{json.dumps(report, indent=1, allow_nan=False)}\n"])
 
 
 def _write_comment(request: ReportRequest, path: Path) -> None:
@@ -57,19 +43,19 @@ def _write_comment(request: ReportRequest, path: Path) -> None:
     from pytest_agenteval.report.run_facts import files_address
 
     files = files_address(request.environment)
-    write_whole(path, comment(request.judgement, request.notes, request.sections, files=files))
+    write_whole(path, [comment(request.judgement, request.notes, request.sections, files=files)])
 
 
 def _write_junit(request: ReportRequest, path: Path) -> None:
     from pytest_agenteval.report.junit import junit_document
 
-    write_whole(path, junit_document(request.judgement))
+    write_whole(path, [junit_document(request.judgement)])
 
 
 def _write_metrics(request: ReportRequest, path: Path) -> None:
     from pytest_agenteval.report.metrics import metrics_text
 
-    write_whole(path, metrics_text(request.judgement))
+    write_whole(path, [metrics_text(request.judgement)])
 
 
 def _write_html(request: ReportRequest, path: Path) -> None:

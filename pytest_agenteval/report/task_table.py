@@ -92,7 +92,7 @@ def _numbers(task: TaskSummary, mark: str) -> list[str]:
         f"{task.passes}/{task.n}" + (f" of {task.k}" if task.decided else ""),
         figures.rate(task.pass_at_1),
         figures.rate(task.pass_hat_k),
-        str(task.tool_failure_count),
+        str(task.tool_calls.failed),
         str(task.environment_errors.count),
         figures.cost(task.cost_per_attempt),
         mark,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_agenteval.judge.judgement import Judgement
 
-__all__ = ["ReportRequest", "ReportSection", "Writer"]
+__all__ = ["ReportRequest", "ReportSection", "Writer", "write_whole"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +50,18 @@ class Writer:
     """Writes it. An exception is reported as a warning."""
     announced: bool = True
     """Whether a line is printed that says where it is."""
+
+
+def write_whole(path: Path, pieces: Iterable[str]) -> None:
+    """Write a file completely or not at all; its directory is made. What is no regular file is written to as it is."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    special = path.exists() and not path.is_file()
+    target = path if special else path.with_name(f".{path.name}.part")
+    try:
+        with target.open("w", encoding="utf-8", errors="replace") as file:
+            file.writelines(pieces)
+        if not special:
+            target.replace(path)
+    finally:
+        if not special:
+            target.unlink(missing_ok=True)

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from pytest_agenteval.record.outcome_table import Unanswered
 from pytest_agenteval.record.outcomes import Cause
-from pytest_agenteval.run.sync_code import SyncCode
+from pytest_agenteval.run.threads import SyncCode
 
 __all__ = ["Attempt"]
 

@@ -11,10 +11,9 @@ from collections import deque
 from collections.abc import Collection, Sequence
 from typing import Protocol
 
-from pytest_agenteval.estimate.early_stop.curtailment import Curtailment
-from pytest_agenteval.estimate.early_stop.scheduling import SchedulingPolicy
+from pytest_agenteval.estimate.early_stop.policy import ExactStop
 
-__all__ = ["AsTheyCome", "Dispatcher", "Key", "StopWhenDecided", "StoppingPolicy"]
+__all__ = ["AsTheyCome", "Dispatcher", "Key", "StopWhenDecided"]
 
 Key = tuple[str, int]
 """A task, and the number of an attempt from 1."""
@@ -52,21 +51,6 @@ class Dispatcher(Protocol):
         """Attempts of armed tasks that need not run, as every verdict is fixed without them; each is returned once."""
 
 
-class StoppingPolicy(SchedulingPolicy, Protocol):
-    """What chooses within one cell: see :class:`pytest_agenteval.estimate.early_stop.policy.ExactStop`."""
-
-    curtailment: Curtailment
-
-    def hold(self, task: str) -> None:
-        """The task cannot run yet."""
-
-    def release(self, task: str) -> None:
-        """The task can run."""
-
-    def needs(self, task: str) -> bool:
-        """Whether an unfinished attempt of the task may still change a verdict."""
-
-
 class AsTheyCome:
     """Every attempt, first come, first served."""
 
@@ -98,7 +82,7 @@ class AsTheyCome:
 class StopWhenDecided:
     """Runs what the policy of each cell asks for; the other attempts are decided."""
 
-    def __init__(self, policies: Sequence[StoppingPolicy]) -> None:
+    def __init__(self, policies: Sequence[ExactStop]) -> None:
         """A dispatcher over these policies, one per cell. Their grids hold all tasks that pytest may arm."""
         self._policies = tuple(policies)
         self._policy_of = {task: policy for policy in policies for task in policy.curtailment.grid.tasks}

@@ -105,12 +105,8 @@ class AttemptRequest:
         self._resolver, self.fixturename = resolver, fixturename
         self.node, self.config, self.session = item, item.config, item.session
         self.path, self.keywords = item.path, item.keywords
-        self.function, self.instance, self.cls, self.module = (
-            resolver.function,
-            resolver.instance,
-            item.cls,
-            item.module,
-        )
+        self.function, self.instance = resolver.function, resolver.instance
+        self.cls, self.module = item.cls, item.module
         self.fixturenames = [*item.plan.shared, *item.plan.local]
         if fixturename is not None and fixturename in item.plan.params:
             self.param = item.plan.params[fixturename]

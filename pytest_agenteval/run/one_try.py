@@ -21,10 +21,10 @@ from pytest_agenteval.record.outcomes import Cause, Outcome
 from pytest_agenteval.run.attempt import Attempt
 from pytest_agenteval.run.fixtures import Caller, Resolver
 from pytest_agenteval.run.pump import Interrupted
-from pytest_agenteval.run.sync_code import SyncCode
+from pytest_agenteval.run.threads import SyncCode
 from pytest_agenteval.run.whereabouts import where_in_suite
 
-__all__ = ["TEARDOWN_SECONDS", "Course", "Ending", "Faults", "run_attempt"]
+__all__ = ["TEARDOWN_SECONDS", "Course", "Ending", "Faults", "run_attempt", "warn_of_value"]
 
 TEARDOWN_SECONDS = 30.0
 """How long the teardown of one attempt may take before it counts as broken."""
@@ -175,7 +175,17 @@ def _refuse_value(item: AgentItem, result: object) -> None:
         return
     item.returned = type(result)
     with warnings.catch_warnings(record=True):
-        warnings.warn(item.return_warning, stacklevel=1)
+        warn_of_value(item)
+
+
+def warn_of_value(item: AgentItem) -> None:
+    """pytest's own warning for a test that returns a value."""
+    text = (
+        f"Test functions should return None, but {item.nodeid} returned {item.returned!r}.\n"
+        "Did you mean to use `assert` instead of `return`?\n"
+        "See https://docs.pytest.org/en/stable/how-to/assert.html#return-not-none for more information."
+    )
+    warnings.warn(pytest.PytestReturnNotNoneWarning(text), stacklevel=2)
 
 
 def _is_cancellation(error: BaseException | None) -> bool:

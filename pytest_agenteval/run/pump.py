@@ -191,13 +191,9 @@ class Pump:
         async def tear_down() -> None:
             await task
 
-        yield self._run(set_up())
+        yield self.run(set_up())
         stop.set()
-        self._run(tear_down())
-
-    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine on the session's loop, along with everything else that runs there."""
-        return self._run(coroutine)
+        self.run(tear_down())
 
     def interrupt(self) -> bool:
         """From a signal handler: end what the loop runs for, as Ctrl-C does. False if the loop does not run.
@@ -215,7 +211,7 @@ class Pump:
 
     def stop(self, *, cancel: bool) -> None:
         """End the evaluation. The loop stays, because shared async fixtures are torn down on it later."""
-        self._run(self.engine.close(cancel=cancel))
+        self.run(self.engine.close(cancel=cancel))
 
     def close(self) -> None:
         """Close the loop."""
@@ -234,7 +230,7 @@ class Pump:
             for listener in self._listeners if not attempt.cancelled() else ():
                 listener(item, attempt.result().record)
 
-        job = self._jobs[item] = _Job(item, self._run(submit()))
+        job = self._jobs[item] = _Job(item, self.run(submit()))
         for attempt in job.attempts:
             attempt.add_done_callback(tell)
         self._open.append(job)
@@ -244,7 +240,7 @@ class Pump:
         async def feed() -> None:
             self.engine.feed()
 
-        self._run(feed())
+        self.run(feed())
 
     def _wait(self, jobs: Sequence[_Job]) -> None:
         async def until_done() -> None:
@@ -253,11 +249,13 @@ class Pump:
                 await asyncio.wait(_undone(self._open), return_when=asyncio.FIRST_COMPLETED)
 
         if _undone(jobs):
-            self._run(until_done())
+            self.run(until_done())
         if self.engine.stopped_by is not None:
             raise self.engine.stopped_by
 
-    def _run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine on the session's loop, along with everything else that runs there."""
+
         async def watched() -> T:
             watchers = [asyncio.ensure_future(watcher()) for watcher in self._watchers]
             try:

@@ -132,7 +132,7 @@ class Running:
                     self._recorder.identity = started.identity
                 if not items:
                     return None
-                self._choose_baseline(items)
+                self._choose_baseline(items, started.identity.run)
                 agent_session = AgentSession(session, started.evaluation)
                 self._sigterm.interrupt = agent_session.pump.interrupt
                 for line in agent_session.pump.run(prepare(started)):
@@ -159,13 +159,13 @@ class Running:
         self._recorder.refused = error
         pytest.exit(text)  # the recorder sets the status, because pytest shows a summary only for its own ones
 
-    def _choose_baseline(self, items: list[AgentItem]) -> None:
+    def _choose_baseline(self, items: list[AgentItem], own: str) -> None:
         asked = settings(self._config)
         if self._recorder is not None and asked.gates.baseline is not None:
             from pytest_agenteval.engine.logs.baseline import read_baseline
 
             wanted = {item.task_name for item in items}
-            self._recorder.baseline = read_baseline(asked.gates.baseline, wanted, asked.agents.setup)
+            self._recorder.baseline = read_baseline(asked.gates.baseline, wanted, asked.agents.setup, [own])
 
     def _say(self, text: str) -> None:
         reporter = self._config.pluginmanager.get_plugin("terminalreporter")

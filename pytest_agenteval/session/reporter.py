@@ -19,7 +19,7 @@ from pytest_agenteval.options.values import EarlyStop
 if TYPE_CHECKING:
     from pytest_agenteval.collect.items import AgentItem
     from pytest_agenteval.collect.shards import Sharding
-    from pytest_agenteval.judge.judgement import Judgement
+    from pytest_agenteval.judge.judgement import JudgedTask, Judgement
     from pytest_agenteval.record.history import EarlierRun
     from pytest_agenteval.record.records import TaskRecord
     from pytest_agenteval.record.run_identity import RunIdentity
@@ -58,6 +58,7 @@ class Recorder:
         self._notes: list[str] = []
         self._incomplete: list[str] = []
         self._selected = 0
+        self._judged: Sequence[JudgedTask] = ()
         self._judgement: Judgement | None = None
         self._written: list[str] = []
         self._request: ReportRequest | None = None
@@ -86,6 +87,7 @@ class Recorder:
             if item.nodeid not in recorded and (item.nodeid not in self._reported or session.pump.has_run(item))
         ]
         self._records += session.unreported(left)
+        self._judged = session.judged
         self._incomplete += session.pump.engine.problems
         self._notes += session.notes
 
@@ -197,6 +199,7 @@ class Recorder:
                 *([str(self.refused).rstrip(".")] if isinstance(self.refused, NotAvailable) else []),
             ),
             said=PytestSaid(self._status(session), self._ordinary_failures, self._failed_tasks),
+            judged=self._judged,
         )
         session.exitstatus = self._judgement.status.code
 

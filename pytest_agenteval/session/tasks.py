@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import unittest
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NoReturn
 
 import pytest
 
 from pytest_agenteval.collect.items import SESSION, AgentItem
-from pytest_agenteval.estimate.task import Expectation, TaskSummary, summarize_task
-from pytest_agenteval.judge import GateResult, Verdict, judge_task
+from pytest_agenteval.estimate.task import Expectation
+from pytest_agenteval.judge import Verdict
+from pytest_agenteval.judge.judgement import JudgedTask
 from pytest_agenteval.options.reading import settings
 from pytest_agenteval.plan.gates import gate_settings
 from pytest_agenteval.plugins import call_each
@@ -23,6 +23,7 @@ from pytest_agenteval.report.failures import failure_lines
 from pytest_agenteval.report.junit import TASK_PROPERTY
 from pytest_agenteval.report.outgoing import without_secrets
 from pytest_agenteval.report.task_table import verdict_mark
+from pytest_agenteval.run.one_try import warn_of_value
 from pytest_agenteval.run.pump import Engine, Finished, Pump
 
 __all__ = ["AgentSession", "NotNeeded", "Undecided"]
@@ -52,6 +53,8 @@ class AgentSession:
         self._hook = session.config.hook
         self.notes: list[str] = []
         """What a reader should know about the run as a whole, for example plugins that failed; one sentence each."""
+        self.judged: list[JudgedTask] = []
+        """The tasks that have ended."""
         self.pump.listen(self._tell_plugins)
         session.config.stash[SESSION] = self
 
@@ -67,8 +70,9 @@ class AgentSession:
         finished = self.pump.finished(item)
         record = self.record(item, finished)
         item.reported = record
-        summary = summarize_task(record)
-        result = None if self._gates is None else judge_task(summary, self._gates)
+        judged = JudgedTask.of(record, self._gates)
+        self.judged.append(judged)
+        summary, result = judged.summary, judged.result
         item.fails = bool(summary.broken) or (result is not None and result.verdict is Verdict.FAIL)
         item.user_properties += [
             (TASK_PROPERTY, record.task),
@@ -80,7 +84,7 @@ class AgentSession:
                 (f"agent_pass_hat_{record.k}", summary.pass_hat_k),
                 ("agent_cost_usd", record.cost),
             ) if value is not None),
-            ("agent_tool_call_failures", summary.tool_failure_count),
+            ("agent_tool_call_failures", summary.tool_calls.failed),
             ("agent_environment_errors", summary.environment_errors.count),
         ]  # fmt: skip
         for one in finished:
@@ -89,9 +93,9 @@ class AgentSession:
         if lines := failure_lines(without_secrets(record, secret_values(os.environ))):
             item.add_report_section("call", "agent evaluation", "\n".join(line.text for line in lines))
         if item.returned is not None:
-            warnings.warn(item.return_warning, stacklevel=1)
+            warn_of_value(item)
         errors = {one.record.number: one.error for one in finished}
-        _end(item, record, summary, result, errors)
+        _end(item, judged, errors)
 
     def record(self, item: AgentItem, finished: Sequence[Finished]) -> TaskRecord:
         """Everything known about a task; attempts that never started are recorded as not run."""
@@ -132,14 +136,9 @@ class AgentSession:
         return self.unreported(self._items)
 
 
-def _end(
-    item: AgentItem,
-    record: TaskRecord,
-    summary: TaskSummary,
-    result: GateResult | None,
-    errors: Mapping[int, BaseException | None],
-) -> None:
+def _end(item: AgentItem, judged: JudgedTask, errors: Mapping[int, BaseException | None]) -> None:
     """Return or raise, so that pytest sees the task's verdict."""
+    record, summary, result = judged.record, judged.summary, judged.result
     attempts = record.attempts
     failures = [each for each in attempts if each.outcome in (Outcome.FAILED, Outcome.LIMIT)]
     if summary.skipped:

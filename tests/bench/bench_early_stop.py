@@ -23,9 +23,8 @@ from support.full_grid import FullGrid
 
 from pytest_agenteval.estimate.early_stop.curtailment import Curtailment
 from pytest_agenteval.estimate.early_stop.gates import GridGate, PassAt1, PassHatK, TaskPassRate
-from pytest_agenteval.estimate.early_stop.policy import ExactStop, ExactStopAfterFirst
+from pytest_agenteval.estimate.early_stop.policy import ExactStop, ExactStopAfterFirst, SchedulingPolicy
 from pytest_agenteval.estimate.early_stop.replay import replay
-from pytest_agenteval.estimate.early_stop.scheduling import SchedulingPolicy
 from pytest_agenteval.record.verdict import Verdict
 
 K = 8

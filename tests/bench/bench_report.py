@@ -27,6 +27,7 @@ from pytest_agenteval.judge.judgement import judge_run
 from pytest_agenteval.record.history import EarlierAttempt, EarlierRun
 from pytest_agenteval.record.outcomes import Outcome
 from pytest_agenteval.record.records import AttemptRecord, Cell, ModelCall, TaskRecord, ToolCall
+from pytest_agenteval.record.tool_calls import ToolCalls
 from pytest_agenteval.report.terminal import report_lines
 from pytest_agenteval.run.dispatch import StopWhenDecided
 
@@ -72,7 +73,7 @@ def records_of(grid: Mapping[str, Sequence[bool]]) -> list[TaskRecord]:
 
 def baseline_of(grid: Mapping[str, Sequence[bool]]) -> EarlierRun:
     """An earlier run with these outcomes."""
-    attempts = (EarlierAttempt(CELL, task, x, 0.05, 8, 1, None) for task, row in grid.items() for x in row)
+    attempts = (EarlierAttempt(CELL, task, x, 0.05, ToolCalls(8), None) for task, row in grid.items() for x in row)
     return EarlierRun("an earlier run", tuple(attempts))
 
 

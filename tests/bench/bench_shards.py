@@ -20,6 +20,7 @@ from pytest_agenteval.estimate.run import summarize
 from pytest_agenteval.judge import Verdict
 from pytest_agenteval.judge.baseline import compare, judge_comparison
 from pytest_agenteval.record.history import EarlierAttempt, EarlierRun
+from pytest_agenteval.record.tool_calls import ToolCalls
 
 ATTEMPTS = 8
 
@@ -33,7 +34,9 @@ def compared(random: Random, before: Sequence[float], after: Sequence[float]) ->
     then = [letters(random, rate) for rate in before]
     now = [letters(random, rate) for rate in after]
     attempts = [
-        EarlierAttempt(CELL, str(n), letter == "p", 0.0, 0, 0, None) for n, each in enumerate(then) for letter in each
+        EarlierAttempt(CELL, str(n), letter == "p", 0.0, ToolCalls(), None)
+        for n, each in enumerate(then)
+        for letter in each
     ]
     run = summarize([task(each, name=str(n)) for n, each in enumerate(now)])
     [found] = compare(run, EarlierRun("before", tuple(attempts)))

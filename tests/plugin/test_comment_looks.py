@@ -12,6 +12,7 @@ from support.made_records import CELL, OTHER, attempt, task, task_of, tool_call
 from pytest_agenteval.judge import GateSettings
 from pytest_agenteval.judge.judgement import judge_run
 from pytest_agenteval.record.history import EarlierAttempt, EarlierRun
+from pytest_agenteval.record.tool_calls import ToolCallFailures, ToolCalls
 from pytest_agenteval.report.markdown import comment
 
 LONG = "tests/evaluation/test_command_line_tools.py::TestRepairs::test_restores_a_deleted_file"
@@ -26,7 +27,8 @@ WHY = (
 
 
 def before(name: str, passes: str) -> list[EarlierAttempt]:
-    return [EarlierAttempt(CELL, name, letter == "p", 0.0123, 20, 1, None) for letter in passes]
+    calls = ToolCalls(20, (ToolCallFailures("bash", "timeout", 1),))
+    return [EarlierAttempt(CELL, name, letter == "p", 0.0123, calls, None) for letter in passes]
 
 
 def commented() -> str:

@@ -331,3 +331,34 @@ def test_nobody_waits_for_an_evaluation_that_is_over(run: Run, pytester: pytest.
     )
     assert result.parseoutcomes() == {"undecided": 2, "passed": 1}
     assert result.ret == 10
+
+
+def test_a_task_is_summarized_and_judged_once(run: Run) -> None:
+    result = run(
+        """
+        async def test_a(attempt): ...
+        async def test_b(attempt): attempt.agent_begins(); assert attempt.number == 1
+        """,
+        "--k=2",
+        conftest="""
+        import sys
+        from collections import Counter
+        import pytest_agenteval.session.tasks
+        calls = Counter()
+        def counted(name, function):
+            def call(task, *more):
+                calls[f"{name} {task.task}"] += 1
+                return function(task, *more)
+            return call
+        ours = [module for name, module in sys.modules.items() if name.startswith("pytest_agenteval")]
+        for name in ("summarize_task", "judge_task"):
+            for module in ours:
+                if name in vars(module): setattr(module, name, counted(name, vars(module)[name]))
+        def pytest_unconfigure(): print(*(f"{count} x {call}" for call, count in calls.items()), sep="\\n")
+        """,
+    )
+    result.assert_outcomes(passed=1, failed=1)
+    counts = [line for line in result.outlines if " x " in line]
+    assert sorted(counts) == [
+        f"1 x {what} test_suite.py::test_{name}" for what in ("judge_task", "summarize_task") for name in "ab"
+    ]

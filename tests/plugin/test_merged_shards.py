@@ -119,6 +119,14 @@ def test_a_baseline_is_found_among_other_runs(store: Store, report: Report) -> N
     assert "(3 logs; its models ran with p_success=1.0, seed=1" in said
 
 
+def test_a_run_is_not_its_own_baseline_while_there_is_another(store: Store, report: Report) -> None:
+    """Of the others the one with most of the tasks: `pr` without its first shard, which had another setup."""
+    status, said = report(str(store.folder / "main"), "--min-pass-at-1=0", f"--agent-baseline={store.folder}")
+    assert status == 0
+    assert f"{IN_SHARD[2] + IN_SHARD[3]} tasks compared" in said
+    assert "(2 logs; its models ran with p_success=1.0, seed=2" in said
+
+
 def test_a_missing_shard_that_could_turn_the_gate_leaves_it_open(store: Store, report: Report, tmp_path: Path) -> None:
     two = store.with_only(tmp_path / "two", "pr/shard-1", "pr/shard-2")
     files = [tmp_path / name for name in ("it.json", "it.md")]

@@ -20,6 +20,7 @@ from pytest_agenteval.record.run_identity import RunIdentity
 from pytest_agenteval.record.runs import stored_runs
 from pytest_agenteval.record.shards import shard_of
 from pytest_agenteval.record.stored import StoredLog, StoredTask
+from pytest_agenteval.record.tool_calls import ToolCalls
 from support.made_records import CELL, OTHER, attempt, tool_call
 
 __all__ = ["Case", "wrong"]
@@ -240,7 +241,7 @@ def _baseline(random: Random, grid: Grid) -> EarlierRun | None:
     if random.random() < 0.5:
         return None
     before = tuple(
-        EarlierAttempt(task.cell, task.task, random.random() < 0.9, 0.1, 3, 1, "one")
+        EarlierAttempt(task.cell, task.task, random.random() < 0.9, 0.1, ToolCalls(3), "one")
         for task in grid
         if random.random() < 0.9
         for _ in range(4)

@@ -21,6 +21,7 @@ from pytest_agenteval import (
     TaskRecord,
     TaskSummary,
     ToolCall,
+    ToolCalls,
     Verdict,
 )
 
@@ -71,8 +72,9 @@ def of_a_cell(cell: CellSummary) -> None:
     assert_type(cell.pass_at_1.value, float | None)
     assert_type(cell.gap, float | None)
     assert_type(cell.cost.priced, float)
-    assert_type(cell.tool_failure_rate, float | None)
-    assert_type(cell.tool_failure_range, tuple[float, float] | None)
+    assert_type(cell.tool_calls, ToolCalls)
+    assert_type(cell.tool_calls.rate, float | None)
+    assert_type(cell.tool_calls.range, tuple[float, float] | None)
 
 
 def of_a_judgement(judgement: Judgement) -> None:

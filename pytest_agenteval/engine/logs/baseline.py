@@ -14,6 +14,7 @@ from pytest_agenteval.record.outcomes import Outcome
 from pytest_agenteval.record.records import AttemptRecord, Cell, name_of, total_of
 from pytest_agenteval.record.runs import stored_runs
 from pytest_agenteval.record.stored import StoredLog, lent_to
+from pytest_agenteval.record.tool_calls import ToolCalls
 
 __all__ = ["history", "read_baseline", "run_name", "whole_grid_history"]
 
@@ -23,7 +24,7 @@ _RUNS = 50
 """So many runs, the newest, are looked through for a baseline."""
 
 
-def read_baseline(place: str, wanted: Collection[str] = (), setup: str = "") -> EarlierRun:
+def read_baseline(place: str, wanted: Collection[str] = (), setup: str = "", own: Collection[str] = ()) -> EarlierRun:
     """The run that a log belongs to, or of a directory the newest run of the whole grid that has the wanted tasks.
 
     Where no run has them all, it is the one that has most of them, the newest of several.
@@ -32,6 +33,7 @@ def read_baseline(place: str, wanted: Collection[str] = (), setup: str = "") -> 
         place: a log, with the others of its run beside it, or a directory; any address that fsspec knows.
         wanted: the names of the tasks to compare with, without their cells.
         setup: of this run's models; the name of a run with another one says so.
+        own: the names of this run, which is not its own baseline unless there is no other one.
 
     Raises:
         NotReady: there is no log, one cannot be read, or every run stopped early.
@@ -51,7 +53,8 @@ def read_baseline(place: str, wanted: Collection[str] = (), setup: str = "") -> 
             "give a run of the whole grid"
         )
     found: list[tuple[int, EarlierRun]] = []
-    for run in whole[:_RUNS]:
+    others = [run for run in whole if run.named not in own and not any(log.run in own for log in run.logs)]
+    for run in (others or whole)[:_RUNS]:
         earlier = _run(read_all([*run.logs, *lent_to(run.logs, store)]), setup)
         had = len({attempt.task for attempt in earlier.attempts} & set(wanted))
         found.append((had, earlier))
@@ -131,9 +134,6 @@ def _attempt(task: str, cell: Cell, source: str | None, record: AttemptRecord) -
         task=task,
         passed=record.outcome is Outcome.PASSED,
         cost=total_of(call.cost for call in record.model_calls),
-        tool_calls=len(record.tool_calls),
-        tool_failures=sum(call.error is not None for call in record.tool_calls)
-        if all(call.failure_known for call in record.tool_calls)
-        else None,
+        tool_calls=ToolCalls.of(record.tool_calls),
         source=source,
     )

@@ -20,7 +20,13 @@ class ChosenRuns:
 
     logs: tuple[StoredLog, ...]
     notes: tuple[str, ...] = ()
-    """What was left out, a sentence each."""
+    """What was left out, and in what the logs differ that were taken together, a sentence each."""
+
+    @property
+    def names(self) -> set[str]:
+        """Of the runs, those of single invocations too."""
+        given = {log.identity.run for log in self.logs if log.identity is not None and log.identity.named}
+        return given | {log.run for log in self.logs if not log.lent}
 
 
 def choose_runs(places: Sequence[str], which: str | None = None) -> ChosenRuns:

@@ -18,6 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 from pytest_agenteval.record.outcomes import Outcome
 from pytest_agenteval.record.records import AttemptRecord, Retry, ToolCall, total_of
 from pytest_agenteval.record.stored import MOST_K
+from pytest_agenteval.record.tool_calls import ToolCalls
 
 __all__ = ["record_of", "score_of"]
 
@@ -42,7 +43,7 @@ def score_of(record: AttemptRecord) -> Score:
             "exception": record.exception,
             "where": record.where,
             "tool_calls": len(record.tool_calls),
-            "tool_failures": sum(call.error is not None for call in record.tool_calls),
+            "tool_failures": ToolCalls.of(record.tool_calls).failed,
             "fingerprint": record.fingerprint,
             **_pieces(_STORED.dump_json(_stored(record), exclude_defaults=True).decode()),
         },

@@ -19,12 +19,7 @@ class Curtailment:
     """A grid of tasks x k attempts under any number of gates at once."""
 
     def __init__(self, tasks: Sequence[str], k: int, gates: Iterable[GridGate]) -> None:
-        """An empty grid under these gates.
-
-        Raises:
-            ValueError: k is below 1, a task is named twice, a gate is given twice or is about a task that is not in the
-                grid, or a threshold is not between 0 and 1.
-        """
+        """An empty grid under these gates."""
         self.grid = Grid(tasks, k)
         self.gates = tuple(gates)
         self._fixed: dict[GridGate, Verdict | None] = {}
@@ -50,36 +45,20 @@ class Curtailment:
         return not self.open_suite_gates and not self.open_task_gates
 
     def verdict(self, gate: GridGate) -> Verdict | None:
-        """The verdict on the full grid if it is fixed, else None.
-
-        Raises:
-            ValueError: the gate is not one of this grid's.
-        """
+        """The verdict on the full grid if it is fixed, else None."""
         try:
             return self._fixed[gate]
         except KeyError:
             raise ValueError(f"{gate} is not a gate of this grid: ask for those it was made with") from None
 
-    def bounds(self, gate: GridGate) -> tuple[float, float] | None:
-        """The lowest and highest rate that the full grid can end with, or None if no task is left to rate."""
-        return gate.bounds(self.grid)
-
     def record(self, task: str, attempt: int, passed: bool | None) -> None:
-        """Enter the final result of an attempt, as in :meth:`Grid.record`.
-
-        Raises:
-            ValueError: the grid has no such attempt, or it was entered before.
-        """
+        """Enter the final result of an attempt, as in :meth:`Grid.record`."""
         self.grid.record(task, attempt, passed)
         self._settle_row(self.grid.row(task))
         self._settle_suite()
 
     def skip(self, task: str) -> None:
-        """Take a skipped task out of the grid. A task skips in every attempt or in none.
-
-        Raises:
-            ValueError: the grid has no such task.
-        """
+        """Take a skipped task out of the grid. A task skips in every attempt or in none."""
         self.grid.skip(task)
         self._settle_row(self.grid.row(task))
         self._settle_suite()

@@ -18,7 +18,7 @@ from typing import Protocol
 import numpy as np
 
 from pytest_agenteval.estimate.early_stop.grid import Bools, Grid
-from pytest_agenteval.estimate.stats.thresholds import passes_needed
+from pytest_agenteval.estimate.stats.estimators import passes_needed
 from pytest_agenteval.record.verdict import Verdict
 
 __all__ = ["GridGate", "PassAt1", "PassHatK", "Race", "TaskPassRate", "open_rows"]
@@ -69,11 +69,6 @@ class GridGate(Protocol):
 
     def race(self, grid: Grid) -> Race:
         """The gate's current race."""
-        ...
-
-    def bounds(self, grid: Grid) -> tuple[float, float] | None:
-        """The lowest and highest rate that the full grid can end with; None if no task is left to rate."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +79,8 @@ class PassHatK:
 
     def race(self, grid: Grid) -> Race:
         """Tasks race: one passes when all its attempts have passed, and fails at its first failure."""
-        tasks, reliable, failed = self._settled(grid)
+        tasks = _kept_tasks(grid)
+        reliable, failed = int(np.count_nonzero(grid.passed == grid.k)), int(np.count_nonzero(grid.failed))
         undecided = open_rows(grid) & (grid.failed == 0)
         unspoilt = undecided & (grid.missing == 0)
         silent = undecided & (grid.missing > 0) & (grid.passed == 0)
@@ -98,15 +94,6 @@ class PassHatK:
             bool(grid.passed.any() or grid.failed.any()),
         )
 
-    def bounds(self, grid: Grid) -> tuple[float, float] | None:
-        """The shares of tasks that are certain to pass, and that are not certain to fail."""
-        tasks, reliable, failed = self._settled(grid)
-        return (reliable / tasks, (tasks - failed) / tasks) if tasks else None
-
-    def _settled(self, grid: Grid) -> tuple[int, int, int]:
-        tasks = len(grid.tasks) - int(np.count_nonzero(grid.skipped))
-        return tasks, int(np.count_nonzero(grid.passed == grid.k)), int(np.count_nonzero(grid.failed))
-
 
 @dataclass(frozen=True, slots=True)
 class PassAt1:
@@ -116,19 +103,12 @@ class PassAt1:
 
     def race(self, grid: Grid) -> Race:
         """Attempts race."""
-        attempts = self._attempts(grid)
+        attempts = grid.k * _kept_tasks(grid)
         passes, fails, left = int(grid.passed.sum()), int(grid.failed.sum()), int(grid.open.sum())
         needed = passes_needed(self.threshold, attempts) if attempts else 0
         silent = open_rows(grid) & (grid.passed + grid.failed == 0)
         undone = int(grid.missing[silent].sum())
         return Race(needed - passes, attempts - fails - needed + 1, left, left, undone, passes + fails > 0)
-
-    def bounds(self, grid: Grid) -> tuple[float, float] | None:
-        """The shares of attempts that passed, and that did not fail."""
-        return _attempts_bounds(self._attempts(grid), int(grid.passed.sum()), int(grid.failed.sum()))
-
-    def _attempts(self, grid: Grid) -> int:
-        return grid.k * (len(grid.tasks) - int(np.count_nonzero(grid.skipped)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,17 +128,11 @@ class TaskPassRate:
         undone = missing if left and not passed + failed else 0
         return Race(needed - passed, grid.k - failed - needed + 1, left, left, undone, passed + failed > 0)
 
-    def bounds(self, grid: Grid) -> tuple[float, float] | None:
-        """The shares of the task's k attempts that passed, and that did not fail."""
-        row = grid.row(self.task)
-        attempts = 0 if grid.skipped[row] else grid.k
-        return _attempts_bounds(attempts, int(grid.passed[row]), int(grid.failed[row]))
-
 
 def open_rows(grid: Grid) -> Bools:
     """Which tasks have attempts that were not recorded."""
     return grid.open > 0
 
 
-def _attempts_bounds(attempts: int, passes: int, fails: int) -> tuple[float, float] | None:
-    return (passes / attempts, (attempts - fails) / attempts) if attempts else None
+def _kept_tasks(grid: Grid) -> int:
+    return len(grid.tasks) - int(np.count_nonzero(grid.skipped))

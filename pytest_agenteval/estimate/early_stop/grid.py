@@ -17,11 +17,7 @@ class Grid:
     """Counts of the attempts recorded so far, one row per task. Read the arrays; write through the methods."""
 
     def __init__(self, tasks: Sequence[str], k: int) -> None:
-        """An empty grid.
-
-        Raises:
-            ValueError: k is below 1, or a task is named twice.
-        """
+        """An empty grid."""
         if k < 1:
             raise ValueError(f"k = {k} asks for no attempt at all: give a k of at least 1")
         self.tasks = tuple(tasks)
@@ -40,11 +36,7 @@ class Grid:
         self._recorded: set[tuple[int, int]] = set()
 
     def row(self, task: str) -> int:
-        """The row of a task.
-
-        Raises:
-            ValueError: the grid has no such task.
-        """
+        """The row of a task."""
         try:
             return self.rows[task]
         except KeyError:
@@ -55,9 +47,6 @@ class Grid:
 
         An attempt that will be repeated after an environment error has not ended: do not enter it. Attempts of a
         skipped task are accepted and change nothing.
-
-        Raises:
-            ValueError: the grid has no such attempt, or it was entered before.
         """
         row = self.row(task)
         if not 1 <= attempt <= self.k:
@@ -76,11 +65,7 @@ class Grid:
         return (self.row(task), attempt) in self._recorded
 
     def skip(self, task: str) -> None:
-        """Take a task out of the grid. It is skipped in every attempt, and no estimate counts it.
-
-        Raises:
-            ValueError: the grid has no such task.
-        """
+        """Take a task out of the grid. It is skipped in every attempt, and no estimate counts it."""
         row = self.row(task)
         self.skipped[row] = True
         for counts in (self.passed, self.failed, self.missing, self.open):

@@ -5,16 +5,37 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from itertools import islice
+from typing import Protocol
 
 import numpy as np
 
 from pytest_agenteval.estimate.early_stop.curtailment import Curtailment
-from pytest_agenteval.estimate.early_stop.foresight import Foresight
 from pytest_agenteval.estimate.early_stop.gates import PassAt1, PassHatK, open_rows
 from pytest_agenteval.estimate.early_stop.grid import Bools, Ints
-from pytest_agenteval.estimate.early_stop.k_of_n import Units, next_units
+from pytest_agenteval.estimate.early_stop.order import Foresight, Units, next_units
 
-__all__ = ["ExactStop", "ExactStopAfterFirst"]
+__all__ = ["ExactStop", "ExactStopAfterFirst", "SchedulingPolicy"]
+
+
+class SchedulingPolicy(Protocol):
+    """Decides which attempts run next; attempts count from 1."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing more needs to run; attempts still in flight may then be abandoned."""
+
+    def next_attempts(self, in_flight_slots: int) -> list[tuple[str, int]]:
+        """At most `in_flight_slots` (task, attempt) pairs to start now; they are in flight until recorded or skipped.
+
+        Fewer, or none, if the policy waits for attempts in flight. While the policy is not finished and nothing is in
+        flight, it always names at least one.
+        """
+
+    def record(self, task: str, attempt: int, passed: bool | None) -> None:
+        """Enter the final result of an attempt; None if it will never say anything about the agent."""
+
+    def skip(self, task: str) -> None:
+        """Skip the task: none of its attempts needs to run or be recorded."""
 
 
 class ExactStop:
@@ -41,9 +62,6 @@ class ExactStop:
             curtailment: the grid and its gates; attempts already recorded in it are not run again.
             history: `(n, c)` of earlier runs, by task.
             costs: the expected cost of an attempt by task, in any unit; a task without one gets the mean of the others.
-
-        Raises:
-            ValueError: impossible counts, a cost that is not above 0, or a task that is not in the grid.
         """
         self.curtailment = curtailment
         self._grid = curtailment.grid
@@ -68,30 +86,15 @@ class ExactStop:
 
         Held tasks are assumed to run after all others have ended, so any attempt that the others might need is run
         first.
-
-        Raises:
-            ValueError: the grid has no such task.
         """
         self._held[self._grid.row(task)] = True
 
     def release(self, task: str) -> None:
-        """The task can run from now on.
-
-        Raises:
-            ValueError: the grid has no such task.
-        """
+        """The task can run from now on."""
         self._held[self._grid.row(task)] = False
 
-    def is_held(self, task: str) -> bool:
-        """Whether the task is held."""
-        return bool(self._held[self._grid.row(task)])
-
     def needs(self, task: str) -> bool:
-        """Whether an unfinished attempt of the task may still change a verdict.
-
-        Raises:
-            ValueError: the grid has no such task.
-        """
+        """Whether an unfinished attempt of the task may still change a verdict."""
         return bool(self._needed_rows()[self._grid.row(task)])
 
     def next_attempts(self, in_flight_slots: int) -> list[tuple[str, int]]:
@@ -115,22 +118,8 @@ class ExactStop:
                 self._start(int(row), picks)
         return picks
 
-    def start(self, task: str) -> tuple[str, int]:
-        """Take a task's next attempt out of turn; it is in flight from now on.
-
-        Raises:
-            ValueError: the grid has no such task, or all its attempts were started.
-        """
-        picks: list[tuple[str, int]] = []
-        self._start(self._grid.row(task), picks)
-        return picks[0]
-
     def record(self, task: str, attempt: int, passed: bool | None) -> None:
-        """Enter the final result of an attempt, as in :meth:`Grid.record`, even of one that was not started here.
-
-        Raises:
-            ValueError: the grid has no such attempt, or it was entered before.
-        """
+        """Enter the final result of an attempt, as in :meth:`Grid.record`, even of one that was not started here."""
         self.curtailment.record(task, attempt, passed)
         self._needed = None
         row = self._grid.row(task)
@@ -142,11 +131,7 @@ class ExactStop:
         self._foresight.update(row)
 
     def skip(self, task: str) -> None:
-        """Take a skipped task out of the grid, including its attempts in flight.
-
-        Raises:
-            ValueError: the grid has no such task.
-        """
+        """Take a skipped task out of the grid, including its attempts in flight."""
         self.curtailment.skip(task)
         self._needed = None
         row = self._grid.row(task)
@@ -155,8 +140,6 @@ class ExactStop:
         self._in_flight[row] = 0
 
     def _start(self, row: int, picks: list[tuple[str, int]]) -> None:
-        if not self._waiting[row]:
-            raise ValueError(f"every attempt of {self._grid.tasks[row]} was started: start another task")
         attempt = self._waiting[row].popleft()
         self._running.add((row, attempt))
         self._in_flight[row] += 1
@@ -224,7 +207,7 @@ class ExactStop:
         return self._needed
 
 
-class ExactStopAfterFirst:
+class ExactStopAfterFirst(ExactStop):
     """:class:`ExactStop` that gives every task its first attempt, so that pass@1 of the first attempts is unbiased."""
 
     def __init__(
@@ -233,62 +216,39 @@ class ExactStopAfterFirst:
         history: Mapping[str, tuple[int, int]] | None = None,
         costs: Mapping[str, float] | None = None,
     ) -> None:
-        """A policy that updates this curtailment; the arguments are those of :class:`ExactStop`.
-
-        Raises:
-            ValueError: impossible counts, a cost that is not above 0, or a task that is not in the grid.
-        """
-        self.curtailment = curtailment
-        self._then = ExactStop(curtailment, history, costs)
-        self._grid = curtailment.grid
-        self._waiting = {task: None for task in self._grid.tasks if not self._grid.is_recorded(task, 1)}
-        self._unseen = set(self._waiting)
+        super().__init__(curtailment, history, costs)
+        self._not_started = {task: None for task in self._grid.tasks if not self._grid.is_recorded(task, 1)}
+        self._unseen = set(self._not_started)
 
     @property
     def finished(self) -> bool:
         """Whether every task's first attempt has ended and every gate's verdict is fixed."""
-        return not self._unseen and self._then.finished
-
-    def hold(self, task: str) -> None:
-        """Name no attempt of the task until it is released, as in :meth:`ExactStop.hold`."""
-        self._then.hold(task)
-
-    def release(self, task: str) -> None:
-        """The task can run from now on."""
-        self._then.release(task)
+        return not self._unseen and super().finished
 
     def needs(self, task: str) -> bool:
         """Whether the task's first attempt is unfinished, or another may still change a verdict."""
-        return task in self._unseen or self._then.needs(task)
+        return task in self._unseen or super().needs(task)
 
     def next_attempts(self, in_flight_slots: int) -> list[tuple[str, int]]:
         """First attempts while there are any, then those worth starting."""
-        able = (task for task in self._waiting if not self._then.is_held(task))
-        first = list(islice(able, max(0, in_flight_slots)))
-        picks = [self._then.start(task) for task in first]
-        for task in first:
-            del self._waiting[task]
-        return picks + self._then.next_attempts(in_flight_slots - len(picks))
+        able = (task for task in self._not_started if not self._held[self._grid.row(task)])
+        picks: list[tuple[str, int]] = []
+        for task in list(islice(able, max(0, in_flight_slots))):
+            self._start(self._grid.row(task), picks)
+            del self._not_started[task]
+        return picks + super().next_attempts(in_flight_slots - len(picks))
 
     def record(self, task: str, attempt: int, passed: bool | None) -> None:
-        """Enter the final result of an attempt, as in :meth:`ExactStop.record`.
-
-        Raises:
-            ValueError: the grid has no such attempt, or it was entered before.
-        """
-        self._then.record(task, attempt, passed)
+        """Enter the final result of an attempt, as in :meth:`ExactStop.record`."""
+        super().record(task, attempt, passed)
         if attempt == 1:
             self._seen(task)
 
     def skip(self, task: str) -> None:
-        """Take a skipped task out of the grid, as in :meth:`ExactStop.skip`.
-
-        Raises:
-            ValueError: the grid has no such task.
-        """
-        self._then.skip(task)
+        """Take a skipped task out of the grid, as in :meth:`ExactStop.skip`."""
+        super().skip(task)
         self._seen(task)
 
     def _seen(self, task: str) -> None:
         self._unseen.discard(task)
-        self._waiting.pop(task, None)
+        self._not_started.pop(task, None)

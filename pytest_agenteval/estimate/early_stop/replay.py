@@ -11,8 +11,7 @@ import numpy as np
 from pytest_agenteval.estimate.early_stop.curtailment import Curtailment
 from pytest_agenteval.estimate.early_stop.gates import GridGate
 from pytest_agenteval.estimate.early_stop.grid import Bools
-from pytest_agenteval.estimate.early_stop.policy import ExactStop
-from pytest_agenteval.estimate.early_stop.scheduling import SchedulingPolicy
+from pytest_agenteval.estimate.early_stop.policy import ExactStop, SchedulingPolicy
 
 __all__ = ["Replay", "expected_attempts", "replay"]
 
@@ -74,9 +73,6 @@ def expected_attempts(
 
     Simulated with the policy's own assumptions: in every simulation each task's pass rate is drawn from Beta(1/2 +
     passes, 1/2 + failures) of its history.
-
-    Raises:
-        ValueError: :class:`Curtailment` or the policy refuses its arguments.
     """
     rng = np.random.default_rng(seed)
     known = dict(history or {})
@@ -87,11 +83,7 @@ def expected_attempts(
     started = 0
     for _ in range(simulations):
         grid = rng.random((len(tasks), k)) < rng.beta(passes, fails)[:, None]
-        run = replay(
-            policy(Curtailment(tasks, k, gates), known),
-            _outcomes(grid, rows),
-            in_flight,
-        )
+        run = replay(policy(Curtailment(tasks, k, gates), known), _outcomes(grid, rows), in_flight)
         started += len(run.started)
     return started / simulations
 

@@ -25,11 +25,7 @@ def beta_cdf(x: float, a: float, b: float) -> float:
 
 @lru_cache(maxsize=4096)
 def beta_quantile(p: float, a: float, b: float) -> float:
-    """The x with P(X <= x) = p for X ~ Beta(a, b).
-
-    Raises:
-        ValueError: p is not between 0 and 1, or a or b is not above 0.
-    """
+    """The x with P(X <= x) = p for X ~ Beta(a, b)."""
     if not 0.0 <= p <= 1.0 or a <= 0.0 or b <= 0.0:
         raise ValueError(f"Beta({a}, {b}) has no quantile at {p}: give a chance from 0 to 1 and shapes above 0")
     return _root(lambda x: beta_cdf(x, a, b) - p, 0.0, 1.0)
@@ -44,11 +40,7 @@ def t_cdf(t: float, df: float) -> float:
 
 @lru_cache(maxsize=4096)
 def t_quantile(p: float, df: float) -> float:
-    """The t with P(T <= t) = p for Student's t with df degrees of freedom.
-
-    Raises:
-        ValueError: p is not strictly between 0 and 1, or df is not above 0.
-    """
+    """The t with P(T <= t) = p for Student's t with df degrees of freedom."""
     if not 0.0 < p < 1.0 or df <= 0.0:
         raise ValueError(
             f"t with {df} degrees of freedom has no quantile at {p}: give a chance inside (0, 1) and df above 0"

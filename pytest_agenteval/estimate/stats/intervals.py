@@ -23,11 +23,9 @@ __all__ = [
     "attempts_to_show",
     "clopper_pearson",
     "rate_shown_by_all_passing",
-    "tasks_like_these_pass_at_1",
     "tasks_like_these_pass_hat_k",
     "this_suite_pass_at_1",
     "this_suite_pass_hat_k",
-    "wilson",
 ]
 
 THIS_TASK = "this task, re-run"
@@ -49,23 +47,8 @@ class Interval:
     """How it was computed, in a few words."""
 
 
-def wilson(passes: int, n: int, confidence: float = 0.95) -> Interval:
-    """Wilson's score interval of one task's pass rate from n attempts (Wilson 1927).
-
-    Raises:
-        ValueError: the counts are impossible, n is 0, or the confidence is not inside (0, 1).
-    """
-    _check_some(passes, n, confidence)
-    low, high = _wilson(passes / n, n, normal_quantile(0.5 + confidence / 2))
-    return Interval(low, high, confidence, THIS_TASK, "Wilson")
-
-
 def clopper_pearson(passes: int, n: int, confidence: float = 0.95) -> Interval:
-    """The exact interval of one task's pass rate from n attempts (Clopper and Pearson 1934); never too narrow.
-
-    Raises:
-        ValueError: the counts are impossible, n is 0, or the confidence is not inside (0, 1).
-    """
+    """The exact interval of one task's pass rate from n attempts (Clopper and Pearson 1934); never too narrow."""
     _check_some(passes, n, confidence)
     tail = (1.0 - confidence) / 2
     low = 0.0 if passes == 0 else beta_quantile(tail, passes, n - passes + 1)
@@ -74,21 +57,13 @@ def clopper_pearson(passes: int, n: int, confidence: float = 0.95) -> Interval:
 
 
 def rate_shown_by_all_passing(attempts: int, confidence: float = 0.95) -> float:
-    """The pass rate shown at this confidence, one-sided, if all of these attempts pass: 8 of 8 show 0.69.
-
-    Raises:
-        ValueError: `attempts` is below 1, or the confidence is not inside (0, 1).
-    """
+    """The pass rate shown at this confidence, one-sided, if all of these attempts pass: 8 of 8 show 0.69."""
     _check_some(attempts, attempts, confidence)
     return float((1.0 - confidence) ** (1.0 / attempts))
 
 
 def attempts_to_show(rate: float, confidence: float = 0.95) -> int:
-    """How many attempts must all pass to show a pass rate at this confidence, one-sided: 29 for 0.9.
-
-    Raises:
-        ValueError: the rate is not inside (0, 1) (no number of attempts shows 1), or the confidence is not.
-    """
+    """How many attempts must all pass to show a pass rate at this confidence, one-sided: 29 for 0.9."""
     _check_confidence(confidence)
     if not 0.0 < rate < 1.0:
         raise ValueError(f"no number of attempts is the least that shows a pass rate of {rate}: give one inside (0, 1)")
@@ -106,11 +81,7 @@ def this_suite_pass_at_1(counts: Counts, confidence: float = 0.95) -> Interval |
     often than it claims. If tasks have different numbers of attempts, the pool size is the one that gives the precision
     of their average over tasks: T^2 / sum(1/n_i).
 
-    Returns:
-        The interval, or None if no task has an attempt.
-
-    Raises:
-        ValueError: the counts are impossible, or the confidence is not inside (0, 1).
+    None if no task has an attempt.
     """
     _check_confidence(confidence)
     mean = suite_pass_at_1(counts)
@@ -127,11 +98,7 @@ def this_suite_pass_hat_k(counts: Counts, k: int, confidence: float = 0.95) -> I
     It assumes a model (task pass rates come from one beta distribution), so it also works if tasks have fewer than k
     attempts. It always contains the unbiased estimate.
 
-    Returns:
-        The interval, or None if no task has an attempt.
-
-    Raises:
-        ValueError: the counts are impossible, k is below 1, or the confidence is not inside (0, 1).
+    None if no task has an attempt.
     """
     _check_confidence(confidence)
     if k == 1:
@@ -148,30 +115,15 @@ def this_suite_pass_hat_k(counts: Counts, k: int, confidence: float = 0.95) -> I
     return Interval(low, high, confidence, THIS_SUITE, "beta-binomial hierarchy")
 
 
-def tasks_like_these_pass_at_1(counts: Counts, confidence: float = 0.95) -> Interval | None:
-    """The pass@1 that other tasks of the same kind would show: Wilson with the effective sample size and Student's t.
-
-    Returns:
-        The interval, or None if fewer than two tasks have an attempt.
-
-    Raises:
-        ValueError: the counts are impossible, or the confidence is not inside (0, 1).
-    """
-    return tasks_like_these_pass_hat_k(counts, 1, confidence)
-
-
 def tasks_like_these_pass_hat_k(counts: Counts, k: int, confidence: float = 0.95) -> Interval | None:
-    """The pass^k that other tasks of the same kind would show: Wilson with the effective sample size and Student's t.
+    """The pass^k that other tasks of the same kind would show (k = 1: the pass@1).
 
-    The effective size is m(1-m) / Var(m), where m is the mean over tasks and Var comes from the spread between tasks.
-    It is at least the number of tasks and at most the number of disjoint groups of k attempts. At the minimum (for
-    example if n = k, when every task scores 0 or 1) no spread was estimated, and the quantile is the normal one.
+    Wilson's interval with the effective sample size and Student's t. The effective size is m(1-m) / Var(m), where m is
+    the mean over tasks and Var comes from the spread between tasks. It is at least the number of tasks and at most the
+    number of disjoint groups of k attempts. At the minimum (for example if n = k, when every task scores 0 or 1) no
+    spread was estimated, and the quantile is the normal one.
 
-    Returns:
-        The interval, or None if fewer than two tasks have k attempts.
-
-    Raises:
-        ValueError: the counts are impossible, k is below 1, or the confidence is not inside (0, 1).
+    None if fewer than two tasks have k attempts.
     """
     _check_confidence(confidence)
     scores = [score for n, c in counts if (score := pass_hat_k(n, c, k)) is not None]
@@ -192,6 +144,7 @@ def tasks_like_these_pass_hat_k(counts: Counts, k: int, confidence: float = 0.95
 
 
 def _wilson(mean: float, size: float, quantile: float) -> tuple[float, float]:
+    """Wilson's score interval (Wilson 1927)."""
     square = quantile * quantile
     centre = (mean + square / (2 * size)) / (1 + square / size)
     half = quantile / (1 + square / size) * sqrt(max(mean * (1 - mean), 0.0) / size + square / (4 * size * size))

@@ -30,9 +30,6 @@ class MissingRange:
     """How many attempts of the tasks used count."""
     missing: int
     """How many attempts of the tasks used are missing."""
-    tasks_used: int
-    tasks_left_out: int
-    """Tasks that have too few attempts even with the missing ones."""
 
     def verdict(self, threshold: float) -> Verdict:
         """PASS or FAIL if worst and best case agree on `estimate >= threshold`, else UNDECIDED.
@@ -47,20 +44,12 @@ class MissingRange:
 
 
 def pass_at_1_range(tasks: CountsWithMissing) -> MissingRange:
-    """Worst and best case of pass@1, averaged over the tasks with at least one wanted attempt.
-
-    Raises:
-        ValueError: impossible counts.
-    """
+    """Worst and best case of pass@1, averaged over the tasks with at least one wanted attempt."""
     return pass_hat_k_range(tasks, 1)
 
 
 def pass_hat_k_range(tasks: CountsWithMissing, k: int) -> MissingRange:
-    """Worst and best case of pass^k, averaged over the tasks with at least k attempts, including missing ones.
-
-    Raises:
-        ValueError: impossible counts, or k is below 1.
-    """
+    """Worst and best case of pass^k, averaged over the tasks with at least k attempts, including missing ones."""
     for n, c, u in tasks:
         check_counts(n, c)
         if u < 0:
@@ -68,5 +57,4 @@ def pass_hat_k_range(tasks: CountsWithMissing, k: int) -> MissingRange:
     worst = suite_pass_hat_k([(n + u, c) for n, c, u in tasks], k)
     best = suite_pass_hat_k([(n + u, c + u) for n, c, u in tasks], k)
     used = [(n, u) for n, _, u in tasks if n + u >= k]
-    evaluated, missing = sum(n for n, _ in used), sum(u for _, u in used)
-    return MissingRange(worst.value, best.value, evaluated, missing, worst.tasks_used, worst.tasks_left_out)
+    return MissingRange(worst.value, best.value, sum(n for n, _ in used), sum(u for _, u in used))

@@ -38,19 +38,11 @@ class Draws:
         """The value that the suite's pass^k stays below with chance p."""
         return float(np.quantile(self.values, p))
 
-    def chance_of_at_least(self, threshold: float) -> float:
-        """The probability that the suite's pass^k is at least the threshold."""
-        return float(np.mean(self.values >= threshold))
-
 
 def suite_pass_hat_k_draws(counts: Counts, k: int) -> Draws | None:
     """Draws from the posterior of the pass^k of exactly these tasks; the same counts always give the same draws.
 
-    Returns:
-        The draws, or None if no task has an attempt.
-
-    Raises:
-        ValueError: the counts are impossible, or k is below 1.
+    None if no task has an attempt.
     """
     if k < 1:
         raise ValueError(f"k = {k} asks for no attempt at all: give a k of at least 1")

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_agenteval.estimate.stats.distributions import normal_quantile
+from pytest_agenteval.estimate.stats.estimators import passes_needed
 from pytest_agenteval.estimate.stats.regression import p_of_task
-from pytest_agenteval.estimate.stats.thresholds import passes_needed
 from pytest_agenteval.record.verdict import Verdict
 
 __all__ = [
@@ -40,19 +40,12 @@ def chance_pass_hat_k_reached(rates: Sequence[float], k: int, threshold: float) 
     """The exact chance that a run of k attempts shows pass^k >= threshold, given the tasks' pass rates.
 
     Two runs of the same agent disagree with chance 2 P (1 - P).
-
-    Raises:
-        ValueError: there is no task, or the threshold is not between 0 and 1.
     """
     return _chance_of_at_least([rate**k for rate in rates], passes_needed(threshold, len(rates)))
 
 
 def chance_pass_at_1_reached(rates: Sequence[float], k: int, threshold: float) -> float:
-    """The exact chance that a run of k attempts shows pass@1 >= threshold, given the tasks' pass rates.
-
-    Raises:
-        ValueError: there is no task, or the threshold is not between 0 and 1.
-    """
+    """The exact chance that a run of k attempts shows pass@1 >= threshold, given the tasks' pass rates."""
     return _chance_of_at_least([rate for rate in rates for _ in range(k)], passes_needed(threshold, len(rates) * k))
 
 
@@ -91,9 +84,6 @@ def power_of_regression_test(
 
     With `before` equal to `after` this is the rate of false alarms. The p-value over all tasks is taken from its normal
     approximation with the exact mean and variance. That costs a point of power or two and makes this fast.
-
-    Raises:
-        ValueError: the two have different numbers of tasks.
     """
     if len(before) != len(after):
         raise ValueError(
@@ -132,8 +122,7 @@ def smallest_detectable_drop(
 ) -> float | None:
     """The smallest fall of pass@1 that the regression test finds with this power, if all rates fall by the same factor.
 
-    Returns:
-        The fall, between 0 and the mean of the rates, or None if even an agent that never passes is not detected.
+    None if even an agent that never passes is not detected.
     """
     after = np.asarray(rates)
     settings = (attempts_before, attempts_after, alpha, simulations, seed)

@@ -77,11 +77,7 @@ class Regression:
 
 
 def regression_test(before: Mapping[str, Count], after: Mapping[str, Count], alpha: float = 0.05) -> Regression:
-    """Compare two runs of the same tasks, each given as `(n, c)` by task.
-
-    Raises:
-        ValueError: impossible counts, or alpha is not inside (0, 1).
-    """
+    """Compare two runs of the same tasks, each given as `(n, c)` by task."""
     if not 0.0 < alpha < 1.0:
         raise ValueError(f"alpha = {alpha} is no rate of false alarms to test at: give one inside (0, 1)")
     for n, c in (*before.values(), *after.values()):

@@ -5,8 +5,12 @@ Source is read, never run. Anything that cannot be determined is reported as a d
 
 from __future__ import annotations
 
-from pytest_agenteval.record.fingerprint.declared import declared_files
-from pytest_agenteval.record.fingerprint.modules import module_fingerprint
-from pytest_agenteval.record.fingerprint.parts import Fingerprint, conftests_above, fingerprint
+from pytest_agenteval.record.fingerprint.parts import (
+    Fingerprint,
+    conftests_above,
+    declared_files,
+    fingerprint,
+    module_fingerprint,
+)
 
 __all__ = ["Fingerprint", "conftests_above", "declared_files", "fingerprint", "module_fingerprint"]

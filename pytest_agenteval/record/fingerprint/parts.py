@@ -1,17 +1,18 @@
-"""A test's fingerprint: one digest for each part that the test consists of."""
+"""A test's fingerprint: one digest for each part that the test consists of. And that of a module which a task names."""
 
-# ruff: noqa: PTH100 (paths are text, as in reachable)
+# ruff: noqa: PTH100, PTH207 (paths are text, as in reachable; Path.glob takes no absolute patterns and finds hidden
+# files)
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
-from pytest_agenteval.record.fingerprint.declared import declared_files
-from pytest_agenteval.record.fingerprint.origins import file_of, origins
+from pytest_agenteval.record.fingerprint.origins import file_of, origins, version_of
 from pytest_agenteval.record.fingerprint.reachable import Root, reached, sentences
 from pytest_agenteval.record.fingerprint.source import Piece, Source, file_digest, read_source
 from pytest_agenteval.record.fingerprint.syntax import Code, Import, digest_of
@@ -19,7 +20,7 @@ from pytest_agenteval.record.fingerprint.values import texts_of
 
 __all__ = [
     "BODY", "CONFTEST", "FILES", "FOREIGN_FIXTURES", "MODULES", "PARAMETERS",
-    "Fingerprint", "conftests_above", "fingerprint",
+    "Fingerprint", "conftests_above", "declared_files", "fingerprint", "module_fingerprint",
 ]  # fmt: skip
 
 BODY = "the test's body"
@@ -99,6 +100,56 @@ def fingerprint(
             *modules.doubts, *missing, *given.doubts, *unknown,
         ])),
     )  # fmt: skip
+
+
+def module_fingerprint(module: ModuleType, part: str, rootdir: Path) -> Fingerprint:
+    """A digest of a module and everything it reaches in the suite, or of its installed version.
+
+    Args:
+        module: already loaded.
+        part: the name of the digest, a noun that fits "... has changed".
+        rootdir: source below it belongs to the suite, except for packages installed there.
+    """
+    root = Root(os.path.abspath(rootdir))
+    own = None if module.__file__ is None else root.place(os.path.abspath(module.__file__))
+    if own is not None:
+        modules = reached({}, [own], root)
+        return Fingerprint({part: digest_of(f"{name} {it}" for name, it in modules.digests.items())}, modules.doubts)
+    package = module.__name__.partition(".")[0]
+    version = version_of(package)
+    doubts = () if version else (f"{module.__name__} lies outside {root.folder}, and its version is not known",)
+    return Fingerprint({part: digest_of([f"{package} {version}"])}, doubts)
+
+
+def declared_files(patterns: Iterable[str | Path], folder: Path) -> tuple[Path, ...]:
+    """The files that these paths and globs (`**` too) match, relative to the suite's folder; sorted.
+
+    A folder means all files in it. Globs and folders leave out hidden files and `__pycache__`.
+
+    Raises:
+        ValueError: a path or glob matches no file.
+    """
+    found: set[Path] = set()
+    for pattern in patterns:
+        matched = {file for path in _paths(str(pattern), folder) for file in _files(path)}
+        if not matched:
+            raise ValueError(f"agent_task(files=[{str(pattern)!r}]) means no file: give a path or a glob in {folder}")
+        found |= matched
+    return tuple(sorted(found))
+
+
+def _paths(pattern: str, folder: Path) -> Iterator[Path]:
+    exact = Path(os.path.normpath(folder / pattern))
+    if exact.exists():
+        yield exact
+        return
+    for name in glob.iglob(pattern, root_dir=folder, recursive=True):
+        yield Path(os.path.normpath(folder / name))
+
+
+def _files(path: Path) -> Iterator[Path]:
+    inner = (path / name for name in glob.iglob("**", root_dir=path, recursive=True)) if path.is_dir() else (path,)
+    yield from (file for file in inner if file.is_file() and "__pycache__" not in file.parts)
 
 
 @dataclass(frozen=True, slots=True)

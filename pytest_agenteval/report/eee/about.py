@@ -48,7 +48,8 @@ def generation_config(
     """
     counted = _counted(tasks)
     images = sorted({attempt.image for attempt in counted if attempt.image is not None})
-    common = {name: value for name, value in (limits[0].items() if limits else ()) if _same(name, value, limits)}
+    first = limits[0].items() if limits else ()
+    common = {name: value for name, value in first if all((name, value) in each.items() for each in limits)}
     return {
         "generation_args": {
             "agentic_eval_config": {
@@ -98,10 +99,6 @@ def model_info(cell: CellSummary, model: ModelIdentity, tasks: Sequence[TaskReco
 
 def _counted(tasks: Sequence[TaskRecord]) -> list[AttemptRecord]:
     return [attempt for task in tasks for attempt in task.attempts if attempt.outcome.counts]
-
-
-def _same(name: str, value: float | None, limits: Sequence[Limits]) -> bool:
-    return all(name in each and each[name] == value for each in limits)
 
 
 def _list(texts: Collection[str], clean: Clean) -> str | None:

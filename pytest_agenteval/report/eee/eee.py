@@ -22,8 +22,8 @@ from pytest_agenteval.report.eee.about import Limits, generation_config, model_i
 from pytest_agenteval.report.eee.identity import ModelIdentity, check_collection, folder, model_identity, uuid_of
 from pytest_agenteval.report.eee.messages import Said, said_in
 from pytest_agenteval.report.eee.plain import Clean, plain
-from pytest_agenteval.report.eee.results import evaluation_results
-from pytest_agenteval.report.eee.rows import Head, belonging, log_name, row, sample_ids
+from pytest_agenteval.report.eee.results import COUNTED, PASS_AT_1, evaluation_results, named
+from pytest_agenteval.report.eee.rows import belonging, log_name, row, sample_ids
 
 __all__ = ["SCHEMA_VERSION", "CellExport", "Conversations", "Publication", "cell_exports"]
 
@@ -88,19 +88,23 @@ class CellExport:
     def lines(self, conversations: Conversations) -> Iterator[bytes]:
         """The rows' file, a line for each attempt."""
         names = sample_ids(self.tasks, self.clean)
-        head = Head(SCHEMA_VERSION, self.evaluation_id, self.model.id, self.publication.collection, names)
+        thinned, every_first = self.summary.decided > 0, self.publication.every_first
         for task in self.tasks:
             attempts = _exported(task)
-            said = _with_prompts([self._said(conversations, task, attempt) for attempt in attempts])
-            for attempt, words in zip(attempts, said, strict=True):
-                belongs = belonging(
-                    task,
-                    attempt,
-                    thinned=self.summary.decided > 0,
-                    every_first=self.publication.every_first,
-                )
+            said = [said_in(conversations(task, each), len(each.retries) + 1, self.clean) for each in attempts]
+            for attempt, words in zip(attempts, _with_prompts(said), strict=True):
+                belongs = belonging(task, attempt, thinned=thinned, every_first=every_first)
+                line = {
+                    "schema_version": SCHEMA_VERSION,
+                    "evaluation_id": self.evaluation_id,
+                    "model_id": self.model.id,
+                    "evaluation_name": named(self.publication.collection, belongs),
+                    **({"evaluation_result_id": belongs} if belongs in (PASS_AT_1, COUNTED) else {}),
+                    "sample_id": names[task.task],
+                    **row(task, attempt, words, self.clean),
+                }
                 # ASCII, because readers also split a file at other Unicode line ends, even inside texts
-                yield json.dumps(row(head, task, attempt, belongs, words, self.clean), allow_nan=False).encode() + b"\n"
+                yield json.dumps(line, allow_nan=False).encode() + b"\n"
 
     def aggregate(self, checksum: str, rows: int) -> dict[str, Any]:
         """The aggregate's file.
@@ -110,12 +114,14 @@ class CellExport:
             rows: the number of its rows.
         """
         publication = self.publication
-        ended = _seconds(max(self._ends(), default=None))
+        ends = (attempt.ended for task in self.tasks for attempt in task.attempts if attempt.ended is not None)
+        ended = _seconds(max(ends, default=None))
+        limits = [publication.limits[task.task] for task in self.tasks if task.task in publication.limits]
         common = {
             "source_data": source_data(self.tasks, publication.collection, self.clean),
             "evaluation_timestamp": ended,
             "generation_config": generation_config(
-                self.summary, self.tasks, publication.setups.get(self.summary.cell.model), self._limits(), self.clean
+                self.summary, self.tasks, publication.setups.get(self.summary.cell.model), limits, self.clean
             ),
         }
         whole: dict[str, Any] = {
@@ -142,17 +148,6 @@ class CellExport:
         }
         pruned: dict[str, Any] = _pruned(whole)
         return pruned
-
-    def _said(self, conversations: Conversations, task: TaskRecord, attempt: AttemptRecord) -> Said:
-        return said_in(conversations(task, attempt), len(attempt.retries) + 1, self.clean)
-
-    def _limits(self) -> list[Limits]:
-        known = self.publication.limits
-        return [known[task.task] for task in self.tasks if task.task in known]
-
-    def _ends(self) -> Iterator[str]:
-        for task in self.tasks:
-            yield from (attempt.ended for attempt in task.attempts if attempt.ended is not None)
 
 
 def cell_exports(records: Sequence[TaskRecord], publication: Publication, clean: Clean = redact) -> list[CellExport]:
@@ -186,26 +181,21 @@ def _identifier(tasks: Sequence[TaskRecord], model: ModelIdentity, publication: 
     """A name derived from everything that is exported, wherever its logs are now and whichever invocation paid for
     it."""
     facts = [
-        asdict(
-            replace(
-                task,
-                attempts=tuple(_anywhere(attempt) for attempt in task.attempts),
-                discarded=tuple(_anywhere(attempt) for attempt in task.discarded),
-            )
-        )
-        for task in tasks
+        asdict(replace(task, attempts=_anywhere(task.attempts), discarded=_anywhere(task.discarded))) for task in tasks
     ]
-    given = {"schema": SCHEMA_VERSION, "model": asdict(model), "publication": _said(publication), "tasks": facts}
+    given = {
+        "schema": SCHEMA_VERSION,
+        "model": asdict(model),
+        "publication": {"collection": publication.collection, "organization": publication.organization},
+        "tasks": facts,
+    }
     return str(uuid_of(hashlib.sha256(json.dumps(given, sort_keys=True).encode()).digest()))
 
 
-def _anywhere(attempt: AttemptRecord) -> AttemptRecord:
-    log = None if attempt.log is None else log_name(attempt.log)
-    return replace(attempt, log=log, reused=False, sandbox_kept=None)
-
-
-def _said(publication: Publication) -> dict[str, Any]:
-    return {"collection": publication.collection, "organization": publication.organization}
+def _anywhere(attempts: Sequence[AttemptRecord]) -> tuple[AttemptRecord, ...]:
+    logs = [None if attempt.log is None else log_name(attempt.log) for attempt in attempts]
+    pairs = zip(attempts, logs, strict=True)
+    return tuple(replace(attempt, log=log, reused=False, sandbox_kept=None) for attempt, log in pairs)
 
 
 def _with_prompts(said: Sequence[Said]) -> list[Said]:

@@ -17,10 +17,6 @@ PASS_AT_1 = "pass_at_1"
 COUNTED = "counted_rate"
 """The result for the rows of attempts that say nothing about the agent: they add 0 to it."""
 
-_RATE: dict[str, Any] = {
-    "metric_unit": "proportion", "score_type": "continuous", "min_score": 0.0, "max_score": 1.0,
-}  # fmt: skip
-
 
 def named(collection: str, metric: str) -> str:
     """The name of a result."""
@@ -57,25 +53,20 @@ def evaluation_results(cell: CellSummary, common: Mapping[str, Any], collection:
 
 def _pass_at_1(cell: CellSummary) -> dict[str, Any] | None:
     first = cell.estimates.first_attempts
-    details = {
-        "passes": str(cell.passes),
-        "attempts_that_count": str(cell.attempts),
-        "reliable_tasks": str(cell.reliable),
-    }
-    if first is not None:
-        details["first_attempts"] = str(first)
     return _estimate(
         cell.pass_at_1,
-        {
-            "evaluation_description": "pass@1: the chance that an attempt passes, averaged over tasks",
-            "metric_id": "pass_at_k",
-            "metric_name": PASS_AT_1,
-            "metric_kind": "pass_rate",
-            "metric_parameters": {"k": 1},
-        },
+        PASS_AT_1,
+        "pass@1: the chance that an attempt passes, averaged over tasks",
         cell.estimates.pass_at_1_intervals,
         cell.attempts if first is None else first,
-        details,
+        {
+            "passes": str(cell.passes),
+            "attempts_that_count": str(cell.attempts),
+            "reliable_tasks": str(cell.reliable),
+            **({} if first is None else {"first_attempts": str(first)}),
+        },
+        metric_id="pass_at_k",
+        metric_parameters={"k": 1},
     )
 
 
@@ -83,117 +74,74 @@ def _pass_hat(cell: CellSummary) -> list[dict[str, Any] | None]:
     return [
         _estimate(
             cell.estimates.pass_hat(k),
-            {
-                "evaluation_description": (
-                    f"pass^{k}: the chance that all of {k} attempts pass, C(c,k)/C(n,k) averaged over the tasks with "
-                    f"at least {k} attempts that count; not pass@{k}"
-                ),
-                "metric_id": "agenteval.pass_hat_k",
-                "metric_name": f"pass_hat_{k}",
-                "metric_kind": "pass_rate",
-                "metric_parameters": {"k": k},
-            },
+            f"pass_hat_{k}",
+            f"pass^{k}: the chance that all of {k} attempts pass, C(c,k)/C(n,k) averaged over the tasks with "
+            f"at least {k} attempts that count; not pass@{k}",
             cell.estimates.pass_hat_k_intervals if k == cell.k else (),
             cell.attempts,
             {},
+            metric_id="agenteval.pass_hat_k",
+            metric_parameters={"k": k},
         )
         for k in range(2, cell.k + 1)
     ]
 
 
-def _estimate(
-    estimate: SuiteEstimate,
-    metric: dict[str, Any],
-    intervals: tuple[Interval, ...],
-    samples: int,
-    details: dict[str, str],
-) -> dict[str, Any] | None:
-    if estimate.value is None:
-        return None
-    said = {"tasks_used": str(estimate.tasks_used), "tasks_left_out": str(estimate.tasks_left_out), **details}
-    score: dict[str, Any] = {"score": estimate.value}
-    for interval in intervals:
-        if interval.question == THIS_SUITE:
-            score["uncertainty"] = {"confidence_interval": _interval(interval), "num_samples": samples}
-        else:
-            said[f"interval: {interval.question}"] = json.dumps(_interval(interval))
-    return {
-        "metric_config": {**metric, **_RATE, "lower_is_better": False},
-        "score_details": {**score, "details": said},
-    }
-
-
-def _interval(interval: Interval) -> dict[str, Any]:
-    return {
-        "lower": interval.low,
-        "upper": interval.high,
-        "confidence_level": interval.confidence,
-        "method": f"{interval.method} ({interval.question})",
-    }
-
-
 def _tool_failures(cell: CellSummary) -> dict[str, Any] | None:
-    by_type = [{"tool": failed.tool, "type": failed.type, "count": failed.count} for failed in cell.tool_failures]
-    return _share(
+    calls = cell.tool_calls
+    by_type = [{"tool": failed.tool, "type": failed.type, "count": failed.count} for failed in calls.failures]
+    return _metric(
         "tool_call_failure_rate",
         "The share of tool calls that failed, of attempts that count; a command's non-zero exit is no failure",
-        cell.tool_failure_rate,
+        calls.rate,
         {
-            "tool_calls": str(cell.tool_calls),
-            "tool_call_failures": str(cell.tool_failure_count),
+            "tool_calls": str(calls.calls),
+            "tool_call_failures": str(calls.failed),
             "by_tool_and_type": json.dumps(by_type),
-            "nonzero_exits": str(cell.nonzero_exits),
-            "unknown_exits": str(cell.unknown_exits),
+            "nonzero_exits": str(calls.nonzero_exits),
+            "unknown_exits": str(calls.unknown_exits),
         },
+        metric_kind="error_rate",
         lower_is_better=True,
     )
 
 
 def _environment(cell: CellSummary) -> dict[str, Any] | None:
     errors = cell.environment_errors
-    return _share(
+    return _metric(
         "env_error_rate",
         "The share of tries that ended in an environment error; a try that did is repeated while retries are left",
         errors.rate,
         {"tries": str(errors.tries), "retried": str(errors.retried), "stayed": str(errors.stayed)},
+        metric_kind="error_rate",
         lower_is_better=True,
     )
 
 
 def _cost(cell: CellSummary) -> dict[str, Any] | None:
     per_attempt = cell.cost_per_attempt
-    if per_attempt is None or per_attempt.total is None or cell.cost.total is None:
-        return None
     details = {"total_run_cost": repr(cell.cost.total), "lost_calls": str(cell.cost.lost_calls)}
-    if cell.own_cost.total is not None:
+    if cell.attempts and cell.own_cost.total is not None:
         details["average_agent_cost"] = repr(cell.own_cost.total / cell.attempts)
-    return {
-        "metric_config": {
-            "evaluation_description": (
-                "US dollars by attempt that counts: everything the cell cost, with retries, judges and attempts that "
-                "do not count; average_agent_cost is without the retries and attempts that do not count"
-            ),
-            "metric_id": "agenteval.cost_usd_per_attempt",
-            "metric_name": "cost_usd_per_attempt",
-            "metric_kind": "cost",
-            "metric_unit": "usd_per_attempt",
-            "lower_is_better": True,
-            "score_type": "continuous",
-            "min_score": 0.0,
-            "max_score": "Infinity",
-        },
-        "score_details": {"score": per_attempt.total, "details": details},
-    }
+    return _metric(
+        "cost_usd_per_attempt",
+        "US dollars by attempt that counts: everything the cell cost, with retries, judges and attempts that "
+        "do not count; average_agent_cost is without the retries and attempts that do not count",
+        None if per_attempt is None else per_attempt.total,
+        details,
+        metric_kind="cost",
+        metric_unit="usd_per_attempt",
+        max_score="Infinity",
+        lower_is_better=True,
+    )
 
 
 def _counted(cell: CellSummary) -> dict[str, Any] | None:
     wanted = cell.attempts + cell.unmeasured
-    return _share(
+    return _metric(
         COUNTED,
-        (
-            "The share of the wanted attempts that count, that is, that say something about the agent; the others "
-            "ended in an environment error, are broken, or never ran, and are in no rate of passes"
-        ),
+        "The share of the wanted attempts that count, that is, that say something about the agent; the others "
+        "ended in an environment error, are broken, or never ran, and are in no rate of passes",
         cell.attempts / wanted if wanted else None,
         {
             "attempts_wanted": str(wanted),
@@ -203,23 +151,52 @@ def _counted(cell: CellSummary) -> dict[str, Any] | None:
             "decided_by_early_stopping": str(cell.decided),
             "tasks_skipped": str(cell.skipped),
         },
-        lower_is_better=False,
     )
 
 
-def _share(
-    name: str, description: str, value: float | None, details: dict[str, str], *, lower_is_better: bool
+def _estimate(
+    estimate: SuiteEstimate,
+    name: str,
+    description: str,
+    intervals: tuple[Interval, ...],
+    samples: int,
+    details: dict[str, str],
+    **config: Any,
 ) -> dict[str, Any] | None:
-    if value is None:
+    details = {"tasks_used": str(estimate.tasks_used), "tasks_left_out": str(estimate.tasks_left_out), **details}
+    result = _metric(name, description, estimate.value, details, metric_kind="pass_rate", **config)
+    for interval in intervals if result is not None else ():
+        told = {
+            "lower": interval.low,
+            "upper": interval.high,
+            "confidence_level": interval.confidence,
+            "method": f"{interval.method} ({interval.question})",
+        }
+        if result is not None and interval.question == THIS_SUITE:
+            result["score_details"]["uncertainty"] = {"confidence_interval": told, "num_samples": samples}
+        else:
+            details[f"interval: {interval.question}"] = json.dumps(told)
+    return result
+
+
+def _metric(
+    name: str, description: str, score: float | None, details: dict[str, str], **config: Any
+) -> dict[str, Any] | None:
+    """A result, by default a share of which more is better; None without a score."""
+    if score is None:
         return None
     return {
         "metric_config": {
             "evaluation_description": description,
             "metric_id": f"agenteval.{name}",
             "metric_name": name,
-            "metric_kind": "error_rate" if lower_is_better else "rate",
-            **_RATE,
-            "lower_is_better": lower_is_better,
+            "metric_kind": "rate",
+            "metric_unit": "proportion",
+            "score_type": "continuous",
+            "min_score": 0.0,
+            "max_score": 1.0,
+            "lower_is_better": False,
+            **config,
         },
-        "score_details": {"score": value, "details": details},
+        "score_details": {"score": score, "details": details},
     }

@@ -6,51 +6,28 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from pytest_agenteval.record.outcomes import Outcome
 from pytest_agenteval.record.records import AttemptRecord, ModelCall, Retry, TaskRecord, ToolCall, name_of, total_of
+from pytest_agenteval.record.tool_calls import ToolCalls
 from pytest_agenteval.report.eee.messages import Said
 from pytest_agenteval.report.eee.plain import Clean, plain
-from pytest_agenteval.report.eee.results import COUNTED, PASS_AT_1, named
+from pytest_agenteval.report.eee.results import COUNTED, PASS_AT_1
 
-__all__ = ["Belonging", "Head", "belonging", "log_name", "row", "sample_hash", "sample_ids"]
+__all__ = ["belonging", "log_name", "row", "sample_hash", "sample_ids"]
 
 AGENT = "agent"
 """The role of the calls that the agent itself made."""
 
 
-@dataclass(frozen=True, slots=True)
-class Belonging:
-    """Which result of the aggregate a row belongs to."""
-
-    name: str
-    result: str | None = None
-    """None if the attempt is in no estimate."""
-
-
-IN_PASS_AT_1 = Belonging(PASS_AT_1, PASS_AT_1)
-NOT_COUNTED = Belonging(COUNTED, COUNTED)
-CHOSEN = Belonging("chosen_by_early_stopping")
+CHOSEN = "chosen_by_early_stopping"
 """It counts, but the outcomes of others decided whether it ran, so no pass rate may be computed from it."""
-OF_A_SKIPPED_TASK = Belonging("of_a_skipped_task")
+OF_A_SKIPPED_TASK = "of_a_skipped_task"
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
-    """What all rows of a file have in common."""
-
-    schema_version: str
-    evaluation_id: str
-    model_id: str
-    collection: str
-    sample_ids: Mapping[str, str]
-    """By the tasks' node ids."""
-
-
-def belonging(task: TaskRecord, attempt: AttemptRecord, *, thinned: bool, every_first: bool) -> Belonging:
-    """Where the attempt's row belongs. It never belongs to an estimate that the attempt is not part of.
+def belonging(task: TaskRecord, attempt: AttemptRecord, *, thinned: bool, every_first: bool) -> str:
+    """The result of the aggregate that the attempt's row belongs to, or another name if it is in no estimate.
 
     Args:
         task: the attempt's task.
@@ -61,16 +38,14 @@ def belonging(task: TaskRecord, attempt: AttemptRecord, *, thinned: bool, every_
     if task.skipped:
         return OF_A_SKIPPED_TASK
     if not attempt.outcome.counts:
-        return NOT_COUNTED
+        return COUNTED
     if thinned and not (every_first and attempt.number == 1):
         return CHOSEN
-    return IN_PASS_AT_1
+    return PASS_AT_1
 
 
-def row(
-    head: Head, task: TaskRecord, attempt: AttemptRecord, belongs: Belonging, said: Said, clean: Clean
-) -> dict[str, Any]:
-    """The row of an attempt; `said` is already free of secrets.
+def row(task: TaskRecord, attempt: AttemptRecord, said: Said, clean: Clean) -> dict[str, Any]:
+    """The row of an attempt, without what names it; `said` is already free of secrets.
 
     The schema requires a score and `is_correct` for every row and has no missing value. An attempt that does not count
     therefore belongs to another result than pass@1: the share of wanted attempts that count, to which it truly
@@ -79,12 +54,6 @@ def row(
     passed = attempt.outcome is Outcome.PASSED
     calls = [call for call in attempt.model_calls if call.role == AGENT]
     return {
-        "schema_version": head.schema_version,
-        "evaluation_id": head.evaluation_id,
-        "model_id": head.model_id,
-        "evaluation_name": named(head.collection, belongs.name),
-        **({} if belongs.result is None else {"evaluation_result_id": belongs.result}),
-        "sample_id": head.sample_ids[task.task],
         "sample_hash": None if said.prompt is None else sample_hash(said.prompt, []),
         "interaction_type": "agentic",
         "input": {"raw": said.prompt or "", "formatted": None, "reference": [], "choices": None},
@@ -192,7 +161,6 @@ def _error(attempt: AttemptRecord) -> str | None:
 
 
 def _facts(task: TaskRecord, attempt: AttemptRecord) -> dict[str, Any]:
-    failures = [call for call in attempt.tool_calls if call.error is not None]
     return {
         "node_id": task.task,
         "suite": task.task.split("::")[0],
@@ -204,7 +172,7 @@ def _facts(task: TaskRecord, attempt: AttemptRecord) -> dict[str, Any]:
         "message": attempt.message or None,
         "exception": attempt.exception,
         "where": attempt.where,
-        "tool_call_failures": len(failures),
+        "tool_call_failures": ToolCalls.of(attempt.tool_calls).failed,
         "tool_call_log": [_call(call) for call in attempt.tool_calls],
         "retries": len(attempt.retries),
         "retry_log": [_retry(retry) for retry in attempt.retries] or None,
@@ -242,7 +210,7 @@ def _retry(retry: Retry) -> dict[str, Any]:
         "total_tokens": total_of(call.tokens for call in retry.model_calls),
         "wall_seconds": retry.wall_seconds,
         "tool_calls": len(retry.tool_calls),
-        "tool_call_failures": sum(call.error is not None for call in retry.tool_calls),
+        "tool_call_failures": ToolCalls.of(retry.tool_calls).failed,
         "lost_calls": retry.lost_calls,
     })  # fmt: skip
 

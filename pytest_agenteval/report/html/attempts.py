@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from pytest_agenteval.estimate.task import ToolCallFailures
 from pytest_agenteval.record import figures
 from pytest_agenteval.record.cost import Cost
 from pytest_agenteval.record.outcomes import Outcome
 from pytest_agenteval.record.records import AttemptRecord, Cell, TaskRecord, ToolCall, name_of
+from pytest_agenteval.record.tool_calls import ToolCalls
 from pytest_agenteval.report.html.text import first_line, shown
 from pytest_agenteval.report.log_places import logged
 
@@ -42,25 +42,25 @@ class AttemptView:
     number: int
     epoch: int
     """Its number in its log."""
-    logged_task: str | None
-    """The node id of its task in its log, if different."""
     outcome: str
     letter: str
     why: str
     """A line: how it ended and why."""
-    message: str
-    where: str
+    message: str = ""
+    where: str = ""
     """The exception and the line of the suite it passed through; empty if there is none."""
-    brief: str
+    brief: str = ""
     """Cost, seconds and tool calls."""
-    facts: tuple[tuple[str, str], ...]
-    retries: tuple[str, ...]
-    calls: tuple[tuple[str, str, str], ...]
+    facts: tuple[tuple[str, str], ...] = ()
+    retries: tuple[str, ...] = ()
+    calls: tuple[tuple[str, str, str], ...] = ()
     """Tool, arguments and failure of its tool calls, if it did not pass; for pages without its conversation."""
-    more_calls: int
-    last_steps: tuple[str, ...]
-    log: str | None
-    passed: bool
+    more_calls: int = 0
+    last_steps: tuple[str, ...] = ()
+    log: str | None = None
+    logged_task: str | None = None
+    """The node id of its task in its log, if different."""
+    passed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,25 +123,7 @@ def _attempts(record: TaskRecord, anchor: str) -> Iterator[AttemptView]:
 
 def _lost(anchor: str, number: int) -> AttemptView:
     letter = LETTERS[Outcome.NOT_RUN]
-    return AttemptView(
-        anchor,
-        number,
-        number,
-        None,
-        "not_run",
-        letter,
-        "did not run, no record",
-        "",
-        "",
-        "",
-        (),
-        (),
-        (),
-        0,
-        (),
-        None,
-        False,
-    )
+    return AttemptView(anchor, number, number, "not_run", letter, "did not run, no record")
 
 
 def _attempt(attempt: AttemptRecord, anchor: str) -> AttemptView:
@@ -191,9 +173,8 @@ def _brief(attempt: AttemptRecord) -> Iterator[str]:
     yield figures.cost(Cost.of_attempt(attempt))
     yield _seconds(attempt.wall_seconds)
     yield figures.plural(len(attempt.tool_calls), "call")
-    failures = sum(call.error is not None for call in attempt.tool_calls)
-    if failures:
-        yield f"{failures} failed"
+    if failed := ToolCalls.of(attempt.tool_calls).failed:
+        yield f"{failed} failed"
     if attempt.retries:
         yield f"repeated {len(attempt.retries)}x"
 
@@ -206,10 +187,8 @@ def _facts(attempt: AttemptRecord) -> Iterator[tuple[str, str]]:
         yield "model calls", f"{len(attempt.model_calls)}, {tokens} tokens"
     if attempt.model_versions:
         yield "model version", ", ".join(attempt.model_versions)
-    failures = Counter((call.tool, call.error) for call in attempt.tool_calls if call.error is not None)
-    if failures:
-        kinds = (f"{failed.tool} {failed.type} {failed.count}" for failed in ToolCallFailures.of(failures))
-        yield "tool-call failures", ", ".join(kinds)
+    if failures := ToolCalls.of(attempt.tool_calls).failures:
+        yield "tool-call failures", ", ".join(f"{each.tool} {each.type} {each.count}" for each in failures)
     if attempt.working_seconds is not None:
         yield "working time", _seconds(attempt.working_seconds)
     if attempt.ended:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from string import ascii_uppercase
 
 from pytest_agenteval.estimate.cells import CellComparison
 from pytest_agenteval.estimate.run import CellSummary
-from pytest_agenteval.estimate.stats.fronts import staircase
 from pytest_agenteval.estimate.stats.intervals import (
     TASKS_LIKE_THESE,
     THIS_SUITE,
@@ -16,10 +14,11 @@ from pytest_agenteval.estimate.stats.intervals import (
     tasks_like_these_pass_hat_k,
     this_suite_pass_hat_k,
 )
+from pytest_agenteval.estimate.stats.side_by_side import staircase
 from pytest_agenteval.judge.judgement import Judgement
 from pytest_agenteval.record import figures
 from pytest_agenteval.record.cost import Cost
-from pytest_agenteval.report.cell_block import cell_block, cell_names
+from pytest_agenteval.report.cell_block import cell_block, cell_letter, cell_names
 from pytest_agenteval.report.html.text import shown
 from pytest_agenteval.report.pass_rates import interval_lines, pass_parts, savings
 from pytest_agenteval.report.verdicts import cell_verdict
@@ -111,8 +110,8 @@ def front_of(cells: Sequence[CellView], compared: CellComparison) -> Front:
         return Front(letters, True, "the cells whose cost and pass^k are known")
     pairs = zip(cells, compared.rows, strict=True)
     letters = frozenset(cell.letter for cell, row in pairs if row.on_staircase)
-    placed = [row for row in compared.rows if row.cell not in compared.left_out]
-    same = all(row.tasks == len(compared.common) for row in placed)
+    placed = [row.summary for row in compared.rows if row.cell not in compared.left_out]
+    same = all(len(cell.tasks) - cell.skipped == len(compared.common) for cell in placed)
     who = "these cells have" if compared.left_out else "every cell has"
     return Front(letters, same, f"the {figures.plural(len(compared.common), 'task')} that {who}")
 
@@ -123,7 +122,7 @@ def cell_views(judgement: Judgement, compared: CellComparison) -> list[CellView]
     names = cell_names(run.cells) if len(run.cells) > 1 else {cell.cell: str(cell.cell) for cell in run.cells}
     names = {cell: shown(name) for cell, name in names.items()}  # figures are drawn with them
     dominated = {row.cell: row.dominated.by for row in compared.rows if row.dominated is not None}
-    letters = {cell.cell: _letter(i) for i, cell in enumerate(run.cells)}
+    letters = {cell.cell: cell_letter(i) for i, cell in enumerate(run.cells)}
     views = []
     for cell in run.cells:
         verdict = cell_verdict(judgement.gates, cell)
@@ -151,12 +150,6 @@ def cell_views(judgement: Judgement, compared: CellComparison) -> list[CellView]
     return views
 
 
-def _letter(number: int) -> str:
-    """A to Z, then A1 to Z1 and so on."""
-    turn, place = divmod(number, len(ascii_uppercase))
-    return f"{ascii_uppercase[place]}{turn or ''}"
-
-
 def _columns(cell: CellSummary, beaten: str | None, verdict: str) -> dict[str, str]:
     return {
         "verdict": verdict,  # before the numbers: a narrow window cuts off the last columns
@@ -167,7 +160,7 @@ def _columns(cell: CellSummary, beaten: str | None, verdict: str) -> dict[str, s
         "pass^k": figures.rate(cell.pass_hat_k.value),
         "gap": figures.rate(cell.gap),
         "$/attempt": figures.cost(cell.cost_per_attempt),
-        "tool-call failures": figures.percent(cell.tool_failure_rate),
+        "tool-call failures": figures.percent(cell.tool_calls.rate),
         "environment errors": figures.percent(cell.environment_errors.rate),
         **({} if beaten is None else {"dominated": beaten}),
     }

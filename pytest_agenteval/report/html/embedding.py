@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pytest_agenteval.record.conversation import Conversation, ConversationReader, Message, Text, ToolUse
-from pytest_agenteval.report.html.attempts import AttemptView, RowView
+from pytest_agenteval.report.html.attempts import RowView
 from pytest_agenteval.report.html.text import embedded_json, shown
 
 __all__ = ["Embedded", "Room", "embedded"]
@@ -36,26 +36,6 @@ def embedded(found: Sequence[RowView], read: ConversationReader, room: Room) -> 
     """The conversations of attempts that did not pass first, as many as fit."""
     texts: dict[str, str] = {}
     used = tried = left_out = passed = 0
-    for attempt, task in _told_first(found):
-        if used >= room.characters or tried >= room.conversations:
-            left_out += 1
-            passed += attempt.passed
-            continue
-        tried += 1
-        conversation = read(attempt.logged_task or task, attempt.epoch, attempt.log or "")
-        if conversation is None:
-            continue
-        text = embedded_json(_plain(conversation))
-        if used + len(text) > room.characters:
-            left_out += 1
-            passed += attempt.passed
-            continue
-        texts[attempt.anchor] = text
-        used += len(text)
-    return Embedded(texts, left_out, passed)
-
-
-def _told_first(found: Sequence[RowView]) -> Iterator[tuple[AttemptView, str]]:
     logged = [
         (attempt, task)
         for row in found
@@ -63,8 +43,20 @@ def _told_first(found: Sequence[RowView]) -> Iterator[tuple[AttemptView, str]]:
         for attempt in cell
         if attempt.log
     ]
-    yield from (each for each in logged if not each[0].passed)
-    yield from (each for each in logged if each[0].passed)
+    for attempt, task in sorted(logged, key=lambda each: each[0].passed):
+        if used < room.characters and tried < room.conversations:
+            tried += 1
+            conversation = read(attempt.logged_task or task, attempt.epoch, attempt.log or "")
+            if conversation is None:
+                continue
+            text = embedded_json(_plain(conversation))
+            if used + len(text) <= room.characters:
+                texts[attempt.anchor] = text
+                used += len(text)
+                continue
+        left_out += 1
+        passed += attempt.passed
+    return Embedded(texts, left_out, passed)
 
 
 def _plain(conversation: Conversation) -> list[object]:

@@ -10,6 +10,7 @@ from pytest_agenteval.estimate.run import CellSummary
 from pytest_agenteval.record import figures
 from pytest_agenteval.record.outcomes import Outcome
 from pytest_agenteval.record.records import Cell, TaskRecord
+from pytest_agenteval.record.tool_calls import ToolCalls
 from pytest_agenteval.report.html.text import first_line
 
 __all__ = ["CauseRow", "CountRow", "environment_errors", "tool_failures"]
@@ -39,18 +40,13 @@ class CauseRow:
 
 def tool_failures(cells: Sequence[CellSummary]) -> list[CountRow]:
     """A row for each tool and type, the most frequent first, then the non-zero exits and the calls of all tools."""
-    by_cell = [{(failed.tool, failed.type): failed.count for failed in cell.tool_failures} for cell in cells]
-    total: Counter[tuple[str, str]] = Counter()
-    for counts in by_cell:
-        total.update(counts)
-    rows = [
-        CountRow(kind, tuple(str(counts.get(kind, 0)) for counts in by_cell))
-        for kind in sorted(total, key=lambda kind: (-total[kind], kind))
-    ]
-    rows.append(CountRow(("all tools", "all failures"), tuple(str(cell.tool_failure_count) for cell in cells)))
-    exits = tuple(figures.exits(cell.nonzero_exits, cell.unknown_exits) for cell in cells)
+    by_cell = [{(failed.tool, failed.type): failed.count for failed in cell.tool_calls.failures} for cell in cells]
+    kinds = [(failed.tool, failed.type) for failed in ToolCalls.sum(cell.tool_calls for cell in cells).failures]
+    rows = [CountRow(kind, tuple(str(counts.get(kind, 0)) for counts in by_cell)) for kind in kinds]
+    rows.append(CountRow(("all tools", "all failures"), tuple(str(cell.tool_calls.failed) for cell in cells)))
+    exits = tuple(figures.exits(cell.tool_calls.nonzero_exits, cell.tool_calls.unknown_exits) for cell in cells)
     rows.append(CountRow(("commands", "non-zero exits, often no failure"), exits))
-    rows.append(CountRow(("all tools", "calls"), tuple(str(cell.tool_calls) for cell in cells)))
+    rows.append(CountRow(("all tools", "calls"), tuple(str(cell.tool_calls.calls) for cell in cells)))
     return rows
 
 

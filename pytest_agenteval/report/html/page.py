@@ -6,7 +6,6 @@ import base64
 import hashlib
 import importlib.util
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from importlib import resources
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -19,7 +18,7 @@ from pytest_agenteval.judge.judgement import Judgement
 from pytest_agenteval.record import figures
 from pytest_agenteval.record.conversation import ConversationReader
 from pytest_agenteval.report.html.attempts import RowView, legend, rows
-from pytest_agenteval.report.html.cells import CellView, Front, cell_views, front_of
+from pytest_agenteval.report.html.cells import CellView, cell_views, front_of
 from pytest_agenteval.report.html.embedding import Room, embedded
 from pytest_agenteval.report.html.failures import environment_errors, tool_failures
 from pytest_agenteval.report.html.plots import cost_plot, curve_plot
@@ -28,7 +27,7 @@ from pytest_agenteval.report.log_places import log_place
 from pytest_agenteval.report.notes import task_notes
 from pytest_agenteval.report.regression import regression_lines
 from pytest_agenteval.report.run_facts import run_facts
-from pytest_agenteval.report.writer import ReportSection
+from pytest_agenteval.report.writer import ReportSection, write_whole
 
 __all__ = ["check_installed", "write_html"]
 
@@ -74,17 +73,7 @@ def write_html(
         OSError: the file cannot be written.
     """
     check_installed()
-    partial = path.with_name(f".{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("w", encoding="utf-8", errors="replace") as file:
-            for piece in _pieces(judgement, conversations, notes, sections, room):
-                file.write(piece)
-        partial.replace(path)
-    except OSError:
-        with suppress(OSError):
-            partial.unlink()
-        raise
+    write_whole(path, _pieces(judgement, conversations, notes, sections, room))
 
 
 def _pieces(
@@ -116,29 +105,27 @@ def _pieces(
     front = front_of(cells, compared)
     tasks = rows(judgement.records, [cell.cell for cell in run.cells])
     kept = embedded(tasks, conversations, room)
-    style, script = (Markup(_file(name)) for name in ("page.css", "page.js"))
+    templates = resources.files("pytest_agenteval.report.html").joinpath("templates")
+    style, script = (Markup(templates.joinpath(name).read_text("utf-8")) for name in ("page.css", "page.js"))
     gates = sorted(judgement.gates, key=lambda gate: _WORST_FIRST.index(gate.verdict))
-    unmet, met = ([gate for gate in gates if (gate.verdict is Verdict.PASS) is passes] for passes in (False, True))
-    drawn = {cell.letter: curve_plot(cell, [other for other in cells if other is not cell]) for cell in cells}
-    plot = _cost_plot(cells, front)
-    letters = {cell.cell: view.letter for cell, view in zip(run.cells, cells, strict=True)}
-    template = environment.get_template("page.html.j2")
-    yield from template.generate(
+    curves = {cell.letter: curve_plot(cell, [other for other in cells if other is not cell]) for cell in cells}
+    plot = cost_plot(cells, front)
+    yield from environment.get_template("page.html.j2").generate(
         policy=_policy(style, script),
         style=style,
         script=script,
         status=judgement.status,
         scope=" · ".join([_scope(run, tasks), *run_facts(judgement)]),
         address=_address(judgement),
-        gates_unmet=[gate for gate in unmet if gate.task is None],
-        gates_met=[gate for gate in met if gate.task is None],
-        judged_unmet=[gate for gate in unmet if gate.task is not None],
-        judged_met=[gate for gate in met if gate.task is not None],
+        gates_unmet=[gate for gate in gates if gate.task is None and gate.verdict is not Verdict.PASS],
+        gates_met=[gate for gate in gates if gate.task is None and gate.verdict is Verdict.PASS],
+        judged_unmet=[gate for gate in gates if gate.task is not None and gate.verdict is not Verdict.PASS],
+        judged_met=[gate for gate in gates if gate.task is not None and gate.verdict is Verdict.PASS],
         cells=cells,
-        letters=letters,
+        letters={cell.cell: view.letter for cell, view in zip(run.cells, cells, strict=True)},
         summaries=run.cells,
         several=len(cells) > 1,
-        curves={letter: Markup(svg) for letter, svg in drawn.items() if svg},
+        curves={letter: Markup(svg) for letter, svg in curves.items() if svg},
         front=front,
         cost_plot=Markup(plot) if plot else None,
         unplaced=[cell for cell in cells if cell.per_attempt is None or cell.pass_hat_k is None],
@@ -159,12 +146,6 @@ def _pieces(
     )
 
 
-def _cost_plot(cells: Sequence[CellView], front: Front) -> str | None:
-    ks = {cell.k for cell in cells}
-    hat_k = f"pass^{ks.pop()}" if len(ks) == 1 else "pass^k"
-    return cost_plot(cells, hat_k, front) if len(cells) > 1 else None
-
-
 def _money_heads(judgement: Judgement, cells: Sequence[CellView]) -> list[str]:
     """For all cells; what was paid now only if some of it was paid before."""
     reused = any(attempt.reused for record in judgement.records for attempt in (*record.attempts, *record.discarded))
@@ -178,10 +159,6 @@ def _policy(style: str, script: str) -> str:
         f"default-src 'none'; style-src 'sha256-{hashes[0]}'; script-src 'sha256-{hashes[1]}'; "
         "base-uri 'none'; form-action 'none'"
     )
-
-
-def _file(name: str) -> str:
-    return resources.files("pytest_agenteval.report.html").joinpath("templates", name).read_text("utf-8")
 
 
 def _scope(run: RunSummary, tasks: Sequence[RowView]) -> str:

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import io
+import re
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
 
 from pytest_agenteval.record import figures
 from pytest_agenteval.report.html.cells import CellView, CurvePoint, Front
-from pytest_agenteval.report.html.svg import ACCENT, BAND, INK, MUTED, PALE, WIDE_BAND, fit_for_page
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = ["cost_plot", "curve_plot"]
+
+INK, MUTED, PALE, ACCENT, BAND, WIDE_BAND = (f"#00000{i}" for i in range(1, 7))
+"""Colours to draw with: each stands for a colour of the page, which knows light and dark."""
+
+_NAMES = {INK: "ink", MUTED: "muted", PALE: "line", ACCENT: "accent", BAND: "band", WIDE_BAND: "wide-band"}
+_KEPT = {
+    "clip-path", "fill", "fill-opacity", "font-size", "font-weight", "opacity", "stroke", "stroke-dasharray",
+    "stroke-linecap", "stroke-linejoin", "stroke-opacity", "stroke-width", "text-anchor",
+}  # fmt: skip
+_REFERENCE = re.compile(r"(url\(#|^#)")
 
 _SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",
@@ -49,8 +60,9 @@ def curve_plot(cell: CellView, others: Sequence[CellView]) -> str | None:
         for other in others:
             line = [(point.j, point.value) for point in other.curve if point.value is not None]
             axes.plot([j for j, _ in line], [value for _, value in line], color=PALE, linewidth=1.2, zorder=1)
-        for width, colour, pick in ((11, WIDE_BAND, _like_these), (6, BAND, _this_suite)):
-            _band(axes, [(point.j, *bounds) for point in points if (bounds := pick(point)) is not None], colour, width)
+        for width, colour, pick in ((11, WIDE_BAND, "tasks_like_these"), (6, BAND, "this_suite")):
+            bounds = [(point.j, *pair) for point in points if (pair := getattr(point, pick)) is not None]
+            _band(axes, bounds, colour, width)
         if cell.certain is not None:
             low, high = cell.certain
             axes.plot([cell.k, cell.k], [low, high], color=MUTED, linewidth=6, solid_capstyle="butt", gid="certain")
@@ -74,14 +86,15 @@ def curve_plot(cell: CellView, others: Sequence[CellView]) -> str | None:
     return _svg(draw, f"curve-{cell.letter}", label, (340, 215))
 
 
-def cost_plot(cells: Sequence[CellView], hat_k: str, front: Front) -> str | None:
+def cost_plot(cells: Sequence[CellView], front: Front) -> str | None:
     """Cost per attempt against pass^k, a point per cell; None with fewer than two points or without different costs.
 
     Args:
         cells: those with unknown cost or pass^k are left out.
-        hat_k: the label for pass^k.
         front: the cells whose points are filled.
     """
+    ks = {cell.k for cell in cells}
+    hat_k = f"pass^{ks.pop()}" if len(ks) == 1 else "pass^k"
     known = [(c.per_attempt, c.pass_hat_k, c) for c in cells if c.per_attempt is not None and c.pass_hat_k is not None]
     costs = [cost for cost, _, _ in known]
     if len(set(costs)) < 2:
@@ -101,8 +114,7 @@ def cost_plot(cells: Sequence[CellView], hat_k: str, front: Front) -> str | None
         for cost, rate, cell in known:
             gid = f"cell{cell.letter}"
             titles[gid] = f"{cell.name}: {hat_k} {figures.rate(rate)}, {figures.dollars(cost)} an attempt"
-            bounds = _this_suite(cell.curve[-1])
-            if bounds is not None:
+            if (bounds := cell.curve[-1].this_suite) is not None:
                 axes.plot([cost, cost], bounds, color=WIDE_BAND, linewidth=6, solid_capstyle="butt", zorder=1)
             hollow: dict[str, Any] = {} if cell.letter in front.letters else {"markerfacecolor": "none"}
             axes.plot([cost], [rate], "o", color=ACCENT, markersize=7, zorder=3, gid=gid, **hollow)
@@ -140,7 +152,7 @@ def _svg(draw: Callable[[Axes], dict[str, str]], name: str, label: str, size: tu
             titles = draw(figure.add_subplot())
             file = io.StringIO()
             figure.savefig(file, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    return fit_for_page(file.getvalue(), name, label, titles)
+    return _fit_for_page(file.getvalue(), name, label, titles)
 
 
 def _band(axes: Axes, bounds: Sequence[tuple[int, float, float]], colour: str, width: int) -> None:
@@ -179,9 +191,55 @@ def _dollar_ticks(low: float, high: float) -> list[float]:
     return ticks[:: max(1, -(-len(ticks) // 5))] or [low, high]
 
 
-def _this_suite(point: CurvePoint) -> tuple[float, float] | None:
-    return point.this_suite
+def _fit_for_page(svg: str, name: str, label: str, titles: Mapping[str, str]) -> str:
+    """The drawing as an element that a page with a policy against inline styles can contain.
+
+    Args:
+        svg: the output of matplotlib.
+        name: the prefix of every identifier; unique in the page.
+        label: what the figure shows, for readers who cannot see it.
+        titles: by the gid of a drawn element, the text shown when the pointer is on it.
+    """
+    root = ElementTree.fromstring(svg)
+    for parent in list(root.iter()):
+        for child in list(parent):
+            if _local(child.tag) in ("metadata", "style") or _invisible(child):
+                parent.remove(child)
+    for element in root.iter():
+        element.tag = _local(element.tag)
+        gid = element.get("id", "")
+        _rewrite(element, name)
+        if gid in titles:
+            title = ElementTree.Element("title")
+            title.text = titles[gid]
+            element.insert(0, title)
+    for attribute in ("width", "height", "version"):
+        root.attrib.pop(attribute, None)
+    root.set("role", "img")
+    root.set("aria-label", label)
+    return ElementTree.tostring(root, encoding="unicode")
 
 
-def _like_these(point: CurvePoint) -> tuple[float, float] | None:
-    return point.tasks_like_these
+def _rewrite(element: ElementTree.Element, name: str) -> None:
+    attributes = {_local(key): " ".join(value.split()) for key, value in element.attrib.items()}
+    for declaration in attributes.pop("style", "").split(";"):
+        key, colon, value = declaration.partition(":")
+        if colon and key.strip() in _KEPT:
+            attributes[key.strip()] = value.strip()
+    for key, value in attributes.items():
+        if value in _NAMES:
+            attributes[key] = f"var(--{_NAMES[value]})"
+        elif key == "id":
+            attributes[key] = f"{name}-{value}"
+        elif key == "href" or value.startswith("url(#"):
+            attributes[key] = _REFERENCE.sub(rf"\g<1>{name}-", value)
+    element.attrib.clear()
+    element.attrib.update(attributes)
+
+
+def _invisible(element: ElementTree.Element) -> bool:
+    return element.get("style") == "fill: none" and _local(element.tag) == "path"
+
+
+def _local(name: str) -> str:
+    return name.rpartition("}")[2]

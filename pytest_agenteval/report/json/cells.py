@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
 from pytest_agenteval.estimate.run import CellSummary
-from pytest_agenteval.estimate.stats.estimators import SuiteEstimate
 from pytest_agenteval.record.records import TaskRecord
 from pytest_agenteval.report.json.parts import (
     Amount,
+    CellName,
     Cost,
     Count,
     EnvironmentErrors,
@@ -19,11 +19,7 @@ from pytest_agenteval.report.json.parts import (
     Interval,
     Part,
     Rate,
-    cell_name,
-    cost_of,
     environment_errors,
-    failures,
-    intervals_of,
 )
 
 __all__ = ["Cell", "cell_report"]
@@ -42,8 +38,8 @@ class Bounds(Part):
     """The number of attempts they are made of."""
 
 
-class PassAt1(Part):
-    """The share of attempts that pass."""
+class Estimate(Part):
+    """An estimate of a cell."""
 
     value: Rate | None
     """The average over the tasks used; null where no task has enough attempts."""
@@ -57,25 +53,18 @@ class PassAt1(Part):
     """Had every unmeasured attempt passed."""
     intervals: list[Interval]
     """Each answers a question of its own."""
+
+
+class PassAt1(Estimate):
+    """The share of attempts that pass."""
+
     first_attempts: Count | None
     """How many first attempts it is estimated from, where it is from these alone."""
 
 
-class PassHatK(Part):
+class PassHatK(Estimate):
     """pass^k, the chance that all k attempts pass. null where no task has n >= k."""
 
-    value: Rate | None
-    """The average over the tasks used; null where no task has enough attempts."""
-    tasks_used: Count
-    """Tasks with enough attempts."""
-    tasks_left_out: Count
-    """Tasks with too few attempts."""
-    worst: Rate | None
-    """Had every unmeasured attempt failed."""
-    best: Rate | None
-    """Had every unmeasured attempt passed."""
-    intervals: list[Interval]
-    """Each answers a question of its own."""
     bounds: Bounds | None
     """null where every task has k attempts."""
 
@@ -106,16 +95,12 @@ class AtLeastPoint(Part):
     """Tasks with too few attempts."""
 
 
-class Cell(Part):
+class Cell(CellName):
     """All tasks of one model in one scaffold.
 
     Estimates are averages over tasks that are not skipped; every task weighs the same.
     """
 
-    model: str
-    """Inspect's name of the model, for example openai/gpt-5-mini."""
-    scaffold: str
-    """The agent program around the model, for example react."""
     k: Count
     """The largest number of attempts wanted of a task."""
     tasks: Count
@@ -182,55 +167,42 @@ def cell_report(cell: CellSummary, records: Iterable[TaskRecord]) -> Cell:
         cell: its summary.
         records: the tasks of the run, of other cells too.
     """
-    estimates, bounds, per_attempt = cell.estimates, cell.estimates.pass_hat_k_bounds, cell.cost_per_attempt
-    per_success, per_reliable = cell.cost_per_success, cell.cost_per_reliable_task
-    return Cell(
-        **cell_name(cell.cell).model_dump(),
-        k=cell.k,
+    estimates, at_1, hat_k = cell.estimates, cell.pass_at_1_range, cell.pass_hat_k_range
+    return Cell.of(
+        cell,
+        model=cell.cell.model,
+        scaffold=cell.cell.scaffold,
         tasks=len(cell.tasks),
         skipped_tasks=cell.skipped,
         reliable_tasks=cell.reliable,
-        attempts=cell.attempts,
-        passes=cell.passes,
         broken_attempts=cell.broken,
         missing_attempts=cell.missing,
         attempts_not_run=cell.not_run,
         decided_attempts=cell.decided,
         unmeasured_attempts=cell.unmeasured,
-        pass_at_1=PassAt1(
-            **_estimate(cell.pass_at_1),
-            worst=cell.pass_at_1_range.worst,
-            best=cell.pass_at_1_range.best,
-            intervals=intervals_of(estimates.pass_at_1_intervals),
+        pass_at_1=PassAt1.of(
+            cell.pass_at_1,
+            worst=at_1.worst,
+            best=at_1.best,
+            intervals=estimates.pass_at_1_intervals,
             first_attempts=estimates.first_attempts,
         ),
-        pass_hat_k=PassHatK(
-            **_estimate(cell.pass_hat_k),
-            worst=cell.pass_hat_k_range.worst,
-            best=cell.pass_hat_k_range.best,
-            intervals=intervals_of(estimates.pass_hat_k_intervals),
-            bounds=None if bounds is None else Bounds.model_validate(bounds),
+        pass_hat_k=PassHatK.of(
+            cell.pass_hat_k,
+            worst=hat_k.worst,
+            best=hat_k.best,
+            intervals=estimates.pass_hat_k_intervals,
+            bounds=estimates.pass_hat_k_bounds,
         ),
-        gap=cell.gap,
-        pass_hat_curve=[CurvePoint(j=j, **_estimate(point)) for j, point in enumerate(cell.curve, 1)],
-        at_least_j_of_k=[AtLeastPoint(j=j, **_estimate(point)) for j, point in enumerate(estimates.at_least, 1)],
-        cost=cost_of(cell.cost),
-        own_cost=cost_of(cell.own_cost),
-        cost_per_attempt=None if per_attempt is None else cost_of(per_attempt),
-        cost_per_success=None if per_success is None else cost_of(per_success),
-        cost_per_reliable_task=None if per_reliable is None else cost_of(per_reliable),
+        pass_hat_curve=[CurvePoint.of(point, j=j) for j, point in enumerate(cell.curve, 1)],
+        at_least_j_of_k=[AtLeastPoint.of(point, j=j) for j, point in enumerate(estimates.at_least, 1)],
         saved_usd=cell.saved_cost,
-        tool_calls=cell.tool_calls,
-        tool_call_failures=failures(cell.tool_failures),
-        tool_call_failure_rate=cell.tool_failure_rate,
-        nonzero_exits=cell.nonzero_exits,
-        unknown_exits=cell.unknown_exits,
+        tool_calls=cell.tool_calls.calls,
+        tool_call_failures=cell.tool_calls.failures,
+        tool_call_failure_rate=cell.tool_calls.rate,
+        nonzero_exits=cell.tool_calls.nonzero_exits,
+        unknown_exits=cell.tool_calls.unknown_exits,
         environment_errors=environment_errors(
             cell.environment_errors, (record for record in records if record.cell == cell.cell)
         ),
-        sandbox_wait_seconds=cell.sandbox_wait_seconds,
     )
-
-
-def _estimate(found: SuiteEstimate) -> dict[str, Any]:
-    return {"value": found.value, "tasks_used": found.tasks_used, "tasks_left_out": found.tasks_left_out}

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pytest_agenteval.judge import baseline
-from pytest_agenteval.report.json.parts import Amount, Counts, Part, Rate, cell_name, counts
+from pytest_agenteval.report.json.parts import Amount, CellName, Counts, Part, Rate, counts
 
 __all__ = ["Comparison", "comparison_report"]
 
 
-class ComparedTask(Part):
-    """One task beside the same task of the baseline."""
+class InBoth(Part):
+    """One task in both runs."""
 
     task: str
     """pytest's node id."""
@@ -17,21 +17,20 @@ class ComparedTask(Part):
     """In the baseline."""
     after: Counts
     """In this run."""
+
+
+class ComparedTask(InBoth):
+    """One task beside the same task of the baseline."""
+
     p: Rate
     """Of its own one-sided test."""
     p_corrected: Rate
     """Corrected for having looked at every task."""
 
 
-class RegressedTask(Part):
+class RegressedTask(InBoth):
     """A task that regressed by its own test."""
 
-    task: str
-    """pytest's node id."""
-    before: Counts
-    """In the baseline."""
-    after: Counts
-    """In this run."""
     p_corrected: Rate
     """Corrected for having looked at every task."""
     usd_per_attempt_before: Amount | None
@@ -44,13 +43,9 @@ class RegressedTask(Part):
     """null where unknown."""
 
 
-class Comparison(Part):
+class Comparison(CellName):
     """One cell beside the baseline."""
 
-    model: str
-    """Inspect's name of the model, for example openai/gpt-5-mini."""
-    scaffold: str
-    """The agent program around the model, for example react."""
     baseline: str
     """How the earlier run is called."""
     new: bool
@@ -88,26 +83,18 @@ class Comparison(Part):
 def comparison_report(found: baseline.Comparison) -> Comparison:
     """One cell beside the baseline."""
     other = None if found.new else found.other or found.cell
-    return Comparison(
-        **cell_name(found.cell).model_dump(),
-        baseline=found.baseline,
-        new=found.new,
+    return Comparison.of(
+        found,
+        model=found.cell.model,
+        scaffold=found.cell.scaffold,
         baseline_model=None if other is None else other.model,
         baseline_scaffold=None if other is None else other.scaffold,
         regressed=found.test.regressed,
         regressed_at_worst=found.worst,
         regressed_at_best=found.best,
-        pass_at_1_before=found.pass_at_1_before,
-        pass_at_1_after=found.pass_at_1_after,
         p=found.test.p_all_tasks,
         tasks=[
-            ComparedTask(
-                task=change.task,
-                before=counts(change.before),
-                after=counts(change.after),
-                p=change.p,
-                p_corrected=change.p_holm,
-            )
+            ComparedTask.of(change, before=counts(change.before), after=counts(change.after), p_corrected=change.p_holm)
             for change in found.test.tasks
         ],
         regressed_tasks=[
@@ -123,8 +110,8 @@ def comparison_report(found: baseline.Comparison) -> Comparison:
             )
             for task in found.regressed
         ],
-        changed_tasks=list(found.changed),
-        added_tasks=list(found.added),
-        removed_tasks=list(found.removed),
-        silent_tasks=list(found.silent),
+        changed_tasks=found.changed,
+        added_tasks=found.added,
+        removed_tasks=found.removed,
+        silent_tasks=found.silent,
     )

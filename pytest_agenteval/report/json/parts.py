@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pytest_agenteval.estimate.stats import intervals
 from pytest_agenteval.estimate.task import EnvironmentErrors as Errors
-from pytest_agenteval.estimate.task import ToolCallFailures
-from pytest_agenteval.record import cost, records
+from pytest_agenteval.record import records
 from pytest_agenteval.record.outcomes import Cause, Outcome
 
 __all__ = [
@@ -27,12 +25,8 @@ __all__ = [
     "Part",
     "Rate",
     "ToolCallFailure",
-    "cell_name",
-    "cost_of",
     "counts",
     "environment_errors",
-    "failures",
-    "intervals_of",
 ]
 
 Count = Annotated[int, Field(ge=0)]
@@ -47,6 +41,12 @@ class Part(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, from_attributes=True, populate_by_name=True, use_attribute_docstrings=True
     )
+
+    @classmethod
+    def of(cls, source: object, **given: object) -> Self:
+        """The object with the values that are given, and for all other fields the source's attributes of that name."""
+        others = {name: getattr(source, name) for name in cls.model_fields if name not in given}
+        return cls.model_validate({**others, **given})
 
 
 class CellName(Part):
@@ -70,11 +70,11 @@ class Counts(Part):
 class Cost(Part):
     """US dollars."""
 
-    usd: Amount | None
+    usd: Annotated[Amount | None, Field(validation_alias="total")]
     """What the answered calls cost; null as soon as the cost of one is unknown. Never 0 for unknown."""
-    usd_at_least: Amount
+    usd_at_least: Annotated[Amount, Field(validation_alias="priced")]
     """The sum of the calls whose cost is known."""
-    usd_at_most: Amount | None
+    usd_at_most: Annotated[Amount | None, Field(validation_alias="at_most")]
     """With calls whose answer was lost or does not say what it took, as reserved; null where nobody knows."""
     unpriced_calls: Count
     """Answered calls of unknown cost: without a known price, or uncounted."""
@@ -104,7 +104,7 @@ class ToolCallFailure(Part):
 
     tool: str
     """The tool."""
-    error: str
+    error: Annotated[str, Field(validation_alias="type")]
     """Inspect's type of the failure: parsing, timeout, permission, ..."""
     count: Count
     """How many calls."""
@@ -142,36 +142,9 @@ class EnvironmentErrors(Part):
     """The same by cause."""
 
 
-def cell_name(cell: records.Cell) -> CellName:
-    """The names of a cell."""
-    return CellName(model=cell.model, scaffold=cell.scaffold)
-
-
 def counts(found: tuple[int, int]) -> Counts:
     """n and c of a task."""
     return Counts(n=found[0], c=found[1])
-
-
-def cost_of(found: cost.Cost) -> Cost:
-    """What something cost."""
-    return Cost(
-        usd=found.total,
-        usd_at_least=found.priced,
-        usd_at_most=found.at_most,
-        unpriced_calls=found.unpriced_calls,
-        uncounted_calls=found.uncounted_calls,
-        lost_calls=found.lost_calls,
-    )
-
-
-def intervals_of(found: Iterable[intervals.Interval]) -> list[Interval]:
-    """Intervals, each with its question."""
-    return [Interval.model_validate(each) for each in found]
-
-
-def failures(found: Iterable[ToolCallFailures]) -> list[ToolCallFailure]:
-    """Tool-call failures by tool and type."""
-    return [ToolCallFailure(tool=each.tool, error=each.type, count=each.count) for each in found]
 
 
 def environment_errors(found: Errors, tasks: Iterable[records.TaskRecord]) -> EnvironmentErrors:
@@ -179,11 +152,6 @@ def environment_errors(found: Errors, tasks: Iterable[records.TaskRecord]) -> En
     attempts = [attempt for task in tasks for attempt in task.attempts]
     causes = Counter(retry.cause for attempt in attempts for retry in attempt.retries)
     causes.update(a.cause for a in attempts if a.outcome is Outcome.ENVIRONMENT_ERROR and a.cause is not None)
-    return EnvironmentErrors(
-        count=found.count,
-        rate=found.rate,
-        retried=found.retried,
-        stayed=found.stayed,
-        tries=found.tries,
-        by_cause=[CauseCount(cause=cause, count=count) for cause, count in sorted(causes.items())],
+    return EnvironmentErrors.of(
+        found, by_cause=[CauseCount(cause=cause, count=count) for cause, count in sorted(causes.items())]
     )

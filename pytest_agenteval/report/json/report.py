@@ -13,14 +13,13 @@ from pydantic import Field
 from pydantic.json_schema import GenerateJsonSchema
 
 from pytest_agenteval import __version__
-from pytest_agenteval.judge import GateResult
 from pytest_agenteval.judge.exit_status import RunVerdict
 from pytest_agenteval.judge.judgement import Judgement
 from pytest_agenteval.record import run_identity
 from pytest_agenteval.record.verdict import Verdict
 from pytest_agenteval.report.json.cells import Cell, cell_report
 from pytest_agenteval.report.json.comparisons import Comparison, comparison_report
-from pytest_agenteval.report.json.parts import CellName, Cost, Count, Part, cell_name, cost_of
+from pytest_agenteval.report.json.parts import CellName, Cost, Count, Part
 from pytest_agenteval.report.json.tasks import Task, task_report
 from pytest_agenteval.report.verdicts import task_verdicts
 
@@ -159,17 +158,17 @@ def _report(judgement: Judgement, notes: Sequence[str]) -> Report:
         run=Run(
             identity=_identity(judgement.identity),
             verdict=status.verdict,
-            exit_status=ExitStatus(code=status.code, reason=status.reason),
+            exit_status=ExitStatus.of(status),
             incomplete=list(run.incomplete),
             tasks=len(run.tasks),
             evaluated_tasks=run.evaluated,
             broken_attempts=run.broken,
             attempts_stopped_by_budget=run.budget_stopped,
-            cost=cost_of(run.cost),
-            paid_now=cost_of(run.paid_now),
+            cost=Cost.model_validate(run.cost),
+            paid_now=Cost.model_validate(run.paid_now),
             notes=list(notes),
         ),
-        gates=[_gate(gate) for gate in judgement.gates],
+        gates=[Gate.model_validate(gate) for gate in judgement.gates],
         cells=[cell_report(cell, judgement.records) for cell in run.cells],
         tasks=[
             task_report(record, summaries[record.cell, record.task], verdicts.get((record.cell, record.task)))
@@ -184,18 +183,6 @@ def _identity(known: run_identity.RunIdentity | None) -> RunIdentity | None:
         return None
     said = asdict(known)
     return RunIdentity(**said | {"shard": None if known.shard is None else list(known.shard)})
-
-
-def _gate(gate: GateResult) -> Gate:
-    return Gate(
-        name=gate.name,
-        cell=None if gate.cell is None else cell_name(gate.cell),
-        task=gate.task,
-        verdict=gate.verdict,
-        value=gate.value,
-        threshold=gate.threshold,
-        reason=gate.reason,
-    )
 
 
 class _Schema(GenerateJsonSchema):

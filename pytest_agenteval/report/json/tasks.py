@@ -9,6 +9,7 @@ from pytest_agenteval.record import records
 from pytest_agenteval.record.cost import Cost as Costs
 from pytest_agenteval.record.outcomes import Cause, Outcome
 from pytest_agenteval.record.records import total_of
+from pytest_agenteval.record.tool_calls import ToolCalls
 from pytest_agenteval.record.verdict import Verdict
 from pytest_agenteval.report.json.parts import (
     Amount,
@@ -19,10 +20,7 @@ from pytest_agenteval.report.json.parts import (
     Number,
     Part,
     Rate,
-    cell_name,
-    cost_of,
     environment_errors,
-    failures,
 )
 from pytest_agenteval.report.log_places import log_place
 
@@ -183,49 +181,33 @@ def task_report(record: records.TaskRecord, summary: TaskSummary, verdict: Verdi
         summary: what they come to.
         verdict: on the task; None where it is measured, not judged.
     """
-    per_attempt = summary.cost_per_attempt
-    return Task(
-        task=summary.task,
-        **cell_name(summary.cell).model_dump(),
-        k=summary.k,
-        n=summary.n,
+    return Task.of(
+        summary,
+        model=summary.cell.model,
+        scaffold=summary.cell.scaffold,
         c=summary.passes,
         verdict=verdict,
-        min_pass_rate=summary.min_pass_rate,
-        skipped=summary.skipped,
-        pass_at_1=summary.pass_at_1,
-        pass_hat_k=summary.pass_hat_k,
-        broken_attempts=list(summary.broken),
+        broken_attempts=summary.broken,
         missing_attempts=[attempt.number for attempt in summary.missing],
         decided_attempts=summary.decided,
-        cost=cost_of(summary.cost),
-        own_cost=cost_of(summary.own_cost),
-        cost_per_attempt=None if per_attempt is None else cost_of(per_attempt),
-        tool_calls=summary.tool_calls,
-        tool_call_failures=failures(summary.tool_failures),
-        nonzero_exits=summary.nonzero_exits,
-        unknown_exits=summary.unknown_exits,
+        tool_calls=summary.tool_calls.calls,
+        tool_call_failures=summary.tool_calls.failures,
+        nonzero_exits=summary.tool_calls.nonzero_exits,
+        unknown_exits=summary.tool_calls.unknown_exits,
         environment_errors=environment_errors(summary.environment_errors, [record]),
         identical_attempts=summary.identical,
-        source=summary.source,
         notes=[*summary.notes, *([summary.bug_hint] if summary.bug_hint is not None else [])],
-        attempts=[attempt_report(attempt) for attempt in record.attempts],
+        attempts=[_attempt(attempt) for attempt in record.attempts],
     )
 
 
-def attempt_report(attempt: records.AttemptRecord) -> Attempt:
-    """An attempt as it ended."""
-    calls = Counter((call.tool, call.error) for call in attempt.tool_calls)
-    usage = attempt.model_calls
-    return Attempt(
-        number=attempt.number,
-        outcome=attempt.outcome,
+def _attempt(attempt: records.AttemptRecord) -> Attempt:
+    kinds = Counter((call.tool, call.error) for call in attempt.tool_calls)
+    usage, tools = attempt.model_calls, ToolCalls.of(attempt.tool_calls)
+    return Attempt.of(
+        attempt,
         counts=attempt.outcome.counts,
-        cause=attempt.cause,
-        message=attempt.message,
-        exception=attempt.exception,
-        where=attempt.where,
-        cost=cost_of(Costs.of_attempt(attempt)),
+        cost=Costs.of_attempt(attempt),
         model_calls=len(usage),
         tokens=Tokens(
             input=total_of(call.input_tokens for call in usage),
@@ -235,27 +217,11 @@ def attempt_report(attempt: records.AttemptRecord) -> Attempt:
         ),
         tool_calls=[
             ToolCallCount(tool=tool, error=error, count=count)
-            for (tool, error), count in sorted(calls.items(), key=lambda item: (-item[1], item[0][0], item[0][1] or ""))
+            for (tool, error), count in sorted(kinds.items(), key=lambda item: (-item[1], item[0][0], item[0][1] or ""))
         ],
-        nonzero_exits=sum(call.error is None and call.exit_code not in (None, 0) for call in attempt.tool_calls),
-        unknown_exits=sum(not call.exit_known for call in attempt.tool_calls),
-        retries=[
-            Retry(
-                cause=retry.cause,
-                message=retry.message,
-                cost=cost_of(Costs.of_try(retry)),
-                wall_seconds=retry.wall_seconds,
-            )
-            for retry in attempt.retries
-        ],
-        wall_seconds=attempt.wall_seconds,
-        working_seconds=attempt.working_seconds,
-        sandbox_wait_seconds=attempt.sandbox_wait_seconds,
-        model_versions=list(attempt.model_versions),
-        image=attempt.image,
+        nonzero_exits=tools.nonzero_exits,
+        unknown_exits=tools.unknown_exits,
+        retries=[Retry.of(retry, cost=Costs.of_try(retry)) for retry in attempt.retries],
         log=None if attempt.log is None else log_place(attempt.log),
         number_in_log=None if attempt.log is None else attempt.epoch,
-        run=attempt.run,
-        ended=attempt.ended,
-        reused=attempt.reused,
     )

@@ -22,15 +22,15 @@ def record(failed: int, fine: int, unknown: int) -> TaskRecord:
 
 def test_with_unknown_calls_there_is_a_range_and_no_rate() -> None:
     (cell,) = summarize([record(1, 2, 5)]).cells
-    assert (cell.tool_calls, cell.tool_failure_count, cell.unknown_tool_calls) == (8, 1, 5)
-    assert cell.tool_failure_rate is None
-    assert cell.tool_failure_range == (1 / 8, 6 / 8)
+    assert (cell.tool_calls.calls, cell.tool_calls.failed, cell.tool_calls.unknown) == (8, 1, 5)
+    assert cell.tool_calls.rate is None
+    assert cell.tool_calls.range == (1 / 8, 6 / 8)
 
 
 def test_without_them_the_rate_is_over_all_calls() -> None:
     (cell,) = summarize([record(1, 3, 0)]).cells
-    assert cell.tool_failure_rate == 0.25
-    assert cell.tool_failure_range == (0.25, 0.25)
+    assert cell.tool_calls.rate == 0.25
+    assert cell.tool_calls.range == (0.25, 0.25)
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_no_nonzero_exit_is_told_only_where_all_are_known(nonzero: int, unknown:
     calls = [ToolCall("bash", "{}", exit_code=1)] * nonzero + [ToolCall("bash", "{}", exit_known=False)] * unknown
     made = task("p")
     (cell,) = summarize([replace(made, attempts=(replace(made.attempts[0], tool_calls=tuple(calls)),))]).cells
-    assert figures.exits(cell.nonzero_exits, cell.unknown_exits) == text
+    assert figures.exits(cell.tool_calls.nonzero_exits, cell.tool_calls.unknown_exits) == text
 
 
 def test_calls_of_old_records_are_counted_as_they_were() -> None:
@@ -49,7 +49,7 @@ def test_calls_of_old_records_are_counted_as_they_were() -> None:
     stored = {"task": "t.py::test_it", "cell": {"model": "m", "scaffold": "s"}, "k": 1}
     read = from_json({**stored, "attempts": [{"number": 1, "outcome": "passed", "tool_calls": [old]}]})
     (cell,) = summarize([read]).cells
-    assert (cell.nonzero_exits, cell.unknown_exits, cell.unknown_tool_calls) == (0, 0, 1)
+    assert (cell.tool_calls.nonzero_exits, cell.tool_calls.unknown_exits, cell.tool_calls.unknown) == (0, 0, 1)
 
 
 @pytest.mark.parametrize(

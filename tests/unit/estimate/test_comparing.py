@@ -59,8 +59,8 @@ def test_every_figure_of_a_cell_by_hand() -> None:
     """x/small · plan: 12 attempts at twice 0.21 dollars a round of six tasks; ten pass; four tasks pass both."""
     cell = row(compared(matrix()), "x/small", "plan")
     total = 2 * 2 * 0.21
-    assert (cell.tasks, cell.k) == (6, 2)
-    assert (cell.pass_at_1, cell.pass_hat_k) == pytest.approx((10 / 12, 4 / 6))
+    assert (len(cell.summary.tasks), cell.summary.k) == (6, 2)
+    assert (cell.summary.pass_at_1.value, cell.summary.pass_hat_k.value) == pytest.approx((10 / 12, 4 / 6))
     bill = cell.bill
     assert bill.total.total == pytest.approx(total)
     assert bill.per_attempt is not None and bill.per_attempt.total == pytest.approx(total / 12)

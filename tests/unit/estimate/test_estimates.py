@@ -41,38 +41,25 @@ def test_at_least_j_of_k_by_enumeration() -> None:
     assert found.estimates.at_least[-1] == found.pass_hat_k
 
 
-def test_every_j_up_to_n_and_every_tau_by_enumeration() -> None:
+def test_every_j_up_to_n_by_enumeration() -> None:
     """Tasks of 6, 5 and 3 attempts and k = 4: a task speaks for every j that it has attempts for, above k too."""
     outcomes = {"a": "ppffpp", "b": "pffff", "c": "ppp"}
     found = cell(*(task(letters, name=name, k=4) for name, letters in outcomes.items())).estimates
     for j in range(1, 8):
         picks = [list(combinations(letters, j)) for letters in outcomes.values() if len(letters) >= j]
-        passes = [[chosen.count("p") for chosen in of_task] for of_task in picks]
-        for least in range(1, j + 1):
-            shares = [sum(c >= least for c in of_task) / len(of_task) for of_task in passes]
-            rate = None if not shares else pytest.approx(sum(shares) / len(shares))
-            for tau in (least / j, (least - 0.5) / j):
-                estimate = found.g_pass_at(j, tau)
-                assert (estimate.value, estimate.tasks_used, estimate.tasks_left_out) == (
-                    rate, len(shares), 3 - len(shares)
-                )  # fmt: skip
-        assert found.g_pass_at(j, 1 / j) == found.pass_at(j)
-        assert found.g_pass_at(j, 1.0) == found.pass_hat(j)
+        shares = [sum(chosen.count("p") == j for chosen in of_task) / len(of_task) for of_task in picks]
+        rate = None if not shares else pytest.approx(sum(shares) / len(shares))
+        estimate = found.pass_hat(j)
+        assert (estimate.value, estimate.tasks_used, estimate.tasks_left_out) == (rate, len(shares), 3 - len(shares))
     # the curve has no value for j = 4, of which only two of the three tasks could have one
     assert tuple(found.pass_hat(j) for j in range(1, 4)) == found.curve[:3]
     assert (found.curve[3].value, found.curve[3].tasks_used) == (None, 2)
-    assert tuple(found.g_pass_at(4, j / 4) for j in range(1, 5)) == found.at_least
 
 
-def test_g_pass_by_hand() -> None:
+def test_at_least_j_of_4_by_hand() -> None:
     """8 attempts, 6 pass: of 4 at least 3 in C(6,3) C(2,1) + C(6,4) = 55 of C(8,4) = 70 ways, 2 or more in all."""
-    found = cell(task("ppppppff")).estimates
-    assert found.g_pass_at(4, 0.75).value == pytest.approx(55 / 70)
-    assert found.g_pass_at(4, 0.5).value == 1.0
-    assert found.g_pass_at(8, 0.75).value == 1.0
-    assert found.g_pass_at(8, 0.8).value == 0.0
-    with pytest.raises(ValueError, match="no share"):
-        found.g_pass_at(8, 0.0)
+    values = [point.value for point in cell(task("ppppppff", k=4)).estimates.at_least]
+    assert values == pytest.approx([1.0, 1.0, 55 / 70, 15 / 70])
 
 
 @pytest.mark.parametrize("k", range(1, 26))
@@ -112,7 +99,6 @@ def test_a_thinned_grid_has_no_estimate_and_guaranteed_bounds() -> None:
     assert found.pass_hat_k.value is None
     assert (found.gap, found.cost_per_success, found.cost_per_reliable_task) == (None, None, None)
     assert {point.value for point in (*found.curve, *found.estimates.at_least)} == {None}
-    assert {found.estimates.pass_at(j).value for j in range(1, 5)} == {None}
     assert [each.pass_at_1 for each in found.tasks] == [1.0, None, None, None, None]
     shown = text(found)
     assert "pass@1 not measured (early stop) | pass^4 0.200 to 0.600 (guaranteed bounds)" in shown

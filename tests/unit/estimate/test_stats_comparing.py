@@ -8,9 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom, permutation_test
 
-from pytest_agenteval.estimate.stats.fronts import convex_front, staircase
-from pytest_agenteval.estimate.stats.paired import sign_flip_p
-from pytest_agenteval.estimate.stats.two_way import two_way_shares
+from pytest_agenteval.estimate.stats.side_by_side import convex_front, sign_flip_p, staircase, two_way_shares
 
 
 @pytest.mark.parametrize(

@@ -4,30 +4,30 @@ from __future__ import annotations
 
 from fractions import Fraction
 from itertools import combinations
-from math import ceil, comb, prod
+from math import comb, prod
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_agenteval.estimate.stats.estimators import (
-    g_pass_at_k,
     moment_bounds,
-    pass_at_k,
     pass_hat_bounds,
     pass_hat_curve,
     pass_hat_k,
-    suite_g_pass_at_k,
+    passes_needed,
+    suite_at_least,
     suite_pass_at_1,
-    suite_pass_at_k,
     suite_pass_hat_k,
 )
-from pytest_agenteval.estimate.stats.thresholds import passes_needed
 
 untimed = settings(deadline=None)
 ALL_SMALL = [(n, k) for n in range(1, 8) for k in range(1, n + 1)]
-TAUS = (0.01, 0.25, 0.5, 0.75, 1.0)
 counts_of_tasks = st.integers(1, 9).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n)))
+
+
+def at_least(n: int, c: int, j: int, k: int) -> float | None:
+    return suite_at_least([(n, c)], j, k).value
 
 
 def exact(value: float | None, n: int, k: int) -> Fraction:
@@ -37,9 +37,8 @@ def exact(value: float | None, n: int, k: int) -> Fraction:
 
 
 def test_two_of_four_by_hand():
-    assert pass_at_k(4, 2, 2) == 5 / 6
+    assert at_least(4, 2, 1, 2) == 5 / 6
     assert pass_hat_k(4, 2, 2) == 1 / 6
-    assert g_pass_at_k(4, 2, 2, 0.5) == 5 / 6
     assert pass_hat_k(8, 7, 2) == 21 / 28
     assert pass_hat_k(8, 8, 8) == 1.0
     assert pass_hat_k(8, 7, 8) == 0.0
@@ -50,11 +49,9 @@ def test_estimates_are_the_share_of_all_ways_to_choose_k_of_the_attempts(n: int,
     for c in range(n + 1):
         attempts = [True] * c + [False] * (n - c)
         passes = [sum(chosen) for chosen in combinations(attempts, k)]
-        assert exact(pass_at_k(n, c, k), n, k) == Fraction(sum(x >= 1 for x in passes), len(passes))
         assert exact(pass_hat_k(n, c, k), n, k) == Fraction(sum(x == k for x in passes), len(passes))
-        for tau in TAUS:
-            reached = sum(x >= ceil(tau * k) for x in passes)
-            assert exact(g_pass_at_k(n, c, k, tau), n, k) == Fraction(reached, len(passes))
+        for j in range(1, k + 1):
+            assert exact(at_least(n, c, j, k), n, k) == Fraction(sum(x >= j for x in passes), len(passes))
 
 
 @pytest.mark.parametrize(("n", "k"), ALL_SMALL)
@@ -62,42 +59,21 @@ def test_estimates_are_the_share_of_all_ways_to_choose_k_of_the_attempts(n: int,
 def test_estimates_are_unbiased(n: int, k: int, p: Fraction):
     chance = [comb(n, c) * p**c * (1 - p) ** (n - c) for c in range(n + 1)]
     assert sum(w * exact(pass_hat_k(n, c, k), n, k) for c, w in enumerate(chance)) == p**k
-    assert sum(w * exact(pass_at_k(n, c, k), n, k) for c, w in enumerate(chance)) == 1 - (1 - p) ** k
-    for tau in TAUS:
-        truth = sum(comb(k, x) * p**x * (1 - p) ** (k - x) for x in range(ceil(tau * k), k + 1))
-        assert sum(w * exact(g_pass_at_k(n, c, k, tau), n, k) for c, w in enumerate(chance)) == truth
+    for j in range(1, k + 1):
+        truth = sum(comb(k, x) * p**x * (1 - p) ** (k - x) for x in range(j, k + 1))
+        assert sum(w * exact(at_least(n, c, j, k), n, k) for c, w in enumerate(chance)) == truth
 
 
-def test_pass_at_k_agrees_with_the_product_of_the_humaneval_paper():
+def test_at_least_one_of_k_agrees_with_the_product_of_the_humaneval_paper():
     for n, c, k in ((200, 13, 100), (200, 1, 10), (50, 49, 8), (20, 0, 5)):
-        assert pass_at_k(n, c, k) == pytest.approx(1 - prod(1 - k / i for i in range(n - c + 1, n + 1)), abs=1e-12)
+        assert at_least(n, c, 1, k) == pytest.approx(1 - prod(1 - k / i for i in range(n - c + 1, n + 1)), abs=1e-12)
 
 
 def test_fewer_attempts_than_k_give_none_and_never_zero():
     assert pass_hat_k(1, 0, 8) is None
     assert pass_hat_k(4, 4, 8) is None
-    assert pass_at_k(0, 0, 1) is None
-    assert g_pass_at_k(7, 7, 8, 0.5) is None
-
-
-def test_g_pass_ends_in_the_two_others():
-    for c in range(9):
-        assert g_pass_at_k(8, c, 4, 1.0) == pass_hat_k(8, c, 4)
-        assert g_pass_at_k(8, c, 4, 0.25) == pass_at_k(8, c, 4)
-
-
-def test_tau_means_the_number_as_written():
-    assert 0.07 * 100 > 7
-    assert g_pass_at_k(100, 7, 100, 0.07) == 1.0
-    assert Fraction(5 / 6) > Fraction(5, 6)
-    assert g_pass_at_k(6, 5, 6, 5 / 6) == 1.0
-
-
-@pytest.mark.parametrize("k", range(1, 31))
-def test_a_tau_of_j_by_k_asks_for_j_of_k(k: int):
-    for j in range(1, k + 1):
-        assert g_pass_at_k(k, j, k, j / k) == 1.0
-        assert g_pass_at_k(k, j - 1, k, j / k) == 0.0
+    assert at_least(0, 0, 1, 1) is None
+    assert at_least(7, 7, 4, 8) is None
 
 
 @pytest.mark.parametrize(
@@ -110,17 +86,10 @@ def test_a_tau_of_j_by_k_asks_for_j_of_k(k: int):
     ],
 )
 def test_impossible_input_is_refused(n: int, c: int, k: int, message: str):
-    for estimate in (pass_at_k, pass_hat_k, lambda n, c, k: g_pass_at_k(n, c, k, 0.5)):
-        with pytest.raises(ValueError, match=message):
-            estimate(n, c, k)
+    with pytest.raises(ValueError, match=message):
+        pass_hat_k(n, c, k)
     with pytest.raises(ValueError, match=message):
         suite_pass_hat_k([(n, c)], k)
-
-
-@pytest.mark.parametrize("tau", [0.0, -0.5, 1.5])
-def test_a_tau_outside_its_range_is_refused(tau: float):
-    with pytest.raises(ValueError, match="no share of the k attempts"):
-        g_pass_at_k(8, 4, 4, tau)
 
 
 def test_a_curve_without_k_is_refused():
@@ -137,8 +106,8 @@ def test_a_suite_averages_tasks_and_says_how_many_it_left_out():
     by_4 = suite_pass_hat_k(counts, 4)
     assert by_4.value == float((1 + Fraction(1, 70)) / 2)
     assert (by_4.tasks_used, by_4.tasks_left_out) == (2, 2)
-    assert suite_pass_at_k(counts, 4).value == float((1 + Fraction(69, 70)) / 2)
-    assert suite_g_pass_at_k(counts, 4, 0.5).value == pytest.approx((1 + 53 / 70) / 2)
+    assert suite_at_least(counts, 1, 4).value == float((1 + Fraction(69, 70)) / 2)
+    assert suite_at_least(counts, 2, 4).value == pytest.approx((1 + 53 / 70) / 2)
 
 
 def test_an_empty_suite_has_no_value():
@@ -166,7 +135,7 @@ def test_the_order_of_tasks_does_not_change_a_digit(counts: list[tuple[int, int]
 @given(st.lists(counts_of_tasks, min_size=1, max_size=12))
 def test_pass_at_k_rises_and_pass_hat_k_falls_with_k(counts: list[tuple[int, int]]):
     full = [(9, c) for _, c in counts]
-    at = [suite_pass_at_k(full, k).value for k in range(1, 10)]
+    at = [suite_at_least(full, 1, k).value for k in range(1, 10)]
     hat = [suite_pass_hat_k(full, k).value for k in range(1, 10)]
     assert at == sorted(at)
     assert hat == sorted(hat, reverse=True)
@@ -228,7 +197,7 @@ def test_bounds_of_pass_hat_8_from_fewer_attempts_by_hand():
     # pass^1 = (1 + 1/2 + 1) / 3, pass^2 = (1 + 0 + 1) / 3; the ratio 4/5 goes on for six more.
     assert bounds.high == pytest.approx(2 / 3)
     assert bounds.low == pytest.approx(2 / 3 * 0.8**6)
-    assert (bounds.attempts, bounds.tasks_used, bounds.tasks_left_out) == (2, 3, 1)
+    assert bounds.attempts == 2
 
 
 def test_bounds_from_one_attempt_a_task():

@@ -18,11 +18,9 @@ from pytest_agenteval.estimate.stats.intervals import (
     attempts_to_show,
     clopper_pearson,
     rate_shown_by_all_passing,
-    tasks_like_these_pass_at_1,
     tasks_like_these_pass_hat_k,
     this_suite_pass_at_1,
     this_suite_pass_hat_k,
-    wilson,
 )
 from pytest_agenteval.estimate.stats.posterior import suite_pass_hat_k_draws
 
@@ -65,12 +63,11 @@ def test_quantiles_that_do_not_exist_are_refused(p: float, df: float):
 @pytest.mark.parametrize(("passes", "n"), [(0, 1), (1, 1), (0, 8), (3, 8), (8, 8), (37, 50), (1, 500), (4000, 8000)])
 @pytest.mark.parametrize("confidence", CONFIDENCES)
 def test_intervals_of_one_task_agree_with_statsmodels(passes: int, n: int, confidence: float):
-    for ours, method in ((wilson, "wilson"), (clopper_pearson, "beta")):
-        interval = ours(passes, n, confidence)
-        assert (interval.low, interval.high) == pytest.approx(
-            proportion_confint(passes, n, alpha=1 - confidence, method=method), abs=1e-9
-        )
-        assert (interval.confidence, interval.question) == (confidence, THIS_TASK)
+    interval = clopper_pearson(passes, n, confidence)
+    assert (interval.low, interval.high) == pytest.approx(
+        proportion_confint(passes, n, alpha=1 - confidence, method="beta"), abs=1e-9
+    )
+    assert (interval.confidence, interval.question) == (confidence, THIS_TASK)
 
 
 def test_clopper_pearson_agrees_with_scipy():
@@ -115,11 +112,10 @@ def test_no_number_of_attempts_shows_certainty(rate: float):
 @pytest.mark.parametrize("confidence", [0.0, 1.0, 95.0])
 def test_a_confidence_that_is_none_is_refused(confidence: float):
     for interval in (
-        lambda: wilson(1, 2, confidence),
         lambda: clopper_pearson(1, 2, confidence),
         lambda: this_suite_pass_at_1(SOME_COUNTS, confidence),
         lambda: this_suite_pass_hat_k(SOME_COUNTS, 8, confidence),
-        lambda: tasks_like_these_pass_at_1(SOME_COUNTS, confidence),
+        lambda: tasks_like_these_pass_hat_k(SOME_COUNTS, 1, confidence),
         lambda: rate_shown_by_all_passing(8, confidence),
     ):
         with pytest.raises(ValueError, match="makes no interval"):
@@ -128,7 +124,7 @@ def test_a_confidence_that_is_none_is_refused(confidence: float):
 
 def test_no_attempts_make_no_interval_of_a_task():
     with pytest.raises(ValueError, match="no attempts say nothing"):
-        wilson(0, 0)
+        clopper_pearson(0, 0)
 
 
 def test_this_suite_pass_at_1_is_wilson_on_the_pooled_attempts():
@@ -157,7 +153,7 @@ def test_tasks_like_these_pass_hat_8_of_8_is_wilson_on_tasks():
 
 
 def test_tasks_like_these_pass_at_1_by_its_formula():
-    interval = tasks_like_these_pass_at_1(SOME_COUNTS, 0.9)
+    interval = tasks_like_these_pass_hat_k(SOME_COUNTS, 1, 0.9)
     assert interval is not None
     scores = np.array([c / n for n, c in SOME_COUNTS])
     mean, size = scores.mean(), scores.mean() * (1 - scores.mean()) / (scores.var(ddof=1) / 10)
@@ -169,20 +165,20 @@ def test_tasks_like_these_pass_at_1_by_its_formula():
 
 
 def test_tasks_that_all_score_alike_count_once_each():
-    interval = tasks_like_these_pass_at_1([(8, 4)] * 12)
+    interval = tasks_like_these_pass_hat_k([(8, 4)] * 12, 1)
     assert interval is not None
     assert (interval.low, interval.high) == pytest.approx(proportion_confint(6, 12, method="wilson"), abs=1e-9)
 
 
 def test_one_task_says_nothing_about_tasks_like_it():
-    assert tasks_like_these_pass_at_1([(8, 4), (0, 0)]) is None
+    assert tasks_like_these_pass_hat_k([(8, 4), (0, 0)], 1) is None
     assert tasks_like_these_pass_hat_k([(8, 4), (3, 3)], 4) is None
 
 
 def test_no_attempts_make_no_interval_of_a_suite():
     assert this_suite_pass_at_1([]) is None
     assert this_suite_pass_hat_k([(0, 0)], 4) is None
-    assert tasks_like_these_pass_at_1([]) is None
+    assert tasks_like_these_pass_hat_k([], 1) is None
 
 
 def posterior_mean(counts: list[tuple[int, int]], k: int) -> float:
@@ -223,15 +219,6 @@ def test_the_posterior_of_many_equal_tasks_has_the_spread_of_drawing_each():
         assert ours.quantile(p) == pytest.approx(float(np.quantile(each, p)), abs=0.3 * float(each.std()))
 
 
-def test_the_chance_of_a_threshold_falls_from_one_to_zero():
-    draws = suite_pass_hat_k_draws(SOME_COUNTS, 8)
-    assert draws is not None
-    chances = [draws.chance_of_at_least(x) for x in (0.0, 0.2, 0.3, 0.4, 1.0)]
-    assert chances == sorted(chances, reverse=True)
-    assert (chances[0], chances[-1]) == (1.0, 0.0)
-    assert draws.chance_of_at_least(draws.quantile(0.05)) == pytest.approx(0.95, abs=0.001)
-
-
 @settings(untimed, max_examples=40)
 @given(st.lists(counts_of_tasks, min_size=1, max_size=12), st.integers(1, 9), st.randoms(use_true_random=False))
 def test_intervals_hold_their_estimate_and_do_not_depend_on_the_order(counts: list[tuple[int, int]], k: int, random):
@@ -266,7 +253,7 @@ def test_coverage_of_the_intervals_in_a_small_simulation():
         intervals = (
             (this_suite_pass_at_1(counts), p.mean()),
             (this_suite_pass_hat_k(counts, 8), (p**8).mean()),
-            (tasks_like_these_pass_at_1(counts), truth_1),
+            (tasks_like_these_pass_hat_k(counts, 1), truth_1),
             (tasks_like_these_pass_hat_k(counts, 8), truth_8),
         )
         held += [interval is not None and interval.low <= truth <= interval.high for interval, truth in intervals]

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_agenteval.estimate.early_stop.k_of_n import Units, next_units
+from pytest_agenteval.estimate.early_stop.order import Units, next_units
 
 untimed = settings(deadline=None)
 

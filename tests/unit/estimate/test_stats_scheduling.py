@@ -14,9 +14,8 @@ from support.full_grid import FullGrid
 
 from pytest_agenteval.estimate.early_stop.curtailment import Curtailment
 from pytest_agenteval.estimate.early_stop.gates import GridGate, PassAt1, PassHatK, TaskPassRate
-from pytest_agenteval.estimate.early_stop.policy import ExactStop, ExactStopAfterFirst
+from pytest_agenteval.estimate.early_stop.policy import ExactStop, ExactStopAfterFirst, SchedulingPolicy
 from pytest_agenteval.estimate.early_stop.replay import expected_attempts, replay
-from pytest_agenteval.estimate.early_stop.scheduling import SchedulingPolicy
 from pytest_agenteval.record.verdict import Verdict
 
 untimed = settings(deadline=None, max_examples=200)
@@ -236,13 +235,6 @@ def test_attempts_recorded_before_are_not_run_again():
     assert policy.next_attempts(1) == [("a", 1)]
     policy.record("a", 1, True)
     assert policy.next_attempts(1) == [("a", 3)]
-
-
-def test_a_task_whose_attempts_were_all_started_can_not_start_another():
-    policy = ExactStop(Curtailment(["a"], 1, [PassHatK(1.0)]))
-    assert policy.start("a") == ("a", 1)
-    with pytest.raises(ValueError, match="every attempt of a was started"):
-        policy.start("a")
 
 
 def test_weights_that_make_no_sense_are_refused():

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_agenteval.estimate.stats.estimators import pass_hat_bounds, pass_hat_curve, suite_pass_at_k
+from pytest_agenteval.estimate.stats.estimators import pass_hat_bounds, pass_hat_curve, suite_at_least
 
 PASSES_OF_4 = (
     *(0, 1, 1, 0, 0, 1, 1, 1, 0, 0, 0, 1, 4, 2, 0, 2, 1, 1, 4, 0, 4, 3, 0, 0, 4),
@@ -29,7 +29,7 @@ def test_published_pass_hat_1_to_4():
 
 
 def test_pass_at_4_is_the_share_of_tasks_that_passed_once():
-    assert suite_pass_at_k(COUNTS, 4).value == sum(passes > 0 for passes in PASSES_OF_4) / 50 == 0.72
+    assert suite_at_least(COUNTS, 1, 4).value == sum(passes > 0 for passes in PASSES_OF_4) / 50 == 0.72
 
 
 def test_pass_hat_8_of_4_trials_is_unknown_and_bounded():

@@ -7,10 +7,11 @@ from support.made_records import CELL, OTHER, attempt, model_call, retry, task, 
 
 from pytest_agenteval.estimate.run import CellSummary, summarize
 from pytest_agenteval.estimate.stats.estimators import SuiteEstimate
-from pytest_agenteval.estimate.task import MissingAttempt, ToolCallFailures, bug_hint, summarize_task
+from pytest_agenteval.estimate.task import bug_hint, summarize_task
 from pytest_agenteval.record.cost import Cost
 from pytest_agenteval.record.outcomes import Cause, Outcome
 from pytest_agenteval.record.records import AttemptRecord
+from pytest_agenteval.record.tool_calls import ToolCallFailures, ToolCalls
 
 # Of tau-bench's 50 airline tasks in 4 trials of gpt-4o: how many tasks have how many passes.
 TAU_AIRLINE_PASSES = {0: 14, 1: 12, 2: 10, 3: 4, 4: 10}
@@ -51,12 +52,12 @@ def test_without_an_attempt_that_counts_nothing_is_estimated() -> None:
 
 def test_missing_attempts_are_named_with_their_reason_and_broken_ones_are_not_missing() -> None:
     summary = summarize_task(task("pebn", k=6))
-    assert summary.missing == (
-        MissingAttempt(2, Outcome.ENVIRONMENT_ERROR, Cause.SANDBOX),
-        MissingAttempt(4, Outcome.NOT_RUN, Cause.BUDGET),
-        MissingAttempt(5, Outcome.NOT_RUN, None),
-        MissingAttempt(6, Outcome.NOT_RUN, None),
-    )
+    assert [(each.number, each.outcome, each.cause) for each in summary.missing] == [
+        (2, Outcome.ENVIRONMENT_ERROR, Cause.SANDBOX),
+        (4, Outcome.NOT_RUN, Cause.BUDGET),
+        (5, Outcome.NOT_RUN, None),
+        (6, Outcome.NOT_RUN, None),
+    ]
     assert summary.broken == (3,)
     assert summary.unmeasured == 5
 
@@ -87,10 +88,9 @@ def test_tool_call_failures_by_tool_and_type_with_non_zero_exits_apart() -> None
         tool_call("parsing", tool="python"),
     )
     summary = summarize_task(task_of(attempt("f", tool_calls=calls), attempt("p", 2, tool_calls=calls[:1])))
-    assert summary.tool_calls == 8
-    assert summary.tool_failures == (ToolCallFailures("bash", "timeout", 2), ToolCallFailures("python", "parsing", 1))
-    assert summary.tool_failure_count == 3
-    assert summary.nonzero_exits == 2
+    failures = (ToolCallFailures("bash", "timeout", 2), ToolCallFailures("python", "parsing", 1))
+    assert summary.tool_calls == ToolCalls(8, failures, nonzero_exits=2)
+    assert (summary.tool_calls.failed, summary.tool_calls.rate) == (3, 3 / 8)
 
 
 def test_tool_calls_of_tries_that_an_environment_error_ended_say_nothing_about_the_agent() -> None:
@@ -102,7 +102,7 @@ def test_tool_calls_of_tries_that_an_environment_error_ended_say_nothing_about_t
             attempt("b", 3, tool_calls=lost),
         )
     )
-    assert (summary.tool_calls, summary.tool_failures) == (1, ())
+    assert summary.tool_calls == ToolCalls(1)
 
 
 def test_environment_errors_are_counted_by_tries() -> None:

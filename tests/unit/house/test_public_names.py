@@ -36,7 +36,7 @@ def test_what_the_package_hands_out() -> None:
         "Comparison", "Dialogue", "ExitStatus", "GateResult", "Judgement", "ModelCall", "OfferedSandbox",
         "Outcome", "PriceBook", "Rates", "ReportRequest", "ReportSection", "Retry", "RunSummary", "RunVerdict",
         "Sandbox", "SandboxAgent", "SimulatedUser", "TaskRecord", "TaskSummary", "TokenUsage", "ToolCall",
-        "Verdict", "Writer", "__version__", "agent_task", "dialogue", "inspect_task", "record_tool",
+        "ToolCalls", "Verdict", "Writer", "__version__", "agent_task", "dialogue", "inspect_task", "record_tool",
         "recorded_tool",
     ]  # fmt: skip
     assert dir(pytest_agenteval) == sorted(pytest_agenteval.__all__)

@@ -21,12 +21,15 @@ from pytest_agenteval.judge.baseline import (
 from pytest_agenteval.judge.exit_status import exit_status
 from pytest_agenteval.record.history import EarlierAttempt, EarlierRun
 from pytest_agenteval.record.records import Cell, TaskRecord
+from pytest_agenteval.record.tool_calls import ToolCallFailures, ToolCalls
 from pytest_agenteval.report.regression import regression_lines
+
+ONE_OF_TEN = ToolCalls(10, (ToolCallFailures("bash", "timeout", 1),))
 
 
 def earlier(cell: Cell = CELL, cost: float | None = 0.01, source: str | None = None, **tasks: str) -> EarlierRun:
     attempts = [
-        EarlierAttempt(cell, name, letter == "p", cost, 10, 1, source) for name in tasks for letter in tasks[name]
+        EarlierAttempt(cell, name, letter == "p", cost, ONE_OF_TEN, source) for name in tasks for letter in tasks[name]
     ]
     return EarlierRun("the run of yesterday", tuple(attempts))
 

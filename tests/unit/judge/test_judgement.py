@@ -9,6 +9,7 @@ from pytest_agenteval.judge import GateSettings
 from pytest_agenteval.judge.judgement import PytestSaid, judge_run
 from pytest_agenteval.record.history import EarlierAttempt, EarlierRun
 from pytest_agenteval.record.records import TaskRecord
+from pytest_agenteval.record.tool_calls import ToolCalls
 
 FAILS = task("ff", name="t.py::test_fails", min_pass_rate=1.0)
 PASSES = task("pp", name="t.py::test_passes", min_pass_rate=1.0)
@@ -59,7 +60,7 @@ def test_without_records_a_gate_has_nothing_to_judge() -> None:
 
 
 def test_a_regression_is_compared_and_fails_the_run() -> None:
-    before = EarlierRun("yesterday", (EarlierAttempt(CELL, UNJUDGED.task, True, 0.01, 10, 1, None),) * 8)
+    before = EarlierRun("yesterday", (EarlierAttempt(CELL, UNJUDGED.task, True, 0.01, ToolCalls(10), None),) * 8)
     judgement = judge_run([task("f" * 8, name=UNJUDGED.task)], ANY_RATE, baseline=before)
     assert [comparison.cell for comparison in judgement.comparisons] == [CELL]
     assert (judgement.status.code, judgement.status.reason) == (1, "FAILED: --agent-baseline")

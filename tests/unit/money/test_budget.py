@@ -31,10 +31,10 @@ def test_a_reservation_is_set_aside_and_the_cost_is_spent() -> None:
         budget = RunBudget(1.0)
         first = await budget.reserve(0.4)
         assert (first.worst_case, first.open, budget.in_flight) == (0.4, True, 1)
-        assert (budget.spent, budget.reserved, budget.kept, budget.remaining) == (0.0, 0.4, 0.0, 0.6)
+        assert (budget.spent, budget.reserved, budget.kept) == (0.0, 0.4, 0.0)
         first.settle(0.1)
         assert (first.open, budget.in_flight) == (False, 0)
-        assert (budget.spent, budget.reserved, budget.kept, budget.remaining) == (0.1, 0.0, 0.0, 0.9)
+        assert (budget.spent, budget.reserved, budget.kept) == (0.1, 0.0, 0.0)
 
     run(body())
 
@@ -43,9 +43,9 @@ def test_released_money_is_free_and_kept_money_is_gone() -> None:
     async def body() -> None:
         budget = RunBudget(1.0)
         (await budget.reserve(0.4)).release()
-        assert (budget.spent, budget.kept, budget.remaining) == (0.0, 0.0, 1.0)
+        assert (budget.spent, budget.kept, budget.reserved) == (0.0, 0.0, 0.0)
         (await budget.reserve(0.4)).keep()
-        assert (budget.spent, budget.kept, budget.reserved, budget.remaining) == (0.0, 0.4, 0.0, 0.6)
+        assert (budget.spent, budget.kept, budget.reserved) == (0.0, 0.4, 0.0)
         with pytest.raises(BudgetExhausted):
             await budget.reserve(0.7)
 
@@ -56,7 +56,7 @@ def test_dimes_add_up_to_dollars() -> None:
     async def body() -> None:
         budget = RunBudget(0.3)
         held = [await budget.reserve(0.1) for _ in range(3)]
-        assert budget.remaining == 0.0
+        assert budget.reserved == 0.3
         for each in held:
             each.settle(0.1)
         assert budget.spent == 0.3
@@ -234,7 +234,7 @@ def test_with_a_limit_a_call_of_unknown_price_is_refused_before_it_is_made() -> 
         budget = RunBudget(1.0)
         with pytest.raises(ValueError, match="worst case of a call is unknown in a run with a limit"):
             await budget.reserve(None)
-        assert (budget.in_flight, budget.remaining) == (0, 1.0)
+        assert (budget.in_flight, budget.reserved) == (0, 0.0)
 
     run(body())
 
@@ -243,7 +243,7 @@ def test_an_answer_of_unknown_cost_counts_with_its_worst_case() -> None:
     async def body() -> None:
         budget = RunBudget(1.0)
         (await budget.reserve(0.5)).settle(None)
-        assert (budget.kept, budget.spent, budget.remaining, budget.unpriced) == (0.5, 0.0, 0.5, 0)
+        assert (budget.kept, budget.spent, budget.unpriced) == (0.5, 0.0, 0)
 
     run(body())
 
@@ -258,7 +258,7 @@ def test_without_a_limit_everything_is_granted_and_counted() -> None:
         unknown.settle(None)
         lost.keep()
         refused.release()
-        assert (budget.limit, budget.remaining, budget.exhausted) == (None, None, False)
+        assert (budget.limit, budget.exhausted) == (None, False)
         assert (budget.spent, budget.reserved, budget.unpriced) == (25.0, 0.0, 2)
 
     run(body())

@@ -19,6 +19,7 @@ from pytest_agenteval.judge.judgement import Judgement, PytestSaid, judge_run
 from pytest_agenteval.record.history import EarlierAttempt, EarlierRun
 from pytest_agenteval.record.outcomes import Cause, Outcome
 from pytest_agenteval.record.records import TaskRecord
+from pytest_agenteval.record.tool_calls import ToolCallFailures, ToolCalls
 from pytest_agenteval.report.json import SCHEMA_VERSION, json_report, json_schema
 
 SCHEMA = json_schema()
@@ -161,7 +162,7 @@ def test_judged_tasks_have_their_verdicts_by_cell() -> None:
 
 def test_the_comparison_with_a_baseline_is_there() -> None:
     def earlier(name: str, passed: bool) -> EarlierAttempt:
-        return EarlierAttempt(CELL, name, passed, 0.5, 4, 1, None)
+        return EarlierAttempt(CELL, name, passed, 0.5, ToolCalls(4, (ToolCallFailures("bash", "timeout", 1),)), None)
 
     baseline = EarlierRun("the run of May", tuple(earlier("t.py::test_it", True) for _ in range(12)))
     records = [task("f" * 12), task("p", "t.py::test_new")]

@@ -17,6 +17,7 @@ from pytest_agenteval.judge.judgement import Judgement, judge_run
 from pytest_agenteval.record.history import EarlierAttempt, EarlierRun
 from pytest_agenteval.record.records import TaskRecord
 from pytest_agenteval.record.run_identity import RunIdentity
+from pytest_agenteval.record.tool_calls import ToolCallFailures, ToolCalls
 from pytest_agenteval.report.markdown import COMMENT_LIMIT, MARKER, comment, markdown_report
 from pytest_agenteval.report.markdown_text import code, fitting, html_code, preformatted, prose
 from pytest_agenteval.report.run_facts import files_address
@@ -97,7 +98,8 @@ def test_what_few_tasks_have_stands_below_their_names() -> None:
 
 
 def before(name: str, passes: str, cost: float | None = 0.1, failures: int = 0) -> list[EarlierAttempt]:
-    return [EarlierAttempt(CELL, name, letter == "p", cost, 10, failures, None) for letter in passes]
+    calls = ToolCalls(10, (ToolCallFailures("bash", "timeout", failures),) if failures else ())
+    return [EarlierAttempt(CELL, name, letter == "p", cost, calls, None) for letter in passes]
 
 
 def earlier(*tasks: list[EarlierAttempt]) -> EarlierRun:

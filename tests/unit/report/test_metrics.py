@@ -11,6 +11,7 @@ from pytest_agenteval.judge import GateSettings
 from pytest_agenteval.judge.judgement import judge_run
 from pytest_agenteval.record.history import EarlierAttempt, EarlierRun
 from pytest_agenteval.record.records import Cell
+from pytest_agenteval.record.tool_calls import ToolCalls
 from pytest_agenteval.report.metrics import metrics_text
 
 
@@ -46,7 +47,7 @@ def test_figures_of_each_cell_and_of_the_run() -> None:
 
 
 def test_regressed_tasks_are_counted() -> None:
-    before = EarlierRun("before", tuple(EarlierAttempt(CELL, "a", True, 0.1, 0, 0, None) for _ in range(8)))
+    before = EarlierRun("before", tuple(EarlierAttempt(CELL, "a", True, 0.1, ToolCalls(), None) for _ in range(8)))
     found = values(metrics_text(judge_run([task("f" * 8, "a")], GateSettings(), baseline=before)))
     assert found[f"agent_regressed_tasks {CELL.model}"] == 1
 
