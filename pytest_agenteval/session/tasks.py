@@ -23,8 +23,9 @@ from pytest_agenteval.report.failures import failure_lines
 from pytest_agenteval.report.junit import TASK_PROPERTY
 from pytest_agenteval.report.outgoing import without_secrets
 from pytest_agenteval.report.task_table import verdict_mark
+from pytest_agenteval.run.engine import Engine, Finished
 from pytest_agenteval.run.one_try import warn_of_value
-from pytest_agenteval.run.pump import Engine, Finished, Pump
+from pytest_agenteval.run.pump import Pump
 
 __all__ = ["AgentSession", "NotNeeded", "Undecided"]
 

@@ -34,7 +34,7 @@ from pytest_agenteval.record.records import AttemptRecord
 from pytest_agenteval.record.reuse import Reuse, Taken
 from pytest_agenteval.record.stored import StoredTask
 from pytest_agenteval.run.dispatch import Dispatcher, Key
-from pytest_agenteval.run.pump import Finished
+from pytest_agenteval.run.engine import Finished
 
 __all__ = ["Evaluation"]
 

@@ -15,7 +15,7 @@ from pytest_agenteval.engine.inspect_private import ActiveSample, active_samples
 from pytest_agenteval.record.outcomes import Cause, Outcome
 from pytest_agenteval.record.records import AttemptRecord
 from pytest_agenteval.run.dispatch import Dispatcher, Key
-from pytest_agenteval.run.pump import Finished
+from pytest_agenteval.run.engine import Finished
 
 __all__ = ["Ledger", "Suite", "doing", "never_ran", "pulse"]
 

@@ -32,9 +32,9 @@ from pytest_agenteval.record.outcomes import Cause, Outcome
 from pytest_agenteval.record.records import AttemptRecord, Retry
 from pytest_agenteval.run.attempt import Attempt
 from pytest_agenteval.run.dispatch import Key
+from pytest_agenteval.run.engine import Finished
 from pytest_agenteval.run.one_try import Ending, run_attempt
 from pytest_agenteval.run.output import Capture, captured
-from pytest_agenteval.run.pump import Finished
 from pytest_agenteval.sandbox.autopsy import EndedBy
 from pytest_agenteval.texts import encodable, map_texts
 
