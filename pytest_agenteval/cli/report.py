@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_agenteval.options.cli_values import checked
@@ -21,7 +22,7 @@ _JUDGING = (
     "min_pass_at_1", "min_pass_k", "max_cost", "max_cost_per_attempt", "max_env_error_rate", "max_tool_failure_rate",
     "gate_mode", "confidence", "undecided",
 )  # fmt: skip
-_WRITING = ("json", "comment", "html")
+_WRITING = ("json", "comment", "html", "metrics")
 _HELP = {
     "k": "attempts to judge each task by, the k of pass^k (default: as many as its runs asked for)",
     "max_cost": "gate: what the attempts cost in all, all roles and retries included; UNDECIDED above it",
@@ -48,6 +49,7 @@ def add_report(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     _add_logs(parser)
     _add_options(parser, ("k", *_JUDGING, "baseline", "baseline_cell", *_WRITING))
+    parser.add_argument("--junitxml", type=Path, metavar="FILE", help="write the verdicts as JUnit XML")
     parser.set_defaults(run=_report)
 
 
@@ -132,7 +134,7 @@ def _report(asked: argparse.Namespace) -> int:
         said=PytestSaid(ordinary_failures=len(merged.errors)),
     )
     plugins = console_plugins()
-    destinations = {"json": settings.reports.json, "comment": settings.reports.comment, "html": settings.reports.html}
+    destinations = {**settings.reports.by_option, "junitxml": asked.junitxml}
     request = report_request(plugins, judgement, [*chosen.notes, *merged.notes, *merged.errors], destinations)
     _print(report_lines(request.judgement, width=_width(), notes=request.notes, sections=request.sections))
     for line in write_reports(plugins, request):

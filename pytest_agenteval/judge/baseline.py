@@ -71,8 +71,9 @@ class Comparison:
     """Over the compared tasks, like the one after."""
     pass_at_1_after: float | None
     regressed: tuple[RegressedTask, ...]
+    """The largest fall first, and so below."""
     fell_most: tuple[RegressedTask, ...]
-    """If all tasks together fell: those that fell, but not by their own test, least probable first, at most ten."""
+    """If all tasks together fell: those that fell, but not by their own test; the ten least probable at most."""
     changed: tuple[str, ...]
     """Tasks whose test function differs from that in the baseline: not compared."""
     added: tuple[str, ...]
@@ -197,7 +198,8 @@ def _compare(cell: CellSummary, before: Mapping[str, EarlierTask], name: str, be
     fallen = [change for change in test.tasks if change.drop > 0]
 
     def described(changes: Sequence[TaskChange]) -> tuple[RegressedTask, ...]:
-        return tuple(_regressed(c.task, c.p_holm, before[c.task], compared[c.task]) for c in changes)
+        largest_first = sorted(changes, key=lambda change: -change.drop)
+        return tuple(_regressed(c.task, c.p_holm, before[c.task], compared[c.task]) for c in largest_first)
 
     return Comparison(
         cell=cell.cell,

@@ -47,7 +47,12 @@ def show_pass_at_1(counts: Counts, confidence: float) -> Shown | None:
 
 
 def show_pass_hat_k(counts: Counts, k: int, confidence: float) -> Shown | None:
-    """The pass^k that endless re-runs of this suite would show: the posterior of a beta-binomial hierarchy."""
+    """The pass^k that endless re-runs of this suite would show: the posterior of a beta-binomial hierarchy.
+
+    pass^1 is pass@1, so its bounds are the same.
+    """
+    if k == 1:
+        return show_pass_at_1(counts, confidence)
     draws = suite_pass_hat_k_draws(counts, k)
     return None if draws is None else Shown(draws.quantile(1.0 - confidence), draws.quantile(confidence))
 
@@ -136,7 +141,7 @@ def _of_truth(
     missing = ""
     if cell.unmeasured:
         missing = f", because {plural(cell.unmeasured, 'attempt')} {_was(cell.unmeasured)} not measured"
-    reason = f"{word} of this suite, re-run, lies between {value.replace(' to ', ' and ')}{missing} ({how})"
+    reason = f"{word} of this suite is at least {value.replace(' to ', ' and at most ')}{missing} ({how})"
     return GateResult(name, cell.cell, verdict, value, threshold, f"{reason}; {threshold} was asked for")
 
 
@@ -146,7 +151,7 @@ def _agreed(worst: Shown, best: Shown, asked: float, unmeasured: int, gates: Gat
     Only complete data can turn UNDECIDED into another verdict: nothing becomes green because attempts are missing.
     """
     assert gates.confidence is not None
-    how = f"{percent(gates.confidence)} sure on either side"
+    how = f"one-sided bounds, each {percent(gates.confidence)} sure"
     verdict = worst.verdict(asked)
     if verdict is not best.verdict(asked):
         return Verdict.UNDECIDED, how

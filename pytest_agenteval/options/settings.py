@@ -108,6 +108,12 @@ class ReportSettings(NamedTuple):
     json: Path | None
     comment: Path | None
     html: Path | None
+    metrics: Path | None
+
+    @property
+    def by_option(self) -> dict[str, Path | None]:
+        """The files by the key of their option."""
+        return {"json": self.json, "comment": self.comment, "html": self.html, "metrics": self.metrics}
 
 
 class Settings(NamedTuple):
@@ -187,6 +193,7 @@ def settings_of(values: Mapping[str, Any], *, active: bool) -> Settings:
             json=values["json"],
             comment=values["comment"],
             html=values["html"],
+            metrics=values["metrics"],
         ),
     )
 

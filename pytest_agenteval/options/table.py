@@ -139,6 +139,8 @@ OPTIONS: tuple[Option, ...] = (
     Option(("--agent-html",), "html", "path", None, "FILE",
             "write the report as one self-contained HTML page (needs pytest-agenteval[html])", path=True,
             idle=True),
+    Option(("--agent-metrics",), "metrics", "path", None, "FILE",
+            "write the figures as OpenMetrics text, for GitLab's reports of metrics", path=True, idle=True),
     Option(("--agent-stall-notice",), "stall_notice", "duration", 300.0, "TIME",
             "say what is waited for when nothing has moved for so long (default 5m); nothing is ended by it"),
     Option(("--agent-concurrency",), "concurrency", "number_from_1", 16, "N",

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 from pytest_agenteval.collect.inspect_task import SAMPLE
@@ -34,12 +35,12 @@ from pytest_agenteval.plan.distinct import refuse_alike
 from pytest_agenteval.plan.identity import identify
 from pytest_agenteval.plan.offered import Offered
 from pytest_agenteval.plan.run_identity import run_identity
-from pytest_agenteval.plan.sandboxes import choose_sandboxes
+from pytest_agenteval.plan.sandboxes import check_sandboxes, choose_sandboxes
 from pytest_agenteval.plan.takeover import Takeover
 from pytest_agenteval.record.run_identity import RunIdentity
 from pytest_agenteval.record.stored import StoredTask
 
-__all__ = ["Started", "prepare", "start"]
+__all__ = ["Checked", "Started", "check", "prepare", "start"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,19 +70,9 @@ def start(
     """
     guard_content()
     stand_around_models()
-    refuse_alike(items)
-    refuse_gates_that_never_pass(settings, items)
-    names = list(dict.fromkeys([*settings.agents.models, *(item.model for item in items if item.model is not None)]))
-    prices = open_prices(settings.money.prices, offered.prices)
-    models, roles = open_models(names, settings), open_roles(settings)
-    wanted = [*(settings.agents.scaffolds or [REACT]), *(item.scaffold for item in items if item.scaffold is not None)]
-    scaffolds = open_scaffolds(wanted, settings.agents.scaffold_args, offered.scaffolds)
-    _refuse_without_grader(items)
-    paid = list(dict.fromkeys([*names, *(model for _, model in settings.agents.roles)]))
-    _refuse_unpriced(settings, items, paid, prices)
+    checked = check(settings, items, offered)
+    prices, paid = checked.prices, checked.paid
     tell_prices(paid, prices)
-    _refuse_without_container(settings, items, scaffolds)
-    require_writable(settings.store.log_dir)
     sandboxes = choose_sandboxes(settings, items, say, offered.sandboxes)
     for item in items:
         spec = sandboxes[item.nodeid]
@@ -94,7 +85,7 @@ def start(
     if not identity.named:
         identity = replace(identity, run=run)
     services = Services(
-        Sandboxes(), budget, prices, settings.attempts.env_retries, run, settings.sandboxes.keep, scaffolds
+        Sandboxes(), budget, prices, settings.attempts.env_retries, run, settings.sandboxes.keep, checked.scaffolds
     )
     metadata = {
         "session": run,
@@ -113,8 +104,44 @@ def start(
     }
     known = history(settings.store.log_dir, settings.agents.setup) if settings.attempts.early_stop is not None else {}
     dispatcher = choose_dispatcher(settings, items, known)
-    evaluation = Evaluation(settings, models, roles, sandboxes, services, metadata, dispatcher)
+    evaluation = Evaluation(settings, checked.models, checked.roles, sandboxes, services, metadata, dispatcher)
     return Started(evaluation, tuple(items), takeover, identity)
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What was opened by the checks of a run."""
+
+    models: Mapping[str, Any]
+    """Inspect's, by name."""
+    roles: Mapping[str, Any]
+    scaffolds: Mapping[str, Scaffold]
+    prices: PriceBook
+    paid: Sequence[str]
+    """The models that cost money."""
+
+
+def check(settings: Settings, items: Sequence[AgentItem], offered: Offered) -> Checked:
+    """Refuse what can be refused without asking Docker: all that `--agent-plan` can know of a run.
+
+    Raises:
+        NotReady: a model, a package, a key, a price or a sandbox is missing, no log can be written, or a gate could
+            never pass.
+    """
+    refuse_alike(items)
+    refuse_gates_that_never_pass(settings, items)
+    names = list(dict.fromkeys([*settings.agents.models, *(item.model for item in items if item.model is not None)]))
+    prices = open_prices(settings.money.prices, offered.prices)
+    models, roles = open_models(names, settings), open_roles(settings)
+    wanted = [*(settings.agents.scaffolds or [REACT]), *(item.scaffold for item in items if item.scaffold is not None)]
+    scaffolds = open_scaffolds(wanted, settings.agents.scaffold_args, offered.scaffolds)
+    _refuse_without_grader(items)
+    paid = list(dict.fromkeys([*names, *(model for _, model in settings.agents.roles)]))
+    _refuse_unpriced(settings, items, paid, prices)
+    _refuse_without_container(settings, items, scaffolds)
+    require_writable(settings.store.log_dir)
+    check_sandboxes(settings, items, offered.sandboxes)
+    return Checked(models, roles, scaffolds, prices, paid)
 
 
 async def prepare(started: Started) -> tuple[str, ...]:

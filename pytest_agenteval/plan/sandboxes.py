@@ -83,6 +83,21 @@ class _Ready:
     because: str = ""
 
 
+def check_sandboxes(
+    settings: Settings, items: Sequence[AgentItem], offered: Mapping[str, OfferedSandbox]
+) -> dict[str, _Wish]:
+    """The sandboxes that tasks ask Docker for, by node id, as far as they can be refused without asking it.
+
+    Raises:
+        NotReady: a sandbox is not described correctly, or accesses this host without permission.
+    """
+    if settings.sandboxes.kind != "docker":
+        choose_sandboxes(settings, items, lambda _: None, offered)
+        return {}
+    needing = [item for item in items if item.plan.uses_ours("agent", "sandbox") and item.options.sandbox != NONE]
+    return {item.nodeid: _wish(item, settings) for item in needing}
+
+
 def choose_sandboxes(
     settings: Settings,
     items: Sequence[AgentItem],
@@ -107,14 +122,13 @@ def choose_sandboxes(
     if settings.sandboxes.kind != "docker":
         sandbox = _offered(settings.sandboxes.kind, offered)
         return {item.nodeid: None if item.options.sandbox == NONE else _theirs(item, sandbox) for item in items}
-    needing = [item for item in items if item.plan.uses_ours("agent", "sandbox") and item.options.sandbox != NONE]
-    wishes = {item.nodeid: _wish(item, settings) for item in needing}
+    wishes = check_sandboxes(settings, items, offered)
     found: dict[str, SandboxSpec | None] = dict.fromkeys((item.nodeid for item in items), None)
     ours = Endpoint.current() is not None
     if wishes:
         preflight(compose=not ours or any(wish.compose for wish in wishes.values()))
     ready = _make_all_ready(wishes.values(), say)
-    for item in needing:
+    for item in [item for item in items if item.nodeid in wishes]:
         wish = wishes[item.nodeid]
         found[item.nodeid] = _told(_spec(item, wish, ready[wish.choice], ours), item)
     _check_runtimes(found)

@@ -7,13 +7,16 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-__all__ = ["MORE", "code", "fitting", "html_code", "preformatted", "prose", "size"]
+__all__ = ["MORE", "code", "fitting", "html_code", "link", "name", "preformatted", "prose", "size", "wrapping"]
 
 _BREAK = "\u200b"
 """Zero width space: it keeps a name after @ from being a mention, a number after # a reference, an address a link."""
 _TRIGGERS = re.compile(r"(?<=@)(?<!pass@)(?=\w)|(?<=#)(?=\d)|(?<=:)(?=//)|(?<=www)(?=\.)|(?<=GH-)(?=\d)", re.IGNORECASE)
 _SPECIAL = re.compile(r"[\\`*\[\]~|$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
+_ADDRESS = re.compile(r"https?://[\w.~:/?#@!$&'()*+,;=%-]+", re.ASCII)
 _NOT_IN_CODE = frozenset("`|\\")
+_MAY_BREAK = re.compile(r"[/_:.,=\[\]-]+(?=[^/_:.,=\[\]-])|[^/_:.,=\[\]-]{12}(?=.)")
+"""Where a browser may break a name: after its separators, and within what has none."""
 
 MORE = "{} more"
 """Replaces lines that were cut, with their number."""
@@ -21,8 +24,7 @@ MORE = "{} more"
 
 def prose(text: str, longest: int = 600) -> str:
     """Text for a paragraph or a table's field: one line in which nothing formats, links, mentions or is HTML."""
-    flat = html.escape(_TRIGGERS.sub(_BREAK, _one_line(text, longest)), quote=False)
-    return _SPECIAL.sub(lambda found: f"&#{ord(found[0])};", flat)
+    return _escaped(_one_line(text, longest))
 
 
 def code(text: str, longest: int = 300) -> str:
@@ -36,6 +38,25 @@ def code(text: str, longest: int = 300) -> str:
 def html_code(text: str, longest: int = 300) -> str:
     """A name as code where Markdown is not interpreted, as in a summary of folded details."""
     return f"<code>{prose(text, longest)}</code>"
+
+
+def name(text: str, longest: int = 300) -> str:
+    """A name as code for a narrow column: it breaks between its parts, and is copied without them."""
+    flat = _one_line(text, longest)
+    parts = _MAY_BREAK.sub(lambda found: f"{found[0]}\n", flat).split("\n")
+    return f"<code>{'<wbr>'.join(map(_escaped, parts))}</code>"
+
+
+def link(text: str, address: str) -> str:
+    """A link; text alone where the address is none of the web."""
+    return f"[{text}](<{address}>)" if _ADDRESS.fullmatch(address) else f"{text} {prose(address)}"
+
+
+def wrapping(line: str) -> str:
+    """A line of indented text in an HTML block, which wraps where the page is narrow."""
+    text = _printable(line).rstrip()
+    bare = text.lstrip()
+    return f"{'&nbsp;' * (len(text) - len(bare))}{prose(bare, 2_000)}<br>"
 
 
 def preformatted(line: str) -> str:
@@ -59,6 +80,11 @@ def fitting(lines: Sequence[str], room: int, more: str = f"- {MORE}") -> list[st
         left -= sizes[kept]
         kept += 1
     return [] if left < 0 else [*lines[:kept], more.format(len(lines) - kept)]
+
+
+def _escaped(text: str) -> str:
+    plain = html.escape(_TRIGGERS.sub(_BREAK, text), quote=False)
+    return _SPECIAL.sub(lambda found: f"&#{ord(found[0])};", plain)
 
 
 def _one_line(text: str, longest: int) -> str:

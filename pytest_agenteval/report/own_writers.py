@@ -40,8 +40,22 @@ def _write_json(request: ReportRequest, path: Path) -> None:
 
 def _write_comment(request: ReportRequest, path: Path) -> None:
     from pytest_agenteval.report.markdown import comment
+    from pytest_agenteval.report.run_facts import files_address
 
-    write_whole(path, [comment(request.judgement, request.notes, request.sections)])
+    files = files_address(request.environment)
+    write_whole(path, [comment(request.judgement, request.notes, request.sections, files=files)])
+
+
+def _write_junit(request: ReportRequest, path: Path) -> None:
+    from pytest_agenteval.report.junit import junit_document
+
+    write_whole(path, [junit_document(request.judgement)])
+
+
+def _write_metrics(request: ReportRequest, path: Path) -> None:
+    from pytest_agenteval.report.metrics import metrics_text
+
+    write_whole(path, [metrics_text(request.judgement)])
 
 
 def _write_html(request: ReportRequest, path: Path) -> None:
@@ -54,10 +68,12 @@ def _write_html(request: ReportRequest, path: Path) -> None:
 
 def _append_summary(request: ReportRequest, path: Path) -> None:
     from pytest_agenteval.report.markdown import SUMMARY_LIMIT, markdown_report
+    from pytest_agenteval.report.run_facts import files_address
 
     taken = path.stat().st_size if path.exists() else 0
     limit = SUMMARY_LIMIT - taken - 1
-    _append(path, markdown_report(request.judgement, request.notes, request.sections, limit=limit))
+    files = files_address(request.environment)
+    _append(path, markdown_report(request.judgement, request.notes, request.sections, files=files, limit=limit))
 
 
 def _append_outputs(request: ReportRequest, path: Path) -> None:
@@ -75,5 +91,7 @@ _FILES: Mapping[str, tuple[str, Callable[[ReportRequest, Path], None]]] = {
     "json": ("JSON report", _write_json),
     "comment": ("comment", _write_comment),
     "html": ("HTML report", _write_html),
+    "metrics": ("metrics", _write_metrics),
+    "junitxml": ("JUnit file", _write_junit),
 }
 """By option, the name of the file and its writer."""

@@ -90,7 +90,7 @@ def _bounds(cell: CellSummary) -> str:
     bounds = cell.estimates.pass_hat_k_bounds
     if bounds is None:
         return ""
-    return f", bounded by pass^{bounds.attempts}: {figures.rate(bounds.low)} to {figures.rate(bounds.high)}"
+    return f", estimated from pass^{bounds.attempts}: {figures.rate(bounds.low)} to {figures.rate(bounds.high)}"
 
 
 def _question(interval: Interval) -> str:

@@ -10,12 +10,14 @@ from pytest_agenteval.record import figures
 from pytest_agenteval.report.line import BAD, TITLE, Line, plain
 from pytest_agenteval.report.text_table import wrap
 
-__all__ = ["regression_lines"]
+__all__ = ["OWN_COST", "dollars_or_unknown", "not_compared", "regression_lines"]
 
 _INDENT = "  "
 _HANGING = "    "
 _NAMED = 10
 """How many tasks of a list are named."""
+OWN_COST = "own cost per attempt"
+"""Without repeated tries, unlike the `$/attempt` of tables, which holds everything that was paid."""
 _FALLEN = 3
 """How many of the tasks that fell no further than by chance are named."""
 
@@ -32,15 +34,20 @@ def regression_lines(found: Comparison, width: int) -> list[Line]:
         lines += [Line(text, BAD) for text in wrap(f"regressed: {_changes(task)}", width, _INDENT, _HANGING)]
     for task in found.fell_most:
         lines += plain(wrap(f"fell, though not beyond chance by itself: {_changes(task)}", width, _INDENT, _HANGING))
-    for what, tasks in (
+    for what, tasks in not_compared(found):
+        lines += plain(wrap(f"{what}: {_named(tasks)}", width, _INDENT, _HANGING))
+    return lines
+
+
+def not_compared(found: Comparison) -> list[tuple[str, tuple[str, ...]]]:
+    """The tasks that are not compared, by the reason; a reason without a task is left out."""
+    reasons = (
         ("the test changed, not compared", found.changed),
         ("new, not in the baseline", found.added),
         ("gone, only in the baseline", found.removed),
         ("no attempt counts", found.silent),
-    ):
-        if tasks:
-            lines += plain(wrap(f"{what}: {_named(tasks)}", width, _INDENT, _HANGING))
-    return lines
+    )
+    return [(reason, tasks) for reason, tasks in reasons if tasks]
 
 
 def _compared(found: Comparison) -> str:
@@ -69,17 +76,18 @@ def _change(change: TaskChange) -> str:
 
 
 def _changes(task: RegressedTask) -> str:
-    cost = f"{_dollars(task.cost_before)} -> {_dollars(task.cost_after)}"
+    cost = f"{dollars_or_unknown(task.cost_before)} -> {dollars_or_unknown(task.cost_after)}"
     tools = f"{figures.percent(task.tool_failures_before)} -> {figures.percent(task.tool_failures_after)}"
     passes = f"{task.task} {_passes(task.before, task.after, task.p)}"
-    return f"{passes}, cost per attempt {cost}, tool-call failures {tools}"
+    return f"{passes}, {OWN_COST} {cost}, tool-call failures {tools}"
 
 
 def _passes(before: Count, after: Count, p: float) -> str:
     return f"{before[1]}/{before[0]} -> {after[1]}/{after[0]} (p = {p:.2g})"
 
 
-def _dollars(amount: float | None) -> str:
+def dollars_or_unknown(amount: float | None) -> str:
+    """An amount of US dollars, or `unknown`."""
     return "unknown" if amount is None else figures.dollars(amount)
 
 

@@ -53,6 +53,8 @@ def task_table(cell: CellSummary, verdicts: Mapping[str, Verdict], width: int) -
 
 def short_names(node_ids: Sequence[str]) -> tuple[list[str], str | None]:
     """The node ids without their common suite or directory, and that common part or None."""
+    if not node_ids:
+        return [], None
     suites = {node_id.partition("::")[0] for node_id in node_ids}
     names = [node_id.partition("::")[2] for node_id in node_ids]
     if len(suites) == 1 and all(names):

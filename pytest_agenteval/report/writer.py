@@ -31,7 +31,8 @@ class ReportRequest:
     sections: tuple[ReportSection, ...]
     """What plugins add, without secrets."""
     destinations: Mapping[str, Path]
-    """The files that the user asked for, by option: `json`, `comment`, `html`."""
+    """The files that the user asked for, by option: `json`, `comment`, `html`, `metrics`, and `junitxml` where pytest
+    does not write it itself."""
     environment: Mapping[str, str]
     """The environment of the process; not redacted."""
     secrets: tuple[str, ...]

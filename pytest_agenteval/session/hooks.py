@@ -31,7 +31,27 @@ from pytest_agenteval.texts import inert
 if TYPE_CHECKING:
     from pytest_agenteval.session.tasks import AgentSession
 
-__all__ = ["Running"]
+__all__ = ["Running", "refuse_options"]
+
+
+def refuse_options(config: pytest.Config) -> None:
+    """Refuse options with which no run can begin, whatever its tasks are.
+
+    Raises:
+        pytest.UsageError: there is such an option.
+    """
+    if _reruns(config):
+        raise pytest.UsageError(
+            "--reruns would run failed attempts until they pass, which biases every estimate: "
+            "leave it out (environment errors are retried automatically, see --agent-env-retries)"
+        )
+    if settings(config).reports.html is not None:
+        from pytest_agenteval.report.html import check_installed
+
+        try:
+            check_installed()
+        except NotReady as error:
+            raise pytest.UsageError(inert(str(error))) from None
 
 
 class Running:
@@ -46,18 +66,7 @@ class Running:
         self._recorder: Recorder | None = None
         self._sigterm = Sigterm()
         self._announced = not hasattr(config, "workerinput") or config.option.setuponly
-        if _reruns(config):
-            raise pytest.UsageError(
-                "--reruns would run failed attempts until they pass, which biases every estimate: "
-                "leave it out (environment errors are retried automatically, see --agent-env-retries)"
-            )
-        if settings(config).reports.html is not None:
-            from pytest_agenteval.report.html import check_installed
-
-            try:
-                check_installed()
-            except NotReady as error:
-                raise pytest.UsageError(inert(str(error))) from None
+        refuse_options(config)
         load_plugins(config.pluginmanager)
         if not hasattr(config, "workerinput"):
             self._recorder = Recorder(config, self._sigterm)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import redirect_stdout
+from io import StringIO
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +14,8 @@ from pytest_agenteval.options.reading import settings
 from pytest_agenteval.options.settings import Settings
 from pytest_agenteval.options.values import EarlyStop
 from pytest_agenteval.plugins import load_plugins
+from pytest_agenteval.session.hooks import refuse_options
+from pytest_agenteval.texts import inert
 
 if TYPE_CHECKING:
     from pytest_agenteval.plan.offered import Offered
@@ -23,6 +27,7 @@ class Planner:
     """Replaces the hooks that run agent tasks, and pytest's own loop."""
 
     def __init__(self, config: pytest.Config) -> None:
+        refuse_options(config)
         load_plugins(config.pluginmanager)
         if getattr(config.option, "numprocesses", None):
             raise pytest.UsageError(
@@ -36,6 +41,7 @@ class Planner:
         if option.collectonly or (session.testsfailed and not option.continue_on_collection_errors):
             return None
         from pytest_agenteval.plan.offered import Offered
+        from pytest_agenteval.plan.ready import check
 
         items = [item for item in session.items if isinstance(item, AgentItem)]
         try:
@@ -48,6 +54,11 @@ class Planner:
             reporter.section("plan")
             for text, markup in lines:
                 reporter.write_line(text, **markup)
+        try:
+            with redirect_stdout(StringIO()):  # Inspect prints a greeting
+                check(settings(session.config), items, offered)
+        except NotReady as error:
+            raise pytest.UsageError(inert(f"the run would be refused: {error}")) from None
         return True
 
 

@@ -250,8 +250,7 @@ class Recorder:
         from pytest_agenteval.report.files import amend_junit, report_request, write_reports
 
         asked, plugins = settings(self._config), self._config.pluginmanager
-        destinations = {"json": asked.reports.json, "comment": asked.reports.comment, "html": asked.reports.html}
-        self._request = report_request(plugins, judgement, self._notes, destinations)
+        self._request = report_request(plugins, judgement, self._notes, asked.reports.by_option)
         self._written = write_reports(
             plugins,
             self._request,

@@ -39,7 +39,7 @@ def test_an_agent_that_got_worse_fails_and_the_same_one_passes(run: Run, pyteste
     said = " ".join(worse.stdout.str().split())  # lines are wrapped
     for part in (
         "agenteval/noisy · react beside the run of ",
-        "regressed: test_suite.py::test_says[0] 6/6 -> 0/6 (p = 0.0043), cost per attempt $0 -> $0, tool-call failures",
+        "regressed: test_suite.py::test_says[0] 6/6 -> 0/6 (p = 0.0043), own cost per attempt $0 -> $0,",
         "FAIL --agent-baseline: pass@1 of 4 compared tasks went from 1.000 to 0.000",
         "test_suite.py::test_says[2] 6/6 to 0/6 and 1 more",
         "exit 1: FAILED: --agent-baseline",

@@ -262,7 +262,7 @@ def test_junit_report(run: Run, pytester: pytest.Pytester) -> None:
     )
     result.assert_outcomes(failed=1)
     root = ElementTree.parse(pytester.path / "r.xml").getroot()
-    cases = {case.get("name"): case for case in root.iter("testcase")}
+    cases = {case.get("name"): case for case in root[0].iter("testcase")}
     assert sorted(cases) == ["test_a", "test_b"]
     for case in cases.values():
         properties = {p.get("name"): p.get("value") for p in case.iter("property")}

@@ -37,27 +37,15 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "out" / "report.html"
 
 
-@pytest.fixture(scope="module")
-def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
-    try:
-        chromium = Chromium(tmp_path_factory.mktemp("browser"))
-    except FileNotFoundError as error:
-        if "CI" in os.environ:
-            raise
-        pytest.skip(str(error))
-    with chromium:
-        yield chromium
-
-
 @pytest.fixture
-def browser(started: Chromium, report: Path) -> Iterator[Chromium]:
+def browser(chromium: Chromium, report: Path) -> Iterator[Chromium]:
     """Whatever a test does: nothing is complained about, and nothing but the file is asked for."""
-    started.complaints.clear()
-    started.asked.clear()
-    yield started
-    assert started.complaints == []
-    assert set(started.asked) == {report.as_uri()}
-    assert "owned" not in started.evaluate("document.title")
+    chromium.complaints.clear()
+    chromium.asked.clear()
+    yield chromium
+    assert chromium.complaints == []
+    assert set(chromium.asked) == {report.as_uri()}
+    assert "owned" not in chromium.evaluate("document.title")
 
 
 FOCUSED = "(e => e.matches('.grid a.o') ? e.hash.slice(1) : '')(document.activeElement)"

@@ -46,9 +46,10 @@ def test_nothing_runs_and_nothing_is_written(run: Run, pytester: pytest.Pytester
 
 
 def test_the_worst_case_is_of_stated_limits(run: Run) -> None:
-    """0.25 of `test_a`, and a million tokens at 0.50 of `test_b`; no key of the provider is needed to plan."""
+    """0.25 of `test_a`, and a million tokens at 0.50 of `test_b`; it is told without a key, and then refused."""
     result = plan(run, "--k=8", "--agent-allow-local", "--max-cost=5", model="openai/priced")
-    assert result.ret == 0
+    assert result.ret == 4
+    result.stderr.fnmatch_lines(["ERROR: the run would be refused: *OPENAI_API_KEY*"])
     result.stdout.fnmatch_lines(
         [
             "*expected cost unknown: no costs in *logs/agenteval",
@@ -68,8 +69,27 @@ def test_history_is_used_where_there_is_some(run: Run) -> None:
 
 def test_a_gate_that_would_be_refused_is_in_the_plan(run: Run) -> None:
     result = plan(run, "--k=8", "--agent-gate-mode=confidence", "--min-pass-at-1=0.99", model="agenteval/noisy")
-    assert result.ret == 0
+    assert result.ret == 4
     result.stdout.fnmatch_lines(["*this run would be refused: --min-pass-at-1=0.99 could never pass: 16 of 16*k >= *"])
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (["--agent-scaffold=nobody"], "*nobody*"),
+        (["--agent-role=user=openai/gpt-5-mini"], "*OPENAI_API_KEY*"),
+        (["--agent-role=user=mockllm/model", "--max-cost=1"], "*price of mockllm/model is not known*"),
+        (["--agent-log-dir=test_suite.py"], "*logs cannot be written to test_suite.py*"),
+        (["--agent-sandbox=docker", "--agent-sandbox-default=nowhere.yaml"], "*nowhere.yaml*"),
+        (["--agent-prices=none.toml"], "*none.toml*"),
+        (["--agent-baseline=none"], "*none*"),
+    ],
+)
+def test_a_plan_ends_as_the_run_would_where_that_is_refused(run: Run, options: list[str], why: str) -> None:
+    for asked in (["--agent-plan"], []):
+        result = run(SUITE, *asked, *options, model="agenteval/oracle")
+        assert result.ret == 4
+        result.stderr.fnmatch_lines([why])
 
 
 def test_a_gate_that_could_never_pass_is_refused_before_anything_runs(run: Run, pytester: pytest.Pytester) -> None:

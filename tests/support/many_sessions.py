@@ -68,7 +68,7 @@ class Played:
     @property
     def elements(self) -> dict[str, str]:
         """By task's name what JUnit has of it: an element's name and type; "" for a pass."""
-        cases = ElementTree.fromstring(self.junit).iter("testcase")
+        cases = ElementTree.fromstring(self.junit)[0].iter("testcase")
         return {
             str(case.get("name")): " ".join(_element(each) for each in case if each.tag in _KINDS) for case in cases
         }

@@ -101,6 +101,8 @@ def this_suite_pass_hat_k(counts: Counts, k: int, confidence: float = 0.95) -> I
     None if no task has an attempt.
     """
     _check_confidence(confidence)
+    if k == 1:
+        return this_suite_pass_at_1(counts, confidence)
     draws = suite_pass_hat_k_draws(counts, k)
     if draws is None:
         return None

@@ -26,6 +26,7 @@ from pytest_agenteval.report.html.text import shown
 from pytest_agenteval.report.log_places import log_place
 from pytest_agenteval.report.notes import task_notes
 from pytest_agenteval.report.regression import regression_lines
+from pytest_agenteval.report.run_facts import run_facts
 from pytest_agenteval.report.writer import ReportSection, write_whole
 
 __all__ = ["check_installed", "write_html"]
@@ -114,7 +115,8 @@ def _pieces(
         style=style,
         script=script,
         status=judgement.status,
-        scope=_scope(run, tasks),
+        scope=" · ".join([_scope(run, tasks), *run_facts(judgement)]),
+        address=_address(judgement),
         gates_unmet=[gate for gate in gates if gate.task is None and gate.verdict is not Verdict.PASS],
         gates_met=[gate for gate in gates if gate.task is None and gate.verdict is Verdict.PASS],
         judged_unmet=[gate for gate in gates if gate.task is not None and gate.verdict is not Verdict.PASS],
@@ -165,6 +167,11 @@ def _scope(run: RunSummary, tasks: Sequence[RowView]) -> str:
     parts = [figures.plural(len(tasks), "task"), f"k = {', '.join(map(str, ks))}" if ks else ""]
     parts += [figures.plural(len(run.cells), "cell"), f"{figures.plural(attempts, 'attempt')} that count"]
     return " · ".join(part for part in (*parts, f"total cost {figures.cost(run.cost)}") if part)
+
+
+def _address(judgement: Judgement) -> str | None:
+    address = None if judgement.identity is None else judgement.identity.address
+    return address if address is not None and address.startswith(("https://", "http://")) else None
 
 
 def _log_dir(judgement: Judgement) -> str:

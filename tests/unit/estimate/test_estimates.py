@@ -89,7 +89,7 @@ def test_fewer_than_k_attempts_give_bounds_and_no_rate() -> None:
     """pass^1 is 3/4 and pass^2 is 1/2, so pass^8 is at most 1/2, and by log-convexity at least 1/2 (2/3)^6."""
     letters = {"a": "pp", "b": "pp", "c": "pf", "d": "pf"}
     shown = text(cell(*(task(outcomes + "eeeeee", name=name) for name, outcomes in letters.items())))
-    assert f"pass^8 not measured (n < k), bounded by pass^2: {0.5 * (2 / 3) ** 6:.3f} to 0.500" in shown
+    assert f"pass^8 not measured (n < k), estimated from pass^2: {0.5 * (2 / 3) ** 6:.3f} to 0.500" in shown
 
 
 def test_a_thinned_grid_has_no_estimate_and_guaranteed_bounds() -> None:

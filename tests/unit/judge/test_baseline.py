@@ -91,7 +91,7 @@ def test_cost_and_tool_failures_stand_beside_a_regression() -> None:
         task_of(*(attempt("f", n, 0.05, tool_calls=(tool_call("timeout"), tool_call())) for n in range(1, 9)), name="a")
     ]
     found, _ = compared(earlier(a="p" * 8), records)
-    assert "regressed: a 8/8 -> 0/8 (p = 7.8e-05), cost per attempt $0.0100 -> $0.0500" in text(found)
+    assert "regressed: a 8/8 -> 0/8 (p = 7.8e-05), own cost per attempt $0.0100 -> $0.0500" in text(found)
     assert "tool-call failures 10.0% -> 50.0%" in text(found)
     unknown, _ = compared(earlier(a="p" * 8, cost=None), records)
     assert "cost per attempt unknown -> $0.0500" in text(unknown)

@@ -164,3 +164,25 @@ def test_a_gate_that_is_not_refused_passes_when_everything_does(tasks: int, k: i
     if never(tasks, k, **{gate: asked}) is None:
         records = [task("p" * k, name=f"t.py::t{i}") for i in range(tasks)]
         assert only("--" + gate.replace("_", "-"), *records, **{gate: asked}).verdict is PASS
+
+
+@pytest.mark.parametrize("outcomes", [["pppf", "ffff", "pfff"], ["p", "f", "p"]])
+def test_pass_hat_1_is_pass_at_1_in_its_estimate_its_intervals_and_its_verdict(outcomes: list[str]) -> None:
+    records = [task(letters, f"t.py::{number}", k=1) for number, letters in enumerate(outcomes)]
+    [cell] = summarize(records).cells
+    assert cell.pass_hat_k.value == cell.pass_at_1.value
+    assert [(each.low, each.high) for each in cell.estimates.pass_hat_k_intervals] == [
+        (each.low, each.high) for each in cell.estimates.pass_at_1_intervals
+    ]
+    hat, at = (
+        only(option, *records, confidence=0.9, **{threshold: 0.5})
+        for option, threshold in (("--min-pass-k", "min_pass_k"), ("--min-pass-at-1", "min_pass_at_1"))
+    )
+    assert hat.value == at.value
+
+
+def test_a_one_sided_bound_does_not_go_by_the_name_of_an_interval() -> None:
+    result = only("--min-pass-at-1", task("ppppppff"), min_pass_at_1=0.5, confidence=0.95)
+    low, high = proportion_confint(6, 8, alpha=0.1, method="wilson")
+    bounds = f"pass@1 of this suite is at least {low:.3f} and at most {high:.3f} (one-sided bounds, each 95.0% sure)"
+    assert result.reason == f"{bounds}; at least 0.5 was asked for"

@@ -53,17 +53,30 @@ def test_errors_are_told_from_failures_and_counted_so() -> None:
         task_of(attempt("p", 1), attempt("e", 2, message="container \x1b lost"), name="t.py::test_lost"),
     )  # fmt: skip
     assert kinds(suite) == {
-        "test_failed": ["failure"], "test_broken": ["error"], "test_lost": ["error"], "test_budget": ["skipped"],
+        "test_failed": ["failure"], "test_broken": ["error"], "test_lost": ["error"], "test_budget": ["error"],
         "test_passed": [], "test_ordinary": ["failure"], "test_expected": ["skipped"],
     }  # fmt: skip
     assert {name: suite.get(name) for name in ("tests", "failures", "errors", "skipped")} == {
-        "tests": "7", "failures": "2", "errors": "2", "skipped": "2",
+        "tests": "7", "failures": "2", "errors": "3", "skipped": "1",
     }  # fmt: skip
     lost = suite.find("testcase[@name='test_lost']/error")
     assert lost is not None
     assert lost.get("message") == "undecided: why"
     assert "attempt 2: environment error (sandbox)" in (lost.text or "")
     assert "container \\x1b lost" in (lost.text or "")
+
+
+def test_gates_and_the_run_have_a_suite_of_their_own_and_it_is_green_only_where_the_run_ends_with_0() -> None:
+    text = document(case("test_a", ""))
+    for letters, asked, found in (
+        ("pf", 0.5, {"--min-pass-k": ["failure"], "the run": ["failure"]}),
+        ("pn", 0.5, {"--min-pass-k": ["error"], "the run": ["error"]}),
+        ("pp", 0.5, {"--min-pass-k": [], "the run": []}),
+    ):
+        judgement = judge_run([task(letters, "t.py::test_a")], GateSettings(min_pass_k=asked))
+        *_, gates = ElementTree.fromstring(amended(text, judgement).encode())
+        assert gates.get("name") == "agent gates"
+        assert {name: tags for name, tags in kinds(gates).items() if name in found} == found
 
 
 def test_the_totals_of_the_run_are_properties_of_the_suite() -> None:
