@@ -42,7 +42,7 @@ class RegressedTask:
     """`(n, c)` in the baseline."""
     after: tuple[int, int]
     p: float
-    """Corrected for testing every task (Holm)."""
+    """Corrected for testing every task (step-down minP)."""
     cost_before: float | None
     """US dollars per attempt that counts, without repeated tries."""
     cost_after: float | None
@@ -199,7 +199,7 @@ def _compare(cell: CellSummary, before: Mapping[str, EarlierTask], name: str, be
 
     def described(changes: Sequence[TaskChange]) -> tuple[RegressedTask, ...]:
         largest_first = sorted(changes, key=lambda change: -change.drop)
-        return tuple(_regressed(c.task, c.p_holm, before[c.task], compared[c.task]) for c in largest_first)
+        return tuple(_regressed(c.task, c.p_corrected, before[c.task], compared[c.task]) for c in largest_first)
 
     return Comparison(
         cell=cell.cell,

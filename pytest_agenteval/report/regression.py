@@ -72,7 +72,7 @@ def _compared(found: Comparison) -> str:
 
 
 def _change(change: TaskChange) -> str:
-    return f"{change.task} {_passes(change.before, change.after, change.p_holm)}"
+    return f"{change.task} {_passes(change.before, change.after, change.p_corrected)}"
 
 
 def _changes(task: RegressedTask) -> str:

@@ -104,24 +104,33 @@ def power_of_regression_test(
             for b in range(attempts_before + 1)
         ]
     )
-    # Holm's correction names some task exactly if the smallest p is small enough for all of them.
-    named = table[passes_before, passes_after].min(axis=1) * tasks <= alpha / 2
-    left = alpha - _named_by_chance(table, alpha / 2 / tasks)[total].sum(axis=1)
+    limit, spent = _naming_limits(table, total, alpha / 2)
+    named = table[passes_before, passes_after].min(axis=1) <= limit
+    left = alpha - spent
     quantile = np.array([normal_quantile(level) for level in left])
     half = 0.0 if tasks * attempts_after <= TIES_BROKEN else 0.5  # a tie is half on either side, where it is broken
     fell = (variance > 0) & (passes_after.sum(axis=1) + half <= mean + quantile * np.sqrt(variance))
     return float((fell | named).mean())
 
 
-def _named_by_chance(table: Floats, limit: float) -> Floats:
-    """How often a task of an unchanged agent has a p of at most `limit`, by its passes in both runs together.
+def _naming_limits(table: Floats, total: NDArray[np.int64], level: float) -> tuple[Floats, Floats]:
+    """The largest p that names a task in each simulated run, and how often an unchanged agent would have one named.
 
-    `table` holds the p of each (passes before, passes after). The largest p that is small enough is that chance.
+    As `naming_limit`, for all runs at once. `table` holds the p of each (passes before, passes after), and `total` the
+    passes of both runs together at each task of each run.
     """
-    before, after = np.indices(table.shape)
-    chances = np.zeros(sum(table.shape) - 1)
-    np.maximum.at(chances, before + after, np.where(table <= limit, table, 0.0))
-    return chances
+    possible = np.unique(table[table <= level])
+    if not possible.size:
+        return np.zeros(len(total)), np.zeros(len(total))
+    sums = np.add.outer(*map(np.arange, table.shape))
+    attained = np.zeros((sums.max() + 1, possible.size))
+    for column, p in enumerate(possible):
+        np.maximum.at(attained[:, column], sums, np.where(table <= p, table, 0.0))
+    tasks = (total[..., None] == np.arange(len(attained))).sum(axis=1)
+    chances = 1.0 - np.exp(tasks @ np.log1p(-attained))
+    held = np.where(chances <= level, np.arange(1, possible.size + 1), 0).max(axis=1)
+    limits, spent = np.append(0.0, possible), np.column_stack([np.zeros(len(total)), chances])
+    return limits[held], spent[np.arange(len(total)), held]
 
 
 def smallest_detectable_drop(

@@ -2,10 +2,12 @@
 
 If nothing changed, the attempts at a task are exchangeable between the two runs. Given how many attempts passed in both
 runs together, the number that passed in the new run is hypergeometric. The distribution of the sum over all tasks is
-the convolution of these, exact for any numbers of attempts. The per-task tests, with Holm's correction, name tasks at
-alpha/2. The test over all tasks has what these leave of alpha: its p counts every outcome in which a task would be
-named or fewer attempts would pass in all. So an unchanged agent is called worse in at most a share alpha of
-comparisons.
+the convolution of these, exact for any numbers of attempts.
+
+The per-task tests name tasks at alpha/2, each p corrected by step-down minP (Westfall and Young 1993, algorithm 2.8).
+That is exact here, because tasks are independent: a task that could not have shown so small a p does not count. The
+test over all tasks has what these leave of alpha: its p counts every outcome in which a task would be named or fewer
+attempts would pass in all. So an unchanged agent is called worse in at most a share alpha of comparisons.
 
 Few outcomes are exactly as likely as alpha, which costs power. So among outcomes with equally many passes, those count
 as worse in which single tasks fell further: their own p-values, multiplied, are smaller.
@@ -16,6 +18,8 @@ runs must have a fixed number of attempts at every task; attempts that stopped a
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -26,7 +30,16 @@ import numpy as np
 
 from pytest_agenteval.estimate.stats.estimators import check_counts
 
-__all__ = ["TIES_BROKEN", "Regression", "TaskChange", "holm", "p_of_all_tasks", "p_of_task", "regression_test"]
+__all__ = [
+    "TIES_BROKEN",
+    "Regression",
+    "TaskChange",
+    "corrected",
+    "naming_limit",
+    "p_of_all_tasks",
+    "p_of_task",
+    "regression_test",
+]
 
 Count = tuple[int, int]
 TIES_BROKEN = 256
@@ -46,7 +59,7 @@ class TaskChange:
     """`(n, c)` in the new run."""
     p: float
     """One-sided: how often an unchanged agent would pass at most this many of the new attempts."""
-    p_holm: float
+    p_corrected: float
     """The same, corrected for testing every task."""
 
     @property
@@ -71,7 +84,7 @@ class Regression:
     @property
     def regressed_tasks(self) -> tuple[TaskChange, ...]:
         """The tasks that regressed by their own test."""
-        return tuple(change for change in self.tasks if change.p_holm <= self.alpha / 2)
+        return tuple(change for change in self.tasks if change.p_corrected <= self.alpha / 2)
 
     @property
     def fell_overall(self) -> bool:
@@ -95,15 +108,15 @@ def regression_test(before: Mapping[str, Count], after: Mapping[str, Count], alp
     nothing = (0, 0)
     names = sorted({*before, *after})
     compared = [name for name in names if before.get(name, nothing)[0] and after.get(name, nothing)[0]]
-    ps = [p_of_task(before[name], after[name]) for name in compared]
+    pairs = [(before[name], after[name]) for name in compared]
     changes = [
-        TaskChange(name, before[name], after[name], p, corrected)
-        for name, p, corrected in zip(compared, ps, holm(ps), strict=True)
+        TaskChange(name, *pair, p_of_task(*pair), p)
+        for name, pair, p in zip(compared, pairs, corrected(pairs), strict=True)
     ]
     left = set(compared)
     return Regression(
         alpha,
-        _p_of_being_worse(tuple(sorted((before[name], after[name]) for name in compared)), alpha) if compared else None,
+        _p_of_being_worse(tuple(sorted(pairs)), alpha) if compared else None,
         tuple(sorted(changes, key=lambda change: (change.p, change.task))),
         tuple(name for name in names if name not in left),
     )
@@ -139,6 +152,7 @@ def p_of_all_tasks(pairs: Sequence[tuple[Count, Count]]) -> float:
 def _p_of_being_worse(pairs: tuple[tuple[Count, Count], ...], alpha: float) -> float:
     """How often an unchanged agent would have one of these tasks named, or do as badly in all of them together."""
     breaks_ties = sum(n_after for _, (n_after, _) in pairs) <= TIES_BROKEN
+    limit = naming_limit(pairs, alpha / 2)
     chance = np.ones((1, 1))
     """Of outcomes in which no task is named, by the passes of all tasks and the weight of their falls."""
     passes = weight = 0
@@ -146,7 +160,7 @@ def _p_of_being_worse(pairs: tuple[tuple[Count, Count], ...], alpha: float) -> f
         likely = _passes_after(n_before, n_after, total := c_before + c_after)
         ps = {x: p_of_task((n_before, total - x), (n_after, x)) for x in np.flatnonzero(likely).tolist()}
         weights = {x: round(-log(p) / _STEP) if breaks_ties else 0 for x, p in ps.items()}
-        unnamed = [x for x, p in ps.items() if p * len(pairs) > alpha / 2]
+        unnamed = [x for x, p in ps.items() if p > limit]
         rows, columns = chance.shape
         grown = np.zeros((rows + n_after, columns + max(weights[x] for x in unnamed)))
         for x in unnamed:
@@ -156,14 +170,49 @@ def _p_of_being_worse(pairs: tuple[tuple[Count, Count], ...], alpha: float) -> f
     return min(1.0, max(0.0, 1.0 - float(better)))
 
 
-def holm(ps: Sequence[float]) -> tuple[float, ...]:
-    """Holm's step-down correction (Holm 1979): p-values that can each be compared with the same alpha, in order."""
-    corrected = [1.0] * len(ps)
-    highest = 0.0
-    for rank, index in enumerate(sorted(range(len(ps)), key=ps.__getitem__)):
-        highest = max(highest, min(1.0, ps[index] * (len(ps) - rank)))
-        corrected[index] = highest
-    return tuple(corrected)
+def corrected(pairs: Sequence[tuple[Count, Count]]) -> tuple[float, ...]:
+    """The p of each task, corrected for testing all of them: each can be compared with the same alpha, in order.
+
+    How often one of the tasks that are no clearer would show so small a p in an unchanged agent.
+
+    Args:
+        pairs: `(before, after)` of each task, both as `(n, c)`.
+    """
+    ps = [p_of_task(before, after) for before, after in pairs]
+    made, highest, left = [1.0] * len(ps), 0.0, Counter(map(_margins, pairs))
+    for index in sorted(range(len(ps)), key=ps.__getitem__):
+        made[index] = highest = max(highest, _chance_of_one(left, ps[index]))
+        left -= Counter([_margins(pairs[index])])
+    return tuple(made)
+
+
+def naming_limit(pairs: Sequence[tuple[Count, Count]], level: float) -> float:
+    """The largest p that a task can have and be named at this level, corrected; 0.0 if none can be named."""
+    margins = Counter(map(_margins, pairs))
+    possible = sorted({p for each in margins for p in _possible_ps(*each) if p <= level}, reverse=True)
+    return next((p for p in possible if _chance_of_one(margins, p) <= level), 0.0)
+
+
+def _margins(pair: tuple[Count, Count]) -> tuple[int, int, int]:
+    """What does not change when attempts are dealt to the two runs in another way: their numbers, and all passes."""
+    (n_before, c_before), (n_after, c_after) = pair
+    return n_before, n_after, c_before + c_after
+
+
+def _chance_of_one(margins: Counter[tuple[int, int, int]], p: float) -> float:
+    """How often at least one of these tasks would have so small a p."""
+    none = 1.0
+    for each, tasks in sorted(margins.items()):
+        possible = _possible_ps(*each)
+        none *= (1.0 - possible[at - 1]) ** tasks if (at := bisect_right(possible, p)) else 1.0
+    return 1.0 - none
+
+
+@lru_cache(maxsize=65536)
+def _possible_ps(n_before: int, n_after: int, passes: int) -> tuple[float, ...]:
+    """The ps that a task can have, ascending. Each is also the chance of one that is as small."""
+    fewest, most = max(0, passes - n_before), min(n_after, passes)
+    return tuple(p_of_task((n_before, passes - x), (n_after, x)) for x in range(fewest, most + 1))
 
 
 @lru_cache(maxsize=65536)

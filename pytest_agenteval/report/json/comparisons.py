@@ -94,7 +94,7 @@ def comparison_report(found: baseline.Comparison) -> Comparison:
         regressed_at_best=found.best,
         p=found.test.p_all_tasks,
         tasks=[
-            ComparedTask.of(change, before=counts(change.before), after=counts(change.after), p_corrected=change.p_holm)
+            ComparedTask.of(change, before=counts(change.before), after=counts(change.after))
             for change in found.test.tasks
         ],
         regressed_tasks=[

@@ -51,12 +51,12 @@ def text(found: Comparison) -> str:
 
 
 def test_a_task_that_breaks_is_named_and_fails_the_run() -> None:
-    """8/8 to 1/8: the chance of so few is (C(8,1) + C(8,0)) C(8,..) / C(16,9), and both tasks were looked at."""
+    """8/8 to 1/8: the chance of so few is C(8,8) C(8,1) / C(16,9). The other task could not have fallen: all passed."""
     found, result = compared(earlier(a="p" * 8, b="p" * 8), now(a="p" * 8, b="p" + "f" * 7))
     assert result.verdict is Verdict.FAIL
     [regressed] = found.regressed
     assert (regressed.task, regressed.before, regressed.after) == ("b", (8, 8), (8, 1))
-    assert regressed.p == pytest.approx(2 * comb(8, 8) * comb(8, 1) / comb(16, 9))
+    assert regressed.p == pytest.approx(comb(8, 8) * comb(8, 1) / comb(16, 9))
     assert "regressed: b 8/8 to 1/8" in result.reason
     assert text(found).splitlines()[1] == "  2 tasks compared, 1 regressed; each task's p adjusted for 2 tasks"
     assert text(found).count("adjusted") == 1
@@ -64,12 +64,13 @@ def test_a_task_that_breaks_is_named_and_fails_the_run() -> None:
 
 
 def test_no_change_passes() -> None:
+    """By symmetry 5 of 11 or fewer in the second half has p = 1/2, as has 2 of 5: 1 - 1/2 * 1/2 for one of the two."""
     found, result = compared(earlier(a="ppppppff", b="ppff"), now(a="pppppfff", b="pppf"))
     assert (result.verdict, found.regressed, found.fell_most) == (Verdict.PASS, (), ())
     assert result.reason.endswith("that is no regression")
     assert (
         "  2 tasks compared, no single task fell beyond chance; "
-        "fell within chance: a 6/8 -> 5/8 (p = 1); each task's p adjusted for 2 tasks"
+        "fell within chance: a 6/8 -> 5/8 (p = 0.75); each task's p adjusted for 2 tasks"
     ) in text(found).splitlines()
 
 

@@ -116,11 +116,11 @@ def test_regressed_tasks_come_first_and_the_largest_fall_before_all_others() -> 
         task("pppp", "t::new"),
     ]  # fmt: skip
     text = markdown_report(judged(*records, baseline=baseline))
-    # t::fell_most fell furthest; t::fell is less probable: 3 C(20, 16) / C(40, 16) against 2 / C(16, 8)
+    # t::fell_most fell furthest; t::fell is less probable: C(20, 16) / C(40, 16) against 1 / C(16, 8)
     assert list(rows(page(text)))[:3] == [
         ["task in t", "passed", "own cost per attempt, tool-call failures"],
-        ["regressed fell_most", "8/8 → 0/8 · p = 0.00016", "$0.100 → $0.300 · 10.0% → -"],
-        ["regressed fell", "16/20 → 0/20 · p = 2.3e-07", "unknown → $0.200 · 0.0% → -"],
+        ["regressed fell_most", "8/8 → 0/8 · p = 7.8e-05", "$0.100 → $0.300 · 10.0% → -"],
+        ["regressed fell", "16/20 → 0/20 · p = 7.7e-08", "unknown → $0.200 · 0.0% → -"],
     ]
     table = {row[0].partition(" · ")[0]: row for row in rows(page(text))}
     assert table["FAIL rose"][1] == "1/4 → 2/4"
