@@ -134,7 +134,7 @@ def test_a_regression_between_two_runs(
     b, a = re.escape(later), re.escape(ran.logs)
     # without blanks, for a line may have been broken within a path
     assert re.match(rf"B\({b}:therunof[^)]*\(\dlogs?\)\)besideA\({a}:therunof", "".join(told.split()))
-    assert "3 tasks compared, 1 regressed; each task's p adjusted" in told
+    assert "3 tasks compared, 1 regressed, and all together fell; each task's p adjusted" in told
     assert max(len(line) for line in text.splitlines() if "/" not in line) <= 80
     assert "FAIL pass@1 of 3 compared tasks went from " in told
     assert main(["compare", ran.logs, ran.logs]) in (0, 10)
