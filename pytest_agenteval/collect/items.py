@@ -20,6 +20,7 @@ from _pytest.skipping import evaluate_skip_marks, evaluate_xfail_marks, xfailed_
 
 from pytest_agenteval.collect.agent_task import MARK, TaskOptions
 from pytest_agenteval.collect.fixture_plan import Definition, FixturePlan
+from pytest_agenteval.collect.plays import Plays
 from pytest_agenteval.collect.unshareable import MARKS, is_foreign, named_by_user, package_of, why_soft_checks
 from pytest_agenteval.options.reading import settings
 from pytest_agenteval.record.digest import digest
@@ -119,6 +120,8 @@ class AgentItem(pytest.Function):
         self.plan = plan_of(self)
         self.options = TaskOptions.from_marks(self.iter_markers(MARK))
         self.armed = False
+        self.plays: Plays | None = None
+        """Scripted attempts that run in place of the solution, each once; None except while a suite is checked."""
         self._function: Callable[..., Any] = self.obj
         """The function that attempts call. pytest-trio later replaces `obj` for pytest's own call."""
         self._refused_marks = [why for name, why in MARKS.items() if self.get_closest_marker(name) is not None]
@@ -177,6 +180,11 @@ class AgentItem(pytest.Function):
             return None
         scaffolds = settings(self.config).agents.scaffolds
         return str(self.plan.params.get("agent_scaffold", scaffolds[0] if scaffolds else "react"))
+
+    @property
+    def k(self) -> int:
+        """How many attempts there are to be."""
+        return settings(self.config).attempts.k if self.plays is None else len(self.plays)
 
     @property
     def cell(self) -> Cell:

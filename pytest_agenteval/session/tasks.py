@@ -96,7 +96,7 @@ class AgentSession:
     def record(self, item: AgentItem, finished: Sequence[Finished]) -> TaskRecord:
         """Everything known about a task; attempts that never started are recorded as not run."""
         known = {one.record.number: one.record for one in finished}
-        k = self._settings.attempts.k
+        k = item.k
         never = [n for n in range(1, k + 1) if n not in known][: max(0, k - len(known))]
         known |= {n: AttemptRecord(n, Outcome.NOT_RUN, None, "the run was stopped before it started") for n in never}
         attempts = tuple(known[number] for number in sorted(known))

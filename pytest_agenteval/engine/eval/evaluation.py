@@ -76,7 +76,7 @@ class Evaluation:
 
     def submit(self, item: AgentItem, shared: dict[str, Any]) -> list[asyncio.Future[Finished]]:
         """Take in the k attempts of a task: those of earlier invocations have ended, :meth:`feed` starts the others."""
-        model, k = item.model or "none", self.settings.attempts.k
+        model, k = item.model or "none", item.k
         kept = {record.number: record for record in self._taken(item).attempts}
         fresh = [number for number in range(1, k + 1) if number not in kept][: max(0, k - len(kept))]
         futures = [self._ledger.expect((item.nodeid, number)) for number in sorted((*kept, *fresh))]

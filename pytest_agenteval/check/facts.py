@@ -1,0 +1,94 @@
+"""What a check knows: the tasks of a suite, and what happened when they were played."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pytest_agenteval.check.plays import Play, Role, Steps
+from pytest_agenteval.check.states import ANSWER
+from pytest_agenteval.record.outcomes import Outcome
+
+__all__ = ["Played", "Task", "Texts"]
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """What the agent could read before it began and after the solution: texts by place."""
+
+    start: Mapping[str, str]
+    end: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """A play, and what came of it."""
+
+    play: Play
+    outcome: Outcome
+    message: str = ""
+    where: str | None = None
+    answer: str = ""
+    """What was submitted."""
+    start: Mapping[str, str] | None = None
+    """The state of the sandbox when the agent began; None if it could not be read or there is no sandbox."""
+    end: Mapping[str, str] | None = None
+    """The state when it had done everything."""
+    texts: Texts | None = None
+    prompt: str = ""
+    tools: str = ""
+    agent_seconds: float | None = None
+    """From the agent's first turn to its last."""
+    grading_seconds: float | None = None
+    """From then to the end of the attempt."""
+    turns: int = 0
+    log: str | None = None
+    number: int = 0
+    """Of the attempt in its log; 0 where there was none."""
+
+    @property
+    def passed(self) -> bool:
+        """Whether the checker accepted it."""
+        return self.outcome is Outcome.PASSED
+
+    @property
+    def state(self) -> Mapping[str, str]:
+        """The end state with the answer, as far as it is known."""
+        return {**(self.end or {}), ANSWER: self.answer.strip()}
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """An agent task, and its plays."""
+
+    name: str
+    """Its node id without the cell."""
+    file: str
+    """Relative to pytest's rootdir."""
+    line: int
+    """Of the test function, from 1."""
+    steps: Steps = ()
+    answer: str = ""
+    solvable: bool = True
+    """Whether a solution or an answer is declared."""
+    skip: str | None = None
+    """Why pytest skips it."""
+    trouble: str | None = None
+    """Why it could not be evaluated: its own model, the error of a shared fixture."""
+    time_limit: float | None = None
+    turn_limit: int | None = None
+    grading_time_limit: float | None = None
+    sandbox_file: str | None = None
+    """The Dockerfile or compose file of its sandbox."""
+    image: str | None = None
+    """The image that its mark names."""
+    plays: tuple[Played, ...] = field(default=())
+
+    def of(self, *roles: Role) -> list[Played]:
+        """Its plays of these kinds."""
+        return [played for played in self.plays if played.play.role in roles]
+
+    @property
+    def prompt(self) -> str:
+        """What the agent was asked; empty if no play got that far."""
+        return next((played.prompt for played in self.plays if played.prompt), "")

@@ -1,0 +1,243 @@
+"""The pytest plugin that plays: every task by its list of plays, in one session and one eval; notes go to a file.
+
+Which plays, the request says: a JSON file that an environment variable names.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_agenteval.check.facts import Played, Task
+from pytest_agenteval.check.player import Player
+from pytest_agenteval.check.plays import Level, Play, Steps, base_plays
+from pytest_agenteval.collect.items import AgentItem
+from pytest_agenteval.options.reading import defaults, settings
+from pytest_agenteval.options.settings import settings_of
+from pytest_agenteval.options.table import SETTINGS
+from pytest_agenteval.record.outcomes import Outcome
+from pytest_agenteval.record.records import AttemptRecord, TaskRecord
+
+__all__ = ["VARIABLE", "Notes", "Request", "read", "write"]
+
+VARIABLE = "PYTEST_AGENTEVAL_CHECK_REQUEST"
+"""The environment variable that names the file with the request."""
+_ORACLE = "agenteval/oracle"
+
+_KEPT = {"sandbox", "sandbox_default", "concurrency", "env_retries", "log_dir", "unsafe_fixtures"}
+"""Settings that apply here too. Other settings in the ini file and `addopts` are meant for runs of real models."""
+
+_WITH_FILES = ("lfplugin", "nfplugin", "stepwiseplugin")
+"""pytest's plugins that remember failures: a check must not change what `--lf` runs next."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What one session is to play."""
+
+    notes: str
+    """The file to write to."""
+    level: Level
+    plays: Mapping[str, tuple[Play, ...]] | None = None
+    """By task; None means the base plays of every task, and tasks that are not named are left out."""
+    one_by_one: bool = False
+    """Whether plays must not overlap."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notes:
+    """What one session saw."""
+
+    root: str
+    """pytest's rootdir."""
+    tasks: tuple[Task, ...] = field(default=())
+
+
+def write(path: str | Path, value: Request | Notes) -> None:
+    """Write a value as JSON."""
+    from pydantic import TypeAdapter
+
+    Path(path).write_bytes(TypeAdapter(type(value)).dump_json(value))
+
+
+def read(path: str | Path, kind: type[Any]) -> Any:
+    """Read a value of a kind that :func:`write` wrote."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind).validate_json(Path(path).read_bytes())
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Fix the settings before anything reads them."""
+    request: Request = read(os.environ[VARIABLE], Request)
+    option = config.option
+    for key in set(defaults()).difference(_KEPT):
+        setattr(option, f"agenteval_{key}", None)
+    option.agenteval_models, option.agenteval_k = [_ORACLE], "1"
+    option.maxfail, option.continue_on_collection_errors, option.xmlpath = 0, False, None
+    if hasattr(option, "numprocesses"):  # xdist's processes would each know only a part
+        option.numprocesses, option.dist, option.tx = None, "no", []
+    asked, plain = settings(config), settings_of(defaults(), active=True)  # the ini file may set the first
+    attempts = asked.attempts
+    config.stash[SETTINGS] = plain._replace(
+        agents=plain.agents._replace(models=asked.agents.models),
+        attempts=plain.attempts._replace(
+            k=attempts.k,
+            concurrency=1 if request.one_by_one else attempts.concurrency,
+            env_retries=attempts.env_retries,
+            unsafe_fixtures=attempts.unsafe_fixtures,
+        ),
+        store=plain.store._replace(log_dir=f"{asked.store.log_dir}/check"),
+        sandboxes=plain.sandboxes._replace(kind=asked.sandboxes.kind, default=asked.sandboxes.default),
+    )
+    config.pluginmanager.register(_Players(request), "pytest_agenteval_check_players")
+
+
+class _Players:
+    """Gives every task its plays, and keeps what came of them."""
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self._tasks: dict[str, Task] = {}
+        self._players: dict[str, Player] = {}
+        self._records: dict[str, TaskRecord] = {}
+        self._skips: dict[str, str] = {}
+        self._troubles: dict[str, str] = {}
+        self._root = ""
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        """Unregister what writes files of its own."""
+        self._root = str(session.config.rootpath)
+        manager = session.config.pluginmanager
+        for plugin in filter(None, map(manager.get_plugin, _WITH_FILES)):
+            manager.unregister(plugin)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        """Agent tasks of the scripted model only, because a task that names its own model would spend money."""
+        tasks = [item for item in items if isinstance(item, AgentItem)]
+        phrases = sorted({item.options.answer for item in tasks if item.options.answer})
+        chosen = []
+        for item in tasks:
+            plays = self._plays(item, phrases)
+            if plays is None:
+                continue
+            self._tasks[item.nodeid] = _task(item)
+            if item.model != _ORACLE:
+                self._troubles[item.nodeid] = "it names its own agent_model"
+                continue
+            item.plays = self._players[item.nodeid] = Player(plays, states=self._request.level is not Level.QUICK)
+            chosen.append(item)
+        most = max((item.k for item in chosen), default=1)
+        asked = settings(config)
+        config.stash[SETTINGS] = asked._replace(attempts=asked.attempts._replace(k=most))
+        config.hook.pytest_deselected(items=_others(items, chosen))
+        items[:] = chosen
+
+    def _plays(self, item: AgentItem, phrases: Iterable[str]) -> tuple[Play, ...] | None:
+        if self._request.plays is not None:
+            return self._request.plays.get(item.task_name)
+        steps = _steps(item)
+        return tuple(base_plays(steps, item.options.answer, self._request.level, phrases))
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keep the record, or the reason why there is none."""
+        record = getattr(report, "agenteval", None)
+        if record is not None:
+            self._records[report.nodeid] = record
+        if hasattr(report, "wasxfail"):
+            self._skips[report.nodeid] = f"xfail {report.wasxfail}".strip()
+        elif report.skipped and record is None:
+            self._skips[report.nodeid] = _skip_reason(report)
+        elif record is not None and record.skipped:
+            self._skips[report.nodeid] = record.attempts[0].message.removeprefix("Skipped: ")
+        elif report.failed and record is None:
+            self._troubles[report.nodeid] = f"{report.when}: {_crash(report)}"
+        if report.when == "teardown" and sys.stderr.isatty():
+            sys.stderr.write(f"\r{len(self._records)} of {len(self._players)} tasks played\r")
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self) -> None:
+        """Write the file."""
+        tasks = tuple(self._told(nodeid, task) for nodeid, task in self._tasks.items())
+        write(self._request.notes, Notes(self._root, tasks))
+
+    def _told(self, nodeid: str, task: Task) -> Task:
+        record, player = self._records.get(nodeid), self._players.get(nodeid)
+        attempts = {attempt.number: attempt for attempt in record.attempts} if record is not None else {}
+        plays = (
+            ()
+            if player is None
+            else tuple(_played(player, number, attempts.get(number)) for number in range(1, len(player) + 1))
+        )
+        return replace(task, skip=self._skips.get(nodeid), trouble=self._troubles.get(nodeid), plays=plays)
+
+
+def _task(item: AgentItem) -> Task:
+    file, line, _ = item.location
+    options = item.options
+    return Task(
+        name=item.task_name,
+        file=file,
+        line=(line or 0) + 1,
+        steps=_steps(item),
+        answer=options.answer,
+        solvable=options.solvable,
+        time_limit=options.time_limit,
+        turn_limit=options.turn_limit,
+        grading_time_limit=options.grading_time_limit,
+    )
+
+
+def _steps(item: AgentItem) -> Steps:
+    steps = item.options.steps or ()
+    return tuple(step if isinstance(step, str) else (step[0], dict(step[1])) for step in steps)
+
+
+def _played(player: Player, number: int, attempt: AttemptRecord | None) -> Played:
+    play, seen = player.plays[number - 1], player.seen.get(number)
+    if attempt is None:
+        return Played(play, Outcome.NOT_RUN, "it never ran")
+    ended = None if seen is None else seen.ended
+    finished = None if attempt.ended is None else datetime.fromisoformat(attempt.ended).timestamp()
+    return Played(
+        play=play,
+        outcome=attempt.outcome,
+        message=attempt.message or str(attempt.cause or ""),
+        where=attempt.where,
+        answer=attempt.answer or "",
+        start=None if seen is None else seen.start,
+        end=None if seen is None else seen.end,
+        texts=None if seen is None else seen.texts,
+        prompt="" if seen is None else seen.prompt,
+        tools="" if seen is None else seen.tools,
+        agent_seconds=None if seen is None or ended is None else ended - seen.began,
+        grading_seconds=None if ended is None or finished is None else max(0.0, finished - ended),
+        turns=0 if seen is None else seen.turns,
+        log=attempt.log,
+        number=number,
+    )
+
+
+def _others(items: Iterable[pytest.Item], chosen: Iterable[pytest.Item]) -> list[pytest.Item]:
+    kept = set(chosen)
+    return [item for item in items if item not in kept]
+
+
+def _skip_reason(report: pytest.TestReport) -> str:
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longreprtext
+    return str(reason).removeprefix("Skipped: ")
+
+
+def _crash(report: pytest.TestReport) -> str:
+    crash = getattr(report.longrepr, "reprcrash", None)
+    return str(getattr(crash, "message", None) or report.longreprtext)
