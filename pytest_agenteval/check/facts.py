@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pytest_agenteval.check.plays import Play, Role, Steps
-from pytest_agenteval.check.states import ANSWER
+from pytest_agenteval.check.states import ANSWER, is_file
 from pytest_agenteval.record.outcomes import Outcome
 
 __all__ = ["Played", "Task", "Texts"]
@@ -36,7 +36,8 @@ class Played:
     """The state when it had done everything."""
     texts: Texts | None = None
     prompt: str = ""
-    tools: str = ""
+    instructions: str = ""
+    """System messages and tools, as text."""
     agent_seconds: float | None = None
     """From the agent's first turn to its last."""
     grading_seconds: float | None = None
@@ -80,8 +81,11 @@ class Task:
     grading_time_limit: float | None = None
     sandbox_file: str | None = None
     """The Dockerfile or compose file of its sandbox."""
+    """Relative to pytest's rootdir."""
     image: str | None = None
     """The image that its mark names."""
+    source: str | None = None
+    """A digest of its test function's source."""
     plays: tuple[Played, ...] = field(default=())
 
     def of(self, *roles: Role) -> list[Played]:
@@ -92,3 +96,9 @@ class Task:
     def prompt(self) -> str:
         """What the agent was asked; empty if no play got that far."""
         return next((played.prompt for played in self.plays if played.prompt), "")
+
+    @property
+    def texts(self) -> Mapping[str, str]:
+        """The files that it starts with, by path; empty if unknown."""
+        read = next((played.texts for played in self.plays if played.texts is not None), None)
+        return {} if read is None else {place: text for place, text in read.start.items() if is_file(place)}

@@ -26,7 +26,7 @@ class Seen:
     began: float
     """Seconds since the epoch; so is `ended`."""
     prompt: str
-    tools: str
+    instructions: str
     start: dict[str, str] | None
     texts_before: dict[str, str] | None = None
     end: dict[str, str] | None = None
@@ -83,7 +83,7 @@ class Player:
         elif self._first is not None and play is self.plays[-1]:
             await asyncio.sleep(self._first + _APART - time.monotonic())
         start = parse_state(await scene.shell(STATE)) if self._states else None
-        seen = self.seen[scene.number] = Seen(time.time(), scene.prompt, scene.tools, start)
+        seen = self.seen[scene.number] = Seen(time.time(), scene.prompt, scene.instructions, start)
         if self._states and _reads_texts(play):
             seen.texts_before = parse_texts(await scene.shell(TEXTS))
             seen.began = time.time()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,13 @@ from pytest_agenteval.check.facts import Played, Task
 from pytest_agenteval.check.player import Player
 from pytest_agenteval.check.plays import Level, Play, Steps, base_plays
 from pytest_agenteval.collect.items import AgentItem
-from pytest_agenteval.options.reading import defaults, settings
+from pytest_agenteval.judge import GateSettings
+from pytest_agenteval.options.reading import defaults, given, settings
 from pytest_agenteval.options.settings import settings_of
 from pytest_agenteval.options.table import SETTINGS
 from pytest_agenteval.record.outcomes import Outcome
 from pytest_agenteval.record.records import AttemptRecord, TaskRecord
+from pytest_agenteval.sandbox.asked.choice import Choice, ChoiceError, ConfigFile, NamedImage, choose
 
 __all__ = ["VARIABLE", "Notes", "Request", "read", "write"]
 
@@ -57,7 +59,11 @@ class Notes:
 
     root: str
     """pytest's rootdir."""
-    tasks: tuple[Task, ...] = field(default=())
+    tasks: tuple[Task, ...] = ()
+    gates: GateSettings | None = None
+    """The gates on pass rates in the ini file or on the command line, if there are any."""
+    k: int = 1
+    """How many attempts they are to judge."""
 
 
 def write(path: str | Path, value: Request | Notes) -> None:
@@ -79,6 +85,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Fix the settings before anything reads them."""
     request: Request = read(os.environ[VARIABLE], Request)
     option = config.option
+    gates, k = _gates(config)
     for key in set(defaults()).difference(_KEPT):
         setattr(option, f"agenteval_{key}", None)
     option.agenteval_models, option.agenteval_k = [_ORACLE], "1"
@@ -98,14 +105,25 @@ def pytest_configure(config: pytest.Config) -> None:
         store=plain.store._replace(log_dir=f"{asked.store.log_dir}/check"),
         sandboxes=plain.sandboxes._replace(kind=asked.sandboxes.kind, default=asked.sandboxes.default),
     )
-    config.pluginmanager.register(_Players(request), "pytest_agenteval_check_players")
+    config.pluginmanager.register(_Players(request, gates, k), "pytest_agenteval_check_players")
+
+
+def _gates(config: pytest.Config) -> tuple[GateSettings | None, int]:
+    """The gates that a run of real models would have, and its k."""
+    asked = given(config)
+    gates = GateSettings(
+        min_pass_at_1=asked["min_pass_at_1"],
+        min_pass_k=asked["min_pass_k"],
+        confidence=asked["confidence"] if asked["gate_mode"] == "confidence" else None,
+    )
+    return (gates if gates.suite_gate else None), asked["k"]
 
 
 class _Players:
     """Gives every task its plays, and keeps what came of them."""
 
-    def __init__(self, request: Request) -> None:
-        self._request = request
+    def __init__(self, request: Request, gates: GateSettings | None, k: int) -> None:
+        self._request, self._gates, self._k = request, gates, k
         self._tasks: dict[str, Task] = {}
         self._players: dict[str, Player] = {}
         self._records: dict[str, TaskRecord] = {}
@@ -131,7 +149,7 @@ class _Players:
             plays = self._plays(item, phrases)
             if plays is None:
                 continue
-            self._tasks[item.nodeid] = _task(item)
+            self._tasks[item.nodeid] = _task(item, settings(config).sandboxes.default)
             if item.model != _ORACLE:
                 self._troubles[item.nodeid] = "it names its own agent_model"
                 continue
@@ -169,7 +187,7 @@ class _Players:
     def pytest_sessionfinish(self) -> None:
         """Write the file."""
         tasks = tuple(self._told(nodeid, task) for nodeid, task in self._tasks.items())
-        write(self._request.notes, Notes(self._root, tasks))
+        write(self._request.notes, Notes(self._root, tasks, self._gates, self._k))
 
     def _told(self, nodeid: str, task: Task) -> Task:
         record, player = self._records.get(nodeid), self._players.get(nodeid)
@@ -182,9 +200,10 @@ class _Players:
         return replace(task, skip=self._skips.get(nodeid), trouble=self._troubles.get(nodeid), plays=plays)
 
 
-def _task(item: AgentItem) -> Task:
+def _task(item: AgentItem, default: str | None) -> Task:
     file, line, _ = item.location
     options = item.options
+    sandbox = _sandbox(item, default)
     return Task(
         name=item.task_name,
         file=file,
@@ -195,7 +214,19 @@ def _task(item: AgentItem) -> Task:
         time_limit=options.time_limit,
         turn_limit=options.turn_limit,
         grading_time_limit=options.grading_time_limit,
+        sandbox_file=os.path.relpath(sandbox.path, item.config.rootpath) if isinstance(sandbox, ConfigFile) else None,
+        image=sandbox.image if isinstance(sandbox, NamedImage) else None,
+        source=item.source,
     )
+
+
+def _sandbox(item: AgentItem, default: str | None) -> Choice | None:
+    if not item.plan.uses_ours("agent", "sandbox"):
+        return None
+    try:
+        return choose(item.options.sandbox, folder=item.path.parent, root=item.config.rootpath, default=default)
+    except ChoiceError:
+        return None  # whoever prepares it will say so
 
 
 def _steps(item: AgentItem) -> Steps:
@@ -219,7 +250,7 @@ def _played(player: Player, number: int, attempt: AttemptRecord | None) -> Playe
         end=None if seen is None else seen.end,
         texts=None if seen is None else seen.texts,
         prompt="" if seen is None else seen.prompt,
-        tools="" if seen is None else seen.tools,
+        instructions="" if seen is None else seen.instructions,
         agent_seconds=None if seen is None or ended is None else ended - seen.began,
         grading_seconds=None if ended is None or finished is None else max(0.0, finished - ended),
         turns=0 if seen is None else seen.turns,

@@ -42,6 +42,11 @@ class Rule:
     why: str
     """What it means and what to do, in a few sentences."""
 
+    @property
+    def of_suite(self) -> bool:
+        """Whether it needs no play: it looks at the suite, its stored attempts and its gates."""
+        return self.id >= "AE600"
+
 
 _E, _W, _N = Severity.ERROR, Severity.WARNING, Severity.NOTE
 _QUICK, _STANDARD, _DEEP = Level.QUICK, Level.STANDARD, Level.DEEP

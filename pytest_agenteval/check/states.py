@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Iterable, Mapping
 
-__all__ = ["ANSWER", "STATE", "TEXTS", "State", "differing", "parse_state", "parse_texts", "volatile"]
+__all__ = ["ANSWER", "STATE", "TEXTS", "State", "differing", "is_file", "parse_state", "parse_texts", "volatile"]
 
 State = Mapping[str, str]
 """Digest by entry: a path, a path with what is said of it, or a part of a git repository; and the answer."""
@@ -80,6 +81,11 @@ def parse_texts(output: str | None) -> dict[str, str] | None:
         except (binascii.Error, UnicodeDecodeError):
             continue
     return texts
+
+
+def is_file(place: str) -> bool:
+    """Whether a place of :data:`TEXTS` is a file of the working directory, and not git's or the environment."""
+    return place.startswith("./") and not re.search(r"(^|/)\.git ", place)
 
 
 def _whole(output: str | None) -> list[str] | None:

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 
 from pytest_agenteval.errors import NotReady
+from pytest_agenteval.options.cli_values import checked
+from pytest_agenteval.options.values import rate
 
 __all__ = ["add_check"]
 
@@ -45,6 +47,16 @@ def add_check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     )
     parser.add_argument("--only", action="append", default=[], metavar="RULE", help="this rule only; repeatable")
     parser.add_argument("--skip", action="append", default=[], metavar="RULE", help="not this rule; repeatable")
+    parser.add_argument(
+        "--history", metavar="LOGS", help="also look at stored attempts of real agents: a .eval log or a directory"
+    )
+    parser.add_argument(
+        "--must-see",
+        type=checked(rate),
+        default=0.1,
+        metavar="DROP",
+        help="the drop of pass@1 that the gates of the ini file must find, or they are BLIND (default: 0.1)",
+    )
     parser.add_argument("--strict", action="store_true", help="warnings count as errors")
     parser.add_argument("--json", metavar="FILE", help="also write the findings to a JSON file")
     parser.add_argument("--explain", metavar="RULE", help="say what a rule is about, and run nothing")
@@ -67,6 +79,8 @@ def _check(asked: argparse.Namespace) -> int:
         suite=Suite(asked.paths, asked.agent_sandbox, asked.extra),
         level=level,
         rules=chosen_rules(level, asked.only, asked.skip),
+        history=asked.history,
+        must_see=asked.must_see,
     )
     try:
         result = check_suite(wish)

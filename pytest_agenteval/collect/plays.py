@@ -20,9 +20,9 @@ class Scene:
     turn: int
     """How many turns it has had in this conversation."""
     prompt: str
-    """What the task and its user have said so far, instructions included."""
-    tools: str
-    """Names, descriptions and parameters of the tools, as text."""
+    """What the task and its user have said so far."""
+    instructions: str
+    """System messages, and the tools with their descriptions, as text."""
     shell: Callable[[str], Awaitable[str | None]]
     """Runs a shell command in the sandbox without the agent's tools and returns its output; None if it cannot."""
 

@@ -165,8 +165,10 @@ class RehearsalAPI(ModelAPI):
 
 
 def _scene(number: int, turn: int, input: list[ChatMessage], tools: list[ToolInfo]) -> Scene:
-    said = "\n".join(message.text for message in input if message.role in ("system", "user"))
-    return Scene(number, turn, said, "\n".join(tool.model_dump_json(exclude_none=True) for tool in tools), _shell)
+    prompt = "\n".join(message.text for message in input if message.role == "user")
+    system = [message.text for message in input if message.role == "system"]
+    told = [tool.model_dump_json(exclude_none=True) for tool in tools]
+    return Scene(number, turn, prompt, "\n".join([*system, *told]), _shell)
 
 
 async def _shell(command: str) -> str | None:
