@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pytest_agenteval.check.facts import Played, Task
 from pytest_agenteval.check.findings import CheckResult, TaskResult, statuses
 from pytest_agenteval.check.judging import judge_plays
-from pytest_agenteval.check.plays import Level
+from pytest_agenteval.check.leaks import judge_leaks
+from pytest_agenteval.check.mutation import sampled
+from pytest_agenteval.check.plays import Level, Play, Role
 from pytest_agenteval.check.rounds import Suite
 from pytest_agenteval.check.rules import Rule
 from pytest_agenteval.check.suite import judge_suite, stored_history
+from pytest_agenteval.check.survivors import judge_mutants, mutants_of, to_confirm
 
 __all__ = ["Wish", "check_suite"]
+
+_MUTANTS = {Level.QUICK: 0, Level.STANDARD: 12, Level.DEEP: None}
+"""How many mutants of a task are played; None means all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +34,22 @@ class Wish:
     """Where stored attempts of real agents are: a `.eval` log, or a directory of them."""
     must_see: float = 0.1
     """The drop of pass@1 that a gate must find."""
+    mutants: int | None = None
+    """How many mutants of a task to play; None means as many as the level does, 0 is all."""
+    seed: int = 0
+    """For the choice of mutants."""
+    min_score: float = 0.8
+    """The asked share of wrong variants that fail."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Mutated:
+    """What the mutants of a task came to."""
+
+    task: Task
+    of: int
+    """How many there are."""
+    confirmed: tuple[Played, ...]
 
 
 def check_suite(wish: Wish) -> CheckResult:
@@ -37,16 +60,44 @@ def check_suite(wish: Wish) -> CheckResult:
         NotReady: the stored attempts cannot be read.
     """
     notes = wish.suite.play(wish.level)
-    results = []
     asked = {rule.id for rule in wish.rules}
     of_tasks = [rule for rule in wish.rules if not rule.of_suite]
+    mutated = _mutate(wish, notes.tasks) if asked & {"AE301", "AE302", "AE303", "AE305"} else {}
+    results = []
     for task in notes.tasks:
-        verdicts = judge_plays(task)
-        found = tuple(finding for finding in verdicts.findings if finding.rule in asked)
-        results.append(TaskResult(task, statuses(of_tasks, found, verdicts.assessed), found))
+        verdicts, mutants = judge_plays(task), None
+        judge_leaks(verdicts)
+        if (found := mutated.get(task.name)) is not None:
+            verdicts.task = found.task
+            mutants = judge_mutants(verdicts, wish.min_score, found.of, found.confirmed)
+        kept = tuple(finding for finding in verdicts.findings if finding.rule in asked)
+        results.append(TaskResult(verdicts.task, statuses(of_tasks, kept, verdicts.assessed), kept, mutants))
     sources = {task.name: task.source for task in notes.tasks}
     history = None if wish.history is None else stored_history(wish.history, sources)
     suite = judge_suite(notes.tasks, Path(notes.root), history, notes.gates, notes.k, wish.must_see)
-    found = tuple(finding for finding in suite.findings if finding.rule in asked)
-    of_suite = statuses([rule for rule in wish.rules if rule.of_suite], found, suite.assessed)
-    return CheckResult(wish.level, tuple(results), found, of_suite)
+    of_suite = tuple(finding for finding in suite.findings if finding.rule in asked)
+    suite_rules = statuses([rule for rule in wish.rules if rule.of_suite], of_suite, suite.assessed)
+    return CheckResult(wish.level, tuple(results), of_suite, suite_rules)
+
+
+def _mutate(wish: Wish, tasks: Sequence[Task]) -> Mapping[str, _Mutated]:
+    """Play the mutants of all tasks, and then the survivors once more, one by one."""
+    calls = {repr(step): step for task in tasks for step in task.steps if not isinstance(step, str)}
+    made = {task.name: mutants_of(task, wish.level, list(calls.values())) for task in tasks}
+    most = _MUTANTS[wish.level] if wish.mutants is None else wish.mutants or None
+    chosen = {name: sampled(plays, most, wish.seed) for name, plays in made.items()}
+    by_name = {task.name: task for task in tasks if chosen[task.name]}
+    if not by_name:
+        return {}
+    # the solution once more: what differs by now is volatile, too
+    plan = {name: [*chosen[name], _control(task)] for name, task in by_name.items()}
+    more = {task.name: task.plays for task in wish.suite.play(wish.level, plan).tasks}
+    full = {name: replace(task, plays=(*task.plays, *more.get(name, ()))) for name, task in by_name.items()}
+    doubtful = {name: plays for name, task in full.items() if (plays := to_confirm(task))}
+    again = wish.suite.play(wish.level, doubtful, one_by_one=True).tasks if doubtful else ()
+    confirmed = {task.name: task.plays for task in again}
+    return {name: _Mutated(task, len(made[name]), confirmed.get(name, ())) for name, task in full.items()}
+
+
+def _control(task: Task) -> Play:
+    return Play("oracle-later", Role.ORACLE, task.steps, task.answer)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from pytest_agenteval.check.plays import Play, Role, Steps
 from pytest_agenteval.check.states import ANSWER, is_file
-from pytest_agenteval.record.outcomes import Outcome
+from pytest_agenteval.record.outcomes import Cause, Outcome
 
 __all__ = ["Played", "Task", "Texts"]
 
@@ -26,6 +26,7 @@ class Played:
 
     play: Play
     outcome: Outcome
+    cause: Cause | None = None
     message: str = ""
     where: str | None = None
     answer: str = ""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from pytest_agenteval.check.facts import Texts
 from pytest_agenteval.check.plays import Play, Role, dump_answer, spam_answer
-from pytest_agenteval.check.states import STATE, TEXTS, parse_state, parse_texts
+from pytest_agenteval.check.states import STATE, parse_state, parse_texts, texts_command
 from pytest_agenteval.collect.agent_task import ToolUse
 from pytest_agenteval.collect.plays import Scene
 
@@ -45,12 +45,18 @@ class Seen:
 class Player:
     """The plays of one task: see :class:`pytest_agenteval.collect.plays.Plays`."""
 
-    def __init__(self, plays: Sequence[Play], *, states: bool) -> None:
-        """Plays these; `states` asks for the states of the sandbox, too."""
+    def __init__(self, plays: Sequence[Play], *, states: bool, on_host: bool) -> None:
+        """The player of these plays.
+
+        Args:
+            plays: in the order of their numbers.
+            states: whether to read the states of the sandbox.
+            on_host: whether the sandbox is this host, whose environment holds keys.
+        """
         self.plays = tuple(plays)
         self.seen: dict[int, Seen] = {}
         """By number of the attempt; what a repeated try saw replaces what the earlier one did."""
-        self._states = states
+        self._states, self._texts = states, texts_command(environment=not on_host)
         self._first: float | None = None
         """When the first play of the solution began."""
 
@@ -73,7 +79,7 @@ class Player:
         if self._states:
             seen.end = parse_state(await scene.shell(STATE))
             if _reads_texts(play):
-                seen.texts_after = parse_texts(await scene.shell(TEXTS))
+                seen.texts_after = parse_texts(await scene.shell(self._texts))
         seen.ended = time.time()
         return "submit", {"answer": answer}
 
@@ -85,14 +91,14 @@ class Player:
         start = parse_state(await scene.shell(STATE)) if self._states else None
         seen = self.seen[scene.number] = Seen(time.time(), scene.prompt, scene.instructions, start)
         if self._states and _reads_texts(play):
-            seen.texts_before = parse_texts(await scene.shell(TEXTS))
+            seen.texts_before = parse_texts(await scene.shell(self._texts))
             seen.began = time.time()
 
     async def _answer(self, play: Play, scene: Scene) -> str:
         if play.role is Role.ECHO:
             return scene.prompt
         if play.role is Role.DUMP:
-            texts = parse_texts(await scene.shell(TEXTS)) or {}
+            texts = parse_texts(await scene.shell(self._texts)) or {}
             return dump_answer(scene.prompt, list(texts.values()))
         if play.role is Role.SPAM:
             return spam_answer(scene.prompt, play.answer)

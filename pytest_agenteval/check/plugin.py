@@ -153,7 +153,11 @@ class _Players:
             if item.model != _ORACLE:
                 self._troubles[item.nodeid] = "it names its own agent_model"
                 continue
-            item.plays = self._players[item.nodeid] = Player(plays, states=self._request.level is not Level.QUICK)
+            item.plays = self._players[item.nodeid] = Player(
+                plays,
+                states=self._request.level is not Level.QUICK,
+                on_host=settings(config).sandboxes.kind == "local",
+            )
             chosen.append(item)
         most = max((item.k for item in chosen), default=1)
         asked = settings(config)
@@ -237,12 +241,13 @@ def _steps(item: AgentItem) -> Steps:
 def _played(player: Player, number: int, attempt: AttemptRecord | None) -> Played:
     play, seen = player.plays[number - 1], player.seen.get(number)
     if attempt is None:
-        return Played(play, Outcome.NOT_RUN, "it never ran")
+        return Played(play, Outcome.NOT_RUN, message="it never ran")
     ended = None if seen is None else seen.ended
     finished = None if attempt.ended is None else datetime.fromisoformat(attempt.ended).timestamp()
     return Played(
         play=play,
         outcome=attempt.outcome,
+        cause=attempt.cause,
         message=attempt.message or str(attempt.cause or ""),
         where=attempt.where,
         answer=attempt.answer or "",

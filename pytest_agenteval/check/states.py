@@ -7,11 +7,24 @@ import binascii
 import re
 from collections.abc import Iterable, Mapping
 
-__all__ = ["ANSWER", "STATE", "TEXTS", "State", "differing", "is_file", "parse_state", "parse_texts", "volatile"]
+__all__ = [
+    "ANSWER",
+    "ENVIRONMENT",
+    "STATE",
+    "State",
+    "differing",
+    "is_file",
+    "parse_state",
+    "parse_texts",
+    "texts_command",
+    "volatile",
+]
 
 State = Mapping[str, str]
 """Digest by entry: a path, a path with what is said of it, or a part of a git repository; and the answer."""
 ANSWER = "the answer"
+ENVIRONMENT = "the environment"
+"""The place of its variables."""
 _END = "=== end ==="
 
 _SKIPPED = r"\( -name .git -o -name __pycache__ \) -prune -o"
@@ -30,7 +43,7 @@ echo '{_END}'
 """
 """A shell command that prints a line `digest  entry` for everything in the working directory."""
 
-TEXTS = rf"""LC_ALL=C; export LC_ALL
+_TEXTS = rf"""LC_ALL=C; export LC_ALL
 give() {{ printf '> %s\n' "$1"; base64; }}
 find . {_SKIPPED} -type f -size -400 -print 2>/dev/null | head -n 1000 | while read -r f; do give "$f" < "$f"; done
 {_REPOSITORIES} | while read -r g; do
@@ -42,13 +55,16 @@ find . {_SKIPPED} -type f -size -400 -print 2>/dev/null | head -n 1000 | while r
     while read -r id; do ask cat-file -p "$id" | give "$g $id"; done
   rm -f /tmp/.agenteval-live.$$
 done
-env | give 'the environment'
-echo '{_END}'
 """
-"""A shell command that prints files, what git keeps beside them, and the environment, each in base64 behind its name.
 
-Files above 200 kB are left out.
-"""
+
+def texts_command(*, environment: bool) -> str:
+    """A shell command that prints files, what git keeps beside them, and the environment, in base64 behind their names.
+
+    Files above 200 kB are left out. On the host the environment must be left out: it holds the user's own keys.
+    """
+    variables = f"env | give '{ENVIRONMENT}'\n" if environment else ""
+    return f"{_TEXTS}{variables}echo '{_END}'\n"
 
 
 def parse_state(output: str | None) -> dict[str, str] | None:
@@ -62,7 +78,7 @@ def parse_state(output: str | None) -> dict[str, str] | None:
 
 
 def parse_texts(output: str | None) -> dict[str, str] | None:
-    """The texts that :data:`TEXTS` printed, by place, or None if they are not whole. Binary ones are left out."""
+    """The texts that :func:`texts_command` printed, by place, without binary ones; None if they are not whole."""
     lines = _whole(output)
     if lines is None:
         return None
@@ -84,7 +100,7 @@ def parse_texts(output: str | None) -> dict[str, str] | None:
 
 
 def is_file(place: str) -> bool:
-    """Whether a place of :data:`TEXTS` is a file of the working directory, and not git's or the environment."""
+    """Whether a place of :func:`texts_command` is a file of the working directory, and not git's or the environment."""
     return place.startswith("./") and not re.search(r"(^|/)\.git ", place)
 
 

@@ -48,6 +48,20 @@ def add_check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     parser.add_argument("--only", action="append", default=[], metavar="RULE", help="this rule only; repeatable")
     parser.add_argument("--skip", action="append", default=[], metavar="RULE", help="not this rule; repeatable")
     parser.add_argument(
+        "--mutants",
+        type=checked(_mutants),
+        metavar="N",
+        help="wrong variants of each solution to play, or `all` (default: 12; deep: all)",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="for the choice of wrong variants (default: 0)")
+    parser.add_argument(
+        "--min-mutation-score",
+        type=checked(rate),
+        default=0.8,
+        metavar="RATE",
+        help="the share of a task's wrong variants that must fail (default: 0.8)",
+    )
+    parser.add_argument(
         "--history", metavar="LOGS", help="also look at stored attempts of real agents: a .eval log or a directory"
     )
     parser.add_argument(
@@ -81,6 +95,9 @@ def _check(asked: argparse.Namespace) -> int:
         rules=chosen_rules(level, asked.only, asked.skip),
         history=asked.history,
         must_see=asked.must_see,
+        mutants=asked.mutants,
+        seed=asked.seed,
+        min_score=asked.min_mutation_score,
     )
     try:
         result = check_suite(wish)
@@ -96,6 +113,15 @@ def _check(asked: argparse.Namespace) -> int:
 
         _write(asked.json, check_json(result, status))
     return status
+
+
+def _mutants(raw: str) -> int:
+    """A number of mutants; `all` is 0."""
+    if raw == "all":
+        return 0
+    if not raw.isascii() or not raw.isdigit() or not int(raw):
+        raise ValueError("is not a whole number above 0, or all")
+    return int(raw)
 
 
 def _write(path: str, content: object) -> None:

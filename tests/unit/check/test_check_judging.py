@@ -25,7 +25,7 @@ OUTCOMES = {
 
 
 def played(role: Role, outcome: str, end: Mapping[str, str] | None = None, **more: Any) -> Played:
-    return Played(Play(more.pop("name", role.value), role), OUTCOMES[outcome], "so it ended", end=end, **more)
+    return Played(Play(more.pop("name", role.value), role), OUTCOMES[outcome], message="so it ended", end=end, **more)
 
 
 def task(*plays: Played, **more: Any) -> Task:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from pytest_agenteval.check.states import STATE, TEXTS, differing, parse_state, parse_texts, volatile
+from pytest_agenteval.check.states import STATE, differing, parse_state, parse_texts, texts_command, volatile
 
 
 def printed(command: str, folder: Path) -> str:
@@ -56,7 +56,7 @@ def test_texts_are_those_of_files_and_of_what_git_still_has(tmp_path: Path) -> N
     git(tmp_path, "reset", "-q", "--hard", "HEAD~1")
     git(tmp_path, "reflog", "expire", "--expire=now", "--all")
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
-    texts = parse_texts(printed(TEXTS, tmp_path))
+    texts = parse_texts(printed(texts_command(environment=True), tmp_path))
     assert texts is not None
     assert texts["./a"] == "one\n"
     assert "./binary" not in texts
