@@ -10,8 +10,9 @@ from pytest_agenteval.check.facts import Played, Task
 from pytest_agenteval.check.findings import CheckResult, TaskResult, statuses
 from pytest_agenteval.check.judging import judge_plays
 from pytest_agenteval.check.leaks import judge_leaks
-from pytest_agenteval.check.mutation import sampled
+from pytest_agenteval.check.mutation import COLLATERAL, sampled
 from pytest_agenteval.check.plays import Level, Play, Role
+from pytest_agenteval.check.residue import judge_residue, residue_plays
 from pytest_agenteval.check.rounds import Suite
 from pytest_agenteval.check.rules import Rule
 from pytest_agenteval.check.suite import judge_suite, stored_history
@@ -21,6 +22,8 @@ __all__ = ["Wish", "check_suite"]
 
 _MUTANTS = {Level.QUICK: 0, Level.STANDARD: 12, Level.DEEP: None}
 """How many mutants of a task are played; None means all."""
+_BESIDE = {Level.QUICK: 0, Level.STANDARD: 6, Level.DEEP: 12}
+"""How many changes beside the task are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +65,13 @@ def check_suite(wish: Wish) -> CheckResult:
     notes = wish.suite.play(wish.level)
     asked = {rule.id for rule in wish.rules}
     of_tasks = [rule for rule in wish.rules if not rule.of_suite]
+    residue = _residue(wish, notes.tasks) if "AE501" in asked else {}
     mutated = _mutate(wish, notes.tasks) if asked & {"AE301", "AE302", "AE303", "AE305"} else {}
     results = []
     for task in notes.tasks:
         verdicts, mutants = judge_plays(task), None
         judge_leaks(verdicts)
+        judge_residue(verdicts, residue.get(task.name, ()))
         if (found := mutated.get(task.name)) is not None:
             verdicts.task = found.task
             mutants = judge_mutants(verdicts, wish.min_score, found.of, found.confirmed)
@@ -80,12 +85,22 @@ def check_suite(wish: Wish) -> CheckResult:
     return CheckResult(wish.level, tuple(results), of_suite, suite_rules)
 
 
+def _residue(wish: Wish, tasks: Sequence[Task]) -> Mapping[str, tuple[Played, ...]]:
+    """The plays that show whether attempts leave something behind, one by one."""
+    if wish.level is Level.QUICK:
+        return {}
+    plan = {task.name: residue_plays(task, thorough=wish.level is Level.DEEP) for task in tasks}
+    plan = {name: plays for name, plays in plan.items() if plays}
+    played = wish.suite.play(wish.level, plan, one_by_one=True).tasks if plan else ()
+    return {task.name: task.plays for task in played}
+
+
 def _mutate(wish: Wish, tasks: Sequence[Task]) -> Mapping[str, _Mutated]:
     """Play the mutants of all tasks, and then the survivors once more, one by one."""
     calls = {repr(step): step for task in tasks for step in task.steps if not isinstance(step, str)}
     made = {task.name: mutants_of(task, wish.level, list(calls.values())) for task in tasks}
     most = _MUTANTS[wish.level] if wish.mutants is None else wish.mutants or None
-    chosen = {name: sampled(plays, most, wish.seed) for name, plays in made.items()}
+    chosen = {name: _chosen(plays, most, wish) for name, plays in made.items()}
     by_name = {task.name: task for task in tasks if chosen[task.name]}
     if not by_name:
         return {}
@@ -97,6 +112,13 @@ def _mutate(wish: Wish, tasks: Sequence[Task]) -> Mapping[str, _Mutated]:
     again = wish.suite.play(wish.level, doubtful, one_by_one=True).tasks if doubtful else ()
     confirmed = {task.name: task.plays for task in again}
     return {name: _Mutated(task, len(made[name]), confirmed.get(name, ())) for name, task in full.items()}
+
+
+def _chosen(plays: Sequence[Play], most: int | None, wish: Wish) -> list[Play]:
+    """Damage beside the task has a budget of its own, and would else crowd out the rest."""
+    beside = [play for play in plays if play.operator in COLLATERAL]
+    wrong = [play for play in plays if play.operator not in COLLATERAL]
+    return [*sampled(wrong, most, wish.seed), *sampled(beside, _BESIDE[wish.level], wish.seed)]
 
 
 def _control(task: Task) -> Play:

@@ -15,7 +15,7 @@ from typing import Any
 from pytest_agenteval.check.patches import patch_variants
 from pytest_agenteval.check.plays import Play, Role, Steps
 
-__all__ = ["COLLATERAL", "DAMAGE", "mutants", "sampled"]
+__all__ = ["COLLATERAL", "DAMAGE", "WHOLE_PART", "mutants", "sampled"]
 
 Step = str | tuple[str, dict[str, Any]]
 
@@ -28,7 +28,7 @@ FLIPS = (
 )  # fmt: skip
 """What to look for and what to write instead, at each place."""
 _NUMBER = re.compile(r"(?<![\w.$\\])\d+(?![\w.])")
-_TEMPORARY = '"${TMPDIR:-/tmp}/.agenteval-mutant"'
+_TEMPORARY = "/tmp/.agenteval-mutant.$$"
 _LAST_NUMBER = (
     "awk '{l[NR]=$0} /[0-9]/{n=NR} END{for(i=1;i<=NR;i++){if(i!=n){print l[i];continue} h=l[i];t=l[i];"
     'sub(/[0-9]+[^0-9]*$/,"",h);sub(/.*[0-9]/,"",t);'
@@ -57,6 +57,8 @@ COLLATERAL: Mapping[str, str] = {
     "other-file-changed": "echo '# changed by nobody' >> F",
 }
 """The same for a file that the solution leaves alone."""
+WHOLE_PART = {"drop-step", "stop-after", "answer-empty", "file-deleted"}
+"""Operators that leave out a whole step, file or answer."""
 _HARMLESS_ON_CODE = {"last-line-twice"}
 _CODE = {".py", ".sh", ".sql", ".js", ".ts", ".rb"}
 
@@ -86,15 +88,17 @@ def mutants(
 
 
 def sampled(plays: Sequence[Play], most: int | None, seed: int) -> list[Play]:
-    """At most so many, spread evenly over the operators; None means all."""
+    """At most so many, first those that miss a whole part, then evenly over the operators; None means all."""
     if most is None or len(plays) <= most:
         return list(plays)
     draw = random.Random(f"{seed}/{'/'.join(play.digest for play in plays)}")
     by_operator: dict[str, list[Play]] = {}
     for play in plays:
-        by_operator.setdefault(play.operator, []).append(play)
+        by_operator.setdefault("" if play.operator in WHOLE_PART else play.operator, []).append(play)
+    first = by_operator.pop("", [])
     piles = [draw.sample(pile, len(pile)) for pile in by_operator.values()]
-    turns = [play for row in itertools.zip_longest(*piles) for play in row if play is not None]
+    rest = [play for row in itertools.zip_longest(*piles) for play in row if play is not None]
+    turns = [*draw.sample(first, len(first)), *rest]
     chosen = {play.digest for play in turns[:most]}
     return [play for play in plays if play.digest in chosen]
 

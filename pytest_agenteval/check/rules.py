@@ -87,7 +87,7 @@ _ALL = (
          "A variant of the solution, of its answer or of the files that it leaves passes, although its end state is "
          "another one. Check what was changed, or accept the finding with a reason. It is an error where a whole step, "
          "a file that the prompt names, or the whole answer can be missing."),
-    Rule("AE303", "damage beside the task is not seen", _N, _DEEP,
+    Rule("AE303", "damage beside the task is not seen", _N, _STANDARD,
          "A file that the solution leaves alone can be deleted or changed and the task passes. It is an error where "
          "the prompt forbids that: compare the files that must stay as they were."),
     Rule("AE304", "too strict", _W, _STANDARD,
@@ -106,7 +106,7 @@ _ALL = (
          "An environment variable holds the answer or the solution. Leave it out of the container."),
     Rule("AE404", "the prompt gives the solution away", _E, _STANDARD,
          "The prompt or a tool's description holds the answer or most of the solution. Leave it out."),
-    Rule("AE501", "attempts see one another", _E, _DEEP,
+    Rule("AE501", "attempts see one another", _E, _STANDARD,
          "After another attempt has done the work, doing nothing passes. Fixtures of a wider scope, or state of the "
          "module, carry it over: make it anew for each attempt."),
     Rule("AE601", "unpinned", _W, _QUICK,

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from pytest_agenteval.check.facts import Played, Task
 from pytest_agenteval.check.findings import Mutants, Status
 from pytest_agenteval.check.judging import Verdicts, one_line
-from pytest_agenteval.check.mutation import COLLATERAL, mutants
+from pytest_agenteval.check.mutation import COLLATERAL, WHOLE_PART, mutants
 from pytest_agenteval.check.plays import Level, Play, Role
 from pytest_agenteval.check.rules import Severity
 from pytest_agenteval.check.states import ANSWER, State, differing, volatile
@@ -23,8 +23,6 @@ _ENOUGH = 5
 _FORBIDS = re.compile(
     r"(?i)nothing else|as (?:it|they) (?:is|are)\b|\bleave\b|all other|\bonly\b.{0,30}\bchange|do not change"
 )
-_MISSING = {"drop-step", "stop-after", "answer-empty", "file-deleted"}
-"""Operators that leave out a whole part."""
 _MOST_OTHERS = 6
 _TEXT_OF_WORK = {"flip", "number", "drop-line", "drop-stage", "drop-step"}
 
@@ -152,7 +150,7 @@ def _named(task: Task, file: str) -> bool:
 
 def _find_survivor(verdicts: Verdicts, played: Played) -> None:
     play, task = played.play, verdicts.task
-    whole = play.operator in _MISSING and (not play.file or _named(task, play.file))
+    whole = play.operator in WHOLE_PART and (not play.file or _named(task, play.file))
     oracle = task.of(Role.ORACLE)[0]
     entries = sorted(differing(oracle.state, played.state) - _free(task)) if played.end is not None else []
     verdicts.find(

@@ -86,6 +86,74 @@ async def test_answer_only(agent, sandbox):
 async def test_too_strict(agent, sandbox):
     await agent.run("Make the file done.")
     assert (await sandbox.exec(["ls"])).stdout.split() == ["done"]
+
+@pytest.fixture(scope="session")
+def finished():
+    return []
+
+@agent_task(answer="42")
+async def test_residue(agent, finished):
+    result = await agent.run("How much is 6 * 7? Answer with the number alone.")
+    finished += [result.answer] if result.answer == "42" else []
+    assert finished
+
+@agent_task(solution=["echo one > one", "echo two > two"])
+async def test_half(agent, sandbox):
+    await agent.run("Write the word one to the file one, and two to the file two.")
+    await sandbox.read_file("one")
+
+@agent_task(solution="echo 2 > a.txt")
+async def test_beside(agent, sandbox):
+    await sandbox.write_file("b.txt", "stay\\n")
+    await agent.run("Write 2 to a.txt. Nothing else changes.")
+    assert (await sandbox.read_file("a.txt")) == "2\\n"
+
+@agent_task(solution="sort -u names.txt > sorted.txt")
+async def test_unexercised(agent, sandbox):
+    await sandbox.write_file("names.txt", "bo\\nann\\n")
+    await agent.run("Write the lines of names.txt to sorted.txt, sorted, each once.")
+    assert (await sandbox.read_file("sorted.txt")) == "ann\\nbo\\n"
+
+NUMBERS = "\\n".join(str(n * 37 % 101) for n in range(40)) + "\\n"
+SUMS = "sort -n numbers.txt | awk '{ total += $1; print NR, total }' > running.txt"
+RUNNING, total = "", 0
+for place, number in enumerate(sorted(map(int, NUMBERS.split())), 1):
+    total += number
+    RUNNING += f"{place} {total}\\n"
+SUM = "Write running.txt: a line `N TOTAL` for the N smallest of numbers.txt, N from 1 to 40. Answer with the last TOTAL."
+
+async def work(agent, sandbox, prompt=SUM):
+    await sandbox.write_file("numbers.txt", NUMBERS)
+    result = await agent.run(prompt)
+    assert await sandbox.read_file("running.txt") == RUNNING
+    assert result.answer.strip() == str(total)
+
+@agent_task(solution=SUMS, answer=str(total))
+async def test_clean_sums(agent, sandbox):
+    await work(agent, sandbox)
+
+@agent_task(solution=SUMS, answer=str(total))
+async def test_leak_in_a_file(agent, sandbox):
+    await sandbox.write_file("tests/expected_running.txt", RUNNING)
+    await work(agent, sandbox)
+
+@agent_task(solution=SUMS, answer=str(total))
+async def test_leak_in_git(agent, sandbox):
+    script = "git init -q . && git config user.name A && git config user.email a@b && git commit -q --allow-empty -m one"
+    script += f" && cat > running.txt <<'END'\\n{RUNNING}END\\ngit add . && git commit -qm two"
+    script += " && git reset -q --hard HEAD~1 && git reflog expire --expire=now --all"
+    made = await sandbox.exec(["bash", "-ec", script])
+    assert made.success, made.stderr
+    await work(agent, sandbox)
+
+@agent_task(solution=SUMS, answer=str(total))
+async def test_leak_in_the_prompt(agent, sandbox):
+    await work(agent, sandbox, f"{SUM} This is how: {SUMS}")
+
+@agent_task(solution=SUMS, answer=str(total))
+async def test_leak_of_the_answer(agent, sandbox):
+    await sandbox.write_file("answer.key", f"running: {total}\\n")
+    await work(agent, sandbox)
 """
 PLANTED = {
     "no_solution": {"AE101"},
@@ -99,7 +167,17 @@ PLANTED = {
     "spam": {"AE204"},
     "answer_only": {"AE205"},
     "too_strict": {"AE304"},
+    "residue": {"AE501"},
+    "half": {"AE301", "AE302"},
+    "beside": {"AE303"},
+    "unexercised": {"AE305"},
+    "leak_in_a_file": {"AE401"},
+    "leak_in_git": {"AE402"},
+    "leak_in_the_prompt": {"AE404"},
+    "leak_of_the_answer": {"AE401"},
 }
+WEAK = {"echo", "dump", "spam", "answer_only", "no_headroom", "too_strict", "null"}
+"""Their checkers look at too little in any case: wrong variants pass, too."""
 
 
 @pytest.fixture(scope="module")
@@ -121,13 +199,16 @@ def checked(tmp_path_factory: pytest.TempPathFactory) -> Any:
 def found(checked: Any) -> dict[str, set[str]]:
     by_task = defaultdict(set)
     for finding in checked["findings"]:
+        if finding["task"] is None or (finding["severity"] == "note" and finding["rule"] != "AE305"):
+            continue
         by_task[str(finding["task"]).removeprefix("test_suite.py::test_")].add(finding["rule"])
     return by_task
 
 
 @pytest.mark.parametrize("task", PLANTED)
 def test_a_planted_defect_is_found_under_its_own_id(task: str, checked: Any) -> None:
-    assert found(checked)[task] == PLANTED[task]
+    weak = {"AE301", "AE302", "AE305"} if task in WEAK else set()
+    assert found(checked)[task] - weak == PLANTED[task]
 
 
 def test_clean_tasks_have_no_finding(checked: Any) -> None:
@@ -136,7 +217,7 @@ def test_clean_tasks_have_no_finding(checked: Any) -> None:
 
 def test_a_finding_names_the_line_of_its_test(checked: Any) -> None:
     lines = SUITE.splitlines()
-    for finding in checked["findings"]:
+    for finding in filter(lambda each: each["task"], checked["findings"]):
         around = lines[finding["line"] - 1 : finding["line"] + 2]
         assert finding["file"] == "test_suite.py"
         assert any(finding["task"].partition("::")[2] in line for line in around)
