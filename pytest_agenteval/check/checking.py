@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pytest_agenteval.check.accepted import accept, read_accepted
 from pytest_agenteval.check.facts import Played, Task
 from pytest_agenteval.check.findings import CheckResult, TaskResult, statuses
 from pytest_agenteval.check.judging import judge_plays
@@ -60,7 +61,7 @@ def check_suite(wish: Wish) -> CheckResult:
 
     Raises:
         CannotRun: pytest did not come to play its tasks.
-        NotReady: the stored attempts cannot be read.
+        NotReady: the stored attempts, or the file of accepted findings, cannot be read.
     """
     notes = wish.suite.play(wish.level)
     asked = {rule.id for rule in wish.rules}
@@ -82,7 +83,8 @@ def check_suite(wish: Wish) -> CheckResult:
     suite = judge_suite(notes.tasks, Path(notes.root), history, notes.gates, notes.k, wish.must_see)
     of_suite = tuple(finding for finding in suite.findings if finding.rule in asked)
     suite_rules = statuses([rule for rule in wish.rules if rule.of_suite], of_suite, suite.assessed)
-    return CheckResult(wish.level, tuple(results), of_suite, suite_rules)
+    result = CheckResult(wish.level, tuple(results), of_suite, suite_rules)
+    return accept(result, read_accepted(Path(notes.root)), asked)
 
 
 def _residue(wish: Wish, tasks: Sequence[Task]) -> Mapping[str, tuple[Played, ...]]:

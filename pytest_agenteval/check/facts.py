@@ -69,6 +69,8 @@ class Task:
     """Relative to pytest's rootdir."""
     line: int
     """Of the test function, from 1."""
+    nodeid: str = ""
+    """pytest's own, by which logs know it."""
     steps: Steps = ()
     answer: str = ""
     solvable: bool = True

@@ -18,7 +18,8 @@ import pytest
 from pytest_agenteval.check.facts import Played, Task
 from pytest_agenteval.check.player import Player
 from pytest_agenteval.check.plays import Level, Play, Steps, base_plays
-from pytest_agenteval.collect.items import AgentItem
+from pytest_agenteval.check.store import PlayStore, key_of
+from pytest_agenteval.collect.items import SESSION, AgentItem
 from pytest_agenteval.judge import GateSettings
 from pytest_agenteval.options.reading import defaults, given, settings
 from pytest_agenteval.options.settings import settings_of
@@ -26,6 +27,7 @@ from pytest_agenteval.options.table import SETTINGS
 from pytest_agenteval.record.outcomes import Outcome
 from pytest_agenteval.record.records import AttemptRecord, TaskRecord
 from pytest_agenteval.sandbox.asked.choice import Choice, ChoiceError, ConfigFile, NamedImage, choose
+from pytest_agenteval.session.tasks import AgentSession
 
 __all__ = ["VARIABLE", "Notes", "Request", "read", "write"]
 
@@ -51,6 +53,18 @@ class Request:
     """By task; None means the base plays of every task, and tasks that are not named are left out."""
     one_by_one: bool = False
     """Whether plays must not overlap."""
+    fresh: bool = False
+    """Whether to play everything again, also what is stored."""
+
+    @property
+    def mode(self) -> str:
+        """How it is played, as far as stored plays must agree in it."""
+        return f"{'states' if self.reads_states else 'outcomes'}{', one by one' if self.one_by_one else ''}"
+
+    @property
+    def reads_states(self) -> bool:
+        """Whether the states of sandboxes are read."""
+        return self.level is not Level.QUICK
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +139,16 @@ class _Players:
     def __init__(self, request: Request, gates: GateSettings | None, k: int) -> None:
         self._request, self._gates, self._k = request, gates, k
         self._tasks: dict[str, Task] = {}
+        self._asked: dict[str, tuple[Play, ...]] = {}
         self._players: dict[str, Player] = {}
         self._records: dict[str, TaskRecord] = {}
         self._skips: dict[str, str] = {}
         self._troubles: dict[str, str] = {}
         self._root = ""
+        self._store: PlayStore | None = None
+        self._known: dict[str, dict[str, Played]] = {}
+        """Stored plays, by node id and key."""
+        self._identities: dict[str, Mapping[str, str]] = {}
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self, session: pytest.Session) -> None:
@@ -153,9 +172,10 @@ class _Players:
             if item.model != _ORACLE:
                 self._troubles[item.nodeid] = "it names its own agent_model"
                 continue
+            self._asked[item.nodeid] = plays
             item.plays = self._players[item.nodeid] = Player(
                 plays,
-                states=self._request.level is not Level.QUICK,
+                states=self._request.reads_states,
                 on_host=settings(config).sandboxes.kind == "local",
             )
             chosen.append(item)
@@ -170,6 +190,36 @@ class _Players:
             return self._request.plays.get(item.task_name)
         steps = _steps(item)
         return tuple(base_plays(steps, item.options.answer, self._request.level, phrases))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> None:
+        """Leave out plays that are stored. The evaluation has begun: only now it is known what defines each task."""
+        place = settings(session.config).store.log_dir
+        running = session.config.stash.get(SESSION, None)
+        if "://" in place or not isinstance(running, AgentSession):
+            return
+        self._store = PlayStore(Path(place) / "plays")
+        for item in [item for item in session.items if isinstance(item, AgentItem)]:
+            stored = running.pump.engine.identity(item)
+            if stored is not None and not stored.doubts:
+                self._identities[item.nodeid] = stored.identity
+                self._take(item, session)
+
+    def _take(self, item: AgentItem, session: pytest.Session) -> None:
+        player, mode = self._players[item.nodeid], self._request.mode
+        assert self._store is not None
+        if self._request.fresh:
+            return
+        known = self._store.known(item.task_name, self._identities[item.nodeid], mode)
+        open_ = [play for play in player.plays if key_of(play) not in known]
+        if self._request.one_by_one and open_:
+            return  # each of them depends on those before it
+        self._known[item.nodeid] = known
+        if open_:
+            player.plays = tuple(open_)
+        else:
+            session.items.remove(item)
+            self._players[item.nodeid] = Player((), states=False, on_host=True)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep the record, or the reason why there is none."""
@@ -196,11 +246,15 @@ class _Players:
     def _told(self, nodeid: str, task: Task) -> Task:
         record, player = self._records.get(nodeid), self._players.get(nodeid)
         attempts = {attempt.number: attempt for attempt in record.attempts} if record is not None else {}
-        plays = (
-            ()
+        made = (
+            []
             if player is None
-            else tuple(_played(player, number, attempts.get(number)) for number in range(1, len(player) + 1))
+            else [_played(player, number, attempts.get(number)) for number in range(1, len(player) + 1)]
         )
+        if self._store is not None and nodeid in self._identities:
+            self._store.keep(task.name, self._identities[nodeid], self._request.mode, made)
+        every = {**self._known.get(nodeid, {}), **{key_of(each.play): each for each in made}}
+        plays = tuple(every[key_of(play)] for play in self._asked.get(nodeid, ()))
         return replace(task, skip=self._skips.get(nodeid), trouble=self._troubles.get(nodeid), plays=plays)
 
 
@@ -210,6 +264,7 @@ def _task(item: AgentItem, default: str | None) -> Task:
     sandbox = _sandbox(item, default)
     return Task(
         name=item.task_name,
+        nodeid=item.nodeid,
         file=file,
         line=(line or 0) + 1,
         steps=_steps(item),

@@ -37,6 +37,8 @@ class Suite:
     """Where attempts run; None uses the setting of the ini file."""
     extra: Sequence[str] = ()
     """More arguments for pytest."""
+    fresh: bool = False
+    """Whether to play everything again, also what is stored."""
 
     def play(
         self, level: Level, plays: Mapping[str, Sequence[Play]] | None = None, *, one_by_one: bool = False
@@ -49,7 +51,7 @@ class Suite:
         given = None if plays is None else {task: tuple(each) for task, each in plays.items()}
         with tempfile.TemporaryDirectory(prefix="agenteval-check-") as folder:
             request, file, output = (Path(folder) / name for name in ("request.json", "notes.json", "output.txt"))
-            write(request, Request(str(file), level, given, one_by_one))
+            write(request, Request(str(file), level, given, one_by_one, self.fresh))
             status = self._pytest(request, output)
             notes: Notes | None = read(file, Notes) if file.is_file() else None
             never_began = (

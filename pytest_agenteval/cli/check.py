@@ -73,6 +73,11 @@ def add_check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     )
     parser.add_argument("--strict", action="store_true", help="warnings count as errors")
     parser.add_argument("--json", metavar="FILE", help="also write the findings to a JSON file")
+    parser.add_argument("--fresh", action="store_true", help="play everything again, also what is stored")
+    parser.add_argument(
+        "--replay", metavar="ID", help="show what was said and done in the play that a finding names, after the check"
+    )
+    parser.add_argument("--sarif", metavar="FILE", help="also write them as SARIF 2.1.0, for code scanning")
     parser.add_argument("--explain", metavar="RULE", help="say what a rule is about, and run nothing")
     parser.set_defaults(run=_check)
 
@@ -80,6 +85,7 @@ def add_check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
 def _check(asked: argparse.Namespace) -> int:
     from pytest_agenteval.check.checking import Wish, check_suite
     from pytest_agenteval.check.plays import Level
+    from pytest_agenteval.check.replay import replay_lines
     from pytest_agenteval.check.rounds import CannotRun, Suite
     from pytest_agenteval.check.rules import chosen_rules, explain
     from pytest_agenteval.check.table import check_lines
@@ -90,7 +96,7 @@ def _check(asked: argparse.Namespace) -> int:
         return 0
     level = Level(asked.level)
     wish = Wish(
-        suite=Suite(asked.paths, asked.agent_sandbox, asked.extra),
+        suite=Suite(asked.paths, asked.agent_sandbox, asked.extra, asked.fresh),
         level=level,
         rules=chosen_rules(level, asked.only, asked.skip),
         history=asked.history,
@@ -106,8 +112,13 @@ def _check(asked: argparse.Namespace) -> int:
         print(f"the suite could not be run: pytest ended with {error.status}", file=sys.stderr)
         return error.status if error.status > 1 else UNDECIDED  # below 0 if a signal ended it
     status = result.exit_status(strict=asked.strict)
-    for text in check_lines(result):
+    lines = replay_lines(result, asked.replay) if asked.replay is not None else check_lines(result)
+    for text in lines:
         print(inert(text))
+    if asked.sarif is not None:
+        from pytest_agenteval.check.sarif import check_sarif
+
+        _write(asked.sarif, check_sarif(result))
     if asked.json is not None:
         from pytest_agenteval.check.json_report import check_json
 

@@ -99,6 +99,10 @@ class Evaluation:
                 if cost := Cost.of_try(record).total:  # known, and not that of an attempt without calls
                     self.services.budget.learn(name, cost)
 
+    def identity(self, item: AgentItem) -> StoredTask | None:
+        """The task as it is now, by what defines it; None if pytest skips it."""
+        return self._tasks.get(item.nodeid)
+
     def kept(self, item: AgentItem) -> Sequence[AttemptRecord]:
         """The attempts of earlier invocations that a task need not run again."""
         return self._taken(item).attempts
