@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import product
@@ -12,9 +13,13 @@ from pytest_agenteval.check.plays import Role
 from pytest_agenteval.check.states import differing, volatile
 from pytest_agenteval.record.outcomes import Outcome
 
-__all__ = ["Verdicts", "judge_plays", "one_line"]
+__all__ = ["Verdicts", "forbids_more", "judge_plays", "one_line"]
 
 _LONGEST_REASON = 240
+_FORBIDS = re.compile(
+    r"(?i)nothing else (?:changes|is changed)|\bleave\b[^.]{0,60}\bas (?:it is|they are)|do not (?:change|touch)"
+    r"|\bkeep\b[^.]{0,60}\ball other|change nothing else"
+)
 _HEADROOM = 0.5
 """Of a limit; above it the limit may decide instead of the work."""
 _EASY = {
@@ -64,6 +69,11 @@ def judge_plays(task: Task) -> Verdicts:
     _judge_benign(verdicts)
     _judge_headroom(verdicts)
     return verdicts
+
+
+def forbids_more(prompt: str) -> bool:
+    """Whether a prompt forbids to change more than it asks for."""
+    return _FORBIDS.search(prompt) is not None
 
 
 def one_line(text: str) -> str:
@@ -140,6 +150,8 @@ def _judge_benign(verdicts: Verdicts) -> None:
     if not oracles or not all(played.passed for played in oracles):
         return
     for played in verdicts.task.of(Role.BENIGN):
+        if played.play.after and forbids_more(verdicts.task.prompt):
+            continue  # a scratch file is more
         if played.outcome in (Outcome.FAILED, Outcome.BROKEN):
             about = played.play.about
             verdicts.find("AE304", f"an agent fails that {about}: {one_line(played.message)}", **_evidence(played))

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 from pytest_agenteval.check.facts import Played, Task
 from pytest_agenteval.check.findings import Mutants, Status
-from pytest_agenteval.check.judging import Verdicts, one_line
+from pytest_agenteval.check.judging import Verdicts, forbids_more, one_line
 from pytest_agenteval.check.mutation import COLLATERAL, WHOLE_PART, mutants
 from pytest_agenteval.check.plays import Level, Play, Role
 from pytest_agenteval.check.rules import Severity
@@ -20,9 +20,6 @@ __all__ = ["judge_mutants", "mutants_of", "to_confirm"]
 
 _ENOUGH = 5
 """Mutants below which a low score is a warning."""
-_FORBIDS = re.compile(
-    r"(?i)nothing else|as (?:it|they) (?:is|are)\b|\bleave\b|all other|\bonly\b.{0,30}\bchange|do not change"
-)
 _MOST_OTHERS = 6
 _TEXT_OF_WORK = {"flip", "number", "drop-line", "drop-stage", "drop-step"}
 
@@ -40,7 +37,7 @@ def mutants_of(task: Task, level: Level, vocabulary: Sequence[object]) -> list[P
         files = [entry for entry in sorted(end) if _is_file(entry) and entry not in free]
         changed = [entry for entry in files if start.get(entry) != end[entry]]
         untouched = [entry for entry in files if start.get(entry) == end[entry]]
-    if not level.includes(Level.DEEP) and not _FORBIDS.search(task.prompt):
+    if not level.includes(Level.DEEP) and not forbids_more(task.prompt):
         untouched = []
     return mutants(task.steps, task.answer, changed, untouched[:_MOST_OTHERS], vocabulary)
 
@@ -76,7 +73,7 @@ def judge_mutants(verdicts: Verdicts, least: float, of: int, confirmed: Sequence
     if any(played.play.operator in COLLATERAL for played in task.of(Role.MUTANT)):
         verdicts.note("AE303", Status.OK)
     if beside:
-        forbidden = _FORBIDS.search(task.prompt)
+        forbidden = forbids_more(task.prompt)
         verdicts.find(
             "AE303",
             f"{plural(len(beside), 'change')} beside the task passed: {beside[0].play.about}",

@@ -201,3 +201,53 @@ def test_importing_the_command_line_loads_nothing_heavy() -> None:
     code = "import sys, pytest_agenteval.cli.main; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"pytest", "inspect_ai", "numpy", "docker", "asyncio", "pydantic"} & set(done.stdout.split())
+
+
+COUNTED = """
+from pathlib import Path
+from pytest_agenteval import agent_task
+
+async def work(agent, sandbox, name):
+    with Path("played.txt").open("a") as file:
+        print(name, file=file)
+    await agent.run(f"Make the file {name}.")
+    assert await sandbox.read_file(name)
+
+@agent_task(solution="echo 1 > one")
+async def test_one(agent, sandbox):
+    await work(agent, sandbox, "one")
+
+@agent_task(solution="echo 2 > two")
+async def test_two(agent, sandbox):
+    await work(agent, sandbox, "two")
+"""
+
+
+def test_an_unchanged_task_is_not_played_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def played() -> list[str]:
+        file = tmp_path / "played.txt"
+        names = sorted(file.read_text("utf-8").split()) if file.exists() else []
+        file.unlink(missing_ok=True)
+        return names
+
+    assert run(tmp_path, COUNTED) == 0
+    first = capsys.readouterr().out
+    assert played() == ["one", "one", "two", "two"]
+    assert run(tmp_path, COUNTED) == 0
+    assert (played(), capsys.readouterr().out) == ([], first)
+    broken = COUNTED.replace("echo 2 > two", "echo 2 > too")
+    assert run(tmp_path, broken) == 1
+    assert played() == ["two", "two"]
+    [found] = re.findall(r"--replay=(\w+)", capsys.readouterr().out)
+    assert run(tmp_path, broken, f"--replay={found}") == 1
+    told = capsys.readouterr().out
+    assert told.startswith("AE102 test_suite.py::test_two: oracle failed")
+    assert "echo 2 > too" in told and "Make the file two." in told
+    assert played() == []
+
+
+def test_a_rule_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "--explain=AE201"]) == 0
+    assert capsys.readouterr().out.startswith("AE201 doing nothing passes (error")
+    assert main(["check", "--explain=AE21"]) == 2
+    assert "did you mean AE201?" in capsys.readouterr().err
