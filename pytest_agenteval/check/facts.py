@@ -69,8 +69,6 @@ class Task:
     """Relative to pytest's rootdir."""
     line: int
     """Of the test function, from 1."""
-    nodeid: str = ""
-    """pytest's own, by which logs know it."""
     steps: Steps = ()
     answer: str = ""
     solvable: bool = True
@@ -89,6 +87,8 @@ class Task:
     """The image that its mark names."""
     source: str | None = None
     """A digest of its test function's source."""
+    nodeid: str = ""
+    """pytest's own, by which logs know it."""
     plays: tuple[Played, ...] = field(default=())
 
     def of(self, *roles: Role) -> list[Played]:

@@ -73,7 +73,7 @@ def leaks(task: Task, texts: Texts, prompt: str, instructions: str) -> Iterator[
             there = {line for line in wanted if line in _plain(text)} if whole else wanted & _lines(text)
             share = len(there) / len(wanted)
             some = len(there) >= _LINES or (len(there) >= _FEW and min(map(len, there)) >= _LONG)
-            if share < _SOME or not (some or (len(wanted) == 1 and rule != "AE402")):
+            if share < _SOME or not (some or (len(wanted) == 1 and rule != "AE402" and not is_named)):
                 continue
             sure = not is_named and ((share >= _ALL and some) or (whole and what == _SOLUTION))
             leak = Leak(rule, what, place, len(there), len(wanted), sure)

@@ -1,4 +1,4 @@
-"""A check's result as SARIF 2.1.0, as GitHub's code scanning reads it. Pure."""
+"""A check's result as SARIF 2.1.0, as GitHub's code scanning reads it."""
 
 from __future__ import annotations
 
@@ -65,5 +65,5 @@ def _result(finding: Finding, index: int) -> dict[str, Any]:
         "partialFingerprints": {"agentevalCheck/v1": finding.id},
     }
     if finding.accepted is not None:
-        told["suppressions"] = [{"kind": "external", "status": "accepted", "justification": finding.accepted}]
+        told["suppressions"] = [{"kind": "external", "justification": finding.accepted}]
     return told
