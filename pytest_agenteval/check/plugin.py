@@ -9,24 +9,22 @@ import os
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pytest_agenteval.check.collected import played_of, steps_of, task_of
 from pytest_agenteval.check.facts import Played, Task
 from pytest_agenteval.check.player import Player
-from pytest_agenteval.check.plays import Level, Play, Steps, base_plays
+from pytest_agenteval.check.plays import Level, Play, base_plays
 from pytest_agenteval.check.store import PlayStore, key_of
 from pytest_agenteval.collect.items import SESSION, AgentItem
 from pytest_agenteval.judge import GateSettings
 from pytest_agenteval.options.reading import defaults, given, settings
 from pytest_agenteval.options.settings import settings_of
 from pytest_agenteval.options.table import SETTINGS
-from pytest_agenteval.record.outcomes import Outcome
-from pytest_agenteval.record.records import AttemptRecord, TaskRecord
-from pytest_agenteval.sandbox.asked.choice import Choice, ChoiceError, ConfigFile, NamedImage, choose
+from pytest_agenteval.record.records import TaskRecord
 from pytest_agenteval.session.tasks import AgentSession
 
 __all__ = ["VARIABLE", "Notes", "Request", "read", "write"]
@@ -168,7 +166,7 @@ class _Players:
             plays = self._plays(item, phrases)
             if plays is None:
                 continue
-            self._tasks[item.nodeid] = _task(item, settings(config).sandboxes.default)
+            self._tasks[item.nodeid] = task_of(item, settings(config).sandboxes.default)
             if item.model != _ORACLE:
                 self._troubles[item.nodeid] = "it names its own agent_model"
                 continue
@@ -188,7 +186,7 @@ class _Players:
     def _plays(self, item: AgentItem, phrases: Iterable[str]) -> tuple[Play, ...] | None:
         if self._request.plays is not None:
             return self._request.plays.get(item.task_name)
-        steps = _steps(item)
+        steps = steps_of(item)
         return tuple(base_plays(steps, item.options.answer, self._request.level, phrases))
 
     @pytest.hookimpl(tryfirst=True)
@@ -249,74 +247,13 @@ class _Players:
         made = (
             []
             if player is None
-            else [_played(player, number, attempts.get(number)) for number in range(1, len(player) + 1)]
+            else [played_of(player, number, attempts.get(number)) for number in range(1, len(player) + 1)]
         )
         if self._store is not None and nodeid in self._identities:
             self._store.keep(task.name, self._identities[nodeid], self._request.mode, made)
         every = {**self._known.get(nodeid, {}), **{key_of(each.play): each for each in made}}
         plays = tuple(every[key_of(play)] for play in self._asked.get(nodeid, ()))
         return replace(task, skip=self._skips.get(nodeid), trouble=self._troubles.get(nodeid), plays=plays)
-
-
-def _task(item: AgentItem, default: str | None) -> Task:
-    file, line, _ = item.location
-    options = item.options
-    sandbox = _sandbox(item, default)
-    return Task(
-        name=item.task_name,
-        nodeid=item.nodeid,
-        file=file,
-        line=(line or 0) + 1,
-        steps=_steps(item),
-        answer=options.answer,
-        solvable=options.solvable,
-        time_limit=options.time_limit,
-        turn_limit=options.turn_limit,
-        grading_time_limit=options.grading_time_limit,
-        sandbox_file=os.path.relpath(sandbox.path, item.config.rootpath) if isinstance(sandbox, ConfigFile) else None,
-        image=sandbox.image if isinstance(sandbox, NamedImage) else None,
-        source=item.source,
-    )
-
-
-def _sandbox(item: AgentItem, default: str | None) -> Choice | None:
-    if not item.plan.uses_ours("agent", "sandbox"):
-        return None
-    try:
-        return choose(item.options.sandbox, folder=item.path.parent, root=item.config.rootpath, default=default)
-    except ChoiceError:
-        return None  # whoever prepares it will say so
-
-
-def _steps(item: AgentItem) -> Steps:
-    steps = item.options.steps or ()
-    return tuple(step if isinstance(step, str) else (step[0], dict(step[1])) for step in steps)
-
-
-def _played(player: Player, number: int, attempt: AttemptRecord | None) -> Played:
-    play, seen = player.plays[number - 1], player.seen.get(number)
-    if attempt is None:
-        return Played(play, Outcome.NOT_RUN, message="it never ran")
-    ended = None if seen is None else seen.ended
-    finished = None if attempt.ended is None else datetime.fromisoformat(attempt.ended).timestamp()
-    return Played(
-        play=play,
-        outcome=attempt.outcome,
-        cause=attempt.cause,
-        message=attempt.message or str(attempt.cause or ""),
-        where=attempt.where,
-        answer=attempt.answer or "",
-        start=None if seen is None else seen.start,
-        end=None if seen is None else seen.end,
-        texts=None if seen is None else seen.texts,
-        prompt="" if seen is None else seen.prompt,
-        instructions="" if seen is None else seen.instructions,
-        agent_seconds=None if seen is None or ended is None else ended - seen.began,
-        grading_seconds=None if ended is None or finished is None else max(0.0, finished - ended),
-        turns=0 if seen is None else seen.turns,
-        log=attempt.log,
-        number=number,
-    )
 
 
 def _others(items: Iterable[pytest.Item], chosen: Iterable[pytest.Item]) -> list[pytest.Item]:
