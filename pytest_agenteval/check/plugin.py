@@ -25,7 +25,6 @@ from pytest_agenteval.options.reading import defaults, given, settings
 from pytest_agenteval.options.settings import settings_of
 from pytest_agenteval.options.table import SETTINGS
 from pytest_agenteval.record.records import TaskRecord
-from pytest_agenteval.session.tasks import AgentSession
 
 __all__ = ["VARIABLE", "Notes", "Request", "read", "write"]
 
@@ -194,11 +193,11 @@ class _Players:
         """Leave out plays that are stored. The evaluation has begun: only now it is known what defines each task."""
         place = settings(session.config).store.log_dir
         running = session.config.stash.get(SESSION, None)
-        if "://" in place or not isinstance(running, AgentSession):
+        if "://" in place or running is None:
             return
         self._store = PlayStore(Path(place) / "plays")
         for item in [item for item in session.items if isinstance(item, AgentItem)]:
-            stored = running.pump.engine.identity(item)
+            stored = running.identity(item)
             if stored is not None and not stored.doubts:
                 self._identities[item.nodeid] = stored.identity
                 self._take(item, session)

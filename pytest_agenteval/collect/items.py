@@ -25,6 +25,7 @@ from pytest_agenteval.collect.unshareable import MARKS, is_foreign, named_by_use
 from pytest_agenteval.options.reading import settings
 from pytest_agenteval.record.digest import digest
 from pytest_agenteval.record.records import Cell, TaskRecord
+from pytest_agenteval.record.stored import StoredTask
 from pytest_agenteval.record.task_names import remaining_ids
 
 __all__ = [
@@ -110,6 +111,9 @@ class TaskRunner(Protocol):
 
     def finish(self, item: AgentItem) -> None:
         """Wait for the task's attempts, then return or raise according to its verdict."""
+
+    def identity(self, item: AgentItem) -> StoredTask | None:
+        """The task as it is now, by what defines it; None if pytest skips it."""
 
 
 class AgentItem(pytest.Function):

@@ -18,6 +18,7 @@ from pytest_agenteval.plan.gates import gate_settings
 from pytest_agenteval.plugins import call_each
 from pytest_agenteval.record.outcomes import Cause, Outcome
 from pytest_agenteval.record.records import AttemptRecord, TaskRecord, settle_skips
+from pytest_agenteval.record.stored import StoredTask
 from pytest_agenteval.redaction import secret_values
 from pytest_agenteval.report.failures import failure_lines
 from pytest_agenteval.report.junit import TASK_PROPERTY
@@ -92,6 +93,10 @@ class AgentSession:
             warnings.warn(item.return_warning, stacklevel=1)
         errors = {one.record.number: one.error for one in finished}
         _end(item, record, summary, result, errors)
+
+    def identity(self, item: AgentItem) -> StoredTask | None:
+        """The task as it is now, by what defines it; None if pytest skips it."""
+        return self.pump.engine.identity(item)
 
     def record(self, item: AgentItem, finished: Sequence[Finished]) -> TaskRecord:
         """Everything known about a task; attempts that never started are recorded as not run."""
