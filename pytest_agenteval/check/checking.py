@@ -13,7 +13,7 @@ from pytest_agenteval.check.judging import judge_plays
 from pytest_agenteval.check.leaks import judge_leaks
 from pytest_agenteval.check.mutation import COLLATERAL, sampled
 from pytest_agenteval.check.plays import Level, Play, Role
-from pytest_agenteval.check.residue import judge_residue, residue_plays
+from pytest_agenteval.check.residue import judge_residue, leaves_something, residue_plays
 from pytest_agenteval.check.rounds import Suite
 from pytest_agenteval.check.rules import Rule
 from pytest_agenteval.check.suite import judge_suite, stored_history
@@ -67,7 +67,8 @@ def check_suite(wish: Wish) -> CheckResult:
     asked = {rule.id for rule in wish.rules}
     of_tasks = [rule for rule in wish.rules if not rule.of_suite]
     residue = _residue(wish, notes.tasks) if "AE501" in asked else {}
-    mutated = _mutate(wish, notes.tasks) if asked & {"AE301", "AE302", "AE303", "AE305"} else {}
+    alone = [task for task in notes.tasks if not leaves_something(residue.get(task.name, ()))]
+    mutated = _mutate(wish, alone) if asked & {"AE301", "AE302", "AE303", "AE305"} else {}
     results = []
     for task in notes.tasks:
         verdicts, mutants = judge_plays(task), None
@@ -100,7 +101,7 @@ def _residue(wish: Wish, tasks: Sequence[Task]) -> Mapping[str, tuple[Played, ..
 def _mutate(wish: Wish, tasks: Sequence[Task]) -> Mapping[str, _Mutated]:
     """Play the mutants of all tasks, and then the survivors once more, one by one."""
     calls = {repr(step): step for task in tasks for step in task.steps if not isinstance(step, str)}
-    made = {task.name: mutants_of(task, wish.level, list(calls.values())) for task in tasks}
+    made = {task.name: mutants_of(task, wish.level, [calls[key] for key in sorted(calls)]) for task in tasks}
     most = _MUTANTS[wish.level] if wish.mutants is None else wish.mutants or None
     chosen = {name: _chosen(plays, most, wish) for name, plays in made.items()}
     by_name = {task.name: task for task in tasks if chosen[task.name]}

@@ -13,7 +13,7 @@ from pytest_agenteval.check.plays import Role
 from pytest_agenteval.check.states import differing, volatile
 from pytest_agenteval.record.outcomes import Outcome
 
-__all__ = ["Verdicts", "forbids_more", "judge_plays", "one_line"]
+__all__ = ["EASY", "Verdicts", "forbids_more", "judge_plays", "one_line"]
 
 _LONGEST_REASON = 240
 _FORBIDS = re.compile(
@@ -22,13 +22,14 @@ _FORBIDS = re.compile(
 )
 _HEADROOM = 0.5
 """Of a limit; above it the limit may decide instead of the work."""
-_EASY = {
+EASY = {
     Role.NULL: ("AE201", "null passed: the task is done before the agent begins, or its checks do not look"),
     Role.ECHO: ("AE202", "echo passed: the prompt is accepted as the answer"),
     Role.DUMP: ("AE203", "dump passed: the files and the environment are accepted as the answer"),
     Role.SPAM: ("AE204", "spam passed: an answer that says everything is accepted"),
     Role.ANSWER_ONLY: ("AE205", "answer-only passed: the right answer is accepted without the work"),
 }
+"""What must fail for want of the work: the rule, and what a pass of it means."""
 
 
 @dataclass(slots=True)
@@ -84,7 +85,7 @@ def one_line(text: str) -> str:
 
 def _whole(played: Played) -> bool:
     """Whether the end state is of the agent's own making: a mutant may break what a fixture tears down."""
-    return played.play.role in (Role.ORACLE, *_EASY)
+    return played.play.role in (Role.ORACLE, *EASY)
 
 
 def _judge_oracles(verdicts: Verdicts, *, found_broken: bool) -> None:
@@ -123,7 +124,7 @@ def _judge_flaky(verdicts: Verdicts, passed: Sequence[Played], failed: Sequence[
 
 
 def _judge_easy(verdicts: Verdicts) -> None:
-    for role, (rule, message) in _EASY.items():
+    for role, (rule, message) in EASY.items():
         if role is not Role.NULL and any(played.passed for played in verdicts.task.of(Role.NULL)):
             return  # whatever they submit passes, too, and shows nothing new
         if role is Role.ANSWER_ONLY and _only_looks(verdicts.task):

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pytest_agenteval.check.plays import Level, Play
@@ -61,7 +61,8 @@ class Suite:
             )
             if status not in (0, 1, NO_TESTS, UNDECIDED) or notes is None or never_began:
                 raise CannotRun(output.read_text("utf-8", "replace"), status)
-            return notes
+            in_order = sorted(notes.tasks, key=lambda task: (task.file, task.line, task.name))
+            return replace(notes, tasks=tuple(in_order))  # other plugins may shuffle them
 
     def _pytest(self, request: Path, output: Path) -> int:
         plugins = ("pytest_agenteval", "pytest_agenteval.check.plugin")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from pytest_agenteval.check.facts import Played, Task
 from pytest_agenteval.check.findings import CheckResult, Finding, Status, TaskResult, statuses
 from pytest_agenteval.check.judging import judge_plays
-from pytest_agenteval.check.plays import Level, Play, Role, base_plays
+from pytest_agenteval.check.plays import ORACLES, Level, Play, Role, base_plays
 from pytest_agenteval.check.rules import RULES, Severity, chosen_rules
 from pytest_agenteval.check.table import check_lines
 from pytest_agenteval.errors import NotReady
@@ -180,3 +181,14 @@ def test_a_blind_gate_is_told_in_the_first_line_and_is_no_failure_of_the_tasks()
     result = CheckResult(Level.QUICK, (judged(task(played(Role.ORACLE, "p"))),), (Finding("AE901", "", "sees little"),))
     assert next(check_lines(result)).startswith("BLIND")
     assert result.exit_status() == 10
+
+
+def test_a_checker_that_draws_is_found_by_ten_plays() -> None:
+    """It passes with p = 0.5, so it is missed with p^10 + (1 - p)^10 = 0.2%."""
+    found = 0
+    for seed in range(100):
+        draw = random.Random(seed)
+        outcomes = ["p" if draw.random() < 0.5 else "f" for _ in range(ORACLES[Level.DEEP])]
+        plays = [played(Role.ORACLE, each, {"out": "1"}, name=f"oracle-{n}") for n, each in enumerate(outcomes)]
+        found += rules_of(task(*plays)) == ["AE104"]
+    assert found >= 99
