@@ -13,9 +13,11 @@ from pytest_agenteval.check.judging import judge_plays
 from pytest_agenteval.check.leaks import judge_leaks
 from pytest_agenteval.check.mutation import COLLATERAL, sampled
 from pytest_agenteval.check.plays import Level, Play, Role
+from pytest_agenteval.check.plugin import Notes
 from pytest_agenteval.check.residue import judge_residue, leaves_something, residue_plays
 from pytest_agenteval.check.rounds import Suite
 from pytest_agenteval.check.rules import Rule
+from pytest_agenteval.check.store import PlayStore, key_of, mode_of
 from pytest_agenteval.check.suite import judge_suite, stored_history
 from pytest_agenteval.check.survivors import judge_mutants, mutants_of, to_confirm
 
@@ -66,9 +68,9 @@ def check_suite(wish: Wish) -> CheckResult:
     notes = wish.suite.play(wish.level)
     asked = {rule.id for rule in wish.rules}
     of_tasks = [rule for rule in wish.rules if not rule.of_suite]
-    residue = _residue(wish, notes.tasks) if "AE501" in asked else {}
+    residue = _residue(wish, notes) if "AE501" in asked else {}
     alone = [task for task in notes.tasks if not leaves_something(residue.get(task.name, ()))]
-    mutated = _mutate(wish, alone) if asked & {"AE301", "AE302", "AE303", "AE305"} else {}
+    mutated = _mutate(wish, notes, alone) if asked & {"AE301", "AE302", "AE303", "AE305"} else {}
     results = []
     for task in notes.tasks:
         verdicts, mutants = judge_plays(task), None
@@ -88,33 +90,43 @@ def check_suite(wish: Wish) -> CheckResult:
     return accept(result, read_accepted(Path(notes.root)), asked)
 
 
-def _residue(wish: Wish, tasks: Sequence[Task]) -> Mapping[str, tuple[Played, ...]]:
+def _residue(wish: Wish, notes: Notes) -> Mapping[str, tuple[Played, ...]]:
     """The plays that show whether attempts leave something behind, one by one."""
     if wish.level is Level.QUICK:
         return {}
-    plan = {task.name: residue_plays(task, thorough=wish.level is Level.DEEP) for task in tasks}
-    plan = {name: plays for name, plays in plan.items() if plays}
-    played = wish.suite.play(wish.level, plan, one_by_one=True).tasks if plan else ()
-    return {task.name: task.plays for task in played}
+    plan = {task.name: residue_plays(task, thorough=wish.level is Level.DEEP) for task in notes.tasks}
+    return _play(wish, notes, plan, one_by_one=True)
 
 
-def _mutate(wish: Wish, tasks: Sequence[Task]) -> Mapping[str, _Mutated]:
-    """Play the mutants of all tasks, and then the survivors once more, one by one."""
+def _mutate(wish: Wish, notes: Notes, tasks: Sequence[Task]) -> Mapping[str, _Mutated]:
+    """Play the mutants of these tasks, and then the survivors once more, one by one."""
     calls = {repr(step): step for task in tasks for step in task.steps if not isinstance(step, str)}
     made = {task.name: mutants_of(task, wish.level, [calls[key] for key in sorted(calls)]) for task in tasks}
     most = _MUTANTS[wish.level] if wish.mutants is None else wish.mutants or None
     chosen = {name: _chosen(plays, most, wish) for name, plays in made.items()}
     by_name = {task.name: task for task in tasks if chosen[task.name]}
-    if not by_name:
-        return {}
     # the solution once more: what differs by now is volatile, too
-    plan = {name: [*chosen[name], _control(task)] for name, task in by_name.items()}
-    more = {task.name: task.plays for task in wish.suite.play(wish.level, plan).tasks}
+    more = _play(wish, notes, {name: [*chosen[name], _control(task)] for name, task in by_name.items()})
     full = {name: replace(task, plays=(*task.plays, *more.get(name, ()))) for name, task in by_name.items()}
-    doubtful = {name: plays for name, task in full.items() if (plays := to_confirm(task))}
-    again = wish.suite.play(wish.level, doubtful, one_by_one=True).tasks if doubtful else ()
-    confirmed = {task.name: task.plays for task in again}
-    return {name: _Mutated(task, len(made[name]), confirmed.get(name, ())) for name, task in full.items()}
+    again = _play(wish, notes, {name: to_confirm(task) for name, task in full.items()}, one_by_one=True)
+    return {name: _Mutated(task, len(made[name]), again.get(name, ())) for name, task in full.items()}
+
+
+def _play(
+    wish: Wish, notes: Notes, plan: Mapping[str, Sequence[Play]], *, one_by_one: bool = False
+) -> dict[str, tuple[Played, ...]]:
+    """Play what is planned for each task. Where all of it is stored, no session of pytest is needed for that."""
+    mode = mode_of(wish.level, one_by_one=one_by_one)
+    played: dict[str, tuple[Played, ...]] = {}
+    left = {name: plays for name, plays in plan.items() if plays}
+    for task in notes.tasks:
+        if task.name in left and task.identity is not None and notes.store is not None and not wish.suite.fresh:
+            known = PlayStore(Path(notes.store)).known(task.name, task.identity, mode)
+            if all(key_of(play) in known for play in left[task.name]):
+                played[task.name] = tuple(known[key_of(play)] for play in left.pop(task.name))
+    if left:
+        played |= {task.name: task.plays for task in wish.suite.play(wish.level, left, one_by_one=one_by_one).tasks}
+    return played
 
 
 def _chosen(plays: Sequence[Play], most: int | None, wish: Wish) -> list[Play]:

@@ -15,6 +15,9 @@ from pytest_agenteval.sandbox.asked.choice import Choice, ChoiceError, ConfigFil
 
 __all__ = ["played_of", "steps_of", "task_of"]
 
+_LONGEST_ANSWER = 20_000
+"""Characters that are kept: the dump of a large sandbox is in the log."""
+
 
 def task_of(item: AgentItem, default: str | None) -> Task:
     """A collected task, not yet played; `default` names the run's default sandbox."""
@@ -66,7 +69,7 @@ def played_of(player: Player, number: int, attempt: AttemptRecord | None) -> Pla
         cause=attempt.cause,
         message=attempt.message or str(attempt.cause or ""),
         where=attempt.where,
-        answer=attempt.answer or "",
+        answer=(attempt.answer or "")[:_LONGEST_ANSWER],
         start=None if seen is None else seen.start,
         end=None if seen is None else seen.end,
         texts=None if seen is None else seen.texts,

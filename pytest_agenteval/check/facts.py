@@ -89,6 +89,8 @@ class Task:
     """A digest of its test function's source."""
     nodeid: str = ""
     """pytest's own, by which logs know it."""
+    identity: Mapping[str, str] | None = None
+    """Digests of everything that defines it; None where that is not known for sure, so that no play is used again."""
     plays: tuple[Played, ...] = field(default=())
 
     def of(self, *roles: Role) -> list[Played]:

@@ -18,7 +18,7 @@ from pytest_agenteval.check.collected import played_of, steps_of, task_of
 from pytest_agenteval.check.facts import Played, Task
 from pytest_agenteval.check.player import Player
 from pytest_agenteval.check.plays import Level, Play, base_plays
-from pytest_agenteval.check.store import PlayStore, key_of
+from pytest_agenteval.check.store import PlayStore, key_of, mode_of
 from pytest_agenteval.collect.items import SESSION, AgentItem
 from pytest_agenteval.judge import GateSettings
 from pytest_agenteval.options.reading import defaults, given, settings
@@ -56,7 +56,7 @@ class Request:
     @property
     def mode(self) -> str:
         """How it is played, as far as stored plays must agree in it."""
-        return f"{'states' if self.reads_states else 'outcomes'}{', one by one' if self.one_by_one else ''}"
+        return mode_of(self.level, one_by_one=self.one_by_one)
 
     @property
     def reads_states(self) -> bool:
@@ -75,6 +75,8 @@ class Notes:
     """The gates on pass rates in the ini file or on the command line, if there are any."""
     k: int = 1
     """How many attempts they are to judge."""
+    store: str | None = None
+    """The folder of stored plays; None where plays are not stored."""
 
 
 def write(path: str | Path, value: Request | Notes) -> None:
@@ -195,7 +197,7 @@ class _Players:
         running = session.config.stash.get(SESSION, None)
         if "://" in place or running is None:
             return
-        self._store = PlayStore(Path(place) / "plays")
+        self._store = PlayStore(Path(place).absolute() / "plays")
         for item in [item for item in session.items if isinstance(item, AgentItem)]:
             stored = running.identity(item)
             if stored is not None and not stored.doubts:
@@ -237,8 +239,9 @@ class _Players:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self) -> None:
         """Write the file."""
+        store = None if self._store is None else str(self._store.folder)
         tasks = tuple(self._told(nodeid, task) for nodeid, task in self._tasks.items())
-        write(self._request.notes, Notes(self._root, tasks, self._gates, self._k))
+        write(self._request.notes, Notes(self._root, tasks, self._gates, self._k, store))
 
     def _told(self, nodeid: str, task: Task) -> Task:
         record, player = self._records.get(nodeid), self._players.get(nodeid)
@@ -252,6 +255,7 @@ class _Players:
             self._store.keep(task.name, self._identities[nodeid], self._request.mode, made)
         every = {**self._known.get(nodeid, {}), **{key_of(each.play): each for each in made}}
         plays = tuple(every[key_of(play)] for play in self._asked.get(nodeid, ()))
+        task = replace(task, identity=self._identities.get(nodeid))
         return replace(task, skip=self._skips.get(nodeid), trouble=self._troubles.get(nodeid), plays=plays)
 
 

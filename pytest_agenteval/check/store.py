@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pytest_agenteval.check.facts import Played
-from pytest_agenteval.check.plays import Play
+from pytest_agenteval.check.plays import Level, Play
 from pytest_agenteval.record.digest import digest
 from pytest_agenteval.record.outcomes import Outcome
 
-__all__ = ["PlayStore", "key_of"]
+__all__ = ["PlayStore", "key_of", "mode_of"]
 
 _FORMAT = "1"
 """Increased whenever plays are stored or played in another way."""
@@ -25,7 +25,7 @@ class PlayStore:
     """The stored plays below one folder."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
 
     def known(self, task: str, identity: Mapping[str, str], mode: str) -> dict[str, Played]:
         """The stored plays of a task as it is now, by the digest of name and play; none of a task that has changed.
@@ -58,7 +58,12 @@ class PlayStore:
 
     def _file(self, task: str, identity: Mapping[str, str], mode: str) -> Path:
         name = digest(json.dumps([_FORMAT, task, mode, sorted(identity.items())]))
-        return self._folder / f"{digest(task)}-{name}.json"
+        return self.folder / f"{digest(task)}-{name}.json"
+
+
+def mode_of(level: Level, *, one_by_one: bool) -> str:
+    """How plays are played, as far as stored ones must agree in it."""
+    return f"{'outcomes' if level is Level.QUICK else 'states'}{', one by one' if one_by_one else ''}"
 
 
 def key_of(play: Play) -> str:
