@@ -63,4 +63,6 @@ async def test_finds_the_commit_that_broke_it(agent: Agent, sandbox: Sandbox, re
     assert reverted.stdout == CART.replace("890", "950").replace("2000", "2500")
     status = await sandbox.exec(["git", "status", "--porcelain", "--branch", "--untracked-files=no"], timeout=10)
     assert status.stdout.splitlines() == ["## main"]
+    bisecting = await sandbox.exec(["git", "bisect", "log"], timeout=10)
+    assert not bisecting.success, "a bisection is still going on"
     assert result.answer.strip() == "Make total easier to read"

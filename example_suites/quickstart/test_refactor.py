@@ -62,10 +62,15 @@ async def test_renames_across_modules(agent: Agent, sandbox: Sandbox) -> None:
         " Nothing else changes, and test_cart.py must pass as it is: `python3 -m unittest test_cart`."
     )
 
+    files = await sandbox.exec(["bash", "-c", "shopt -s globstar; ls -d **/*.* | grep -v pycache"], timeout=10)
+    assert sorted(files.stdout.split()) == sorted([*SHOP, "test_cart.py"]), "files were added or removed"
+    for path in ("shop/__init__.py", "shop/parcel.py"):
+        assert await sandbox.read_file(path) == SHOP[path], f"{path} was changed"
+    assert await sandbox.read_file("test_cart.py") == TESTS, "test_cart.py was changed"
+
     use = await sandbox.exec(["python3", "-c", USE], timeout=10)
     assert use.success, use.stderr
     assert json.loads(use.stdout) == [300, [False] * 3, 890, 4490, ["pot", "cup", "tea"]]
 
-    await sandbox.write_file("test_cart.py", TESTS)  # whatever the agent made of it
     tests = await sandbox.exec(["python3", "-m", "unittest", "test_cart"], timeout=10)
     assert tests.success, tests.stderr

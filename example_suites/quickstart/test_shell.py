@@ -35,6 +35,7 @@ async def test_repairs_a_shell_script(agent: Agent, sandbox: Sandbox) -> None:
         " directory TO exists already. Repair it. Keep its usage."
     )
 
+    assert (await sandbox.read_file("collect.sh")).startswith("#!"), "collect.sh does not say any longer what runs it"
     await sandbox.write_file("decoy.txt", "An unquoted *.txt in collect.sh becomes this name.\n")
     for path, text in HIDDEN_FILES.items():
         await sandbox.write_file(path, text)

@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from pytest_agenteval.cli.check import add_check
 from pytest_agenteval.cli.export import add_export
 from pytest_agenteval.cli.report import add_compare, add_report
 from pytest_agenteval.cli.sandboxes import add_cleanup, add_images
@@ -33,12 +34,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status
 
 
-def _check(asked: argparse.Namespace) -> int:
-    from pytest_agenteval.cli.check import check
-
-    return check(asked.paths, sandbox=asked.agent_sandbox, extra=asked.extra)
-
-
 class _Version(argparse.Action):
     """Like argparse's own action, which would look up the version for every command."""
 
@@ -55,27 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    check = commands.add_parser(
-        "check",
-        allow_abbrev=False,
-        help="check that every task is solved by its solution and failed by an agent that does nothing",
-        description=(
-            "Run every agent task once with agenteval/oracle, which plays the solution that the task declares and must "
-            "pass, and once with agenteval/null, which does nothing and must fail. It costs nothing."
-        ),
-        epilog=(
-            "Exit status: 0 when the oracle passed and the null failed every task; 1 when a task is an offender; "
-            "2, 3 and 4 as pytest's, when the suite cannot be run; 5 when there is no agent task; "
-            "10 when the environment kept it from deciding. What follows -- goes to pytest."
-        ),
-    )
-    check.add_argument(
-        "paths", nargs="*", default=["."], metavar="PATH", help="a test file, a folder or a node id (default: .)"
-    )
-    check.add_argument(
-        "--agent-sandbox", choices=("docker", "local"), help="where attempts run (default: as pytest's option)"
-    )
-    check.set_defaults(run=_check)
+    add_check(commands)
     add_report(commands)
     add_compare(commands)
     add_export(commands)

@@ -20,10 +20,12 @@ from _pytest.skipping import evaluate_skip_marks, evaluate_xfail_marks, xfailed_
 
 from pytest_agenteval.collect.agent_task import MARK, TaskOptions
 from pytest_agenteval.collect.fixture_plan import Definition, FixturePlan
+from pytest_agenteval.collect.plays import Plays
 from pytest_agenteval.collect.unshareable import MARKS, is_foreign, named_by_user, why_soft_checks
 from pytest_agenteval.options.reading import settings
 from pytest_agenteval.record.digest import digest
 from pytest_agenteval.record.records import Cell, TaskRecord
+from pytest_agenteval.record.stored import StoredTask
 from pytest_agenteval.record.task_names import remaining_ids
 
 __all__ = ["AgentItem", "TaskRunner", "is_agent_task", "load_conftests", "needs", "plan_of"]
@@ -97,6 +99,9 @@ class TaskRunner(Protocol):
     def finish(self, item: AgentItem) -> None:
         """Wait for the task's attempts, then return or raise according to its verdict."""
 
+    def identity(self, item: AgentItem) -> StoredTask | None:
+        """The task as it is now, by what defines it; None if pytest skips it."""
+
 
 class AgentItem(pytest.Function):
     """A test function whose body runs k times; pytest itself sets up only the fixtures that attempts share."""
@@ -106,6 +111,8 @@ class AgentItem(pytest.Function):
         self.plan = plan_of(self)
         self.options = TaskOptions.from_marks(self.iter_markers(MARK))
         self.armed = False
+        self.plays: Plays | None = None
+        """Scripted attempts that run in place of the solution, each once; None except while a suite is checked."""
         self._function: Callable[..., Any] = self.obj
         """The function that attempts call. pytest-trio later replaces `obj` for pytest's own call."""
         self._refused_marks = [why for name, why in MARKS.items() if self.get_closest_marker(name) is not None]
@@ -160,6 +167,11 @@ class AgentItem(pytest.Function):
             return None
         scaffolds = settings(self.config).agents.scaffolds
         return str(self.plan.params.get("agent_scaffold", scaffolds[0] if scaffolds else "react"))
+
+    @property
+    def k(self) -> int:
+        """How many attempts there are to be."""
+        return settings(self.config).attempts.k if self.plays is None else len(self.plays)
 
     @property
     def cell(self) -> Cell:

@@ -12,7 +12,7 @@ import pytest
 from pytest_agenteval.options.settings import Settings, settings_of
 from pytest_agenteval.options.table import OPTIONS, SETTINGS, SWITCHES, Option
 
-__all__ = ["defaults", "settings"]
+__all__ = ["defaults", "given", "settings"]
 
 
 def defaults() -> dict[str, Any]:
@@ -32,25 +32,34 @@ def settings(config: pytest.Config) -> Settings:
     return checked
 
 
+def given(config: pytest.Config) -> dict[str, Any]:
+    """The value of each option by key, from the command line or the ini file, each checked by itself.
+
+    Raises:
+        pytest.UsageError: an option has a value that cannot be used.
+    """
+    return {option.key: _value(config, option) for option in OPTIONS}
+
+
 def _read(config: pytest.Config) -> Settings:
-    given = {option.flags[0]: option for option in OPTIONS if _given(config, option)}
-    asked = {option.key: _value(config, option) for option in OPTIONS}
+    typed = {option.flags[0]: option for option in OPTIONS if _given(config, option)}
+    asked = given(config)
     asked |= {key: bool(config.getoption(f"agenteval_{key}")) for _, key, _ in SWITCHES}
     if asked["measure_only"]:
-        judging = {flag: option for flag, option in given.items() if _judges(option)}
+        judging = {flag: option for flag, option in typed.items() if _judges(option)}
         if judging:
             raise pytest.UsageError(
                 f"--agent-measure-only judges nothing, so {next(iter(judging))} cannot go with it: "
                 "leave one of the two out"
             )
         asked |= {option.key: option.default for option in OPTIONS if _judges(option)}  # what an ini file asks for
-    starts = [flag for flag in ("--agent-model", "--k") if flag in given] + ["--agent-run"] * asked["run"]
+    starts = [flag for flag in ("--agent-model", "--k") if flag in typed] + ["--agent-run"] * asked["run"]
     starts += ["--agent-plan"] * asked["plan"]
     checked = settings_of(asked, active=bool(starts))
-    _refuse_slip_of_k(config, used=bool(given or starts or checked.agents.models))
-    _refuse_missing_model(checked, starts, [flag for flag, option in given.items() if option.gate])
+    _refuse_slip_of_k(config, used=bool(typed or starts or checked.agents.models))
+    _refuse_missing_model(checked, starts, [flag for flag, option in typed.items() if option.gate])
     if not checked.active and not config.getoption("collectonly", False):
-        idle = [flag for flag, option in given.items() if option.idle]
+        idle = [flag for flag, option in typed.items() if option.idle]
         _refuse_idle(config, [*idle, *(["--agent-measure-only"] if asked["measure_only"] else [])])
     if len(set(checked.agents.models)) != len(checked.agents.models):
         twice = next(model for model in checked.agents.models if checked.agents.models.count(model) > 1)

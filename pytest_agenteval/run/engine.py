@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from pytest_agenteval.collect.items import AgentItem
 from pytest_agenteval.record.records import AttemptRecord
+from pytest_agenteval.record.stored import StoredTask
 from pytest_agenteval.run.output import Capture
 
 __all__ = ["Engine", "Finished"]
@@ -33,6 +34,9 @@ class Engine(Protocol):
 
     def feed(self) -> None:
         """Start attempts of the accepted tasks; must be called on the running loop, after the last of several tasks."""
+
+    def identity(self, item: AgentItem) -> StoredTask | None:
+        """The task as it is now, by what defines it; None if pytest skips it."""
 
     def kept(self, item: AgentItem) -> Sequence[AttemptRecord]:
         """The attempts of earlier invocations that a task need not run again."""

@@ -14,6 +14,7 @@ import inspect
 import warnings
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, TypeVar
 
 import pytest
@@ -53,7 +54,6 @@ class Pump:
         self._awaited: asyncio.Task[Any] | None = None
         """What the loop runs for, while it runs."""
         self._interrupted = False
-        self._position = {item: index for index, item in enumerate(session.items)}
         self._reached: AgentItem | None = None
         self.skipped: set[AgentItem] = set()
         """Tasks that skipped in their set-up and that pytest has not reported yet."""
@@ -262,6 +262,11 @@ class Pump:
             finally:
                 self._undo_setup(this, following)
         self._feed()
+
+    @cached_property
+    def _position(self) -> dict[pytest.Item, int]:
+        """Where each item stands, once the first is reached: until then, items can be left out."""
+        return {item: index for index, item in enumerate(self._session.items)}
 
     def _batch(self, item: AgentItem) -> list[AgentItem]:
         """`item` and the agent tasks right after it that can overlap with it."""

@@ -18,6 +18,7 @@ from pytest_agenteval.plan.gates import gate_settings
 from pytest_agenteval.plugins import call_each
 from pytest_agenteval.record.outcomes import Cause, Outcome
 from pytest_agenteval.record.records import AttemptRecord, TaskRecord, settle_skips
+from pytest_agenteval.record.stored import StoredTask
 from pytest_agenteval.redaction import secret_values
 from pytest_agenteval.report.failures import failure_lines
 from pytest_agenteval.report.junit import TASK_PROPERTY
@@ -98,10 +99,14 @@ class AgentSession:
         errors = {one.record.number: one.error for one in finished}
         _end(item, judged, errors)
 
+    def identity(self, item: AgentItem) -> StoredTask | None:
+        """The task as it is now, by what defines it; None if pytest skips it."""
+        return self.pump.engine.identity(item)
+
     def record(self, item: AgentItem, finished: Sequence[Finished]) -> TaskRecord:
         """Everything known about a task; attempts that never started are recorded as not run."""
         known = {one.record.number: one.record for one in finished}
-        k = self._settings.attempts.k
+        k = item.k
         never = [n for n in range(1, k + 1) if n not in known][: max(0, k - len(known))]
         known |= {n: AttemptRecord(n, Outcome.NOT_RUN, None, "the run was stopped before it started") for n in never}
         attempts = tuple(known[number] for number in sorted(known))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from importlib.metadata import version
@@ -7,9 +8,7 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
-from support.made_records import task
 
-from pytest_agenteval.cli.check import Finding, Play, Standing, judge_task
 from pytest_agenteval.cli.main import main
 
 SOLVED = """
@@ -87,17 +86,21 @@ def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_it_names_every_offender_and_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(tmp_path, OFFENDERS) == 1
-    lines = {line.partition(": ")[0]: line.partition(": ")[2] for line in capsys.readouterr().out.splitlines()[:-1]}
-    skipped = lines.pop("skipped")
-    assert skipped
-    assert {name.removeprefix("test_suite.py::test_"): reason.partition(":")[0] for name, reason in lines.items()} == {
-        "solved_once[[two-three]]": "oracle failed",
-        "null_passes": "null passed",
-        "no_solution": "no solution declared",
-        "broken": "broken",
-        "shared_fixture": "could not be evaluated",
-        "own_model": "could not be evaluated",
+    *found, last = capsys.readouterr().out.splitlines()
+    assert last == "11 tasks: 2 ok, 6 offenders, 3 skipped (ok: the oracle passed and the null failed)"
+    told = [re.fullmatch(r"(AE\d+) error   (\S+): (.*)", line) for line in found if not line.startswith("skipped: ")]
+    lines = {each[2]: each[3] for each in told if each is not None}
+    assert {
+        each[2].removeprefix("test_suite.py::test_"): (each[1], each[3].partition(":")[0]) for each in told if each
+    } == {
+        "solved_once[[two-three]]": ("AE102", "oracle failed"),
+        "null_passes": ("AE201", "null passed"),
+        "no_solution": ("AE101", "no solution declared"),
+        "broken": ("AE102", "broken"),
+        "shared_fixture": ("AE102", "could not be evaluated"),
+        "own_model": ("AE102", "could not be evaluated"),
     }
+    assert None not in told
     assert "wrong text" in lines["test_suite.py::test_solved_once[[two-three]]"]
     assert "the test is wrong" in lines["test_suite.py::test_broken"]
     assert "no server" in lines["test_suite.py::test_shared_fixture"]
@@ -139,7 +142,7 @@ def test_a_lost_sandbox_leaves_it_undecided(tmp_path: Path, capsys: pytest.Captu
     """
     assert run(tmp_path, suite, "--", "--agent-env-retries=0") == 10
     out = capsys.readouterr().out
-    assert out.startswith("test_suite.py::test_lost: could not be evaluated: ")
+    assert out.startswith("undecided: test_suite.py::test_lost: could not be evaluated: ")
     assert "the daemon went away" in out
 
 
@@ -200,38 +203,51 @@ def test_importing_the_command_line_loads_nothing_heavy() -> None:
     assert not {"pytest", "inspect_ai", "numpy", "docker", "asyncio", "pydantic"} & set(done.stdout.split())
 
 
-def plays(oracle: str, null: str) -> tuple[Play, Play]:
-    return Play(task(oracle)), Play(task(null))
+COUNTED = """
+from pathlib import Path
+from pytest_agenteval import agent_task
+
+async def work(agent, sandbox, name):
+    with Path("played.txt").open("a") as file:
+        print(name, file=file)
+    await agent.run(f"Make the file {name}.")
+    assert await sandbox.read_file(name)
+
+@agent_task(solution="echo 1 > one")
+async def test_one(agent, sandbox):
+    await work(agent, sandbox, "one")
+
+@agent_task(solution="echo 2 > two")
+async def test_two(agent, sandbox):
+    await work(agent, sandbox, "two")
+"""
 
 
-@pytest.mark.parametrize(
-    ("oracle", "null", "solvable", "standing", "reason"),
-    [
-        ("p", "f", True, Standing.OK, ""),
-        ("p", "l", True, Standing.OK, ""),
-        ("f", "f", True, Standing.OFFENDER, "oracle failed"),
-        ("l", "f", True, Standing.OFFENDER, "oracle failed: turns"),
-        ("p", "p", True, Standing.OFFENDER, "null passed"),
-        ("f", "p", True, Standing.OFFENDER, "oracle failed"),
-        ("f", "f", False, Standing.OFFENDER, "no solution declared"),
-        ("f", "p", False, Standing.OFFENDER, "no solution declared; null passed"),
-        ("b", "b", True, Standing.OFFENDER, "broken"),
-        ("p", "b", True, Standing.OFFENDER, "broken"),
-        ("e", "f", True, Standing.UNDECIDED, "could not be evaluated"),
-        ("p", "e", True, Standing.UNDECIDED, "could not be evaluated"),
-        ("p", "n", True, Standing.UNDECIDED, "could not be evaluated"),
-        ("e", "p", True, Standing.OFFENDER, "null passed"),
-        ("e", "f", False, Standing.OFFENDER, "no solution declared"),
-        ("s", "s", True, Standing.SKIPPED, ""),
-    ],
-)
-def test_the_table(oracle: str, null: str, solvable: bool, standing: Standing, reason: str) -> None:
-    finding = judge_task("t.py::test_it", solvable, *plays(oracle, null))
-    assert finding.standing is standing
-    assert finding.reason.startswith(reason)
+def test_an_unchanged_task_is_not_played_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def played() -> list[str]:
+        file = tmp_path / "played.txt"
+        names = sorted(file.read_text("utf-8").split()) if file.exists() else []
+        file.unlink(missing_ok=True)
+        return names
+
+    assert run(tmp_path, COUNTED) == 0
+    first = capsys.readouterr().out
+    assert played() == ["one", "one", "two", "two"]
+    assert run(tmp_path, COUNTED) == 0
+    assert (played(), capsys.readouterr().out) == ([], first)
+    broken = COUNTED.replace("echo 2 > two", "echo 2 > too")
+    assert run(tmp_path, broken) == 1
+    assert played() == ["two", "two"]
+    [found] = re.findall(r"--replay=(\w+)", capsys.readouterr().out)
+    assert run(tmp_path, broken, f"--replay={found}") == 1
+    told = capsys.readouterr().out
+    assert told.startswith("AE102 test_suite.py::test_two: oracle failed")
+    assert "echo 2 > too" in told and "Make the file two." in told
+    assert played() == []
 
 
-def test_a_task_that_never_ran_is_undecided() -> None:
-    assert judge_task("t", True, Play(), Play(task("f"))) == Finding(
-        "t", Standing.UNDECIDED, "could not be evaluated: it never ran"
-    )
+def test_a_rule_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "--explain=AE201"]) == 0
+    assert capsys.readouterr().out.startswith("AE201 doing nothing passes (error")
+    assert main(["check", "--explain=AE21"]) == 2
+    assert "did you mean AE201?" in capsys.readouterr().err

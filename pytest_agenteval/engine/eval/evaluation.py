@@ -74,7 +74,7 @@ class Evaluation:
 
     def submit(self, item: AgentItem, shared: dict[str, Any]) -> list[asyncio.Future[Finished]]:
         """Take in the k attempts of a task: those of earlier invocations have ended, :meth:`feed` starts the others."""
-        model, k = item.model or "none", self.settings.attempts.k
+        model, k = item.model or "none", item.k
         kept = {record.number: record for record in self.kept(item)}
         fresh = [number for number in range(1, k + 1) if number not in kept][: max(0, k - len(kept))]
         futures = [self._ledger.expect((item.nodeid, number)) for number in sorted((*kept, *fresh))]
@@ -95,6 +95,10 @@ class Evaluation:
                 self._dispatcher.record((name, record.number), record.outcome is Outcome.PASSED)
                 if cost := Cost.of_try(record).total:  # known, and not that of an attempt without calls
                     self.services.budget.learn(name, cost)
+
+    def identity(self, item: AgentItem) -> StoredTask | None:
+        """The task as it is now, by what defines it; None if pytest skips it."""
+        return self._tasks.get(item.nodeid)
 
     def kept(self, item: AgentItem) -> Sequence[AttemptRecord]:
         """The attempts of earlier invocations that a task need not run again."""

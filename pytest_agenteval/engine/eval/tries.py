@@ -132,6 +132,7 @@ class Trial:
             self.services.prices,
             own_agent=not self.item.plan.uses_ours("agent"),
             tab=self._tab,
+            plays=self.item.plays,
         )
         first_event, start, capture = len(transcript().events), time.monotonic(), Capture()
         clock, active = working_limit(None), sample_active()

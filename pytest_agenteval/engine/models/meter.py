@@ -19,6 +19,7 @@ from inspect_ai.model import Model, ModelOutput, ModelRefusalError
 from inspect_ai.util import LimitExceededError, suspend_working_limit
 
 from pytest_agenteval.collect.agent_task import TaskOptions
+from pytest_agenteval.collect.plays import Plays
 from pytest_agenteval.engine.models.usage import Usage, model_call
 from pytest_agenteval.engine.sandboxes.leftovers import Leftovers
 from pytest_agenteval.money.budget import BudgetClosed, Reservation, RunBudget
@@ -62,6 +63,8 @@ class CallMeter:
     """What the agent leaves running."""
     tab: Tab | None = None
     """The attempt's, at the budget; it goes over all its tries."""
+    plays: Plays | None = None
+    """What the built-in models play in place of the solution."""
     calls: list[ModelCall] = field(default_factory=list)
     """The answered calls of any model, each priced once, here."""
     used: Usage = field(default_factory=Usage)

@@ -22,13 +22,18 @@ from inspect_ai.model import (
     ModelUsage,
 )
 from inspect_ai.tool import ToolCall, ToolChoice, ToolInfo
+from inspect_ai.util import OutputLimitExceededError, sandbox
 
 from pytest_agenteval.collect.agent_task import TaskOptions
+from pytest_agenteval.collect.plays import Scene
 from pytest_agenteval.engine.inspect_private import PrerequisiteError
 from pytest_agenteval.engine.models.meter import current_meter
 from pytest_agenteval.record.digest import digest
 
 __all__ = ["Noise", "RehearsalAPI", "Step", "script"]
+
+
+_SHELL_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +131,13 @@ class RehearsalAPI(ModelAPI):
         if meter is None:
             raise PrerequisiteError("the built-in models play the tasks of pytest-agenteval; they answer nothing else")
         attempt, model = meter.attempt, f"agenteval/{self.model_name}"
-        steps = script(self.model_name, meter.options, self.noise, attempt.task, attempt.number)
         turn = sum(message.role == "assistant" for message in input)
-        step = steps[min(turn, len(steps) - 1)]
+        if meter.plays is not None:
+            tool, arguments = await meter.plays.act(_scene(attempt.number, turn, input, tools))
+            step = Step(tool, json.dumps(arguments))
+        else:
+            steps = script(self.model_name, meter.options, self.noise, attempt.task, attempt.number)
+            step = steps[min(turn, len(steps) - 1)]
         message = ChatMessageAssistant(content="", model=model)
         if step.tool not in {tool.name for tool in tools} and step.tool in ("bash", "submit"):
             message.content = json.loads(step.arguments)["answer"] if step.tool == "submit" else step.arguments
@@ -140,6 +149,21 @@ class RehearsalAPI(ModelAPI):
     async def count_text_tokens(self, text: str) -> int:
         """A quarter of the characters: no tokenizer is downloaded for models that cost nothing."""
         return math.ceil(len(text) / 4)
+
+
+def _scene(number: int, turn: int, input: list[ChatMessage], tools: list[ToolInfo]) -> Scene:
+    prompt = "\n".join(message.text for message in input if message.role == "user")
+    system = [message.text for message in input if message.role == "system"]
+    told = [tool.model_dump_json(exclude_none=True) for tool in tools]
+    return Scene(number, turn, prompt, "\n".join([*system, *told]), _shell)
+
+
+async def _shell(command: str) -> str | None:
+    try:
+        done = await sandbox().exec(["sh", "-c", command], timeout=_SHELL_SECONDS)
+    except (ProcessLookupError, OutputLimitExceededError, TimeoutError, UnicodeDecodeError):
+        return None  # there is no sandbox, or it has too much to show
+    return done.stdout
 
 
 def _call(call_id: str, step: Step) -> ToolCall:

@@ -26,7 +26,7 @@ ORDER = (
     # what readers see
     "report",
     # who drives the steps: pytest's hooks, and the console script
-    "session", "plugin", "cli",
+    "session", "plugin", "check", "cli",
 )  # fmt: skip
 """The folders of the package from left to right: a module imports only from its own folder and from those left of it.
 
@@ -37,6 +37,9 @@ what the step is made of, so the pure steps stand on the left.
 PURE = (
     "errors", "texts", "redaction", "record", "estimate", "judge", "report.eee",
     "money.rates", "money.estimate", "money.price_file", "money.budget", "money.tabs", "engine.models.provider_table",
+    "check.plays", "check.states", "check.rules", "check.facts", "check.findings", "check.judging", "check.table",
+    "check.pins", "check.alike", "check.history", "check.leaks", "check.mutation", "check.patches", "check.survivors",
+    "check.residue",
 )  # fmt: skip
 READS_FILES = ("record.fingerprint",)
 """Not pure, for it reads the suite's files; but it imports no more than what is."""
@@ -107,7 +110,7 @@ def docker_only_below_sandbox(found: Modules) -> list[str]:
 
 
 def processes_only_where_they_are_needed(found: Modules) -> list[str]:
-    return only_below(found, ["subprocess", "multiprocessing"], "sandbox", "cli.check", "plan.checkout")
+    return only_below(found, ["subprocess", "multiprocessing"], "sandbox", "check.rounds", "plan.checkout")
 
 
 def private_pytest_only_in_items(found: Modules) -> list[str]:

@@ -1,8 +1,13 @@
+import contextlib
+import io
 import json
+import subprocess
+import sys
 import tempfile
 import unittest
 from pathlib import Path
 
+import todo
 from todo.cli import main
 from todo.store import Store
 
@@ -42,4 +47,17 @@ class Hidden(unittest.TestCase):
         self.assertEqual(self.numbers(), [4, 2, 5])
 
     def test_an_unknown_number_is_still_an_error(self):
-        self.assertEqual(self.run_all("add a", "rm 7", "done x"), [0, 1, 1])
+        self.assertEqual(self.run_all("add a", "rm 7", "done 7", "done x"), [0, 1, 1, 1])
+
+    def test_add_prints_the_number(self):
+        with contextlib.redirect_stdout(io.StringIO()) as told:
+            self.run_all("add a", "rm 1", "add b")
+        self.assertEqual(told.getvalue().split(), ["1", "2"])
+
+    def test_it_runs_as_a_module(self):
+        home = Path(todo.__file__).resolve().parents[1]
+        command = [sys.executable, "-B", "-m", "todo", "add", "a"]
+        done = subprocess.run(
+            command, cwd=self.path.parent, env={"PYTHONPATH": str(home)}, capture_output=True, text=True
+        )
+        self.assertEqual((done.returncode, done.stdout.strip()), (0, "1"))

@@ -1,0 +1,50 @@
+"""AE701: tasks that ask for nearly the same thing. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from itertools import combinations
+
+__all__ = ["ALIKE", "clusters", "shingles"]
+
+ALIKE = 0.7
+"""The Jaccard index of word 5-grams from which two tasks are near-duplicates."""
+_WORDS = 5
+
+
+def shingles(text: str) -> frozenset[tuple[str, ...]]:
+    """The word 5-grams of a text; of a shorter one, the text itself."""
+    words = re.findall(r"\w+", text.casefold())
+    most = max(1, len(words) - _WORDS + 1)
+    return frozenset(tuple(words[at : at + _WORDS]) for at in range(most)) if words else frozenset()
+
+
+def clusters(texts: Mapping[str, str], alike: float = ALIKE) -> list[tuple[list[str], float]]:
+    """Groups of tasks with nearly the same text, and the lowest similarity by which two of a group hang together.
+
+    Args:
+        texts: by task, what it asks for and what it starts from.
+        alike: the least Jaccard index.
+    """
+    grams = {name: shingles(text) for name, text in texts.items()}
+    group = {name: {name} for name in grams}
+    least: dict[str, float] = {}
+    for one, other in combinations(grams, 2):
+        found = _jaccard(grams[one], grams[other])
+        if found < alike:
+            continue
+        merged = group[one] | group[other]
+        low = min([found, *(least[name] for name in merged if name in least)])
+        for name in merged:
+            group[name], least[name] = merged, low
+    seen = {frozenset(names): least[next(iter(names))] for names in group.values() if len(names) > 1}
+    return [([name for name in texts if name in names], low) for names, low in seen.items()]
+
+
+def _jaccard(one: frozenset[tuple[str, ...]], other: frozenset[tuple[str, ...]]) -> float:
+    small = min(len(one), len(other))
+    if not small:
+        return 0.0
+    both = len(one & other)
+    return both / (len(one) + len(other) - both)

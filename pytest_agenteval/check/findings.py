@@ -1,0 +1,141 @@
+"""Findings, what became of each rule, and what both mean for the exit status."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from pytest_agenteval.check.facts import Task
+from pytest_agenteval.check.plays import Level
+from pytest_agenteval.check.rules import RULES, Rule, Severity
+from pytest_agenteval.record.digest import digest
+
+__all__ = ["SUITE", "CheckResult", "Finding", "Mutants", "Status", "TaskResult"]
+
+SUITE = ""
+"""The task of a finding that is about the suite as a whole."""
+NO_TASKS = 5
+UNDECIDED = 10
+
+
+class Status(StrEnum):
+    """What became of a rule for a task. Only `ok` means that it was looked at and nothing was found."""
+
+    OK = "ok"
+    FINDING = "finding"
+    NOT_ASSESSED = "not_assessed"
+    """It was not looked at: its plays were not made, or it does not apply."""
+    UNDECIDED = "undecided"
+    """It was looked at, and the environment kept it from being settled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that is wrong with a task."""
+
+    rule: str
+    task: str
+    """The task's name; :data:`SUITE` for the suite as a whole."""
+    message: str
+    """One line."""
+    file: str = ""
+    """Relative to pytest's rootdir."""
+    line: int = 1
+    severity: Severity | None = None
+    """None means that of the rule."""
+    evidence: tuple[str, ...] = ()
+    """What shows it, a line each."""
+    subject: str = ""
+    """What the finding is about within the task: the name of a play, a place. Part of its identity."""
+    replay: str | None = None
+    """The play to look at, for `--replay`."""
+    accepted: str | None = None
+    """The reason why it is accepted."""
+
+    @property
+    def weight(self) -> Severity:
+        """How bad it is."""
+        return self.severity or RULES[self.rule].severity
+
+    @property
+    def id(self) -> str:
+        """The same as long as rule, task and subject are: lines and messages may change."""
+        return digest(json.dumps([self.rule, self.task, self.subject]))
+
+
+@dataclass(frozen=True, slots=True)
+class Mutants:
+    """What came of the wrong variants of a solution."""
+
+    killed: int = 0
+    survived: int = 0
+    equivalent: int = 0
+    """Those that left the same end state: no checker could tell."""
+    dropped: int = 0
+    """Those that say nothing: not applied, scratch files, limits, the environment."""
+    possible: int = 0
+    """How many there are, played or not."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskResult:
+    """A task with what the rules say of it."""
+
+    task: Task
+    rules: Mapping[str, Status]
+    findings: tuple[Finding, ...]
+    mutants: Mutants | None = None
+    """None where none was played."""
+
+    @property
+    def undecided(self) -> bool:
+        """Whether the environment left something open."""
+        return Status.UNDECIDED in self.rules.values()
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """A whole check."""
+
+    level: Level
+    tasks: tuple[TaskResult, ...]
+    suite: tuple[Finding, ...] = ()
+    """Findings about the suite as a whole."""
+    rules: Mapping[str, Status] = field(default_factory=dict)
+    """What became of the rules about the suite as a whole."""
+    notes: tuple[str, ...] = ()
+    """What a reader should know, one sentence each."""
+
+    @property
+    def findings(self) -> list[Finding]:
+        """All, the worst first."""
+        every = [*self.suite, *(finding for task in self.tasks for finding in task.findings)]
+        return sorted(every, key=lambda each: (each.accepted is not None, each.weight.rank, each.rule, each.task))
+
+    def open(self, *weights: Severity) -> list[Finding]:
+        """Those of these severities that nobody has accepted."""
+        return [each for each in self.findings if each.accepted is None and each.weight in weights]
+
+    @property
+    def blind(self) -> bool:
+        """Whether a gate would not see what it is there for."""
+        return any(finding.rule == "AE901" for finding in self.open(Severity.ERROR))
+
+    def exit_status(self, *, strict: bool = False) -> int:
+        """0 without an error; 1 with one; 10 where a gate is BLIND or something stayed open; 5 without a task."""
+        if not self.tasks:
+            return NO_TASKS
+        bad = self.open(Severity.ERROR, *([Severity.WARNING] if strict else []))
+        if any(finding.rule != "AE901" for finding in bad):
+            return 1
+        evaluated = any(result.task.skip is None for result in self.tasks)
+        left_open = any(result.undecided for result in self.tasks) or Status.UNDECIDED in self.rules.values()
+        return UNDECIDED if bad or left_open or not evaluated else 0
+
+
+def statuses(rules: Iterable[Rule], found: Sequence[Finding], assessed: Mapping[str, Status]) -> dict[str, Status]:
+    """What became of each rule: a finding wins, and a rule that nobody looked at is not assessed."""
+    hit = {finding.rule for finding in found}
+    return {rule.id: Status.FINDING if rule.id in hit else assessed.get(rule.id, Status.NOT_ASSESSED) for rule in rules}

@@ -1,0 +1,110 @@
+"""Plays the plays of one task, and notes what the sandbox looks like before and after."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pytest_agenteval.check.facts import Texts
+from pytest_agenteval.check.plays import Play, Role, dump_answer, spam_answer
+from pytest_agenteval.check.states import STATE, parse_state, parse_texts, texts_command
+from pytest_agenteval.collect.agent_task import ToolUse
+from pytest_agenteval.collect.plays import Scene
+
+__all__ = ["Player", "Seen"]
+
+_APART = 2.0
+"""Seconds between the first and the last play of a solution: closer together, time stamps are the same."""
+
+
+@dataclass(slots=True)
+class Seen:
+    """What a play has met so far."""
+
+    began: float
+    """Seconds since the epoch; so is `ended`."""
+    prompt: str
+    instructions: str
+    start: dict[str, str] | None
+    texts_before: dict[str, str] | None = None
+    end: dict[str, str] | None = None
+    texts_after: dict[str, str] | None = None
+    ended: float | None = None
+    turns: int = 0
+
+    @property
+    def texts(self) -> Texts | None:
+        """What could be read before and after, where both are known."""
+        if self.texts_before is None or self.texts_after is None:
+            return None
+        return Texts(self.texts_before, self.texts_after)
+
+
+class Player:
+    """The plays of one task: see :class:`pytest_agenteval.collect.plays.Plays`."""
+
+    def __init__(self, plays: Sequence[Play], *, states: bool, on_host: bool) -> None:
+        """The player of these plays.
+
+        Args:
+            plays: in the order of their numbers.
+            states: whether to read the states of the sandbox.
+            on_host: whether the sandbox is this host, whose environment holds keys.
+        """
+        self.plays = tuple(plays)
+        self.seen: dict[int, Seen] = {}
+        """By number of the attempt; what a repeated try saw replaces what the earlier one did."""
+        self._states, self._texts = states, texts_command(environment=not on_host)
+        self._first: float | None = None
+        """When the first play of the solution began."""
+
+    def __len__(self) -> int:
+        return len(self.plays)
+
+    async def act(self, scene: Scene) -> ToolUse:
+        """The next step of the play, or its answer."""
+        play = self.plays[scene.number - 1]
+        if scene.turn == 0:
+            await self._begin(play, scene)
+        seen = self.seen[scene.number]
+        seen.turns += 1
+        if scene.turn < len(play.steps):
+            step = play.steps[scene.turn]
+            return ("bash", {"command": step}) if isinstance(step, str) else step
+        answer = await self._answer(play, scene)
+        if play.after and seen.ended is None:
+            await scene.shell(play.after)
+        if self._states:
+            seen.end = parse_state(await scene.shell(STATE))
+            if _reads_texts(play):
+                seen.texts_after = parse_texts(await scene.shell(self._texts))
+        seen.ended = time.time()
+        return "submit", {"answer": answer}
+
+    async def _begin(self, play: Play, scene: Scene) -> None:
+        if play.role is Role.ORACLE and self._first is None:
+            self._first = time.monotonic()
+        elif self._first is not None and play is self.plays[-1]:
+            await asyncio.sleep(self._first + _APART - time.monotonic())
+        start = parse_state(await scene.shell(STATE)) if self._states else None
+        seen = self.seen[scene.number] = Seen(time.time(), scene.prompt, scene.instructions, start)
+        if self._states and _reads_texts(play):
+            seen.texts_before = parse_texts(await scene.shell(self._texts))
+            seen.began = time.time()
+
+    async def _answer(self, play: Play, scene: Scene) -> str:
+        if play.role is Role.ECHO:
+            return scene.prompt
+        if play.role is Role.DUMP:
+            texts = parse_texts(await scene.shell(self._texts)) or {}
+            return dump_answer(scene.prompt, list(texts.values()))
+        if play.role is Role.SPAM:
+            return spam_answer(scene.prompt, play.answer)
+        return play.answer
+
+
+def _reads_texts(play: Play) -> bool:
+    """Whether leaks are looked for with this play: once a task is enough."""
+    return play.name == "oracle-1"

@@ -1,0 +1,274 @@
+"""The pytest plugin that plays: every task by its list of plays, in one session and one eval; notes go to a file.
+
+Which plays, the request says: a JSON file that an environment variable names.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_agenteval.check.collected import played_of, steps_of, task_of
+from pytest_agenteval.check.facts import Played, Task
+from pytest_agenteval.check.player import Player
+from pytest_agenteval.check.plays import Level, Play, base_plays
+from pytest_agenteval.check.store import PlayStore, key_of, mode_of
+from pytest_agenteval.collect.items import SESSION, AgentItem
+from pytest_agenteval.judge import GateSettings
+from pytest_agenteval.options.reading import defaults, given, settings
+from pytest_agenteval.options.settings import settings_of
+from pytest_agenteval.options.table import SETTINGS
+from pytest_agenteval.record.records import TaskRecord
+
+__all__ = ["VARIABLE", "Notes", "Request", "read", "write"]
+
+VARIABLE = "PYTEST_AGENTEVAL_CHECK_REQUEST"
+"""The environment variable that names the file with the request."""
+_ORACLE = "agenteval/oracle"
+
+_KEPT = {"sandbox", "sandbox_default", "concurrency", "env_retries", "log_dir", "unsafe_fixtures"}
+"""Settings that apply here too. Other settings in the ini file and `addopts` are meant for runs of real models."""
+
+_WITH_FILES = ("lfplugin", "nfplugin", "stepwiseplugin")
+"""pytest's plugins that remember failures: a check must not change what `--lf` runs next."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What one session is to play."""
+
+    notes: str
+    """The file to write to."""
+    level: Level
+    plays: Mapping[str, tuple[Play, ...]] | None = None
+    """By task; None means the base plays of every task, and tasks that are not named are left out."""
+    one_by_one: bool = False
+    """Whether plays must not overlap."""
+    fresh: bool = False
+    """Whether to play everything again, also what is stored."""
+
+    @property
+    def mode(self) -> str:
+        """How it is played, as far as stored plays must agree in it."""
+        return mode_of(self.level, one_by_one=self.one_by_one)
+
+    @property
+    def reads_states(self) -> bool:
+        """Whether the states of sandboxes are read."""
+        return self.level is not Level.QUICK
+
+
+@dataclass(frozen=True, slots=True)
+class Notes:
+    """What one session saw."""
+
+    root: str
+    """pytest's rootdir."""
+    tasks: tuple[Task, ...] = ()
+    gates: GateSettings | None = None
+    """The gates on pass rates in the ini file or on the command line, if there are any."""
+    k: int = 1
+    """How many attempts they are to judge."""
+    store: str | None = None
+    """The folder of stored plays; None where plays are not stored."""
+
+
+def write(path: str | Path, value: Request | Notes) -> None:
+    """Write a value as JSON."""
+    from pydantic import TypeAdapter
+
+    Path(path).write_bytes(TypeAdapter(type(value)).dump_json(value))
+
+
+def read(path: str | Path, kind: type[Any]) -> Any:
+    """Read a value of a kind that :func:`write` wrote."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind).validate_json(Path(path).read_bytes())
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Fix the settings before anything reads them."""
+    request: Request = read(os.environ[VARIABLE], Request)
+    option = config.option
+    gates, k = _gates(config)
+    for key in set(defaults()).difference(_KEPT):
+        setattr(option, f"agenteval_{key}", None)
+    option.agenteval_models, option.agenteval_k = [_ORACLE], "1"
+    option.maxfail, option.continue_on_collection_errors, option.xmlpath = 0, False, None
+    if hasattr(option, "numprocesses"):  # xdist's processes would each know only a part
+        option.numprocesses, option.dist, option.tx = None, "no", []
+    asked, plain = settings(config), settings_of(defaults(), active=True)  # the ini file may set the first
+    attempts = asked.attempts
+    config.stash[SETTINGS] = plain._replace(
+        agents=plain.agents._replace(models=asked.agents.models),
+        attempts=plain.attempts._replace(
+            k=attempts.k,
+            concurrency=1 if request.one_by_one else attempts.concurrency,
+            env_retries=attempts.env_retries,
+            unsafe_fixtures=attempts.unsafe_fixtures,
+        ),
+        store=plain.store._replace(log_dir=f"{asked.store.log_dir}/check"),
+        sandboxes=plain.sandboxes._replace(kind=asked.sandboxes.kind, default=asked.sandboxes.default),
+    )
+    config.pluginmanager.register(_Players(request, gates, k), "pytest_agenteval_check_players")
+
+
+def _gates(config: pytest.Config) -> tuple[GateSettings | None, int]:
+    """The gates that a run of real models would have, and its k."""
+    asked = given(config)
+    gates = GateSettings(
+        min_pass_at_1=asked["min_pass_at_1"],
+        min_pass_k=asked["min_pass_k"],
+        confidence=asked["confidence"] if asked["gate_mode"] == "confidence" else None,
+    )
+    return (gates if gates.suite_gate else None), asked["k"]
+
+
+class _Players:
+    """Gives every task its plays, and keeps what came of them."""
+
+    def __init__(self, request: Request, gates: GateSettings | None, k: int) -> None:
+        self._request, self._gates, self._k = request, gates, k
+        self._tasks: dict[str, Task] = {}
+        self._asked: dict[str, tuple[Play, ...]] = {}
+        self._players: dict[str, Player] = {}
+        self._records: dict[str, TaskRecord] = {}
+        self._skips: dict[str, str] = {}
+        self._troubles: dict[str, str] = {}
+        self._root = ""
+        self._store: PlayStore | None = None
+        self._known: dict[str, dict[str, Played]] = {}
+        """Stored plays, by node id and key."""
+        self._identities: dict[str, Mapping[str, str]] = {}
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        """Unregister what writes files of its own."""
+        self._root = str(session.config.rootpath)
+        manager = session.config.pluginmanager
+        for plugin in filter(None, map(manager.get_plugin, _WITH_FILES)):
+            manager.unregister(plugin)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        """Agent tasks of the scripted model only, because a task that names its own model would spend money."""
+        tasks = [item for item in items if isinstance(item, AgentItem)]
+        phrases = sorted({item.options.answer for item in tasks if item.options.answer})
+        chosen = []
+        for item in tasks:
+            plays = self._plays(item, phrases)
+            if plays is None:
+                continue
+            self._tasks[item.nodeid] = task_of(item, settings(config).sandboxes.default)
+            if item.model != _ORACLE:
+                self._troubles[item.nodeid] = "it names its own agent_model"
+                continue
+            self._asked[item.nodeid] = plays
+            item.plays = self._players[item.nodeid] = Player(
+                plays,
+                states=self._request.reads_states,
+                on_host=settings(config).sandboxes.kind == "local",
+            )
+            chosen.append(item)
+        most = max((item.k for item in chosen), default=1)
+        asked = settings(config)
+        config.stash[SETTINGS] = asked._replace(attempts=asked.attempts._replace(k=most))
+        config.hook.pytest_deselected(items=_others(items, chosen))
+        items[:] = chosen
+
+    def _plays(self, item: AgentItem, phrases: Iterable[str]) -> tuple[Play, ...] | None:
+        if self._request.plays is not None:
+            return self._request.plays.get(item.task_name)
+        steps = steps_of(item)
+        return tuple(base_plays(steps, item.options.answer, self._request.level, phrases))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> None:
+        """Leave out plays that are stored. The evaluation has begun: only now it is known what defines each task."""
+        place = settings(session.config).store.log_dir
+        running = session.config.stash.get(SESSION, None)
+        if "://" in place or running is None:
+            return
+        self._store = PlayStore(Path(place).absolute() / "plays")
+        for item in [item for item in session.items if isinstance(item, AgentItem)]:
+            stored = running.identity(item)
+            if stored is not None and not stored.doubts:
+                self._identities[item.nodeid] = stored.identity
+                self._take(item, session)
+
+    def _take(self, item: AgentItem, session: pytest.Session) -> None:
+        player, mode = self._players[item.nodeid], self._request.mode
+        assert self._store is not None
+        if self._request.fresh:
+            return
+        known = self._store.known(item.task_name, self._identities[item.nodeid], mode)
+        open_ = [play for play in player.plays if key_of(play) not in known]
+        if self._request.one_by_one and open_:
+            return  # each of them depends on those before it
+        self._known[item.nodeid] = known
+        if open_:
+            player.plays = tuple(open_)
+        else:
+            session.items.remove(item)
+            self._players[item.nodeid] = Player((), states=False, on_host=True)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keep the record, or the reason why there is none."""
+        record = getattr(report, "agenteval", None)
+        if record is not None:
+            self._records[report.nodeid] = record
+        if hasattr(report, "wasxfail"):
+            self._skips[report.nodeid] = f"xfail {report.wasxfail}".strip()
+        elif report.skipped and record is None:
+            self._skips[report.nodeid] = _skip_reason(report)
+        elif record is not None and record.skipped:
+            self._skips[report.nodeid] = record.attempts[0].message.removeprefix("Skipped: ")
+        elif report.failed and record is None:
+            self._troubles[report.nodeid] = f"{report.when}: {_crash(report)}"
+        if report.when == "teardown" and sys.stderr.isatty():
+            sys.stderr.write(f"\r{len(self._records)} of {len(self._players)} tasks played\r")
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self) -> None:
+        """Write the file."""
+        store = None if self._store is None else str(self._store.folder)
+        tasks = tuple(self._told(nodeid, task) for nodeid, task in self._tasks.items())
+        write(self._request.notes, Notes(self._root, tasks, self._gates, self._k, store))
+
+    def _told(self, nodeid: str, task: Task) -> Task:
+        record, player = self._records.get(nodeid), self._players.get(nodeid)
+        attempts = {attempt.number: attempt for attempt in record.attempts} if record is not None else {}
+        made = (
+            []
+            if player is None
+            else [played_of(player, number, attempts.get(number)) for number in range(1, len(player) + 1)]
+        )
+        if self._store is not None and nodeid in self._identities:
+            self._store.keep(task.name, self._identities[nodeid], self._request.mode, made)
+        every = {**self._known.get(nodeid, {}), **{key_of(each.play): each for each in made}}
+        plays = tuple(every[key_of(play)] for play in self._asked.get(nodeid, ()))
+        task = replace(task, identity=self._identities.get(nodeid))
+        return replace(task, skip=self._skips.get(nodeid), trouble=self._troubles.get(nodeid), plays=plays)
+
+
+def _others(items: Iterable[pytest.Item], chosen: Iterable[pytest.Item]) -> list[pytest.Item]:
+    kept = set(chosen)
+    return [item for item in items if item not in kept]
+
+
+def _skip_reason(report: pytest.TestReport) -> str:
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longreprtext
+    return str(reason).removeprefix("Skipped: ")
+
+
+def _crash(report: pytest.TestReport) -> str:
+    crash = getattr(report.longrepr, "reprcrash", None)
+    return str(getattr(crash, "message", None) or report.longreprtext)

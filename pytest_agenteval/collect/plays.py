@@ -1,0 +1,37 @@
+"""Scripted attempts at a task (*plays*): what the built-in models do where it is not the task's own solution."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from pytest_agenteval.collect.agent_task import ToolUse
+
+__all__ = ["Plays", "Scene"]
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What a scripted agent knows when it is its turn."""
+
+    number: int
+    """Of the attempt, from 1."""
+    turn: int
+    """How many turns it has had in this conversation."""
+    prompt: str
+    """What the task and its user have said so far."""
+    instructions: str
+    """System messages, and the tools with their descriptions, as text."""
+    shell: Callable[[str], Awaitable[str | None]]
+    """Runs a shell command in the sandbox without the agent's tools and returns its output; None if it cannot."""
+
+
+class Plays(Protocol):
+    """All plays of one task; the number of the attempt selects one."""
+
+    def __len__(self) -> int:
+        """How many attempts there are."""
+
+    async def act(self, scene: Scene) -> ToolUse:
+        """The next tool call of an attempt. It ends with a call of `submit`."""
