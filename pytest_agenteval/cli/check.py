@@ -45,7 +45,13 @@ def add_check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         default="quick",
         help="quick: the solution and doing nothing; standard: about 25 plays a task; deep: about 60 (default: quick)",
     )
-    parser.add_argument("--only", action="append", default=[], metavar="RULE", help="this rule only; repeatable")
+    parser.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        metavar="RULE",
+        help="this rule only, at the level that it needs; repeatable",
+    )
     parser.add_argument("--skip", action="append", default=[], metavar="RULE", help="not this rule; repeatable")
     parser.add_argument(
         "--mutants",
@@ -94,11 +100,13 @@ def _check(asked: argparse.Namespace) -> int:
     if asked.explain is not None:
         print(explain(asked.explain))
         return 0
-    level = Level(asked.level)
+    rules = chosen_rules(Level(asked.level), asked.only, asked.skip)
+    needed = [rule.level for rule in rules] if asked.only else []  # a rule that is named is played for
+    level = max([Level(asked.level), *needed], key=list(Level).index)
     wish = Wish(
         suite=Suite(asked.paths, asked.agent_sandbox, asked.extra, asked.fresh),
         level=level,
-        rules=chosen_rules(level, asked.only, asked.skip),
+        rules=rules,
         history=asked.history,
         must_see=asked.must_see,
         mutants=asked.mutants,
