@@ -25,13 +25,13 @@ from pytest_agenteval.engine.logs.runs import choose_runs
 from pytest_agenteval.errors import NotReady
 from pytest_agenteval.record.stored import StoredLog
 
-PLACE = "s3://evals/logs"
+PLACE = "s3://many-logs/logs"
 LOGS, AT_ONCE = 12, 4
 
 
 @dataclass
 class Store:
-    """A bucket `evals` on a server that counts what is read of each log."""
+    """A bucket on a server that counts what is read of each log."""
 
     application: Any
     client: Any = None
@@ -48,7 +48,7 @@ class Store:
 
     def put(self, logs: Iterable[Path]) -> None:
         for log in logs:
-            self.client.put_object(Bucket="evals", Key=f"logs/{log.name}", Body=log.read_bytes())
+            self.client.put_object(Bucket="many-logs", Key=f"logs/{log.name}", Body=log.read_bytes())
 
 
 @pytest.fixture(scope="module")
@@ -72,15 +72,15 @@ def store(logs: list[Path], monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     monkeypatch.setattr(files, "_REMOTE", RemoteLogs())
     S3FileSystem.clear_instance_cache()  # those of other tests know other servers
     store.client = boto3.client("s3")
-    store.client.create_bucket(Bucket="evals")
+    store.client.create_bucket(Bucket="many-logs")
     store.put(logs)
     try:
         yield store
     finally:
-        keys = [each["Key"] for each in store.client.list_objects_v2(Bucket="evals").get("Contents", ())]
-        for key in keys:  # moto's buckets are the process's
-            store.client.delete_object(Bucket="evals", Key=key)
-        store.client.delete_bucket(Bucket="evals")
+        keys = [each["Key"] for each in store.client.list_objects_v2(Bucket="many-logs").get("Contents", ())]
+        for key in keys:  # moto keeps buckets for the whole process, those of other tests too
+            store.client.delete_object(Bucket="many-logs", Key=key)
+        store.client.delete_bucket(Bucket="many-logs")
         store.client.close()
         server.shutdown()
         thread.join()
