@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pytest_agenteval.estimate.run import CellSummary, RunSummary
-from pytest_agenteval.estimate.stats.regression import Regression, TaskChange, regression_test
+from pytest_agenteval.estimate.stats.regression import Regression, TaskChange, regression_bounds, regression_test
 from pytest_agenteval.estimate.task import TaskSummary
 from pytest_agenteval.judge.result import GateResult, nothing_to_judge
 from pytest_agenteval.judge.thresholds import BASELINE
@@ -190,10 +190,9 @@ def _compare(cell: CellSummary, before: Mapping[str, EarlierTask], name: str, be
                and tasks[task].source != before[task].source]  # fmt: skip
     compared = {task: tasks[task] for task in both if task not in changed}
     counts = {task: (before[task].n, before[task].c) for task in compared}
-    test = regression_test(counts, {task: (now.n, now.passes) for task, now in compared.items()})
-    missing = {task: now.unmeasured for task, now in compared.items()}
-    worst = regression_test(counts, {t: (now.n + missing[t], now.passes) for t, now in compared.items()})
-    best = regression_test(counts, {t: (now.n + missing[t], now.passes + missing[t]) for t, now in compared.items()})
+    passed = {task: (now.n, now.passes) for task, now in compared.items()}
+    test = regression_test(counts, passed)
+    worst, best = regression_bounds(counts, passed, {task: now.unmeasured for task, now in compared.items()})
     skipped = {name_of(task) for task in cell.tasks if task.skipped}
     fallen = [change for change in test.tasks if change.drop > 0]
 
@@ -207,8 +206,8 @@ def _compare(cell: CellSummary, before: Mapping[str, EarlierTask], name: str, be
         other=beside if beside != cell.cell else None,
         new=beside is None,
         test=test,
-        worst=worst.regressed,
-        best=best.regressed,
+        worst=worst,
+        best=best,
         pass_at_1_before=_mean([change.before for change in test.tasks]),
         pass_at_1_after=_mean([change.after for change in test.tasks]),
         regressed=described(test.regressed_tasks),

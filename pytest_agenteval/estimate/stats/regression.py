@@ -24,7 +24,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
-from math import comb, log
+from itertools import product
+from math import comb, log, prod
 
 import numpy as np
 
@@ -44,6 +45,8 @@ __all__ = [
 Count = tuple[int, int]
 TIES_BROKEN = 256
 """Attempts in the new run up to which equal sums are told apart. Among more, a tie is too rare to matter."""
+_TRIED_OUT = 64
+"""Ways in which missing attempts could have ended that are tried out."""
 _STEP = 0.5
 """The weight of a fall is -ln(p) in steps of this size."""
 
@@ -122,6 +125,50 @@ def regression_test(before: Mapping[str, Count], after: Mapping[str, Count], alp
     )
 
 
+def regression_bounds(
+    before: Mapping[str, Count], after: Mapping[str, Count], missing: Mapping[str, int], alpha: float = 0.05
+) -> tuple[bool | None, bool | None]:
+    """Whether :func:`regression_test` could call the agent worse, and whether it must, whatever was missing.
+
+    The corrections depend on how many attempts pass in both runs, so one more pass can turn a verdict either way. What
+    a few missing attempts could have come to is tried out. For more there are bounds: tests that one more pass turns
+    one way only.
+
+    - Must: at best, Bonferroni's correction and half of alpha for either part, of which each part has no less.
+    - Could: at worst, all of alpha for fewer passes than there were; or a task whose p is small enough beside those of
+      the tasks that lack nothing.
+
+    Args:
+        before: `(n, c)` by task.
+        after: the same for the new run.
+        missing: how many attempts of the new run are not in `after`, by task.
+        alpha: as in :func:`regression_test`.
+
+    Returns:
+        (could, must); None if nothing can be compared.
+    """
+    tasks = [task for task in before if before[task][0] and after[task][0] + missing[task]]
+    if not tasks:
+        return None, None
+    if prod(missing[task] + 1 for task in tasks) <= _TRIED_OUT:
+        ends = product(*(range(missing[task] + 1) for task in tasks))
+        all_after = [
+            {t: (after[t][0] + missing[t], after[t][1] + x) for t, x in zip(tasks, end, strict=True)} for end in ends
+        ]
+        found = [
+            bool(regression_test({task: before[task] for task in tasks}, each, alpha).regressed) for each in all_after
+        ]
+        return any(found), all(found)
+    worst = [(before[task], (after[task][0] + missing[task], after[task][1])) for task in tasks]
+    best = [(b, (n, c + missing[task])) for task, (b, (n, c)) in zip(tasks, worst, strict=True)]
+    sure = Counter(_margins(pair) for task, pair in zip(tasks, worst, strict=True) if not missing[task])
+    smallest, ties = min(p_of_task(*pair) for pair in worst), sum(n for _, (n, _) in worst) <= TIES_BROKEN
+    named = max(smallest, _chance_of_one(sure, smallest)) <= alpha / 2
+    fell = _chance_of_passes(worst, sum(c for _, (_, c) in worst) - ties) <= alpha
+    must = p_of_all_tasks(best) <= alpha / 2 or min(p_of_task(*pair) for pair in best) * len(best) <= alpha / 2
+    return named or fell, must
+
+
 @lru_cache(maxsize=65536)
 def p_of_task(before: Count, after: Count) -> float:
     """The exact one-sided p-value that a task's pass rate did not fall: P(passes <= observed), hypergeometric.
@@ -140,12 +187,16 @@ def p_of_all_tasks(pairs: Sequence[tuple[Count, Count]]) -> float:
     Args:
         pairs: `(before, after)` of each task, both as `(n, c)`.
     """
+    return _chance_of_passes(pairs, sum(after[1] for _, after in pairs))
+
+
+def _chance_of_passes(pairs: Sequence[tuple[Count, Count]], most: int) -> float:
+    """How often an unchanged agent would pass at most so many of the new attempts."""
     chance = np.ones(1)
     # Sorted, so that the order of the tasks does not change the last digit.
     for (n_before, c_before), (n_after, c_after) in sorted(pairs):
         chance = np.convolve(chance, _passes_after(n_before, n_after, c_before + c_after))
-    observed = sum(after[1] for _, after in pairs)
-    return min(1.0, float(chance[: observed + 1].sum()))
+    return min(1.0, float(chance[: most + 1].sum()))
 
 
 @lru_cache(maxsize=256)

@@ -18,6 +18,7 @@ from pytest_agenteval.estimate.stats.regression import (
     naming_limit,
     p_of_all_tasks,
     p_of_task,
+    regression_bounds,
     regression_test,
 )
 
@@ -184,6 +185,32 @@ def test_tasks_in_one_run_only_are_listed_and_not_compared():
 def test_nothing_to_compare_says_nothing():
     shown = regression_test({"a": (8, 8)}, {"b": (8, 0)})
     assert (shown.regressed, shown.p_all_tasks, shown.tasks) == (None, None, ())
+
+
+@settings(untimed, max_examples=200)
+@given(
+    st.lists(st.tuples(counts, counts, st.integers(0, 3)), min_size=1, max_size=3), st.sampled_from([0.05, 0.2, 0.4])
+)
+def test_the_bounds_hold_whatever_was_missing(drawn: list[tuple[tuple[int, int], tuple[int, int], int]], alpha: float):
+    before = {str(i): b for i, (b, _, _) in enumerate(drawn)}
+    after = {str(i): a for i, (_, a, _) in enumerate(drawn)}
+    missing = {str(i): m for i, (_, _, m) in enumerate(drawn)}
+    could, must = regression_bounds(before, after, missing, alpha)
+    for more in product(*(range(m + 1) for m in missing.values())):
+        came = {name: (n + missing[name], c + more[int(name)]) for name, (n, c) in after.items()}
+        regressed = regression_test(before, came, alpha).regressed
+        assert could or not regressed
+        assert regressed or not must
+    if not any(missing.values()):
+        assert could is must
+
+
+def test_missing_attempts_leave_what_is_clear_as_it_is():
+    before = {str(i): (8, 8) for i in range(6)}
+    broken = {**before, "0": (8, 0)}
+    one = {"1": 1}
+    assert regression_bounds(before, {**broken, "1": (7, 7)}, dict.fromkeys(before, 0) | one) == (True, True)
+    assert regression_bounds(before, {**before, "1": (7, 7)}, dict.fromkeys(before, 0) | one) == (False, False)
 
 
 def test_impossible_input_is_refused():
