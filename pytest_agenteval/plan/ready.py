@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,7 @@ def start(
         "session": run,
         "identity": asdict(identity),
         "invocation": invocation,
+        "began": datetime.now(UTC).isoformat(),
         "pytest_agenteval": version("pytest-agenteval"),
         "k": settings.attempts.k,
         "early_stop": settings.attempts.early_stop,
