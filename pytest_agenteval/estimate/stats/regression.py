@@ -44,9 +44,9 @@ __all__ = [
 
 Count = tuple[int, int]
 TIES_BROKEN = 256
-"""Attempts in the new run up to which equal sums are told apart. Among more, a tie is too rare to matter."""
+"""Equal sums are told apart up to this many attempts in the new run. With more, a tie is too rare to matter."""
 _TRIED_OUT = 64
-"""Ways in which missing attempts could have ended that are tried out."""
+"""Missing attempts that could have ended in more ways than this are not tried out one by one."""
 _STEP = 0.5
 """The weight of a fall is -ln(p) in steps of this size."""
 
@@ -130,9 +130,9 @@ def regression_bounds(
 ) -> tuple[bool | None, bool | None]:
     """Whether :func:`regression_test` could call the agent worse, and whether it must, whatever was missing.
 
-    The corrections depend on how many attempts pass in both runs, so one more pass can turn a verdict either way. What
-    a few missing attempts could have come to is tried out. For more there are bounds: tests that one more pass turns
-    one way only.
+    The corrections depend on how many attempts pass in both runs, so one more pass can turn a verdict either way. If
+    few attempts are missing, every way in which they could have ended is tried. If many are, there are bounds: tests
+    that one more pass turns one way only.
 
     - Must: at best, Bonferroni's correction and half of alpha for either part, of which each part has no less.
     - Could: at worst, all of alpha for fewer passes than there were; or a task whose p is small enough beside those of
