@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol, TypeVar
 
+from pytest_agenteval.record.conduct import Confidence, Fault, RuleResults
 from pytest_agenteval.record.outcomes import Cause, Outcome
 from pytest_agenteval.record.task_names import from_text
 from pytest_agenteval.texts import OURS
@@ -192,6 +193,12 @@ class AttemptRecord:
     excused: bool | None = None
     """Whether its failure was expected: True by `pytest.xfail`, False if the mark `xfail` expects another exception
     (`raises`), None if the mark decides, or there is none."""
+    confidence: Confidence | None = None
+    """How sure its agent was; None if nobody asked."""
+    rules: RuleResults | None = None
+    """What its task's rules said about it; None if it has none."""
+    faults: tuple[Fault, ...] | None = None
+    """The faults that its perturbation injected, in order; None if it was not perturbed by faults."""
 
     @property
     def cost(self) -> float | None:
