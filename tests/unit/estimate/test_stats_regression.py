@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from itertools import combinations, product
+from itertools import accumulate, combinations, product
 from math import comb
 
 import numpy as np
@@ -130,11 +130,23 @@ def test_corrected_ps_are_the_step_down_min_p_of_every_way_to_permute(pairs: lis
     assert corrected(pairs) == pytest.approx(expected, abs=1e-9)
 
 
+def holms(ps: list[float]) -> list[float]:
+    """Holm 1979: the i-th smallest p times the number of those that are no smaller, and none below the one before."""
+    order = sorted(range(len(ps)), key=ps.__getitem__)
+    highest = accumulate((min(1.0, (len(ps) - at) * ps[index]) for at, index in enumerate(order)), max)
+    return [p for _, p in sorted(zip(order, highest, strict=True))]
+
+
+def test_holms_ps_are_those_of_statsmodels():  # which collects the garbage of the whole process in each call
+    ps = [0.03, 0.001, 0.4, 0.03, 0.012]
+    assert holms(ps) == pytest.approx(multipletests(ps, method="holm")[1])
+
+
 @untimed
 @given(st.lists(st.tuples(counts, counts), min_size=1, max_size=12))
 def test_corrected_ps_are_never_above_holms(pairs: list[Pair]):
-    holm = multipletests([p_of_task(*pair) for pair in pairs], method="holm")[1]
-    assert all(p <= other + 1e-9 for p, other in zip(corrected(pairs), holm, strict=True))
+    limits = holms([p_of_task(*pair) for pair in pairs])
+    assert all(p <= limit + 1e-9 for p, limit in zip(corrected(pairs), limits, strict=True))
 
 
 @untimed
