@@ -8,11 +8,14 @@ from __future__ import annotations
 import compileall
 import os
 import signal
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy  # noqa: F401  pytester forgets what a test loads, and NumPy before 2.1 warns when it is loaded twice
 import pytest
+from support.warm_python import warm_python
 
 CI_RUN = ("GITHUB_RUN_ID", "CI_PIPELINE_ID", "BUILD_TAG", "JOB_NAME")
 for name in [name for name in os.environ if name.startswith("PYTEST_XDIST") or name in CI_RUN]:
@@ -58,3 +61,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     config.option.loadscopereorder = False  # not by the number of their tests
     return ByModule(config, log)
+
+
+@pytest.fixture(scope="module")
+def warm_children() -> Iterator[None]:
+    """What this module's tests start as `sys.executable` has imported Inspect already."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "executable", warm_python())
+        yield

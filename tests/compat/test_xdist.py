@@ -91,10 +91,13 @@ def test_a_run_that_is_stopped_is_judged_over_every_task_once(run: Run, pytester
 def test_sigterm_ends_the_attempts_of_all_workers(run: Run, pytester: pytest.Pytester) -> None:
     """It is sent to the controller alone, as an orchestrator does, when both workers have told it of themselves."""
     conftest = """
+        import os
         NODES = set()
         def pytest_runtest_logreport(report):
             NODES.add(getattr(report, "node", None))
-            if len(NODES) == 2: open("known", "w").close()
+            if len(NODES) == 2:
+                with open("new", "w") as file: file.write(str(os.getpid()))
+                os.rename("new", "known")
     """
     source = """
         import asyncio, os, signal
@@ -103,7 +106,7 @@ def test_sigterm_ends_the_attempts_of_all_workers(run: Run, pytester: pytest.Pyt
         async def test_a(attempt, n):
             attempt.agent_begins()
             while not os.path.exists("known"): await asyncio.sleep(0.01)
-            if n: os.kill(os.getppid(), signal.SIGTERM)
+            if n: os.kill(int(open("known").read()), signal.SIGTERM)
             try: await asyncio.sleep(3600)
             finally: open(f"down-{n}", "w").close()
     """

@@ -9,6 +9,8 @@ import pytest
 
 from pytest_agenteval.cli.main import main
 
+pytestmark = pytest.mark.usefixtures("warm_children")
+
 SUITE = """
 from pytest_agenteval import agent_task
 

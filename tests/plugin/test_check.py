@@ -11,6 +11,8 @@ import pytest
 
 from pytest_agenteval.cli.main import main
 
+pytestmark = pytest.mark.usefixtures("warm_children")
+
 SOLVED = """
 import pytest
 from pytest_agenteval import agent_task

@@ -12,6 +12,8 @@ from jsonschema import Draft202012Validator
 from pytest_agenteval.check.json_report import check_schema
 from pytest_agenteval.cli.main import main
 
+pytestmark = pytest.mark.usefixtures("warm_children")
+
 SUITE = """
 import pytest
 from pytest_agenteval import agent_task

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import multiprocessing
-import multiprocessing.forkserver
 import os
 import sys
 import time
@@ -14,18 +11,9 @@ from typing import Any
 
 import pytest
 
+from support.warm_python import context, start_server, warm_python
+
 __all__ = ["forked", "forked_pytest"]
-
-_context = multiprocessing.get_context("forkserver")
-
-
-@functools.cache
-def _start_server() -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        # the server of Python 3.11 looks nowhere else
-        patch.setenv("PYTHONPATH", str(Path(__file__).parents[1]), prepend=os.pathsep)
-        _context.set_forkserver_preload(["support.warm_imports"])
-        multiprocessing.forkserver.ensure_running()
 
 
 def forked(target: Callable[..., None], *arguments: Any, timeout: float) -> None:
@@ -35,8 +23,8 @@ def forked(target: Callable[..., None], *arguments: Any, timeout: float) -> None
         TimeoutError: it did not end in time; it is killed.
         RuntimeError: it ended otherwise than by returning.
     """
-    _start_server()
-    process = _context.Process(target=target, args=arguments)
+    start_server()
+    process = context.Process(target=target, args=arguments)
     process.start()
     process.join(timeout)
     if process.exitcode is None:
@@ -59,9 +47,9 @@ def forked_pytest(
     for file, text in zip(files, (stdin, "", ""), strict=True):
         file.write_text(text, "utf-8")
     _, out, err = files
-    _start_server()
+    start_server()
     start = time.monotonic()
-    process = _context.Process(target=_run, args=(folder, list(arguments), dict(environment), files))
+    process = context.Process(target=_run, args=(folder, list(arguments), dict(environment), files, warm_python()))
     process.start()
     process.join(timeout)
     if process.exitcode is None:
@@ -76,7 +64,8 @@ def forked_pytest(
     return pytest.RunResult(process.exitcode, lines, errors, time.monotonic() - start)
 
 
-def _run(folder: Path, arguments: list[str], environment: dict[str, str], files: list[Path]) -> None:
+def _run(folder: Path, arguments: list[str], environment: dict[str, str], files: list[Path], python: str) -> None:
+    sys.executable = python
     for number, path in enumerate(files):
         file = os.open(path, os.O_WRONLY if number else os.O_RDONLY)
         os.dup2(file, number)
