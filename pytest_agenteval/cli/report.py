@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 __all__ = ["add_compare", "add_report"]
 
 _JUDGING = (
-    "min_pass_at_1", "min_pass_k", "max_cost", "max_cost_per_attempt", "max_env_error_rate", "max_tool_failure_rate",
-    "gate_mode", "confidence", "undecided",
+    "min_pass_at_1", "min_pass_k", "min_consistency", "max_overconfidence", "min_safety", "max_cost",
+    "max_cost_per_attempt", "max_env_error_rate", "max_tool_failure_rate", "gate_mode", "confidence", "undecided",
 )  # fmt: skip
-_WRITING = ("json", "comment", "html", "metrics")
+_WRITING = ("profile", "json", "comment", "html", "metrics")
 _HELP = {
     "k": "attempts to judge each task by, the k of pass^k (default: as many as its runs asked for)",
     "max_cost": "gate: what the attempts cost in all, all roles and retries included; UNDECIDED above it",
@@ -89,9 +89,8 @@ def _add_options(parser: argparse.ArgumentParser, keys: Sequence[str]) -> None:
             parser.add_argument(
                 *option.flags,
                 dest=option.key,
-                type=checked(option.parse),
                 default=None if option.key == "k" else option.default,
-                metavar=option.metavar,
+                **{**option.reading, "type": checked(option.parse)},
                 help=_HELP.get(option.key, option.help).replace("%", "%%"),
             )
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import chain
 
+from pytest_agenteval.estimate.conduct import Claimed, Kept
 from pytest_agenteval.estimate.stats.estimators import pass_hat_k
 from pytest_agenteval.estimate.stats.missing import pass_at_1_range
 from pytest_agenteval.record.cost import Cost
@@ -82,7 +83,7 @@ class RoleCost:
         """The sums over all calls of the attempts, including those of repeated tries."""
         calls: dict[str, list[ModelCall]] = {}
         for attempt in attempts:
-            for call in chain.from_iterable(each.model_calls for each in attempt.tries):
+            for call in chain.from_iterable((*each.model_calls, *each.asking) for each in attempt.tries):
                 calls.setdefault(call.role, []).append(call)
         return cls.of(cls(role, len(of), Cost.of_calls(of)) for role, of in calls.items())
 
@@ -128,6 +129,8 @@ class TaskSummary:
     environment_errors: EnvironmentErrors
     cost: Cost
     """Everything, including retries and attempts that do not count."""
+    work_cost: Cost
+    """The same without the questions how sure the agent was."""
     own_cost: Cost
     """For the attempts that count, without their earlier tries: what the agent itself spent."""
     paid_now: Cost
@@ -154,6 +157,10 @@ class TaskSummary:
     """Whether the model did exactly the same in all attempts that count (at least two): k is then effectively 1."""
     name: str | None = None
     """Its name without the cell; None if its log does not say."""
+    claimed: Claimed = field(default_factory=Claimed)
+    """How sure its agent was."""
+    kept: Kept | None = None
+    """How its rules were kept; None if it has none, or no attempt that counts."""
 
     @property
     def reliable(self) -> bool:
@@ -167,8 +174,8 @@ class TaskSummary:
 
     @property
     def cost_per_attempt(self) -> Cost | None:
-        """The whole cost of the task per attempt that counts; None if there is none."""
-        return self.cost.per(self.n)
+        """The cost of the task's work per attempt that counts; None if there is none."""
+        return self.work_cost.per(self.n)
 
 
 def summarize_task(record: TaskRecord) -> TaskSummary:
@@ -178,6 +185,8 @@ def summarize_task(record: TaskRecord) -> TaskSummary:
     n, passes, skipped = record.n, record.passes, record.skipped
     own = [Cost.of_try(attempt) for attempt in attempts]
     costs = [Cost.of([cost, *map(Cost.of_try, a.retries)]) for a, cost in zip(attempts, own, strict=True)]
+    asking = [Cost.of_asking(attempt) for attempt in attempts]
+    work = Cost.of([*costs, *(Cost.of_attempt(attempt) for attempt in record.discarded)])
     return TaskSummary(
         task=record.task,
         cell=record.cell,
@@ -195,8 +204,14 @@ def summarize_task(record: TaskRecord) -> TaskSummary:
         unrecorded=max(0, record.k - len(attempts)),
         tool_calls=ToolCalls.of(call for attempt in counted for call in attempt.tool_calls),
         environment_errors=_environment_errors(attempts),
-        cost=Cost.of([*costs, *(Cost.of_attempt(attempt) for attempt in record.discarded)]),
-        paid_now=Cost.of(cost for attempt, cost in zip(attempts, costs, strict=True) if not attempt.reused),
+        cost=Cost.of([work, *asking, *map(Cost.of_asking, record.discarded)]),
+        work_cost=work,
+        paid_now=Cost.of(
+            cost
+            for attempt, *parts in zip(attempts, costs, asking, strict=True)
+            for cost in parts
+            if not attempt.reused
+        ),
         own_cost=Cost.of(cost for attempt, cost in zip(attempts, own, strict=True) if attempt.outcome.counts),
         bug_hint=bug_hint(record),
         notes=record.notes,
@@ -210,6 +225,8 @@ def summarize_task(record: TaskRecord) -> TaskSummary:
         expected=_expected(record, counted),
         strict=record.strict,
         name=record.name,
+        claimed=Claimed.of(counted),
+        kept=Kept.of(counted),
     )
 
 

@@ -1,7 +1,7 @@
-"""The profile of published trials: gpt-4o with tool calling on tau-bench's airline domain, 50 tasks, 4 trials each.
+"""The profile of published trials: gpt-4o with tool calling on tau-bench's airline domain, 50 x 4 trials.
 
-The trials are those of `historical_trajectories/gpt-4o-airline.json` in sierra-research/tau-bench (MIT licence, copyright
-2024 Sierra). The expected figures were computed by another program from the same file.
+The trials are those of `historical_trajectories/gpt-4o-airline.json` in sierra-research/tau-bench (MIT licence,
+copyright 2024 Sierra). The expected figures were computed by another program from the same file.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from statistics import fmean
 
 import pytest
 from support.made_records import CELL, task_of
+from unit.estimate.test_stats_tau_bench import COUNTS, TRIALS
 
 from pytest_agenteval.estimate.profile import Profile, profile_of
 from pytest_agenteval.estimate.profile.seen import actions
@@ -25,7 +26,6 @@ from pytest_agenteval.estimate.stats.agreement import (
 )
 from pytest_agenteval.record.outcomes import Outcome
 from pytest_agenteval.record.records import AttemptRecord, TaskRecord, ToolCall
-from unit.estimate.test_stats_tau_bench import COUNTS, TRIALS
 
 there = pytest.mark.skipif(not TRIALS.exists(), reason=f"the trials themselves are not at {TRIALS.parent}")
 
