@@ -131,6 +131,7 @@ def _report(asked: argparse.Namespace) -> int:
         every_first=merged.every_first,
         incomplete=merged.incomplete,
         said=PytestSaid(ordinary_failures=len(merged.errors)),
+        profile=settings.reports.profile,
     )
     plugins = console_plugins()
     destinations = {**settings.reports.by_option, "junitxml": asked.junitxml}

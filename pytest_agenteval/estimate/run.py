@@ -62,6 +62,8 @@ class CellSummary:
     """Everything, including retries and attempts that do not count."""
     work_cost: Cost
     """The same without the questions how sure the agents were: what attempts, successes and reliable tasks cost."""
+    asking_cost: Cost
+    """What these questions cost."""
     own_cost: Cost
     """For the attempts that count, without their earlier tries: what the agent itself spent."""
     roles: tuple[RoleCost, ...] = ()
@@ -230,6 +232,7 @@ def _summarize_cell(cell: Cell, tasks: tuple[TaskSummary, ...], every_first: boo
         environment_errors=EnvironmentErrors.of(task.environment_errors for task in tasks),
         cost=Cost.of(task.cost for task in tasks),
         work_cost=Cost.of(task.work_cost for task in tasks),
+        asking_cost=Cost.of(task.asking_cost for task in tasks),
         own_cost=Cost.of(task.own_cost for task in unskipped),
         roles=RoleCost.of(part for task in tasks for part in task.roles),
         wall_seconds=math.fsum(task.wall_seconds for task in unskipped),

@@ -131,6 +131,8 @@ class TaskSummary:
     """Everything, including retries and attempts that do not count."""
     work_cost: Cost
     """The same without the questions how sure the agent was."""
+    asking_cost: Cost
+    """What these questions cost."""
     own_cost: Cost
     """For the attempts that count, without their earlier tries: what the agent itself spent."""
     paid_now: Cost
@@ -186,6 +188,7 @@ def summarize_task(record: TaskRecord) -> TaskSummary:
     own = [Cost.of_try(attempt) for attempt in attempts]
     costs = [Cost.of([cost, *map(Cost.of_try, a.retries)]) for a, cost in zip(attempts, own, strict=True)]
     asking = [Cost.of_asking(attempt) for attempt in attempts]
+    asked = Cost.of([*asking, *map(Cost.of_asking, record.discarded)])
     work = Cost.of([*costs, *(Cost.of_attempt(attempt) for attempt in record.discarded)])
     return TaskSummary(
         task=record.task,
@@ -204,8 +207,9 @@ def summarize_task(record: TaskRecord) -> TaskSummary:
         unrecorded=max(0, record.k - len(attempts)),
         tool_calls=ToolCalls.of(call for attempt in counted for call in attempt.tool_calls),
         environment_errors=_environment_errors(attempts),
-        cost=Cost.of([work, *asking, *map(Cost.of_asking, record.discarded)]),
+        cost=Cost.of([work, asked]),
         work_cost=work,
+        asking_cost=asked,
         paid_now=Cost.of(
             cost
             for attempt, *parts in zip(attempts, costs, asking, strict=True)

@@ -44,7 +44,9 @@ def cost_per_attempt(cell: CellSummary, asked: float) -> GateResult:
 
 def _doubt(cell: CellSummary) -> str:
     if cell.work_cost.total is None and cell.work_cost.at_most is None:
-        way_out = ": give one with --agent-prices" if cell.work_cost.unpriced_calls > cell.work_cost.uncounted_calls else ""
+        way_out = (
+            ": give one with --agent-prices" if cell.work_cost.unpriced_calls > cell.work_cost.uncounted_calls else ""
+        )
         return f"{_of_unknown_cost(cell.work_cost)}{way_out}"
     if cell.work_cost.at_most is None:
         calls = plural(cell.work_cost.lost_calls, "model call")
