@@ -43,13 +43,12 @@ def cost_per_attempt(cell: CellSummary, asked: float) -> GateResult:
 
 
 def _doubt(cell: CellSummary) -> str:
-    if cell.work_cost.total is None and cell.work_cost.at_most is None:
-        way_out = (
-            ": give one with --agent-prices" if cell.work_cost.unpriced_calls > cell.work_cost.uncounted_calls else ""
-        )
-        return f"{_of_unknown_cost(cell.work_cost)}{way_out}"
-    if cell.work_cost.at_most is None:
-        calls = plural(cell.work_cost.lost_calls, "model call")
+    cost = cell.work_cost
+    if cost.total is None and cost.at_most is None:
+        way_out = ": give one with --agent-prices" if cost.unpriced_calls > cost.uncounted_calls else ""
+        return f"{_of_unknown_cost(cost)}{way_out}"
+    if cost.at_most is None:
+        calls = plural(cost.lost_calls, "model call")
         return f"{calls} without an answer may have been billed: --max-cost puts a bound on what they cost"
     return "it depends on what repeated tries, attempts that do not count and calls without an answer cost"
 

@@ -18,7 +18,7 @@ __all__ = ["HEADS", "PUBLISHED", "Dimension", "Row", "dimensions", "profile_line
 
 HEADS = ("", "value", THIS_SUITE, TASKS_LIKE_THESE, "tasks")
 """Over the columns of a row."""
-PUBLISHED = "published form"
+PUBLISHED = "published"
 _RULES_NAMED = 5
 
 
@@ -64,18 +64,18 @@ def dimensions(profile: Profile) -> tuple[Dimension, ...]:
 
 def profile_lines(profile: Profile, k: int, width: int, *, published: bool) -> list[Line]:
     """The profile of a cell for the terminal."""
-    title = f"profile ({figures.plural(profile.tasks, 'task')}, k = {k})"
+    title = f"Reliability profile ({figures.plural(profile.tasks, 'task')}, k = {k})"
     found = dimensions(profile)
-    shown = [[title, *HEADS[1:], *([PUBLISHED] * published)]]
+    shown = [[*HEADS, *([PUBLISHED] * published)]]
     for dimension in found:
         for row in dimension.rows:
             *words, theirs = row.words
             words[0] = f"    {words[0]}"
             shown.append([*words, *([theirs] * published)])
-    table = iter(columns(shown))
-    head = next(table)
-    narrow = len(head) > width or any(len(line) > width for line in columns(shown))
-    lines = [Line(title if narrow else head, TITLE)]
+    head, *rest = columns(shown)
+    narrow = any(len(line) > width for line in (head, *rest))
+    table = iter(rest)
+    lines = [Line(title, TITLE), *([] if narrow or not rest else [Line(head)])]
     for dimension in found:
         lines.append(Line(f"  {dimension.name}"))
         for row in dimension.rows:
@@ -87,9 +87,10 @@ def profile_lines(profile: Profile, k: int, width: int, *, published: bool) -> l
 
 
 def _sentence(row: Row, published: bool) -> str:
-    name, value, suite, others, tasks, theirs = row.words
+    name, value, suite, others, _, theirs = row.words
     parts = [f"{question} {span}" for question, span in ((THIS_SUITE, suite), (TASKS_LIKE_THESE, others)) if span]
-    parts += [figures.plural(row.figure.tasks, "task")] + [f"{PUBLISHED} {theirs}"] * published
+    parts += [figures.plural(row.figure.tasks, "task")]
+    parts += [f"{PUBLISHED} {theirs}"] * (published and row.figure.published is not None)
     return f"{name} {value} ({'; '.join(parts)})"
 
 
@@ -130,10 +131,10 @@ def _consistency(found: Consistency) -> Dimension:
 def _predictability(found: Predictability) -> Dimension:
     rows = [
         Row("over-confident by", found.overconfidence, signed=True),
-        Row("squared calibration error", found.calibration, signed=True),
-        Row("knows hard tasks (AUROC)", found.knows_tasks),
-        Row("knows failed attempts (AUROC)", found.knows_attempts),
-        Row("Brier (1 = right and sure)", found.brier),
+        Row("calibration error²", found.calibration, signed=True),
+        Row("knows hard tasks", found.knows_tasks),
+        Row("knows own failures", found.knows_attempts),
+        Row("Brier", found.brier),
     ]
     remarks = [] if found.skill is None else [f"Brier skill against the suite's own pass rate {found.skill:.3f}"]
     published = [f"R_Pred of the paper {figures.rate(found.brier.value)}"]
@@ -146,7 +147,7 @@ def _predictability(found: Predictability) -> Dimension:
 
 
 def _safety(found: Safety) -> Dimension:
-    rows = [Row("no violation in", found.compliance), Row("harmless where broken", found.harm)]
+    rows = [Row("no violation in", found.compliance), Row("harmless if broken", found.harm)]
     remarks = []
     if found.bounds is not None:
         low, high = map(figures.rate, found.bounds)
