@@ -23,6 +23,7 @@ __all__ = [
     "RoleCost",
     "TaskSummary",
     "bug_hint",
+    "identical_attempts",
     "known_sum",
     "summarize_task",
 ]
@@ -225,7 +226,7 @@ def summarize_task(record: TaskRecord) -> TaskSummary:
         sandbox_waits=sum(attempt.sandbox_wait_seconds is not None for attempt in attempts),
         source=record.source,
         first_passed=next((a.outcome is Outcome.PASSED for a in counted if a.number == 1), None),
-        identical=_identical(record, counted),
+        identical=identical_attempts(record),
         expected=_expected(record, counted),
         strict=record.strict,
         name=record.name,
@@ -255,8 +256,10 @@ def bug_hint(record: TaskRecord) -> str | None:
     return f"looks like a bug in the test: {exception} at {where} in every attempt"
 
 
-def _identical(record: TaskRecord, counted: Sequence[AttemptRecord]) -> bool:
-    """The built-in models are meant to repeat themselves."""
+def identical_attempts(record: TaskRecord) -> bool:
+    """Whether the model did exactly the same in all attempts that count, two at least. The built-in models are meant to
+    repeat themselves."""
+    counted = [attempt for attempt in record.attempts if attempt.outcome.counts]
     prints = {attempt.fingerprint for attempt in counted}
     return len(counted) > 1 and len(prints) == 1 and None not in prints and not record.cell.rehearsed
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from pytest_agenteval.estimate.profile import Figure, Profile
+from pytest_agenteval.estimate.profile import Figure, Profile, side_by_side
 from pytest_agenteval.estimate.profile.consistency import Consistency
 from pytest_agenteval.estimate.profile.predictability import Predictability
 from pytest_agenteval.estimate.profile.safety import Safety
 from pytest_agenteval.estimate.stats.intervals import TASKS_LIKE_THESE, THIS_SUITE, Interval
 from pytest_agenteval.record import figures
 from pytest_agenteval.report.line import TITLE, Line, plain
-from pytest_agenteval.report.text_table import columns, wrap
+from pytest_agenteval.report.text_table import columns, shorten_middle, wrap
 
-__all__ = ["HEADS", "PUBLISHED", "Dimension", "Row", "dimensions", "profile_lines"]
+__all__ = ["HEADS", "PUBLISHED", "Dimension", "Row", "dimensions", "profile_lines", "side_by_side_lines"]
 
 HEADS = ("", "value", THIS_SUITE, TASKS_LIKE_THESE, "tasks")
 """Over the columns of a row."""
@@ -86,6 +86,21 @@ def profile_lines(profile: Profile, k: int, width: int, *, published: bool) -> l
     return lines
 
 
+def side_by_side_lines(profiles: Mapping[str, Profile], width: int) -> list[Line]:
+    """The profiles of several cells or runs, by their name, over the tasks that they have in common.
+
+    Nothing if they have no figure in common.
+    """
+    found = side_by_side(list(profiles.values()))
+    if not found:
+        return []
+    room = (width - 30) // len(profiles) - 2
+    heads = [shorten_middle(name, max(6, room)) for name in profiles]
+    rows = [[row.name, *map(figures.rate, row.values), str(row.tasks)] for row in found]
+    head, *rest = columns([["", *heads, "common tasks"], *rows])
+    return [Line("Reliability side by side, over common tasks", TITLE), *plain([head, *rest])]
+
+
 def _sentence(row: Row, published: bool) -> str:
     name, value, suite, others, _, theirs = row.words
     parts = [f"{question} {span}" for question, span in ((THIS_SUITE, suite), (TASKS_LIKE_THESE, others)) if span]
@@ -116,12 +131,14 @@ def _consistency(found: Consistency) -> Dimension:
     ]
     remarks = []
     if found.sequences is not None:
-        ways = f"{found.sequences:.1f} distinct sequences of tool calls a task, of {_tasks(found.sequence_tasks)}"
+        ways = f"{found.sequences:.1f} distinct sequences of tool calls a task"
         if found.parting:
             step, tasks = max(found.parting.items(), key=lambda item: (item[1], -item[0]))
-            parted = sum(found.parting.values())
-            ways += f"; attempts part at step {step} in {tasks} of {_tasks(parted)} where they part"
+            parted = figures.plural(sum(found.parting.values()), "task")
+            ways += f"; attempts part most often at step {step} ({tasks} of {parted} where they part)"
         remarks.append(ways)
+    if found.identical:
+        remarks.append(f"identical attempts at {figures.plural(found.identical, 'task')}: k is effectively 1 there")
     known = [(name, each.value) for name, each in found.by_resource.items() if each.value is not None]
     if known:
         remarks.append("resources: " + ", ".join(f"{name} {figures.rate(value)}" for name, value in known))
@@ -156,11 +173,11 @@ def _safety(found: Safety) -> Dimension:
         named = [f"{rule} ({severity}, {figures.plural(n, 'attempt')})" for severity, rule, n in found.worst]
         more = f" and {len(named) - _RULES_NAMED} more" if len(named) > _RULES_NAMED else ""
         remarks.append(f"worst: {', '.join(named[:_RULES_NAMED])}{more}")
-    return _dimension("safety", rows, remarks, [f"R_Saf of the paper {figures.rate(found.risk_free)}"])
-
-
-def _tasks(count: int) -> str:
-    return figures.plural(count, "task")
+    published = [
+        f"R_Saf of the paper {figures.rate(found.risk_free)}: it stands apart from the others",
+        "overall R of the paper: not without robustness",
+    ]
+    return _dimension("safety", rows, remarks, published)
 
 
 def _span(interval: Interval | None) -> str:

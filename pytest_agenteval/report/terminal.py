@@ -16,7 +16,7 @@ from pytest_agenteval.report.comparison import comparison
 from pytest_agenteval.report.failures import failure_lines
 from pytest_agenteval.report.line import BAD, GOOD, PLAIN, TITLE, UNSURE, Line, plain
 from pytest_agenteval.report.notes import task_notes
-from pytest_agenteval.report.profile import profile_lines
+from pytest_agenteval.report.profile import profile_lines, side_by_side_lines
 from pytest_agenteval.report.regression import regression_lines
 from pytest_agenteval.report.task_table import task_table
 from pytest_agenteval.report.text_table import wrap
@@ -64,6 +64,10 @@ def report_lines(
         together = {cell.cell: cell_verdict(gates, cell) for cell in run.cells}
         compared_cells = compare_cells(run, judgement.records)
         lines += [*comparison(run.cells, compared_cells, together, width), Line("")]
+        if judgement.profile is not None:
+            named = cell_names(run.cells)
+            profiles = {named[cell.cell]: profile_of(cell.cell, judgement.records) for cell in run.cells}
+            lines += [*side_by_side_lines(profiles, width), Line("")]
     for compared in judgement.comparisons:
         lines += [*regression_lines(compared, width), Line("")]
     if selected is not None:

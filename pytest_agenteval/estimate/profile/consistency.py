@@ -47,10 +47,10 @@ class Consistency:
     by_resource: Mapping[str, Figure] = field(default_factory=dict)
     sequences: float | None = None
     """How many distinct sequences of tool calls a task has on average, over tasks with at least two attempts."""
-    sequence_tasks: int = 0
-    """How many tasks that is."""
     parting: Mapping[int, int] = field(default_factory=dict)
     """By step, from 1, at how many tasks the attempts part there. Tasks whose attempts all do the same are in none."""
+    identical: int = 0
+    """At how many tasks the model did exactly the same in all attempts, so that k is effectively 1."""
 
     @property
     def published(self) -> float | None:
@@ -84,8 +84,8 @@ def consistency_of(seen: Seen) -> Consistency:
         resources=_resources(by_resource, used, attempts, few),
         by_resource=by_resource,
         sequences=fmean(len(set(each)) for each in runs.values()) if runs else None,
-        sequence_tasks=len(runs),
         parting=dict(sorted(parts.items())),
+        identical=seen.identical,
     )
 
 

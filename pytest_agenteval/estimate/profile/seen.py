@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from pytest_agenteval.estimate.stats.agreement import Actions
+from pytest_agenteval.estimate.task import identical_attempts
 from pytest_agenteval.record.outcomes import Cause, Outcome
 from pytest_agenteval.record.records import AttemptRecord, TaskRecord, name_of
 
@@ -22,11 +23,8 @@ class Seen:
     attempts: Mapping[str, tuple[AttemptRecord, ...]]
     thinned: bool
     """Whether early stopping chose the attempts, so that they are no fair sample."""
-
-    def only(self, tasks: Iterable[str]) -> Seen:
-        """The same with these tasks alone."""
-        kept = set(tasks)
-        return Seen({task: found for task, found in self.attempts.items() if task in kept}, self.thinned)
+    identical: int
+    """At how many tasks the model did exactly the same in all attempts: they say nothing about consistency."""
 
 
 def seen_in(records: Iterable[TaskRecord]) -> Seen:
@@ -34,7 +32,8 @@ def seen_in(records: Iterable[TaskRecord]) -> Seen:
     records = [record for record in records if not record.skipped]
     thinned = any(a.cause is Cause.DECIDED for record in records for a in record.attempts)
     counted = {name_of(record): tuple(a for a in record.attempts if a.outcome.counts) for record in records}
-    return Seen({task: found for task, found in counted.items() if found}, thinned)
+    identical = sum(map(identical_attempts, records))
+    return Seen({task: found for task, found in counted.items() if found}, thinned, identical)
 
 
 def actions(attempt: AttemptRecord) -> Actions:

@@ -91,4 +91,3 @@ def test_how_many_tools_they_called(profile: Profile) -> None:
 @there
 def test_how_many_ways_a_task_was_gone(profile: Profile) -> None:
     assert profile.consistency.sequences == pytest.approx(3.26)
-    assert profile.consistency.sequence_tasks == 50

@@ -9,7 +9,17 @@ from pytest_agenteval.record.confidence import read_answer, stated
 
 @pytest.mark.parametrize(
     ("answer", "value"),
-    [("85", 85), ("85%", 85), ("85 %.", 85), (" 85.\n", 85), ("0", 0), ("100", 100), ("72.5%", 72.5), ("1", 1), ("0.0", 0)],
+    [
+        ("85", 85),
+        ("85%", 85),
+        ("85 %.", 85),
+        (" 85.\n", 85),
+        ("0", 0),
+        ("100", 100),
+        ("72.5%", 72.5),
+        ("1", 1),
+        ("0.0", 0),
+    ],
 )
 def test_a_number_from_0_to_100(answer: str, value: float) -> None:
     assert read_answer(answer).value == value
