@@ -83,6 +83,7 @@ class Attempt:
 
     @confidence.setter
     def confidence(self, share: float) -> None:
+        """From 0 to 1."""
         self.said = stated(share)
 
     def agent_begins(self) -> None:

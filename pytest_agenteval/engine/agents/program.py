@@ -23,6 +23,7 @@ from pytest_agenteval.engine.agents.container_bridge import ContainerBridge, NoB
 from pytest_agenteval.engine.logs.exits import note_exit
 from pytest_agenteval.engine.models.meter import CallMeter, current_meter
 from pytest_agenteval.engine.models.provider_errors import ProviderFailed, Said
+from pytest_agenteval.record.conduct import Confidence
 from pytest_agenteval.record.confidence import read_answer
 from pytest_agenteval.record.outcomes import Cause
 
@@ -85,8 +86,8 @@ class SandboxAgent:
             raise TypeError('the command of a SandboxAgent is a list of texts: command=["my-agent", "{task}"]')
         if not self.command:
             raise ValueError('the command of a SandboxAgent is empty: command=["my-agent", "{task}"]')
-        if self.confidence is not None and re.compile(self.confidence).groups != 1:
-            raise ValueError('confidence of a SandboxAgent needs one group: confidence=r"confidence: (.+)"')
+        if self.confidence is not None:
+            _check_pattern(self.confidence)
         for name in self.places():
             if name not in _PLACES:
                 known = ", ".join(f"{{{place}}}" for place in _PLACES)
@@ -132,6 +133,21 @@ class SandboxAgent:
         return [fill(word) for word in self.command], env, None if self.stdin is None else fill(self.stdin)
 
 
+def _check_pattern(pattern: str) -> None:
+    try:
+        groups = re.compile(pattern).groups
+    except re.error as error:
+        raise ValueError(f"confidence of a SandboxAgent is not a pattern: {error}") from None
+    if groups != 1:
+        raise ValueError('confidence of a SandboxAgent needs one group: confidence=r"confidence: (.+)"')
+
+
+def _found(pattern: str, output: str) -> Confidence:
+    """What the program says of its confidence in the last place that fits."""
+    *_, last = ["", *re.findall(pattern, output, re.MULTILINE)]
+    return read_answer(last)
+
+
 async def run_program(agent: SandboxAgent, state: AgentState, instructions: str | None, meter: CallMeter) -> AgentState:
     """Let the program work until it ends or is stopped, and note how; what it wrote to stdout is the answer.
 
@@ -155,8 +171,7 @@ async def run_program(agent: SandboxAgent, state: AgentState, instructions: str 
         meter.attempt.miswired = str(error)
         raise RuntimeError(str(error)) from error
     if agent.confidence is not None:
-        *_, told = ["", *re.findall(agent.confidence, answer, re.MULTILINE)]
-        meter.attempt.said = read_answer(told)
+        meter.attempt.said = _found(agent.confidence, answer)
     unanswered = meter.attempt.unanswered
     if status and unanswered is not None and unanswered.cause is Cause.PROVIDER:
         raise ProviderFailed(Said(None, "", unanswered.message))
