@@ -35,6 +35,8 @@ Actions = tuple[str, ...]
 
 T = TypeVar("T")
 
+_COMPARED = 64
+
 
 def outcome_consistency(n: int, c: int) -> float | None:
     """How much likelier two attempts agree than differ: 1 for 0 or n passes of n, below 0 near n/2; None if n < 2.
@@ -71,8 +73,13 @@ def outcome_consistency_spread(n: int, c: int, missing: int) -> tuple[tuple[int,
 
 
 def mean_over_pairs(items: Sequence[T], alike: Callable[[T, T], float]) -> float | None:
-    """The mean likeness of all pairs; None with fewer than two items."""
-    return fmean(alike(one, other) for one, other in combinations(items, 2)) if len(items) > 1 else None
+    """The mean likeness of all pairs; None with fewer than two items.
+
+    Of more than 64 items the first 64 are compared, for the number of pairs grows with its square. Attempts come in no
+    order of their kind, so the estimate stays unbiased.
+    """
+    pairs = combinations(items[:_COMPARED], 2)
+    return fmean(alike(one, other) for one, other in pairs) if len(items) > 1 else None
 
 
 @lru_cache(maxsize=16_384)
@@ -95,16 +102,27 @@ def same_tools(one: Actions, other: Actions) -> float:
 @lru_cache(maxsize=16_384)
 def same_order(one: Actions, other: Actions) -> float:
     """1 less the share of the longer sequence that has to be edited to make it the other (Levenshtein)."""
-    longest = max(len(one), len(other))
-    if one == other:
-        return 1.0
-    row = list(range(len(other) + 1))
-    for i, action in enumerate(one, 1):
-        above = row
-        row = [i]
-        for j, wanted in enumerate(other, 1):
-            row.append(min(above[j] + 1, row[-1] + 1, above[j - 1] + (action != wanted)))
-    return 1.0 - row[-1] / longest
+    return 1.0 if one == other else 1.0 - _edits(one, other) / max(len(one), len(other))
+
+
+def _edits(one: Actions, other: Actions) -> int:
+    """The Levenshtein distance by Myers' bit vectors (1999), which hold a column of the usual table in two numbers."""
+    if not one:
+        return len(other)
+    places: dict[str, int] = {}
+    for place, action in enumerate(one):
+        places[action] = places.get(action, 0) | 1 << place
+    every, last = (1 << len(one)) - 1, 1 << (len(one) - 1)
+    more, less, edits = every, 0, len(one)
+    for action in other:
+        equal = places.get(action, 0)
+        diagonal = (((equal & more) + more) ^ more) | equal
+        up, down = less | ~(diagonal | more) & every, more & diagonal
+        edits += bool(up & last) - bool(down & last)
+        up, down = (up << 1 | 1) & every, down << 1 & every
+        equal |= less
+        more, less = down | ~(equal | up) & every, up & equal
+    return edits
 
 
 def same_use(one: float, other: float) -> float:

@@ -99,6 +99,17 @@ def test_likeness_has_no_direction_and_stays_within_0_and_1(one: tuple[str, ...]
     assert same_tools(one, one[::-1]) == pytest.approx(1)
 
 
+@given(st.lists(st.sampled_from("abcd"), max_size=90), st.lists(st.sampled_from("abcd"), max_size=90))
+def test_edits_are_those_of_the_usual_table(one: list[str], other: list[str]) -> None:
+    row = list(range(len(other) + 1))
+    for i, action in enumerate(one, 1):
+        above, row = row, [i]
+        for j, wanted in enumerate(other, 1):
+            row.append(min(above[j] + 1, row[-1] + 1, above[j - 1] + (action != wanted)))
+    longest = max(len(one), len(other))
+    assert same_order(tuple(one), tuple(other)) == pytest.approx(1 - row[-1] / longest if longest else 1)
+
+
 def test_use_by_hand() -> None:
     assert mean_over_pairs([1, 2, 3], same_use) == pytest.approx(0.65556, abs=1e-5)
     assert mean_over_pairs([0, 0], same_use) == 1
