@@ -224,3 +224,16 @@ def test_a_budget_that_cannot_pay_the_question_still_grades_the_attempt(server: 
     )  # fmt: skip
     assert found.ended("test_sure") == ["passed"]
     assert said(found, "test_sure") == [(None, "")]
+
+
+def test_readers_see_the_question_apart_and_nothing_twice(asked: HttpRun, unasked: HttpRun) -> None:
+    from pytest_agenteval.engine.logs.conversations import conversation_of
+
+    def told(run: HttpRun) -> list[tuple[str | None, str, str]]:
+        (sample,) = [s for log in run.logs for s in log.samples or () if "test_sure" in str(s.id) and s.epoch == 1]
+        return [(each.speaker, each.role, each.text.head) for each in conversation_of(sample).messages]
+
+    ours = told(asked)
+    extra = [("confidence", "user", QUESTION), ("confidence", "assistant", "85%")]
+    assert [each for each in ours if each[0] == "confidence"] == extra
+    assert [each for each in ours if each not in extra] == told(unasked)

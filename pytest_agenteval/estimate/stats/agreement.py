@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from itertools import combinations
-from math import comb, log2
+from math import log2
 from statistics import fmean, stdev
 from typing import TypeVar
 
@@ -53,14 +53,13 @@ def published_outcome_consistency(n: int, c: int) -> float:
     return (2 * c / n - 1) ** 2
 
 
-@lru_cache(maxsize=4096)
 def outcome_consistency_variance(n: int, c: int) -> float:
-    """The variance of :func:`outcome_consistency` over re-runs, exact for a pass rate of (c + 1/2) / (n + 1)."""
-    p = (c + 0.5) / (n + 1)
-    weights = [comb(n, x) * p**x * (1 - p) ** (n - x) for x in range(n + 1)]
-    values = [outcome_consistency(n, x) or 0.0 for x in range(n + 1)]
-    mean = sum(w * v for w, v in zip(weights, values, strict=True))
-    return sum(w * (v - mean) ** 2 for w, v in zip(weights, values, strict=True))
+    """The variance of :func:`outcome_consistency` over re-runs, exact for a pass rate of (c + 1/2) / (n + 1); n >= 2.
+
+    That of a U-statistic (Hoeffding 1948) whose kernel is the product of two outcomes, each 1 or -1.
+    """
+    square = (2 * (c + 0.5) / (n + 1) - 1) ** 2
+    return float((4 * (n - 2) * square * (1 - square) + 2 * (1 - square * square)) / (n * (n - 1)))
 
 
 def outcome_consistency_spread(n: int, c: int, missing: int) -> tuple[tuple[int, int], tuple[int, int]]:

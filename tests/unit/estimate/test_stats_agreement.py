@@ -57,10 +57,20 @@ def test_outcome_consistency_is_the_gap_of_pass_hat_2(n: int) -> None:
         assert outcome_consistency(n, c) == pytest.approx(1 - 4 * (at_1 - hat_2))
 
 
-def test_the_variance_is_that_of_all_outcomes() -> None:
-    """n = 2, c = 1: the smoothed rate is 1/2, and the estimate is 1 or -1 with equal chances."""
-    assert outcome_consistency_variance(2, 1) == pytest.approx(1.0)
-    assert outcome_consistency_variance(8, 8) > 0
+@pytest.mark.parametrize("n", [2, 3, 8, 20])
+def test_the_variance_is_that_of_all_outcomes(n: int) -> None:
+    """By enumeration, at the smoothed pass rate."""
+    for c in range(n + 1):
+        p = (c + 0.5) / (n + 1)
+        chances = [comb(n, x) * p**x * (1 - p) ** (n - x) for x in range(n + 1)]
+        values = [outcome_consistency(n, x) or 0.0 for x in range(n + 1)]
+        mean = sum(chance * value for chance, value in zip(chances, values, strict=True))
+        spread = sum(chance * (value - mean) ** 2 for chance, value in zip(chances, values, strict=True))
+        assert outcome_consistency_variance(n, c) == pytest.approx(spread)
+
+
+def test_ten_thousand_attempts_are_no_matter() -> None:
+    assert 0 < outcome_consistency_variance(10_000, 5_000) < 1e-7
 
 
 @given(st.integers(0, 9), st.integers(0, 9), st.integers(0, 5))
