@@ -20,6 +20,8 @@ HEADS = ("", "value", THIS_SUITE, TASKS_LIKE_THESE, "tasks")
 """Over the columns of a row."""
 PUBLISHED = "published"
 _RULES_NAMED = 5
+_BESIDE_CELLS, _NARROWEST = 38, 10
+"""Columns of the terminal for names and counts of a table of cells, and for a cell at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +96,15 @@ def side_by_side_lines(profiles: Mapping[str, Profile], width: int) -> list[Line
     found = side_by_side(list(profiles.values()))
     if not found:
         return []
-    room = (width - 30) // len(profiles) - 2
-    heads = [shorten_middle(name, max(6, room)) for name in profiles]
-    rows = [[row.name, *map(figures.rate, row.values), str(row.tasks)] for row in found]
-    head, *rest = columns([["", *heads, "common tasks"], *rows])
-    return [Line("Reliability side by side, over common tasks", TITLE), *plain([head, *rest])]
+    names, room = list(profiles), width - _BESIDE_CELLS
+    at_once = max(1, room // _NARROWEST)
+    lines = [Line("Reliability side by side, over common tasks", TITLE)]
+    for first in range(0, len(names), at_once):
+        some = slice(first, first + at_once)
+        heads = [shorten_middle(name, room // len(names[some]) - 2) for name in names[some]]
+        rows = [[row.name, *map(figures.rate, row.values[some]), str(row.tasks)] for row in found]
+        lines += plain(columns([["", *heads, "common tasks"], *rows]))
+    return lines
 
 
 def _sentence(row: Row, published: bool) -> str:

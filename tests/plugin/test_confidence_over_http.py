@@ -238,3 +238,25 @@ def test_readers_see_the_question_apart_and_nothing_twice(asked: HttpRun, unaske
     extra = [("confidence", "user", QUESTION), ("confidence", "assistant", "85%")]
     assert [each for each in ours if each[0] == "confidence"] == extra
     assert [each for each in ours if each not in extra] == told(unasked)
+
+
+IMPATIENT = """
+import pytest_agenteval.engine.agents.confidence as asking
+from pytest_agenteval import agent_task
+asking._PATIENCE = 1.0
+
+@agent_task(grading_time_limit=0.9)
+async def test_sure(agent, sandbox):
+    await agent.run("Task sure: do it.")
+    assert (await sandbox.exec(["test", "-f", "done"])).success
+"""
+
+
+def test_an_answer_that_never_comes_holds_nothing_up_and_is_no_slow_grading(tmp_path: Path) -> None:
+    with ScriptedServer(POLICIES, sure={"Task sure": "hang"}) as server:
+        found = run_suite(tmp_path, server, IMPATIENT, "--agent-ask-confidence", "--max-cost=1", k=1, prices=PRICES)
+    assert found.ended("test_sure") == ["passed"]
+    assert said(found, "test_sure") == [(None, "")]
+    (attempt,) = found.attempts("test_sure")
+    assert attempt.lost_calls == 1  # it may have been billed
+    assert attempt.working_seconds is not None and attempt.working_seconds < attempt.wall_seconds - 0.9

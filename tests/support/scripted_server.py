@@ -76,8 +76,8 @@ class ScriptedServer:
     """The server, running inside `with`. `policies` gives the policy of each task key.
 
     With `api_key` a request with another key gets status 401. `sure` gives, by task key, what the model says when it is
-    asked how sure it is: a text, or the status with which the question is refused. Errors of the server itself are
-    raised when the `with` block ends.
+    asked how sure it is: a text, the status with which the question is refused, or `hang`: nothing until the server is
+    stopped. Errors of the server itself are raised when the `with` block ends.
     """
 
     def __init__(
@@ -195,10 +195,13 @@ class ScriptedServer:
             return self._say_how_sure(request, task)
         return self._play(request, task)
 
-    def _say_how_sure(self, request: Request, task: str) -> Reply:
+    def _say_how_sure(self, request: Request, task: str) -> Reply | None:
         said = self.sure[task]
         with self._lock:
             self.questions.append(request.body)
+        if said == "hang":
+            self._stopped.wait()
+            return None
         if isinstance(said, int):
             return error_reply(said, "server_error", "Nobody knows.", 0.001)
         step = Step("final", None, "", said)

@@ -18,7 +18,7 @@ from pytest_agenteval.record.records import Cell, TaskRecord
 from pytest_agenteval.report.html.profile_plot import profile_plot
 from pytest_agenteval.report.json import json_report
 from pytest_agenteval.report.markdown import markdown_report
-from pytest_agenteval.report.profile import dimensions, profile_lines
+from pytest_agenteval.report.profile import dimensions, profile_lines, side_by_side_lines
 from pytest_agenteval.report.terminal import report_lines
 
 
@@ -124,6 +124,16 @@ def test_several_cells_are_set_side_by_side_over_common_tasks() -> None:
     assert len([line for line in text.splitlines() if line.startswith("Reliability profile")]) == 2
     (sure,) = [line.split() for line in table if line.startswith("over-confident")]
     assert sure == ["over-confident", "by", "0.150", "-0.250", "2"]
+
+
+@pytest.mark.parametrize("width", [60, 80, 140])
+@pytest.mark.parametrize("cells", [2, 9])
+def test_any_number_of_cells_fits(width: int, cells: int) -> None:
+    profile = profile_of(CELL, suite())
+    found = side_by_side_lines({f"provider/some-long-name-of-a-model-{i}": profile for i in range(cells)}, width)
+    assert all(len(line.text) <= width for line in found)
+    rows = [line.text.split() for line in found if line.text.startswith("consistency: outcome")]
+    assert sum(row.count("0.333") for row in rows) == cells
 
 
 def fields(root: ElementTree.Element) -> Iterator[list[str]]:
