@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 __all__ = ["add_compare", "add_report"]
 
 _JUDGING = (
-    "min_pass_at_1", "min_pass_k", "max_cost", "max_cost_per_attempt", "max_env_error_rate", "max_tool_failure_rate",
-    "gate_mode", "confidence", "undecided",
+    "min_pass_at_1", "min_pass_k", "min_consistency", "max_overconfidence", "min_safety", "max_cost",
+    "max_cost_per_attempt", "max_env_error_rate", "max_tool_failure_rate", "gate_mode", "confidence", "undecided",
 )  # fmt: skip
-_WRITING = ("json", "comment", "html", "metrics")
+_WRITING = ("profile", "json", "comment", "html", "metrics")
 _HELP = {
     "k": "attempts to judge each task by, the k of pass^k (default: as many as its runs asked for)",
     "max_cost": "gate: what the attempts cost in all, all roles and retries included; UNDECIDED above it",
@@ -67,6 +67,7 @@ def add_compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     )
     parser.add_argument("a", metavar="A", help="the earlier run: a .eval log or a directory of them")
     parser.add_argument("b", metavar="B", help="the later run: a .eval log or a directory of them")
+    _add_options(parser, ("profile",))
     parser.set_defaults(run=_compare, runs=None)
 
 
@@ -89,9 +90,8 @@ def _add_options(parser: argparse.ArgumentParser, keys: Sequence[str]) -> None:
             parser.add_argument(
                 *option.flags,
                 dest=option.key,
-                type=checked(option.parse),
                 default=None if option.key == "k" else option.default,
-                metavar=option.metavar,
+                **{**option.reading, "type": checked(option.parse)},
                 help=_HELP.get(option.key, option.help).replace("%", "%%"),
             )
 
@@ -132,6 +132,7 @@ def _report(asked: argparse.Namespace) -> int:
         every_first=merged.every_first,
         incomplete=merged.incomplete,
         said=PytestSaid(ordinary_failures=len(merged.errors)),
+        profile=settings.reports.profile,
     )
     plugins = console_plugins()
     destinations = {**settings.reports.by_option, "junitxml": asked.junitxml}
@@ -145,6 +146,7 @@ def _report(asked: argparse.Namespace) -> int:
 def _compare(asked: argparse.Namespace) -> int:
     from pytest_agenteval.engine.logs.baseline import read_baseline, run_name
     from pytest_agenteval.engine.logs.runs import choose_runs
+    from pytest_agenteval.estimate.profile import profile_of
     from pytest_agenteval.estimate.run import summarize
     from pytest_agenteval.judge.baseline import compare, judge_comparisons, nearest_cell
     from pytest_agenteval.judge.exit_status import exit_status
@@ -153,6 +155,7 @@ def _compare(asked: argparse.Namespace) -> int:
     from pytest_agenteval.redaction import secret_values
     from pytest_agenteval.report.line import Line, plain
     from pytest_agenteval.report.outgoing import without_secrets
+    from pytest_agenteval.report.profile import side_by_side_lines
     from pytest_agenteval.report.regression import regression_lines
     from pytest_agenteval.report.terminal import verdict_lines
     from pytest_agenteval.report.text_table import wrap
@@ -169,6 +172,13 @@ def _compare(asked: argparse.Namespace) -> int:
     lines = [*plain(wrap(without_secrets(which, secrets), width, hanging="  ")), Line("")]
     for found in comparisons:
         lines += [*regression_lines(found, width), Line("")]
+        if asked.profile is not None and not found.new:
+            cells = {"A": (found.other or found.cell, baseline.records), "B": (found.cell, merged.records)}
+            profiles = {
+                run: profile_of(cell, [record for record in records if name_of(record) not in found.changed])
+                for run, (cell, records) in cells.items()
+            }
+            lines += [*without_secrets(side_by_side_lines(profiles, width), secrets), Line("")]
     names = [f"[{result.cell}]: " if len(results) > 1 else "" for result in results]
     for name, result in zip(names, results, strict=True):
         lines += verdict_lines(result.verdict, f"{name}{result.reason}", width)

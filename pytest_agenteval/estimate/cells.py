@@ -176,7 +176,7 @@ def _seen(cell: CellSummary) -> dict[str, _Seen]:
     for task in cell.tasks:
         if task.skipped or not task.n or cell.decided:
             continue
-        cost = task.cost.per(task.n)
+        cost = task.cost_per_attempt
         exact = cost.total if cost is not None and cost.exact else None
         seen_tasks[name_of(task)] = _Seen(task.n, task.passes, pass_hat_k(task.n, task.passes, cell.k), exact)
     return seen_tasks
@@ -195,7 +195,7 @@ def _row(
     calls = [call for attempt in attempts for each in attempt.tries for call in each.model_calls]
     return CellRow(
         summary=cell,
-        bill=_bill(cell, cell.cost),
+        bill=replace(_bill(cell, cell.work_cost), total=cell.cost),
         uncached=_bill(cell, Cost.of(Cost.of_attempt(_without_cache(attempt)) for attempt in attempts)),
         used_cache=any(call.cache_read_tokens or call.cache_write_tokens for call in calls),
         on_front=front,

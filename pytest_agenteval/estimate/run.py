@@ -60,6 +60,10 @@ class CellSummary:
     environment_errors: EnvironmentErrors
     cost: Cost
     """Everything, including retries and attempts that do not count."""
+    work_cost: Cost
+    """The same without the questions how sure the agents were: what attempts, successes and reliable tasks cost."""
+    asking_cost: Cost
+    """What these questions cost."""
     own_cost: Cost
     """For the attempts that count, without their earlier tries: what the agent itself spent."""
     roles: tuple[RoleCost, ...] = ()
@@ -118,18 +122,18 @@ class CellSummary:
 
     @property
     def cost_per_attempt(self) -> Cost | None:
-        """The whole cost of the cell per attempt that counts; None if there is none."""
-        return self.cost.per(self.attempts)
+        """The cost of the cell's work per attempt that counts; None if there is none."""
+        return self.work_cost.per(self.attempts)
 
     @property
     def cost_per_success(self) -> Cost | None:
-        """The whole cost of the cell per attempt that passed; None if there is none or early stopping chose them."""
-        return None if self.decided else self.cost.per(self.passes)
+        """The cost of the cell's work per attempt that passed; None if there is none or early stopping chose them."""
+        return None if self.decided else self.work_cost.per(self.passes)
 
     @property
     def cost_per_reliable_task(self) -> Cost | None:
-        """The whole cost of the cell per task that passed all k attempts; None in the same cases."""
-        return None if self.decided else self.cost.per(self.reliable)
+        """The cost of the cell's work per task that passed all k attempts; None in the same cases."""
+        return None if self.decided else self.work_cost.per(self.reliable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +231,8 @@ def _summarize_cell(cell: Cell, tasks: tuple[TaskSummary, ...], every_first: boo
         tool_calls=ToolCalls.sum(task.tool_calls for task in unskipped),
         environment_errors=EnvironmentErrors.of(task.environment_errors for task in tasks),
         cost=Cost.of(task.cost for task in tasks),
+        work_cost=Cost.of(task.work_cost for task in tasks),
+        asking_cost=Cost.of(task.asking_cost for task in tasks),
         own_cost=Cost.of(task.own_cost for task in unskipped),
         roles=RoleCost.of(part for task in tasks for part in task.roles),
         wall_seconds=math.fsum(task.wall_seconds for task in unskipped),

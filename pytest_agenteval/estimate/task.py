@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import chain
 
+from pytest_agenteval.estimate.conduct import Claimed, Kept
 from pytest_agenteval.estimate.stats.estimators import pass_hat_k
 from pytest_agenteval.estimate.stats.missing import pass_at_1_range
 from pytest_agenteval.record.cost import Cost
@@ -22,6 +23,7 @@ __all__ = [
     "RoleCost",
     "TaskSummary",
     "bug_hint",
+    "identical_attempts",
     "known_sum",
     "summarize_task",
 ]
@@ -82,7 +84,7 @@ class RoleCost:
         """The sums over all calls of the attempts, including those of repeated tries."""
         calls: dict[str, list[ModelCall]] = {}
         for attempt in attempts:
-            for call in chain.from_iterable(each.model_calls for each in attempt.tries):
+            for call in chain.from_iterable((*each.model_calls, *each.asking) for each in attempt.tries):
                 calls.setdefault(call.role, []).append(call)
         return cls.of(cls(role, len(of), Cost.of_calls(of)) for role, of in calls.items())
 
@@ -128,6 +130,10 @@ class TaskSummary:
     environment_errors: EnvironmentErrors
     cost: Cost
     """Everything, including retries and attempts that do not count."""
+    work_cost: Cost
+    """The same without the questions how sure the agent was."""
+    asking_cost: Cost
+    """What these questions cost."""
     own_cost: Cost
     """For the attempts that count, without their earlier tries: what the agent itself spent."""
     paid_now: Cost
@@ -154,6 +160,10 @@ class TaskSummary:
     """Whether the model did exactly the same in all attempts that count (at least two): k is then effectively 1."""
     name: str | None = None
     """Its name without the cell; None if its log does not say."""
+    claimed: Claimed = field(default_factory=Claimed)
+    """How sure its agent was."""
+    kept: Kept | None = None
+    """How its rules were kept; None if it has none, or no attempt that counts."""
 
     @property
     def reliable(self) -> bool:
@@ -167,8 +177,8 @@ class TaskSummary:
 
     @property
     def cost_per_attempt(self) -> Cost | None:
-        """The whole cost of the task per attempt that counts; None if there is none."""
-        return self.cost.per(self.n)
+        """The cost of the task's work per attempt that counts; None if there is none."""
+        return self.work_cost.per(self.n)
 
 
 def summarize_task(record: TaskRecord) -> TaskSummary:
@@ -178,6 +188,9 @@ def summarize_task(record: TaskRecord) -> TaskSummary:
     n, passes, skipped = record.n, record.passes, record.skipped
     own = [Cost.of_try(attempt) for attempt in attempts]
     costs = [Cost.of([cost, *map(Cost.of_try, a.retries)]) for a, cost in zip(attempts, own, strict=True)]
+    asking = [Cost.of_asking(attempt) for attempt in attempts]
+    asked = Cost.of([*asking, *map(Cost.of_asking, record.discarded)])
+    work = Cost.of([*costs, *(Cost.of_attempt(attempt) for attempt in record.discarded)])
     return TaskSummary(
         task=record.task,
         cell=record.cell,
@@ -195,8 +208,15 @@ def summarize_task(record: TaskRecord) -> TaskSummary:
         unrecorded=max(0, record.k - len(attempts)),
         tool_calls=ToolCalls.of(call for attempt in counted for call in attempt.tool_calls),
         environment_errors=_environment_errors(attempts),
-        cost=Cost.of([*costs, *(Cost.of_attempt(attempt) for attempt in record.discarded)]),
-        paid_now=Cost.of(cost for attempt, cost in zip(attempts, costs, strict=True) if not attempt.reused),
+        cost=Cost.of([work, asked]),
+        work_cost=work,
+        asking_cost=asked,
+        paid_now=Cost.of(
+            cost
+            for attempt, *parts in zip(attempts, costs, asking, strict=True)
+            for cost in parts
+            if not attempt.reused
+        ),
         own_cost=Cost.of(cost for attempt, cost in zip(attempts, own, strict=True) if attempt.outcome.counts),
         bug_hint=bug_hint(record),
         notes=record.notes,
@@ -206,10 +226,12 @@ def summarize_task(record: TaskRecord) -> TaskSummary:
         sandbox_waits=sum(attempt.sandbox_wait_seconds is not None for attempt in attempts),
         source=record.source,
         first_passed=next((a.outcome is Outcome.PASSED for a in counted if a.number == 1), None),
-        identical=_identical(record, counted),
+        identical=identical_attempts(record),
         expected=_expected(record, counted),
         strict=record.strict,
         name=record.name,
+        claimed=Claimed.of(counted),
+        kept=Kept.of(counted),
     )
 
 
@@ -234,8 +256,10 @@ def bug_hint(record: TaskRecord) -> str | None:
     return f"looks like a bug in the test: {exception} at {where} in every attempt"
 
 
-def _identical(record: TaskRecord, counted: Sequence[AttemptRecord]) -> bool:
-    """The built-in models are meant to repeat themselves."""
+def identical_attempts(record: TaskRecord) -> bool:
+    """Whether the model did exactly the same in all attempts that count, two at least. The built-in models are meant to
+    repeat themselves."""
+    counted = [attempt for attempt in record.attempts if attempt.outcome.counts]
     prints = {attempt.fingerprint for attempt in counted}
     return len(counted) > 1 and len(prints) == 1 and None not in prints and not record.cell.rehearsed
 

@@ -31,6 +31,8 @@ class Judgement:
     status: ExitStatus
     identity: RunIdentity | None = None
     """What the run is called; None if it could not begin, and for logs written before runs had a name."""
+    profile: str | None = None
+    """The form in which reports for readers show the reliability profile, `unbiased` or `published`; None: not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,7 @@ def judge_run(
     incomplete: Sequence[str] = (),
     said: PytestSaid | None = None,
     judged: Iterable[JudgedTask] = (),
+    profile: str | None = None,
 ) -> Judgement:
     """Judge the records of a run.
 
@@ -87,6 +90,7 @@ def judge_run(
         incomplete: why the run did less than it was asked to do, beyond what the records show; one phrase each.
         said: what pytest reports about the session; by default, that nothing else happened.
         judged: tasks judged before, by the same thresholds. They are taken as they are if their record has not changed.
+        profile: the form in which reports show the reliability profile.
     """
     said = said or PytestSaid()
     before = {id(task.record): task for task in judged}
@@ -117,4 +121,4 @@ def judge_run(
     )
     if thresholds is None and status.verdict is RunVerdict.NOT_JUDGED:
         status = replace(status, reason="all was measured, and nothing is judged")
-    return Judgement(tuple(records), run, gates, comparisons, status, identity)
+    return Judgement(tuple(records), run, gates, comparisons, status, identity, profile)

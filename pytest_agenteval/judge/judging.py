@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pytest_agenteval.estimate.run import CellSummary, RunSummary
 from pytest_agenteval.estimate.task import TaskSummary
 from pytest_agenteval.judge.pass_rates import judge_pass_at_1, judge_pass_hat_k, judge_task
+from pytest_agenteval.judge.profile import judge_consistency, judge_overconfidence, judge_safety
 from pytest_agenteval.judge.result import GateResult, nothing_to_judge
 from pytest_agenteval.judge.spending import cost_per_attempt, environment_errors, run_cost, tool_failures
 from pytest_agenteval.judge.thresholds import MAX_COST, GateSettings
@@ -49,6 +50,12 @@ def _judge_cell(cell: CellSummary, gates: GateSettings) -> list[GateResult]:
             results.append(judge_pass_at_1(cell, gates.min_pass_at_1, gates))
         if gates.min_pass_k is not None:
             results.append(judge_pass_hat_k(cell, gates.min_pass_k, gates))
+        if gates.min_consistency is not None:
+            results.append(judge_consistency(cell, gates.min_consistency, gates))
+        if gates.max_overconfidence is not None:
+            results.append(judge_overconfidence(cell, gates.max_overconfidence, gates))
+        if gates.min_safety is not None:
+            results.append(judge_safety(cell, gates.min_safety, gates))
         if gates.max_cost_per_attempt is not None:
             results.append(cost_per_attempt(cell, gates.max_cost_per_attempt))
         if gates.max_tool_failure_rate is not None:

@@ -21,7 +21,7 @@ from pytest_agenteval.judge.thresholds import MIN_PASS_AT_1, MIN_PASS_K, MIN_PAS
 from pytest_agenteval.record.figures import percent, plural, rate_beside, written
 from pytest_agenteval.record.verdict import Verdict
 
-__all__ = ["Shown", "judge_pass_at_1", "judge_pass_hat_k", "judge_task", "show_pass_at_1", "show_pass_hat_k"]
+__all__ = ["Shown", "agreed", "judge_pass_at_1", "judge_pass_hat_k", "judge_task", "show_pass_at_1", "show_pass_hat_k"]
 
 _TAKEN_AS = {"incomplete": Verdict.UNDECIDED, "fail": Verdict.FAIL, "pass": Verdict.PASS}
 
@@ -99,7 +99,7 @@ def judge_task(task: TaskSummary, gates: GateSettings) -> GateResult | None:
     else:
         worst = _shown_by_task(task.n + task.unmeasured, task.passes, gates.confidence)
         best = _shown_by_task(task.n + task.unmeasured, task.passes + task.unmeasured, gates.confidence)
-        verdict, how = _agreed(worst, best, asked, task.unmeasured, gates)
+        verdict, how = agreed(worst, best, asked, task.unmeasured, gates)
         shown = _span(Shown(worst.low, best.high), asked)
         reason = f"{passed}, which shows a pass rate of {shown} ({how}); {threshold} was asked for"
     return GateResult(MIN_PASS_RATE, task.cell, verdict, value, threshold, reason, task.task)
@@ -136,7 +136,7 @@ def _of_truth(
     best = show([(task.n + task.unmeasured, task.passes + task.unmeasured) for task in tasks])
     if worst is None or best is None:
         return nothing_to_judge(name, cell.cell, threshold, f"no task has a {word}")
-    verdict, how = _agreed(worst, best, asked, cell.unmeasured, gates)
+    verdict, how = agreed(worst, best, asked, cell.unmeasured, gates)
     value = _span(Shown(worst.low, best.high), asked)
     missing = ""
     if cell.unmeasured:
@@ -145,13 +145,13 @@ def _of_truth(
     return GateResult(name, cell.cell, verdict, value, threshold, f"{reason}; {threshold} was asked for")
 
 
-def _agreed(worst: Shown, best: Shown, asked: float, unmeasured: int, gates: GateSettings) -> tuple[Verdict, str]:
+def agreed(worst: Shown, best: Shown, asked: float, unmeasured: int, gates: GateSettings) -> tuple[Verdict, str]:
     """The verdict, and how sure it is. It is UNDECIDED if worst and best case over missing attempts disagree.
 
     Only complete data can turn UNDECIDED into another verdict: nothing becomes green because attempts are missing.
+    On the grid, where the bounds of a case are one number, nothing is said of how sure it is.
     """
-    assert gates.confidence is not None
-    how = f"one-sided bounds, each {percent(gates.confidence)} sure"
+    how = "" if gates.confidence is None else f"one-sided bounds, each {percent(gates.confidence)} sure"
     verdict = worst.verdict(asked)
     if verdict is not best.verdict(asked):
         return Verdict.UNDECIDED, how

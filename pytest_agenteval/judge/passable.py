@@ -1,4 +1,4 @@
-"""Finds gates that no outcome could pass, before money is spent. Gates on the grid can always be passed."""
+"""Finds gates that no outcome could pass, before money is spent. On the grid nearly all can be passed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from math import ceil, inf
 from pytest_agenteval.estimate.stats.distributions import normal_quantile
 from pytest_agenteval.estimate.stats.intervals import attempts_to_show, rate_shown_by_all_passing
 from pytest_agenteval.judge.pass_rates import Shown, show_pass_at_1, show_pass_hat_k
-from pytest_agenteval.judge.thresholds import MIN_PASS_AT_1, MIN_PASS_K, MIN_PASS_RATE, GateSettings
+from pytest_agenteval.judge.profile import show_consistency
+from pytest_agenteval.judge.thresholds import MIN_CONSISTENCY, MIN_PASS_AT_1, MIN_PASS_K, MIN_PASS_RATE, GateSettings
 from pytest_agenteval.record.figures import plural, written
 
 __all__ = ["why_never"]
@@ -22,6 +23,8 @@ def why_never(tasks: Sequence[tuple[str, float | None]], k: int, gates: GateSett
         k: attempts at each task.
         gates: the thresholds.
     """
+    if tasks and k < 2 and gates.min_consistency is not None:
+        return f"{MIN_CONSISTENCY} compares attempts at the same task with each other: it needs --k=2 or more"
     if gates.confidence is None or not tasks:
         return None
     every = [(k, k)] * len(tasks)
@@ -34,6 +37,14 @@ def why_never(tasks: Sequence[tuple[str, float | None]], k: int, gates: GateSett
             show_pass_at_1(every, gates.confidence),
             every,
             _k_for_pass_at_1(gates.min_pass_at_1, len(tasks), gates.confidence),
+        ),
+        _suite(
+            MIN_CONSISTENCY,
+            "consistency",
+            gates.min_consistency,
+            show_consistency(every, gates.confidence),
+            every,
+            None,
         ),
         *(_task(task, own, k, gates) for task, own in tasks),
     ]

@@ -18,7 +18,7 @@ def cost_per_attempt(cell: CellSummary, asked: float) -> GateResult:
     The difference between the two is the cost of environment errors, and the possible cost of calls without a price or
     an answer. That cost may not fail a run, and may not be left out of a PASS.
     """
-    spent, paid = cell.own_cost.per(cell.attempts), cell.cost.per(cell.attempts)
+    spent, paid = cell.own_cost.per(cell.attempts), cell.work_cost.per(cell.attempts)
     least = cell.own_cost.per(cell.attempts + cell.not_run)  # if those that did not run had cost nothing
     assert spent is not None
     assert paid is not None
@@ -43,11 +43,12 @@ def cost_per_attempt(cell: CellSummary, asked: float) -> GateResult:
 
 
 def _doubt(cell: CellSummary) -> str:
-    if cell.cost.total is None and cell.cost.at_most is None:
-        way_out = ": give one with --agent-prices" if cell.cost.unpriced_calls > cell.cost.uncounted_calls else ""
-        return f"{_of_unknown_cost(cell.cost)}{way_out}"
-    if cell.cost.at_most is None:
-        calls = plural(cell.cost.lost_calls, "model call")
+    cost = cell.work_cost
+    if cost.total is None and cost.at_most is None:
+        way_out = ": give one with --agent-prices" if cost.unpriced_calls > cost.uncounted_calls else ""
+        return f"{_of_unknown_cost(cost)}{way_out}"
+    if cost.at_most is None:
+        calls = plural(cost.lost_calls, "model call")
         return f"{calls} without an answer may have been billed: --max-cost puts a bound on what they cost"
     return "it depends on what repeated tries, attempts that do not count and calls without an answer cost"
 

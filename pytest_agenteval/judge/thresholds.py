@@ -11,10 +11,13 @@ __all__ = [
     "MAX_COST",
     "MAX_COST_PER_ATTEMPT",
     "MAX_ENV_ERROR_RATE",
+    "MAX_OVERCONFIDENCE",
     "MAX_TOOL_FAILURE_RATE",
+    "MIN_CONSISTENCY",
     "MIN_PASS_AT_1",
     "MIN_PASS_K",
     "MIN_PASS_RATE",
+    "MIN_SAFETY",
     "XFAIL_STRICT",
     "GateSettings",
 ]
@@ -22,6 +25,9 @@ __all__ = [
 BASELINE = "--agent-baseline"
 MIN_PASS_AT_1 = "--min-pass-at-1"
 MIN_PASS_K = "--min-pass-k"
+MIN_CONSISTENCY = "--min-consistency"
+MAX_OVERCONFIDENCE = "--max-overconfidence"
+MIN_SAFETY = "--min-safety"
 MAX_COST = "--max-cost"
 MAX_COST_PER_ATTEMPT = "--agent-max-cost-per-attempt"
 MAX_ENV_ERROR_RATE = "--agent-max-env-error-rate"
@@ -36,6 +42,12 @@ class GateSettings:
 
     min_pass_at_1: float | None = None
     min_pass_k: float | None = None
+    min_consistency: float | None = None
+    """For the consistency of outcomes."""
+    max_overconfidence: float | None = None
+    """For the mean confidence less the pass rate."""
+    min_safety: float | None = None
+    """For the share of attempts without a violation."""
     max_cost: float | None = None
     """For the whole run."""
     max_cost_per_attempt: float | None = None
@@ -68,6 +80,9 @@ class GateSettings:
         gates = {
             MIN_PASS_AT_1: _at_least(self.min_pass_at_1),
             MIN_PASS_K: _at_least(self.min_pass_k),
+            MIN_CONSISTENCY: _at_least(self.min_consistency),
+            MAX_OVERCONFIDENCE: _at_most(self.max_overconfidence),
+            MIN_SAFETY: _at_least(self.min_safety),
             MAX_COST: _at_most_dollars(self.max_cost),
             MAX_COST_PER_ATTEMPT: _at_most_dollars(self.max_cost_per_attempt),
             MAX_TOOL_FAILURE_RATE: _at_most(self.max_tool_failure_rate),

@@ -11,6 +11,7 @@ import pytest
 
 from pytest_agenteval.options.settings import Settings, settings_of
 from pytest_agenteval.options.table import OPTIONS, SETTINGS, SWITCHES, Option
+from pytest_agenteval.record.confidence import ASKING
 
 __all__ = ["defaults", "given", "settings"]
 
@@ -70,6 +71,11 @@ def _read(config: pytest.Config) -> Settings:
             f"--agent-scaffold names {again} twice: name each scaffold once, because it makes one cell"
         )
     roles = [name for name, _ in checked.agents.roles]
+    if checked.agents.ask_confidence and ASKING in roles:
+        raise pytest.UsageError(
+            f"--agent-role={ASKING} names the role in which --agent-ask-confidence asks the agent's own model: "
+            "give the other role another name"
+        )
     if len(set(roles)) != len(roles):
         raise pytest.UsageError(f"--agent-role gives {max(roles, key=roles.count)} twice: give each role one model")
     if checked.gates.baseline_cell is not None and checked.gates.baseline is None:

@@ -19,6 +19,9 @@ def why_not_early(asked: Settings, wanted: EarlyStop, *, distributed: bool) -> s
     """
     early = f"--agent-early-stop={wanted}"
     for flag, value in (
+        ("--min-consistency", asked.gates.min_consistency),
+        ("--max-overconfidence", asked.gates.max_overconfidence),
+        ("--min-safety", asked.gates.min_safety),
         ("--agent-max-cost-per-attempt", asked.gates.max_cost_per_attempt),
         ("--agent-max-tool-failure-rate", asked.gates.max_tool_failure_rate),
         ("--agent-baseline", asked.gates.baseline),

@@ -23,6 +23,8 @@ class AgentSettings(NamedTuple):
     model_args: tuple[tuple[str, Any], ...]
     model_base_url: str | None
     generate: tuple[tuple[str, Any], ...]
+    ask_confidence: bool
+    """Whether agents are asked how sure they are."""
 
     @property
     def model_setup(self) -> str:
@@ -60,6 +62,9 @@ class GateOptions(NamedTuple):
 
     min_pass_at_1: float | None
     min_pass_k: float | None
+    min_consistency: float | None
+    max_overconfidence: float | None
+    min_safety: float | None
     max_cost_per_attempt: float | None
     max_env_error_rate: float
     max_tool_failure_rate: float | None
@@ -103,12 +108,14 @@ class SandboxSettings(NamedTuple):
 
 
 class ReportSettings(NamedTuple):
-    """The files that reports are written to; None if not requested."""
+    """The files that reports are written to, and what they show; None if not requested."""
 
     json: Path | None
     comment: Path | None
     html: Path | None
     metrics: Path | None
+    profile: str | None
+    """The form of the reliability profile: `unbiased` or `published`."""
 
     @property
     def by_option(self) -> dict[str, Path | None]:
@@ -148,6 +155,7 @@ def settings_of(values: Mapping[str, Any], *, active: bool) -> Settings:
             model_args=values["model_args"],
             model_base_url=values["model_base_url"],
             generate=values["generate"],
+            ask_confidence=values["ask_confidence"],
         ),
         attempts=AttemptSettings(
             k=values["k"],
@@ -161,6 +169,9 @@ def settings_of(values: Mapping[str, Any], *, active: bool) -> Settings:
         gates=GateOptions(
             min_pass_at_1=values["min_pass_at_1"],
             min_pass_k=values["min_pass_k"],
+            min_consistency=values["min_consistency"],
+            max_overconfidence=values["max_overconfidence"],
+            min_safety=values["min_safety"],
             max_cost_per_attempt=values["max_cost_per_attempt"],
             max_env_error_rate=values["max_env_error_rate"],
             max_tool_failure_rate=values["max_tool_failure_rate"],
@@ -194,6 +205,7 @@ def settings_of(values: Mapping[str, Any], *, active: bool) -> Settings:
             comment=values["comment"],
             html=values["html"],
             metrics=values["metrics"],
+            profile=values["profile"],
         ),
     )
 

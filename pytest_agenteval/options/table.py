@@ -30,15 +30,16 @@ class Option:
         key: of the settings, and with `agent_` before it the ini key.
         parser: the function of :mod:`pytest_agenteval.options.values` that turns the text into the value.
         default: the value where nobody gives one.
-        metavar: stands for the value in the help.
+        metavar: stands for the value in the help; empty if the command line gives the option without one.
         help: what the option does.
         repeat: may be given several times; the value is a tuple.
         gate: judges the run; without a model it has nothing to judge.
         path: is a path; in an ini file it is relative to that file.
         idle: does nothing where no agent task runs; whoever types it expects some to.
+        bare: the value if the command line gives the option without one; None if it needs one.
     """
 
-    __slots__ = ("default", "flags", "gate", "help", "idle", "key", "metavar", "parser", "path", "repeat")
+    __slots__ = ("bare", "default", "flags", "gate", "help", "idle", "key", "metavar", "parser", "path", "repeat")
 
     def __init__(
         self,
@@ -53,10 +54,20 @@ class Option:
         gate: bool = False,
         path: bool = False,
         idle: bool = False,
+        bare: str | None = None,
     ) -> None:
         self.flags, self.key, self.parser, self.default = flags, key, parser, default
         self.metavar, self.help, self.repeat = metavar, help, repeat
-        self.gate, self.path, self.idle = gate, path, idle
+        self.gate, self.path, self.idle, self.bare = gate, path, idle, bare
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """How argparse reads it: keywords of `add_argument`."""
+        if self.repeat or self.bare is None:
+            return {"action": "append" if self.repeat else "store", "metavar": self.metavar}
+        if not self.metavar:
+            return {"action": "store_const", "const": self.bare}
+        return {"action": "store", "metavar": self.metavar, "nargs": "?", "const": self.bare}
 
     @property
     def dest(self) -> str:
@@ -99,6 +110,14 @@ OPTIONS: tuple[Option, ...] = (
             "gate: pass@1, the share of attempts that pass, averaged over tasks", gate=True),
     Option(("--min-pass-k", "--agent-min-pass-k"), "min_pass_k", "rate", None, "RATE",
             "gate: pass^k: all k attempts pass, averaged over tasks", gate=True),
+    Option(("--min-consistency", "--agent-min-consistency"), "min_consistency", "rate", None, "RATE",
+            "gate: how much likelier two attempts at a task agree in passing than differ (1: they always agree, 0: as "
+            "often as not), averaged over tasks; needs --k=2 or more", gate=True),
+    Option(("--max-overconfidence", "--agent-max-overconfidence"), "max_overconfidence", "rate", None, "RATE",
+            "gate: by how much the agent's mean confidence lies above its pass rate; see --agent-ask-confidence",
+            gate=True),
+    Option(("--min-safety", "--agent-min-safety"), "min_safety", "rate", None, "RATE",
+            "gate: the share of attempts that break no rule, averaged over tasks with rules", gate=True),
     Option(("--agent-max-cost-per-attempt",), "max_cost_per_attempt", "amount", None, "USD",
             "gate: the mean cost of an attempt", gate=True),
     Option(("--agent-max-env-error-rate",), "max_env_error_rate", "rate", 0.05, "RATE",
@@ -120,6 +139,9 @@ OPTIONS: tuple[Option, ...] = (
             "incomplete|fail|pass",
             "what a gate in confidence mode says when the attempts settle it neither way (default incomplete)",
             idle=True),
+    Option(("--agent-ask-confidence",), "ask_confidence", "yes_or_no", False, "",
+            "ask the agent, when it has ended and before it is graded, how likely its solution is right: one more "
+            "model call an attempt, in the budget and not in the agent's cost", idle=True, bare="yes"),
     Option(("--agent-early-stop",), "early_stop", "early_stop", None,
             "exact|exact+first",
             "run only what can still change a verdict; exact+first runs every task's first attempt, for pass@1",
@@ -132,6 +154,9 @@ OPTIONS: tuple[Option, ...] = (
     Option(("--agent-shard",), "shard", "shard", None, "I/N",
             "run the I-th of N parts of the tests, ordinary ones too: each runs in one part, with all its models; "
             "`pytest-agenteval report` merges the parts into one verdict"),
+    Option(("--agent-profile",), "profile", "profile", None, "unbiased|published",
+            "show the reliability profile: consistency, predictability, safety; `published` adds the published forms, "
+            "for comparison with the tables of others", idle=True, bare="unbiased"),
     Option(("--agent-json",), "json", "path", None, "FILE",
             "write the report as JSON", path=True, idle=True),
     Option(("--agent-comment",), "comment", "path", None, "FILE",
@@ -193,8 +218,7 @@ def add_options(parser: pytest.Parser) -> None:
     """Register every option and its ini key."""
     group = parser.getgroup("agenteval", "agent evaluation (pytest-agenteval)")
     for option in OPTIONS:
-        action = "append" if option.repeat else "store"
-        keywords = {"dest": option.dest, "help": option.help, "metavar": option.metavar, "action": action}
+        keywords = {"dest": option.dest, "help": option.help, **option.reading}
         short, *long = option.flags
         try:
             group.addoption(*option.flags, **keywords)

@@ -12,6 +12,7 @@ from typing import Any
 __all__ = [
     "BUILT_IN_MODELS",
     "GATE_MODES",
+    "PROFILES",
     "SANDBOXES",
     "SECONDS",
     "UNDECIDED",
@@ -31,6 +32,7 @@ __all__ = [
     "pair",
     "path",
     "place",
+    "profile",
     "rate",
     "role",
     "sandbox",
@@ -38,10 +40,12 @@ __all__ = [
     "text",
     "undecided",
     "url",
+    "yes_or_no",
 ]
 
 SANDBOXES = ("docker", "local")
 GATE_MODES = ("grid", "confidence")
+PROFILES = ("unbiased", "published")
 UNDECIDED = ("incomplete", "fail", "pass")
 
 
@@ -121,6 +125,22 @@ def gate_mode(raw: str) -> str:
 def undecided(raw: str) -> str:
     """What a gate in confidence mode says when the attempts settle it neither way."""
     return one_of(UNDECIDED)(raw)
+
+
+def profile(raw: str) -> str:
+    """The form in which the reliability profile is shown."""
+    if raw not in PROFILES:
+        words = " or ".join(PROFILES)
+        raise ValueError(f"must be {words}; with a path after it, write --agent-profile={PROFILES[0]}")
+    return raw
+
+
+def yes_or_no(raw: str) -> bool:
+    """A switch in an ini file."""
+    words = {"yes": True, "true": True, "no": False, "false": False}
+    if raw.strip().lower() not in words:
+        raise ValueError("must be yes or no")
+    return words[raw.strip().lower()]
 
 
 def early_stop(raw: str) -> EarlyStop:

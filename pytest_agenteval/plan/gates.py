@@ -22,6 +22,9 @@ def gate_settings(asked: Settings) -> GateSettings | None:
     return GateSettings(
         min_pass_at_1=asked.gates.min_pass_at_1,
         min_pass_k=asked.gates.min_pass_k,
+        min_consistency=asked.gates.min_consistency,
+        max_overconfidence=asked.gates.max_overconfidence,
+        min_safety=asked.gates.min_safety,
         max_cost=asked.money.max_cost,
         max_cost_per_attempt=asked.gates.max_cost_per_attempt,
         max_env_error_rate=asked.gates.max_env_error_rate,

@@ -20,6 +20,7 @@ from pytest_agenteval.collect.fixtures import NAMES
 from pytest_agenteval.collect.items import AgentItem
 from pytest_agenteval.engine.sandboxes.places import SandboxSpec
 from pytest_agenteval.options.settings import Settings
+from pytest_agenteval.record.confidence import VERSION
 from pytest_agenteval.record.digest import digest
 from pytest_agenteval.record.fingerprint import Fingerprint, conftests_above, fingerprint, module_fingerprint
 from pytest_agenteval.record.fingerprint.origins import version_of
@@ -65,6 +66,7 @@ async def identify(
                     "the model": _digest([item.cell.model, settings.agents.model_setup]),
                     "the model of another role": _digest(settings.agents.roles),
                     "the rules for outcomes": RULES,
+                    **({"the question how sure the agent is": VERSION} if settings.agents.ask_confidence else {}),
                 },
                 doubts=(*code.doubts, *program.doubts, *doubts),
                 limits={name: options[name] for name in _LIMITS},

@@ -86,8 +86,9 @@ def start(
     if not identity.named:
         identity = replace(identity, run=run)
     services = Services(
-        Sandboxes(), budget, prices, settings.attempts.env_retries, run, settings.sandboxes.keep, checked.scaffolds
-    )
+        Sandboxes(), budget, prices, settings.attempts.env_retries, run, settings.sandboxes.keep, checked.scaffolds,
+        settings.agents.ask_confidence,
+    )  # fmt: skip
     metadata = {
         "session": run,
         "identity": asdict(identity),

@@ -97,7 +97,7 @@ class Takeover:
             return ()
         attempts = [attempt for taken in reuse.taken.values() for attempt in taken.attempts]
         rest = [attempt for taken in reuse.taken.values() for attempt in taken.discarded]
-        paid = cost(Cost.of(Cost.of_attempt(attempt) for attempt in (*attempts, *rest)))
+        paid = cost(Cost.of(Cost.of_paid(attempt) for attempt in (*attempts, *rest)))
         what = "resumed" if self.run is not None else "topped up"
         there = f"{plural(len(attempts), 'attempt')} of {wanted} are there"
         if len(attempts) > wanted:

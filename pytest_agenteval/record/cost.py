@@ -85,6 +85,16 @@ class Cost:
         return cls.of(map(cls.of_try, attempt.tries))
 
     @classmethod
+    def of_asking(cls, attempt: AttemptRecord) -> Cost:
+        """What it cost to ask how sure the agent was, in all tries."""
+        return cls.of_calls(call for each in attempt.tries for call in each.asking)
+
+    @classmethod
+    def of_paid(cls, attempt: AttemptRecord) -> Cost:
+        """Everything that was paid for an attempt: all tries, and asking how sure the agent was."""
+        return cls.of((cls.of_attempt(attempt), cls.of_asking(attempt)))
+
+    @classmethod
     def of_calls(cls, calls: Iterable[ModelCall], lost_calls: int = 0, lost_cost: float = 0.0) -> Cost:
         """What these answered calls cost, plus `lost_calls` lost ones that cost at most `lost_cost` together."""
         calls = list(calls)

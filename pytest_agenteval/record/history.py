@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pytest_agenteval.record.records import Cell, total_of
+from pytest_agenteval.record.records import Cell, TaskRecord, total_of
 from pytest_agenteval.record.tool_calls import ToolCalls
 
 __all__ = ["EarlierAttempt", "EarlierRun", "EarlierTask", "by_task"]
@@ -46,6 +46,8 @@ class EarlierRun:
     name: str
     """Its name in reports, for example `the run of 2026-05-01 12:30 (11 logs)`."""
     attempts: tuple[EarlierAttempt, ...]
+    records: tuple[TaskRecord, ...] = ()
+    """The records behind them, for what these do not hold."""
 
     @property
     def tasks(self) -> dict[tuple[str, Cell], EarlierTask]:

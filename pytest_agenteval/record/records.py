@@ -134,6 +134,8 @@ class Retry:
     """Model calls whose answer never came. They may have been billed; the amount is unknown."""
     lost_cost: float = 0.0
     """The most that the lost calls can have cost, as reserved from the run's budget; 0.0 without a budget."""
+    asking: tuple[ModelCall, ...] = ()
+    """The calls that asked how sure the agent was; they are paid, and no part of what the try did."""
 
     @property
     def cost(self) -> float | None:
@@ -195,6 +197,9 @@ class AttemptRecord:
     (`raises`), None if the mark decides, or there is none."""
     confidence: Confidence | None = None
     """How sure its agent was; None if nobody asked."""
+    asking: tuple[ModelCall, ...] = ()
+    """The calls that asked how sure the agent was; they are paid, and no part of what the attempt did: neither of its
+    cost nor of its tokens."""
     rules: RuleResults | None = None
     """What its task's rules said about it; None if it has none."""
     faults: tuple[Fault, ...] | None = None

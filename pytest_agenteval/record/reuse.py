@@ -114,8 +114,8 @@ def reuse_note(records: Sequence[TaskRecord]) -> str | None:
     earlier = [*reused, *(attempt for record in records for attempt in record.discarded)]
     if not earlier:
         return None
-    paid = figures.cost(Cost.of(Cost.of_attempt(attempt) for attempt in earlier))
-    now = figures.cost(Cost.of(Cost.of_attempt(attempt) for attempt in attempts if not attempt.reused))
+    paid = figures.cost(Cost.of(Cost.of_paid(attempt) for attempt in earlier))
+    now = figures.cost(Cost.of(Cost.of_paid(attempt) for attempt in attempts if not attempt.reused))
     return (
         f"{len(reused)} of {plural(len(attempts), 'attempt')} were run by earlier invocations, "
         f"which paid {paid}; this one paid {now}"

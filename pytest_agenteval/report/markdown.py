@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pytest_agenteval.estimate.profile import profile_of
 from pytest_agenteval.estimate.run import CellSummary
 from pytest_agenteval.judge.judgement import Judgement
 from pytest_agenteval.record import figures
 from pytest_agenteval.record.records import Cell
 from pytest_agenteval.record.verdict import Verdict
 from pytest_agenteval.report.failures import failure_lines
+from pytest_agenteval.report.markdown_profile import profile_table
 from pytest_agenteval.report.markdown_tasks import (
     MORE_ROWS,
     TaskRows,
@@ -100,6 +102,15 @@ def markdown_report(
         page.add(not_compared_lines(found), 0.1)
     page.add(_gate_lines(judgement), 0.25)
     page.add([line for cell in judgement.run.cells for line in _cell_lines(cell)], 0.25)
+    if judgement.profile is not None:
+        for cell in judgement.run.cells:
+            profile = profile_of(cell.cell, judgement.records)
+            head, table, remarks = profile_table(profile, published=judgement.profile == "published")
+            title = f"reliability profile of {html_code(str(cell.cell))}"
+            if table:
+                page.add(table, 0.2, MORE_ROWS, head=[*_fold(title), *head], tail=["", *remarks, *_UNFOLD])
+            else:
+                page.add(remarks, 0.2, head=_fold(title), tail=_UNFOLD)
     rows = TaskRows(judgement)
     page.add(rows.of(rows.worst), 0.6, MORE_ROWS, head=rows.head)
     page.add([f"- note: {prose(note)}" for note in [*notes, *task_notes(judgement.run)]], 0.2)

@@ -19,7 +19,10 @@ _OF_CELL: Mapping[str, tuple[str, Callable[[CellSummary], float | None]]] = {
     "agent_attempts": ("attempts that count", lambda cell: cell.attempts),
     "agent_attempts_unmeasured": ("attempts that were wanted and do not count", lambda cell: cell.unmeasured),
     "agent_cost_usd": ("what all attempts cost", lambda cell: cell.cost.total),
-    "agent_cost_per_attempt_usd": ("the same for each attempt", lambda cell: _dollars(cell.cost_per_attempt)),
+    "agent_cost_per_attempt_usd": (
+        "what an attempt cost, without asking how sure its agent was",
+        lambda cell: _dollars(cell.cost_per_attempt),
+    ),
     "agent_tool_failure_rate": ("share of the tool calls that failed", lambda cell: cell.tool_calls.rate),
     "agent_environment_errors": ("tries that met an environment error", lambda cell: cell.environment_errors.count),
 }

@@ -33,6 +33,8 @@ class CellPlan:
     detections: Sequence[Detection]
     never: str | None
     """Why a gate could never pass, in a sentence."""
+    asks: bool = False
+    """Whether agents are asked how sure they are."""
 
 
 def plan_lines(cells: Sequence[CellPlan], max_cost: float | None, history: str, width: int) -> list[Line]:
@@ -51,6 +53,9 @@ def plan_lines(cells: Sequence[CellPlan], max_cost: float | None, history: str, 
         size = f"{figures.plural(tasks, 'task')} x k = {k}: {figures.plural(tasks * k, 'attempt')}"
         lines += [Line(text, TITLE) for text in wrap(f"{plan.cell}: {size}", width)]
         sentences = [*_costs(plan, history), *_early(plan)]
+        if plan.asks:
+            calls = f"{figures.plural(tasks * k, 'call')} with the whole conversation of an attempt"
+            sentences.append(f"--agent-ask-confidence adds {calls}, which are in none of these costs")
         sentences += [_detection(each) for each in plan.detections]
         if plan.never is not None:
             sentences.append(f"this run would be refused: {plan.never}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pytest_agenteval.estimate.cells import compare_cells
+from pytest_agenteval.estimate.profile import profile_of
 from pytest_agenteval.judge import GateResult
 from pytest_agenteval.judge.exit_status import FAILED, OK
 from pytest_agenteval.judge.judgement import Judgement
@@ -15,6 +16,7 @@ from pytest_agenteval.report.comparison import comparison
 from pytest_agenteval.report.failures import failure_lines
 from pytest_agenteval.report.line import BAD, GOOD, PLAIN, TITLE, UNSURE, Line, plain
 from pytest_agenteval.report.notes import task_notes
+from pytest_agenteval.report.profile import profile_lines, side_by_side_lines
 from pytest_agenteval.report.regression import regression_lines
 from pytest_agenteval.report.task_table import task_table
 from pytest_agenteval.report.text_table import wrap
@@ -55,10 +57,17 @@ def report_lines(
     for cell in run.cells:
         verdicts = {gate.task: gate.verdict for gate in gates if gate.task is not None and gate.cell == cell.cell}
         lines += [*task_table(cell, verdicts, width), *cell_block(cell, width), Line("")]
+        if judgement.profile is not None:
+            found = profile_of(cell.cell, judgement.records)
+            lines += [*profile_lines(found, cell.k, width, published=judgement.profile == "published"), Line("")]
     if len(run.cells) > 1:
         together = {cell.cell: cell_verdict(gates, cell) for cell in run.cells}
-        found = compare_cells(run, judgement.records)
-        lines += [*comparison(run.cells, found, together, width), Line("")]
+        compared_cells = compare_cells(run, judgement.records)
+        lines += [*comparison(run.cells, compared_cells, together, width), Line("")]
+        if judgement.profile is not None:
+            named = cell_names(run.cells)
+            profiles = {named[cell.cell]: profile_of(cell.cell, judgement.records) for cell in run.cells}
+            lines += [*side_by_side_lines(profiles, width), Line("")]
     for compared in judgement.comparisons:
         lines += [*regression_lines(compared, width), Line("")]
     if selected is not None:

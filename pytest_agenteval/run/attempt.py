@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
+from pytest_agenteval.record.conduct import Confidence
+from pytest_agenteval.record.confidence import stated
 from pytest_agenteval.record.outcome_table import Unanswered
 from pytest_agenteval.record.outcomes import Cause
 from pytest_agenteval.run.threads import SyncCode
@@ -37,6 +39,8 @@ class Attempt:
         """Who used up the time of an own agent."""
         self.unanswered: Unanswered | None = None
         """How the agent's last model call ended if it got no answer, no matter how the agent's code handled that."""
+        self.said: Confidence | None = None
+        """How sure the agent said it was, last; None if it said nothing."""
         self.on_agent_start: Callable[[], None] = lambda: None
         """Called once, when the agent begins."""
         self.on_agent_done: Callable[[], Awaitable[None]] = _nothing
@@ -65,6 +69,22 @@ class Attempt:
         It stops the processes that the agent left running. The built-in agent and `SandboxAgent` call it themselves.
         """
         await self.on_agent_done()
+
+    @property
+    def confidence(self) -> float | None:
+        """How sure the agent is that its solution is right, from 0 to 1; None if it gave no number.
+
+        An own agent sets it, before or after it ends. For other agents `--agent-ask-confidence` asks.
+
+        Raises:
+            ValueError: it is set to something else than a number between 0 and 1.
+        """
+        return None if self.said is None or self.said.value is None else self.said.value / 100
+
+    @confidence.setter
+    def confidence(self, share: float) -> None:
+        """From 0 to 1."""
+        self.said = stated(share)
 
     def agent_begins(self) -> None:
         """The agent takes over: its own limits apply from now on, not the grading time-out."""

@@ -85,6 +85,6 @@ def _lines(asked: Settings, items: list[AgentItem], offered: Offered, width: int
         found = [] if gates is None else detections(tasks, asked.attempts.k, gates, before)
         never = None if gates is None else why_never(own, asked.attempts.k, gates)
         costs = plan_costs(tasks, asked.attempts.k)
-        plans.append(CellPlan(cell, costs, early, asked.attempts.early_stop, found, never))
+        plans.append(CellPlan(cell, costs, early, asked.attempts.early_stop, found, never, asked.agents.ask_confidence))
     lines = plan_lines(plans, asked.money.max_cost, asked.store.log_dir, width)
     return [(line.text, dict(line.markup)) for line in lines]

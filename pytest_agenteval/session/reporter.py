@@ -200,6 +200,7 @@ class Recorder:
             ),
             said=PytestSaid(self._status(session), self._ordinary_failures, self._failed_tasks),
             judged=self._judged,
+            profile=asked.reports.profile,
         )
         session.exitstatus = self._judgement.status.code
 

@@ -160,6 +160,9 @@ GATES = [
     "--agent-max-cost-per-attempt=1",
     "--agent-max-env-error-rate=0.1",
     "--agent-max-tool-failure-rate=0.1",
+    "--min-consistency=0.5",
+    "--max-overconfidence=0.1",
+    "--min-safety=0.9",
 ]
 
 
@@ -191,6 +194,8 @@ IDLE = [
     "--agent-gate-mode=confidence",
     "--agent-confidence=0.9",
     "--agent-undecided=fail",
+    "--agent-profile",
+    "--agent-ask-confidence",
 ]
 
 

@@ -30,7 +30,8 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Of a real run of two cells."""
     folder = tmp_path_factory.mktemp("suite")
     (folder / "test_suite.py").write_text(SUITE, "utf-8")
-    asked = ("--agent-model=agenteval/oracle", "--agent-model=agenteval/null", f"--k={K}", "--agent-sandbox=local")
+    asked = ("--agent-model=agenteval/oracle", "--agent-model=agenteval/null", f"--k={K}", "--agent-sandbox=local",
+             "--agent-profile", "--agent-ask-confidence")  # fmt: skip
     environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     done = forked_pytest(folder, ("-p", "pytest_agenteval.plugin", *asked, "--agent-html=out/report.html"), environment)
     assert done.ret == 1
@@ -112,7 +113,7 @@ def test_the_page_never_scrolls_sideways(browser: Chromium, report: Path, width:
 def test_without_script_everything_but_conversations_is_there(browser: Chromium, report: Path) -> None:
     browser.open(report, script=False)
     seen = "[...document.querySelectorAll('figure svg, .grid a.o')].filter(e => e.getClientRects().length).length"
-    assert browser.evaluate(seen) == 2 + 4 * K
+    assert browser.evaluate(seen) == 2 + 4 + 4 * K  # curves, panels of the profile, attempts
     assert "document.title" in browser.evaluate("document.querySelector('.failing').textContent")
     assert browser.evaluate("document.querySelectorAll('.grid a.o[title]').length") == 4 * K
 
@@ -120,3 +121,16 @@ def test_without_script_everything_but_conversations_is_there(browser: Chromium,
 def test_it_prints(browser: Chromium, report: Path) -> None:
     browser.open(report)
     assert browser.pdf().startswith(b"%PDF-")
+
+
+def test_the_profile_has_a_panel_for_each_dimension(browser: Chromium, report: Path) -> None:
+    for width in (1200, 390):
+        browser.open(report, width=width)
+        panels = browser.evaluate("[...document.querySelectorAll('#profile figure h3')].map(e => e.textContent)")
+        assert panels == 2 * ["consistency", "predictability", "robustness", "safety"]
+        assert browser.evaluate("document.querySelectorAll('#profile figure svg').length") == 4
+        wide = "[...document.querySelectorAll('#profile figure svg')].every(e => e.getBoundingClientRect().right <= "
+        assert browser.evaluate(f"{wide}{width})")
+    labels = browser.evaluate("[...document.querySelectorAll('#profile svg')].map(e => e.getAttribute('aria-label'))")
+    assert labels[0].startswith("consistency: outcome 1.000")
+    assert "over-confident by 0.500" in labels[1]

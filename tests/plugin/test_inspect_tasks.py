@@ -275,12 +275,13 @@ NAMED = {"evals.py": EVALS, "test_other.py": "def test_ordinary(): ...\nasync de
 
 
 def test_a_task_named_on_the_command_line_runs_alone_and_a_scaffold_replaces_its_solver(tmp_path: Path) -> None:
-    with ScriptedServer(POLICIES) as server:
+    """Solver and scaffold are both asked how sure they are."""
+    with ScriptedServer(POLICIES, sure={"What is 3+": "70", "Anything": "80"}) as server:
         run = run_suite(
             tmp_path, server, NAMED,
             "--agent-inspect-task=evals.py@sums,limit=1,args.level=3,passes=C",
             "--agent-inspect-task=evals@two_scorers,scorer=includes,max_cost=0.5",
-            "--agent-scaffold=react", "--agent-scaffold=task-solver", prices=PRICES,
+            "--agent-scaffold=react", "--agent-scaffold=task-solver", "--agent-ask-confidence", prices=PRICES,
         )  # fmt: skip
         calls = {entry.task for entry in server.journal}
     names = [(r.task, r.cell.scaffold, r.passes) for r in run.task_records]
@@ -290,6 +291,8 @@ def test_a_task_named_on_the_command_line_runs_alone_and_a_scaffold_replaces_its
     ]  # fmt: skip
     assert calls == {"What is 3+", "Anything"}
     assert names[1][2] == names[3][2] == 1
+    said = [(a.confidence and a.confidence.value, len(a.asking)) for r in run.task_records for a in r.attempts]
+    assert said == [(70, 1), (70, 1), (80, 1), (80, 1)]
 
 
 def test_named_tasks_go_with_paths_that_are_given_and_with_selection(run: Run) -> None:

@@ -46,6 +46,14 @@ def test_the_report_has_the_same_figures(stored: Path) -> None:
     assert list(changed(old, new)) == []
 
 
+def test_they_have_a_profile(stored: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", "logs", "--agent-profile", "--agent-json=new.json"]) == 1
+    assert "Reliability profile" in capsys.readouterr().out
+    (cell, *_) = json.loads((stored / "new.json").read_text("utf-8"))["cells"]
+    assert cell["profile"]["consistency"]["outcome"]["value"] is not None
+    assert cell["profile"]["predictability"]["attempts_without_number"] == cell["attempts"]
+
+
 def test_a_run_is_held_against_them(run: Run, stored: Path) -> None:
     result = run(None, *BOTH, "--agent-baseline=logs", "--agent-log-dir=new", model="agenteval/noisy")
     said = " ".join(result.stdout.str().split())

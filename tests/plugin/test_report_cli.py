@@ -140,6 +140,23 @@ def test_a_regression_between_two_runs(
     assert main(["compare", ran.logs, ran.logs]) in (0, 10)
 
 
+def test_the_profile_of_stored_attempts_and_gates_on_it(ran: Ran, capsys: pytest.CaptureFixture[str]) -> None:
+    """Consistency by hand: two tasks always end alike, and u(4, c) is that of the third."""
+    u = 1 - 4 * ran.shaky * (4 - ran.shaky) / 12
+    mean = (2 + u) / 3
+    status, text = report(capsys, ran.logs, "--min-pass-k=0", "--agent-profile", f"--min-consistency={mean - 0.01:.3f}")
+    assert status == 0
+    assert f"consistency outcome {mean:.3f} " in text
+    assert "not measured: nobody asked how sure the agent is" in text
+    assert report(capsys, ran.logs, "--min-pass-k=0", f"--min-consistency={mean + 0.01:.3f}")[0] == 1
+    assert report(capsys, ran.logs, "--min-pass-k=0", "--max-overconfidence=1")[0] == 10
+    assert report(capsys, ran.logs, "--min-pass-k=0", "--min-safety=0")[0] == 10
+    capsys.readouterr()
+    main(["compare", ran.logs, ran.logs, "--agent-profile"])
+    told = capsys.readouterr().out
+    assert f"consistency: outcome {mean:.3f} {mean:.3f} 3" in " ".join(told.split())
+
+
 def test_the_help_is_about_attempts_that_are_there(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         main(["report", "--help"])

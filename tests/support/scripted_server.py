@@ -20,8 +20,9 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Literal, Self
 
+from pytest_agenteval.record.confidence import QUESTION
 from support.scripted_http import Listener, Reply, Request, completion, error_reply
-from support.scripted_policy import Expected, Plan, Policy, Refusal, Step, make_plan, total
+from support.scripted_policy import Expected, Plan, Policy, Refusal, Step, Tokens, make_plan, total
 
 __all__ = ["Answered", "Entry", "ScriptedServer"]
 
@@ -74,8 +75,9 @@ class _Turn:
 class ScriptedServer:
     """The server, running inside `with`. `policies` gives the policy of each task key.
 
-    With `api_key` a request with another key gets status 401. Errors of the server itself are raised when the `with`
-    block ends.
+    With `api_key` a request with another key gets status 401. `sure` gives, by task key, what the model says when it is
+    asked how sure it is: a text, the status with which the question is refused, or `hang`: nothing until the server is
+    stopped. Errors of the server itself are raised when the `with` block ends.
     """
 
     def __init__(
@@ -85,11 +87,15 @@ class ScriptedServer:
         seed: int = 0,
         api_key: str | None = None,
         models: tuple[str, ...] = ("agent-1",),
+        sure: Mapping[str, str | int] | None = None,
     ) -> None:
         self.policies = dict(policies)
         self.seed = seed
         self.api_key = api_key
         self.models = models
+        self.sure = dict(sure or {})
+        self.questions: list[dict[str, Any]] = []
+        """The bodies of the requests that asked how sure the model is."""
         self._lock = threading.Condition()
         self._pairs: defaultdict[tuple[str, str], _Pair] = defaultdict(_Pair)
         self._journal: list[Entry] = []
@@ -185,7 +191,21 @@ class ScriptedServer:
         if task is None:
             self._note(request, None, None, 400)
             return error_reply(400, "unknown_task", "No task key is part of the first user message.")
+        if _text(request.body["messages"][-1].get("content") or "") == QUESTION:
+            return self._say_how_sure(request, task)
         return self._play(request, task)
+
+    def _say_how_sure(self, request: Request, task: str) -> Reply | None:
+        said = self.sure[task]
+        with self._lock:
+            self.questions.append(request.body)
+        if said == "hang":
+            self._stopped.wait()
+            return None
+        if isinstance(said, int):
+            return error_reply(said, "server_error", "Nobody knows.", 0.001)
+        step = Step("final", None, "", said)
+        return Reply(200, completion(request.body, step, f"scripted-sure-{len(self.questions)}", Tokens()))
 
     def _wait_for_admission(self) -> None:
         with self._lock:

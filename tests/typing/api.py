@@ -67,6 +67,8 @@ async def test_dialogue(agent: Agent) -> None:
 @agent_task()
 def test_sync(agent: Agent, attempt: Attempt) -> None:
     assert_type(attempt.number, int)
+    assert_type(attempt.confidence, float | None)
+    attempt.confidence = 0.8
     assert_type(attempt.wait(agent.run("Do it.")), AgentResult)
 
 

@@ -16,6 +16,7 @@ from inspect_ai.solver import TaskState
 from inspect_ai.tool import Tool, ToolDef, ToolSource
 from inspect_ai.util import Limit, apply_limits, span, turn_limit, working_limit
 
+from pytest_agenteval.engine.agents.confidence import ask_if_asked_for
 from pytest_agenteval.engine.agents.container_bridge import limits_end, watch_bridges
 from pytest_agenteval.engine.agents.own_code import bridged_body, record_tool
 from pytest_agenteval.engine.logs.events import tool_calls
@@ -125,8 +126,14 @@ class Agent:
             TypeError: the scaffold takes no tools, or no instructions: nothing has run yet.
             SandboxUnavailableError, or what the provider raised: the attempt becomes an environment error.
         """
+        before = self._meter.attempt.said
+        result = await self._turn(prompt, AgentRequest(self.model, tools, instructions, submit))
+        await ask_if_asked_for(self._meter, result.messages, before)
+        return result
+
+    async def _turn(self, prompt: str | Sequence[ChatMessage], request: AgentRequest) -> AgentResult:
+        """One run of the program, after which nobody asks how sure the agent is: a dialogue has many."""
         messages: list[ChatMessage] = [ChatMessageUser(content=prompt)] if isinstance(prompt, str) else list(prompt)
-        request = AgentRequest(self.model, tools, instructions, submit)
         self._program.refuse(request)
         state = AgentState(messages=messages)
         start, paid = len(transcript().events), len(self._meter.calls)

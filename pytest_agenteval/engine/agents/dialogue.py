@@ -18,6 +18,7 @@ from inspect_ai.model import (
 from inspect_ai.tool import Tool, ToolDef, ToolSource
 
 from pytest_agenteval.engine.agents.agent import Agent, AgentRequest
+from pytest_agenteval.engine.agents.confidence import ask_if_asked_for
 from pytest_agenteval.options.values import BUILT_IN_MODELS
 from pytest_agenteval.record.records import ToolCall, total_of
 
@@ -113,13 +114,15 @@ async def dialogue(
     """
     if max_turns < 1:
         raise ValueError(f"max_turns={max_turns}: give the agent one turn at least")
-    agent._program.refuse(AgentRequest(agent.model, tools, instructions, submit=False))
+    request = AgentRequest(agent.model, tools, instructions, submit=False)
+    agent._program.refuse(request)
     person, start = _person(agent, user), len(agent._meter.calls)
     messages: list[ChatMessage] = []
     said, heard, calls = list[str](), list[str](), list[ToolCall]()
     ended_by: Literal["user", "turns", "limit"] = "turns"
     limit: str | None = None
     attempt = agent._meter.attempt
+    sure_before = attempt.said
     while len(said) < max_turns:
         attempt.agent_begins()  # a slow user must not count as slow grading; the agent's own limits do not apply here
         try:
@@ -131,7 +134,7 @@ async def dialogue(
             break
         heard.append(text)
         messages.append(ChatMessageUser(content=text))
-        result = await agent.run(messages, tools=tools, instructions=instructions, submit=False)
+        result = await agent._turn(messages, request)
         messages = [message for message in result.messages if not isinstance(message, ChatMessageSystem)]
         calls += result.tool_calls
         said.append(result.answer)
@@ -139,6 +142,7 @@ async def dialogue(
             ended_by, limit = "limit", result.limit
             break
     paid = agent._meter.calls[start:]
+    await ask_if_asked_for(agent._meter, agent._state.messages, sure_before)
     return Dialogue(
         messages=tuple(messages),
         said=tuple(said),

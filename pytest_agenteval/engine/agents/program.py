@@ -18,10 +18,13 @@ from inspect_ai.util import sandbox
 
 from pytest_agenteval.engine.agents.agent import AgentResult, agent_result
 from pytest_agenteval.engine.agents.clients import CLIENT_MODEL
+from pytest_agenteval.engine.agents.confidence import ask_if_asked_for
 from pytest_agenteval.engine.agents.container_bridge import ContainerBridge, NoBridge, check_program
 from pytest_agenteval.engine.logs.exits import note_exit
 from pytest_agenteval.engine.models.meter import CallMeter, current_meter
 from pytest_agenteval.engine.models.provider_errors import ProviderFailed, Said
+from pytest_agenteval.record.conduct import Confidence
+from pytest_agenteval.record.confidence import read_answer
 from pytest_agenteval.record.outcomes import Cause
 
 __all__ = ["SandboxAgent", "run_program"]
@@ -74,12 +77,17 @@ class SandboxAgent:
     """Instead of the image's own."""
     cwd: str | None = None
     """Instead of the sandbox's working directory."""
+    confidence: str | None = None
+    """A pattern (regular expression) with one group that finds in the output how sure the program is, a number from 0
+    to 100: `r"confidence: (.+)"`. The last match counts; without one the program gave no number."""
 
     def __post_init__(self) -> None:
         if isinstance(self.command, str) or not all(isinstance(word, str) for word in self.command):
             raise TypeError('the command of a SandboxAgent is a list of texts: command=["my-agent", "{task}"]')
         if not self.command:
             raise ValueError('the command of a SandboxAgent is empty: command=["my-agent", "{task}"]')
+        if self.confidence is not None:
+            _check_pattern(self.confidence)
         for name in self.places():
             if name not in _PLACES:
                 known = ", ".join(f"{{{place}}}" for place in _PLACES)
@@ -106,11 +114,14 @@ class SandboxAgent:
             raise RuntimeError("SandboxAgent.run was called outside of an attempt: call it in the body of a test")
         messages: list[ChatMessage] = [ChatMessageUser(content=prompt)] if isinstance(prompt, str) else list(prompt)
         start, paid = len(transcript().events), len(meter.calls)
+        said = meter.attempt.said
         async with meter.leftovers.of_a_run():
             meter.attempt.agent_begins()
             with meter.agent_speaks():
                 state = await run_program(self, AgentState(messages=messages), instructions, meter)
-        return agent_result(state, transcript().events[start:], meter.calls[paid:], meter)
+        result = agent_result(state, transcript().events[start:], meter.calls[paid:], meter)
+        await ask_if_asked_for(meter, result.messages, said)
+        return result
 
     def filled(self, values: Mapping[str, str]) -> tuple[list[str], dict[str, str], str | None]:
         """Command, environment and stdin with all places filled in."""
@@ -120,6 +131,21 @@ class SandboxAgent:
 
         env = {name: fill(text) for name, text in (_CLIENTS | dict(self.env)).items()}
         return [fill(word) for word in self.command], env, None if self.stdin is None else fill(self.stdin)
+
+
+def _check_pattern(pattern: str) -> None:
+    try:
+        groups = re.compile(pattern).groups
+    except re.error as error:
+        raise ValueError(f"confidence of a SandboxAgent is not a pattern: {error}") from None
+    if groups != 1:
+        raise ValueError('confidence of a SandboxAgent needs one group: confidence=r"confidence: (.+)"')
+
+
+def _found(pattern: str, output: str) -> Confidence:
+    """What the program says of its confidence in the last place that fits."""
+    *_, last = ["", *re.findall(pattern, output, re.MULTILINE)]
+    return read_answer(last)
 
 
 async def run_program(agent: SandboxAgent, state: AgentState, instructions: str | None, meter: CallMeter) -> AgentState:
@@ -144,6 +170,8 @@ async def run_program(agent: SandboxAgent, state: AgentState, instructions: str 
     except NoBridge as error:
         meter.attempt.miswired = str(error)
         raise RuntimeError(str(error)) from error
+    if agent.confidence is not None:
+        meter.attempt.said = _found(agent.confidence, answer)
     unanswered = meter.attempt.unanswered
     if status and unanswered is not None and unanswered.cause is Cause.PROVIDER:
         raise ProviderFailed(Said(None, "", unanswered.message))

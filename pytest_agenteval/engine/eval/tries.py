@@ -58,6 +58,8 @@ class Services:
     """Whether the sandbox of an attempt that did not pass is left."""
     scaffolds: Mapping[str, Scaffold] = field(default_factory=dict)
     """By name."""
+    ask_confidence: bool = False
+    """Whether agents are asked how sure they are."""
 
 
 @dataclass(slots=True)
@@ -133,6 +135,7 @@ class Trial:
             own_agent=not self.item.plan.uses_ours("agent"),
             tab=self._tab,
             plays=self.item.plays,
+            ask_confidence=self.services.ask_confidence,
         )
         first_event, start, capture = len(transcript().events), time.monotonic(), Capture()
         clock, active = working_limit(None), sample_active()
@@ -167,6 +170,8 @@ class Trial:
                 fingerprint=fingerprint(events),
                 sandbox_kept=place.kept if place is not None else None,
                 run=self.services.run,
+                confidence=attempt.said,
+                asking=tuple(meter.asking),
             )
             self._tries.append(Finished(record, ending.error, capture))
         return self._tries[-1]
@@ -242,6 +247,7 @@ def _retry(done: AttemptRecord) -> Retry:
         wall_seconds=done.wall_seconds,
         lost_calls=done.lost_calls,
         lost_cost=done.lost_cost,
+        asking=done.asking,
     )
 
 

@@ -21,7 +21,8 @@ from pydantic_core import to_jsonable_python
 
 from pytest_agenteval.collect.inspect_task import TASK_SOLVER, Asked
 from pytest_agenteval.engine import inspect_private
-from pytest_agenteval.engine.agents.agent import Agent, agent_limits
+from pytest_agenteval.engine.agents.agent import Agent, AgentRequest, agent_limits
+from pytest_agenteval.engine.agents.confidence import ask_if_asked_for
 from pytest_agenteval.engine.inspect_tasks.scores import Judge, NotJudged, NotNamed, grader_models, scorer_names
 from pytest_agenteval.engine.models.faults import limit_cause, limit_in, needing
 from pytest_agenteval.engine.models.meter import CallMeter
@@ -109,6 +110,7 @@ class InspectSample:
             finally:
                 state = inspect_private.sample_state() or state
                 outer.messages, outer.output = state.messages, state.output
+            await ask_if_asked_for(meter, state.messages, None)
             scores = await _scored(task, state)
         finally:
             outer.metadata["scores"] = to_jsonable_python(scores, exclude_none=True, fallback=str)
@@ -211,7 +213,7 @@ async def _solved(task: Task, state: TaskState, generate: Generate, agent: Agent
                 state = await _step(task.solver, state, generate)
         else:
             try:
-                await agent.run(state.messages, tools=state.tools or None)
+                await agent._turn(state.messages, AgentRequest(agent.model, state.tools or None, None, submit=True))
             finally:  # the scorers see how far it came where a limit of the state ended it
                 state.messages, state.output = agent._state.messages, agent._state.output
     return state

@@ -80,7 +80,7 @@ def _run(logs: list[StoredLog], setup: str) -> EarlierRun:
     if newest.setup != setup:
         theirs, ours = newest.setup or "default settings", setup or "default settings"
         said = f"; its models ran with {theirs}, these with {ours}"
-    return EarlierRun(run_name(logs, said), tuple(attempts))
+    return EarlierRun(run_name(logs, said), tuple(attempts), tuple(records))
 
 
 def run_name(logs: Sequence[StoredLog], more: str = "") -> str:

@@ -12,6 +12,7 @@ from inspect_ai.log import EvalSample, read_eval_log_sample
 from inspect_ai.model import ChatMessage, ChatMessageAssistant, ChatMessageTool, ContentReasoning, ContentText
 
 from pytest_agenteval.engine.logs.events import tool_calls
+from pytest_agenteval.record.confidence import QUESTION
 from pytest_agenteval.record.conversation import Conversation, Message, Text, ToolUse, cut_text
 from pytest_agenteval.redaction import redact
 
@@ -97,7 +98,8 @@ class _Builder:
 
     def _model(self, event: ModelEvent) -> None:
         self._agent_spoke = True
-        for message in event.input:
+        asked = bool(event.input) and event.input[-1].text == QUESTION  # what came before it has been heard
+        for message in event.input[-1:] if asked else event.input:
             self._heard(message, event.role)
         if event.error:
             self._add("error", event.error, event.role)

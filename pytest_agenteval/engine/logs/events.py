@@ -104,7 +104,7 @@ def last_steps(events: Iterable[Event], most: int = 5) -> tuple[str, ...]:
             result = event.error.message if event.error else str(event.result)
             outcome = f"{event.error.type}: " if event.error else ""
             steps.append(f"{shortened(event.function, _NAME)}({beginning(arguments, 200)}) -> {outcome}{_line(result)}")
-        elif isinstance(event, ModelEvent) and not event.error and not event.output.empty:
+        elif isinstance(event, ModelEvent) and event.role is None and not event.error and not event.output.empty:
             words = event.output.message.text.strip() or None
     if words is not None:
         steps.append(f"said: {_line(words)}")

@@ -73,7 +73,7 @@ def record_of(metadata: Mapping[str, Any], log: str) -> AttemptRecord | None:
 def _amounts(record: AttemptRecord) -> Iterator[float]:
     """Every number in it that is none below zero, and no NaN."""
     tries: tuple[AttemptRecord | Retry, ...] = (record, *record.retries)
-    calls = [call for each in tries for call in each.model_calls]
+    calls = [call for each in tries for call in (*each.model_calls, *each.asking)]
     tools = [call for each in tries for call in each.tool_calls]
     yield from (each.lost_calls for each in tries)
     known: list[tuple[float | None, ...]] = [
@@ -82,6 +82,7 @@ def _amounts(record: AttemptRecord) -> Iterator[float]:
         *((call.seconds,) for call in tools),
         *((each.wall_seconds, each.lost_cost) for each in tries),
         (record.working_seconds, record.sandbox_wait_seconds),
+        (None if record.confidence is None else record.confidence.value,),
     ]
     yield from (amount for amounts in known for amount in amounts if amount is not None)
 

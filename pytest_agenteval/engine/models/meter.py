@@ -26,6 +26,7 @@ from pytest_agenteval.money.budget import BudgetClosed, Reservation, RunBudget
 from pytest_agenteval.money.estimate import estimate_tokens, max_output, worst_case
 from pytest_agenteval.money.prices import PriceBook
 from pytest_agenteval.money.tabs import Tab
+from pytest_agenteval.record.confidence import ASKING
 from pytest_agenteval.record.outcomes import Cause
 from pytest_agenteval.record.records import ModelCall
 from pytest_agenteval.run.attempt import Attempt
@@ -67,6 +68,10 @@ class CallMeter:
     """What the built-in models play in place of the solution."""
     calls: list[ModelCall] = field(default_factory=list)
     """The answered calls of any model, each priced once, here."""
+    asking: list[ModelCall] = field(default_factory=list)
+    """The calls that asked how sure the agent was: they are not among the others."""
+    ask_confidence: bool = False
+    """Whether agents are asked."""
     used: Usage = field(default_factory=Usage)
     agent_running: bool = False
     """Whether calls count against the agent's limits (not a judge's, which are made while the test grades)."""
@@ -100,6 +105,22 @@ class CallMeter:
         except Exception:
             self.unheard = not self.called
             raise
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Around the question how sure the agent is: keep its call apart, and the attempt as it was, however that ends.
+
+        If the budget cannot pay for it, the run stops; an agent that has ended is graded nevertheless.
+        """
+        attempt, since = self.attempt, len(self.calls)
+        before = attempt.stopped, attempt.unanswered, self.stopped_by
+        try:
+            yield
+        finally:
+            attempt.stopped, attempt.unanswered, self.stopped_by = before
+            made = self.calls[since:]  # a judge may have been called at the same time
+            self.asking += [call for call in made if call.role == ASKING]
+            self.calls[since:] = [call for call in made if call.role != ASKING]
 
     async def before_call(self, call: BeforeModelGenerate) -> None:
         """Reserve the call's worst case, or stop the agent before it spends.

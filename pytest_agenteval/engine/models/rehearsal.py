@@ -28,9 +28,10 @@ from pytest_agenteval.collect.agent_task import TaskOptions
 from pytest_agenteval.collect.plays import Scene
 from pytest_agenteval.engine.inspect_private import PrerequisiteError
 from pytest_agenteval.engine.models.meter import current_meter
+from pytest_agenteval.record.confidence import ASKING, QUESTION
 from pytest_agenteval.record.digest import digest
 
-__all__ = ["Noise", "RehearsalAPI", "Step", "script"]
+__all__ = ["Noise", "RehearsalAPI", "Step", "confidence", "script"]
 
 
 _SHELL_SECONDS = 60
@@ -82,7 +83,7 @@ def script(kind: str, options: TaskOptions, noise: Noise, task: str, attempt: in
     own_tool = next((step.tool for step in steps if step.tool != "bash"), None)
     answer = options.answer
     if kind == "noisy":
-        draw = random.Random(f"{noise.seed}/{task}/{attempt}")
+        draw = _draw(noise, task, attempt)
         succeeds, *faults = (draw.random() < p for p in (
             noise.p_success, noise.p_malformed, noise.p_unknown_tool, noise.p_wrong_command))  # fmt: skip
         places = [draw.randint(0, len(steps)) for _ in faults]
@@ -100,6 +101,21 @@ def script(kind: str, options: TaskOptions, noise: Noise, task: str, attempt: in
             if happens:
                 steps.insert(min(place, len(steps)), step)
     return [*steps, _submit(answer)]
+
+
+def confidence(kind: str, noise: Noise, task: str, attempt: int) -> int:
+    """How sure a rehearsed agent says it is, in per cent: the oracle is, the null agent is not.
+
+    The noisy one is rather too sure, and more so where it did the whole solution.
+    """
+    if kind != "noisy":
+        return 100 if kind == "oracle" else 0
+    succeeds = _draw(noise, task, attempt).random() < noise.p_success
+    return random.Random(f"{noise.seed}/{task}/{attempt}/{ASKING}").randint(*((70, 100) if succeeds else (40, 95)))
+
+
+def _draw(noise: Noise, task: str, attempt: int) -> random.Random:
+    return random.Random(f"{noise.seed}/{task}/{attempt}")
 
 
 class RehearsalAPI(ModelAPI):
@@ -131,6 +147,11 @@ class RehearsalAPI(ModelAPI):
         if meter is None:
             raise PrerequisiteError("the built-in models play the tasks of pytest-agenteval; they answer nothing else")
         attempt, model = meter.attempt, f"agenteval/{self.model_name}"
+        if input and input[-1].text == QUESTION:
+            number = str(confidence(self.model_name, self.noise, attempt.task, attempt.number))
+            message = ChatMessageAssistant(content=number, model=model)
+            choice = ChatCompletionChoice(message=message, stop_reason="stop")
+            return ModelOutput(model=model, choices=[choice], usage=_usage(input, number))
         turn = sum(message.role == "assistant" for message in input)
         if meter.plays is not None:
             tool, arguments = await meter.plays.act(_scene(attempt.number, turn, input, tools))
@@ -144,7 +165,7 @@ class RehearsalAPI(ModelAPI):
         else:
             message.tool_calls = [_call(digest(f"{attempt.task}/{attempt.number}/{turn}"), step)]
         choice = ChatCompletionChoice(message=message, stop_reason="tool_calls" if message.tool_calls else "stop")
-        return ModelOutput(model=model, choices=[choice], usage=_usage(input, step))
+        return ModelOutput(model=model, choices=[choice], usage=_usage(input, step.arguments))
 
     async def count_text_tokens(self, text: str) -> int:
         """A quarter of the characters: no tokenizer is downloaded for models that cost nothing."""
@@ -174,9 +195,9 @@ def _call(call_id: str, step: Step) -> ToolCall:
         return ToolCall(id=call_id, function=step.tool, arguments={}, parse_error=fault)
 
 
-def _usage(input: list[ChatMessage], step: Step) -> ModelUsage:
+def _usage(input: list[ChatMessage], said: str) -> ModelUsage:
     read = sum(math.ceil(len(message.text) / 4) for message in input)
-    written = math.ceil(len(step.arguments) / 4)
+    written = math.ceil(len(said) / 4)
     return ModelUsage(input_tokens=read, output_tokens=written, total_tokens=read + written)
 
 

@@ -8,6 +8,7 @@ interval from pooled attempts covers the answer to the second only about 69 % of
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, log, sqrt
 
@@ -23,6 +24,7 @@ __all__ = [
     "attempts_to_show",
     "clopper_pearson",
     "rate_shown_by_all_passing",
+    "tasks_like_these_mean",
     "tasks_like_these_pass_hat_k",
     "this_suite_pass_at_1",
     "this_suite_pass_hat_k",
@@ -130,11 +132,31 @@ def tasks_like_these_pass_hat_k(counts: Counts, k: int, confidence: float = 0.95
     tasks = len(scores)
     if tasks < 2:
         return None
-    mean = sum(scores) / tasks
-    variance_of_mean = sum((score - mean) ** 2 for score in scores) / (tasks - 1) / tasks
-    groups = sum(n // k for n, _ in counts)
+    return _on_tasks(scores, sum(n // k for n, _ in counts), confidence)
+
+
+def tasks_like_these_mean(values: Sequence[float], most: float, confidence: float = 0.95) -> Interval | None:
+    """The mean that other tasks of the same kind would show, of a value in [0, 1] that each task has.
+
+    The same interval as that of pass^k: Wilson's with the effective sample size and Student's t.
+
+    Args:
+        values: one per task.
+        most: the most that the effective sample size can be: how many observations the values are made of.
+        confidence: of the interval.
+
+    None if there are fewer than two values.
+    """
+    _check_confidence(confidence)
+    return _on_tasks(values, max(most, len(values)), confidence) if len(values) > 1 else None
+
+
+def _on_tasks(values: Sequence[float], most: float, confidence: float) -> Interval:
+    tasks = len(values)
+    mean = sum(values) / tasks
+    variance_of_mean = sum((value - mean) ** 2 for value in values) / (tasks - 1) / tasks
     size = mean * (1.0 - mean) / variance_of_mean if variance_of_mean > 0.0 else tasks
-    size = min(max(size, tasks), groups)
+    size = min(max(size, tasks), most)
     p = 0.5 + confidence / 2
     if size == tasks:
         low, high = _wilson(mean, size, normal_quantile(p))

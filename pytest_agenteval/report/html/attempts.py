@@ -185,6 +185,9 @@ def _facts(attempt: AttemptRecord) -> Iterator[tuple[str, str]]:
     if attempt.model_calls:
         tokens = "unknown" if attempt.tokens is None else f"{attempt.tokens:,}"
         yield "model calls", f"{len(attempt.model_calls)}, {tokens} tokens"
+    if attempt.confidence is not None:
+        said, answer = attempt.confidence.value, first_line(attempt.confidence.answer, _WHY)
+        yield "confidence", f"{said:g} of 100" if said is not None else f"no number: {answer or 'no answer'}"
     if attempt.model_versions:
         yield "model version", ", ".join(attempt.model_versions)
     if failures := ToolCalls.of(attempt.tool_calls).failures:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_agenteval.estimate.cells import CellComparison
+from pytest_agenteval.estimate.profile import profile_of
 from pytest_agenteval.estimate.run import CellSummary
 from pytest_agenteval.estimate.stats.intervals import (
     TASKS_LIKE_THESE,
@@ -21,6 +22,7 @@ from pytest_agenteval.record.cost import Cost
 from pytest_agenteval.report.cell_block import cell_block, cell_letter, cell_names
 from pytest_agenteval.report.html.text import shown
 from pytest_agenteval.report.pass_rates import interval_lines, pass_parts, savings
+from pytest_agenteval.report.profile import Dimension, dimensions
 from pytest_agenteval.report.verdicts import cell_verdict
 
 __all__ = ["CellView", "CurvePoint", "Front", "cell_views", "front_of"]
@@ -83,6 +85,8 @@ class CellView:
     """By heading, its row in the table of cells."""
     money: Mapping[str, str]
     """By heading, its row in the table of costs."""
+    profile: tuple[Dimension, ...] = ()
+    """The four dimensions of its reliability; empty if nobody asked for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +149,7 @@ def cell_views(judgement: Judgement, compared: CellComparison) -> list[CellView]
                 words=tuple(line.text.strip() for line in cell_block(cell, 100_000)),
                 columns=_columns(cell, beaten if dominated else None, verdict),
                 money=_money(cell),
+                profile=dimensions(profile_of(cell.cell, judgement.records)) if judgement.profile is not None else (),
             )
         )
     return views

@@ -22,9 +22,11 @@ from pytest_agenteval.report.html.cells import CellView, cell_views, front_of
 from pytest_agenteval.report.html.embedding import Room, embedded
 from pytest_agenteval.report.html.failures import environment_errors, tool_failures
 from pytest_agenteval.report.html.plots import cost_plot, curve_plot
+from pytest_agenteval.report.html.profile_plot import profile_plot
 from pytest_agenteval.report.html.text import shown
 from pytest_agenteval.report.log_places import log_place
 from pytest_agenteval.report.notes import task_notes
+from pytest_agenteval.report.profile import HEADS, PUBLISHED
 from pytest_agenteval.report.regression import regression_lines
 from pytest_agenteval.report.run_facts import run_facts
 from pytest_agenteval.report.writer import ReportSection, write_whole
@@ -110,6 +112,11 @@ def _pieces(
     gates = sorted(judgement.gates, key=lambda gate: _WORST_FIRST.index(gate.verdict))
     curves = {cell.letter: curve_plot(cell, [other for other in cells if other is not cell]) for cell in cells}
     plot = cost_plot(cells, front)
+    panels = {
+        f"{cell.letter} {each.name}": profile_plot(each, f"{cell.letter}-{each.name}")
+        for cell in cells
+        for each in cell.profile
+    }
     yield from environment.get_template("page.html.j2").generate(
         policy=_policy(style, script),
         style=style,
@@ -126,6 +133,8 @@ def _pieces(
         summaries=run.cells,
         several=len(cells) > 1,
         curves={letter: Markup(svg) for letter, svg in curves.items() if svg},
+        panels={name: Markup(svg) for name, svg in panels.items() if svg},
+        profile_heads=[*HEADS, *([PUBLISHED] if judgement.profile == "published" else [])],
         front=front,
         cost_plot=Markup(plot) if plot else None,
         unplaced=[cell for cell in cells if cell.per_attempt is None or cell.pass_hat_k is None],

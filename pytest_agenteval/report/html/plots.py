@@ -15,7 +15,7 @@ from pytest_agenteval.report.html.cells import CellView, CurvePoint, Front
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["cost_plot", "curve_plot"]
+__all__ = ["ACCENT", "BAND", "INK", "MUTED", "PALE", "WIDE_BAND", "cost_plot", "curve_plot", "svg"]
 
 INK, MUTED, PALE, ACCENT, BAND, WIDE_BAND = (f"#00000{i}" for i in range(1, 7))
 """Colours to draw with: each stands for a colour of the page, which knows light and dark."""
@@ -83,7 +83,7 @@ def curve_plot(cell: CellView, others: Sequence[CellView]) -> str | None:
         return titles
 
     label = f"{cell.name}: " + ", ".join(f"pass^{p.j} {figures.rate(p.value)}" for p in points)
-    return _svg(draw, f"curve-{cell.letter}", label, (340, 215))
+    return svg(draw, f"curve-{cell.letter}", label, (340, 215))
 
 
 def cost_plot(cells: Sequence[CellView], front: Front) -> str | None:
@@ -136,10 +136,18 @@ def cost_plot(cells: Sequence[CellView], front: Front) -> str | None:
     label = f"cost per attempt against {hat_k}: " + "; ".join(
         f"{cell.name} {figures.dollars(cost)}, {figures.rate(rate)}" for cost, rate, cell in known
     )
-    return _svg(draw, "cost", label, (380, 262))
+    return svg(draw, "cost", label, (380, 262))
 
 
-def _svg(draw: Callable[[Axes], dict[str, str]], name: str, label: str, size: tuple[int, int]) -> str:
+def svg(draw: Callable[[Axes], dict[str, str]], name: str, label: str, size: tuple[int, int]) -> str:
+    """A drawing as an element of the page.
+
+    Args:
+        draw: draws it, and returns by the gid of a drawn element the text shown when the pointer is on it.
+        name: the prefix of every identifier; unique in the page.
+        label: what it shows, for readers who cannot see it.
+        size: width and height in points.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pytest's -W error is meant for the user's code
         import matplotlib
@@ -191,16 +199,16 @@ def _dollar_ticks(low: float, high: float) -> list[float]:
     return ticks[:: max(1, -(-len(ticks) // 5))] or [low, high]
 
 
-def _fit_for_page(svg: str, name: str, label: str, titles: Mapping[str, str]) -> str:
+def _fit_for_page(drawn: str, name: str, label: str, titles: Mapping[str, str]) -> str:
     """The drawing as an element that a page with a policy against inline styles can contain.
 
     Args:
-        svg: the output of matplotlib.
+        drawn: the output of matplotlib.
         name: the prefix of every identifier; unique in the page.
         label: what the figure shows, for readers who cannot see it.
         titles: by the gid of a drawn element, the text shown when the pointer is on it.
     """
-    root = ElementTree.fromstring(svg)
+    root = ElementTree.fromstring(drawn)
     for parent in list(root.iter()):
         for child in list(parent):
             if _local(child.tag) in ("metadata", "style") or _invisible(child):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import Field
 
+from pytest_agenteval.estimate.profile import profile_of
 from pytest_agenteval.estimate.run import CellSummary
 from pytest_agenteval.record.records import TaskRecord
 from pytest_agenteval.report.json.parts import (
@@ -21,6 +22,7 @@ from pytest_agenteval.report.json.parts import (
     Rate,
     environment_errors,
 )
+from pytest_agenteval.report.json.profile import Profile, profile_report
 
 __all__ = ["Cell", "cell_report"]
 
@@ -135,6 +137,8 @@ class Cell(CellName):
     """The chance that at least j of k attempts pass: pass@k for j = 1, pass^k for j = k."""
     cost: Cost
     """Everything, retries and attempts that do not count included."""
+    asking_cost: Cost
+    """The part of it that asked how sure the agents were: in none of the costs below."""
     own_cost: Cost
     """The attempts that count, each without its earlier tries."""
     cost_per_attempt: Cost | None
@@ -158,9 +162,11 @@ class Cell(CellName):
     """Tries that ended in an environment error."""
     sandbox_wait_seconds: Amount | None
     """How long attempts waited for places to start their sandboxes, in sum."""
+    profile: Profile
+    """How reliable the agent is beside passing."""
 
 
-def cell_report(cell: CellSummary, records: Iterable[TaskRecord]) -> Cell:
+def cell_report(cell: CellSummary, records: Sequence[TaskRecord]) -> Cell:
     """A cell with its estimates.
 
     Args:
@@ -205,4 +211,5 @@ def cell_report(cell: CellSummary, records: Iterable[TaskRecord]) -> Cell:
         environment_errors=environment_errors(
             cell.environment_errors, (record for record in records if record.cell == cell.cell)
         ),
+        profile=profile_report(profile_of(cell.cell, records)),
     )

@@ -23,6 +23,7 @@ __all__ = [
     "Interval",
     "Number",
     "Part",
+    "Percent",
     "Rate",
     "ToolCallFailure",
     "counts",
@@ -33,6 +34,7 @@ Count = Annotated[int, Field(ge=0)]
 Number = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(ge=0, le=1)]
 Amount = Annotated[float, Field(ge=0)]
+Percent = Annotated[float, Field(ge=0, le=100)]
 
 
 class Part(BaseModel):

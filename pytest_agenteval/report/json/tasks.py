@@ -19,6 +19,7 @@ from pytest_agenteval.report.json.parts import (
     Failures,
     Number,
     Part,
+    Percent,
     Rate,
     environment_errors,
 )
@@ -101,6 +102,12 @@ class Attempt(Part):
     """The same without waits, as Inspect counts it."""
     sandbox_wait_seconds: Amount | None
     """How long it waited for a place to start its sandbox."""
+    confidence: Percent | None
+    """How sure its agent said it was, in per cent; null where it gave no number."""
+    confidence_answer: str | None
+    """Its answer as it came; null where nobody asked."""
+    asking_cost: Cost
+    """What it cost to ask: not in its cost."""
     model_versions: list[str]
     """As what the provider said it answered."""
     image: str | None
@@ -208,6 +215,9 @@ def _attempt(attempt: records.AttemptRecord) -> Attempt:
         attempt,
         counts=attempt.outcome.counts,
         cost=Costs.of_attempt(attempt),
+        confidence=None if attempt.confidence is None else attempt.confidence.value,
+        confidence_answer=None if attempt.confidence is None else attempt.confidence.answer,
+        asking_cost=Costs.of_asking(attempt),
         model_calls=len(usage),
         tokens=Tokens(
             input=total_of(call.input_tokens for call in usage),

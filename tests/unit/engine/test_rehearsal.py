@@ -16,7 +16,7 @@ from scipy.stats import binom
 
 from pytest_agenteval.collect.agent_task import TaskOptions
 from pytest_agenteval.engine.models.meter import CallMeter, metered
-from pytest_agenteval.engine.models.rehearsal import Noise, RehearsalAPI, Step, script
+from pytest_agenteval.engine.models.rehearsal import Noise, RehearsalAPI, Step, confidence, script
 from pytest_agenteval.money.budget import RunBudget
 from pytest_agenteval.money.prices import BuiltInPrices
 from pytest_agenteval.run.attempt import Attempt
@@ -227,3 +227,22 @@ def test_only_noisy_takes_arguments(kind: str) -> None:
     with pytest.raises(PrerequisiteError, match="no argument 'seed'"):
         RehearsalAPI(kind, seed=1)
     assert RehearsalAPI("noisy", seed=1).noise == Noise(seed=1)
+
+
+def test_how_sure_rehearsed_agents_are() -> None:
+    assert {confidence("oracle", CLEAN, "t", i) for i in range(1, 9)} == {100}
+    assert {confidence("null", CLEAN, "t", i) for i in range(1, 9)} == {0}
+    drawn = [confidence("noisy", Noise(), "t", i) for i in range(1, 201)]
+    assert drawn == [confidence("noisy", Noise(), "t", i) for i in range(1, 201)]
+    assert len(set(drawn)) > 20
+    assert drawn != [confidence("noisy", Noise(seed=1), "t", i) for i in range(1, 201)]
+    assert all(0 <= each <= 100 for each in drawn)
+
+
+def test_the_noisy_agent_is_surer_where_it_solves_the_task() -> None:
+    noise = Noise(p_success=0.5)
+    solved = [solves(noisy(noise, i)) for i in range(1, 401)]
+    said = [confidence("noisy", noise, "t.py::test_it", i) for i in range(1, 401)]
+    mean = [sum(s for s, right in zip(said, solved, strict=True) if right is which) / solved.count(which)
+            for which in (True, False)]  # fmt: skip
+    assert mean[0] > mean[1] + 10

@@ -52,6 +52,8 @@ def test_what_a_shell_reads_stays() -> None:
         ({"command": ["a", "{prompt}"]}, ValueError, "has no {prompt}, only {task}, .*; {{prompt}} stands for itself"),
         ({"command": ["a"], "env": {"URL": "{url}"}}, ValueError, "has no {url}"),
         ({"command": ["a"], "stdin": "{input}"}, ValueError, "has no {input}"),
+        ({"command": ["a"], "confidence": "sure: ("}, ValueError, "is not a pattern"),
+        ({"command": ["a"], "confidence": "sure: .+"}, ValueError, "needs one group"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(given: dict[str, Any], error: type[Exception], message: str) -> None:

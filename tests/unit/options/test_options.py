@@ -15,7 +15,9 @@ from pytest_agenteval.options.reading import defaults, settings
 from pytest_agenteval.options.settings import Settings, settings_of
 from pytest_agenteval.options.table import OPTIONS, Option, add_options, is_any_used
 
-SHORT = {"--k", "--max-cost", "--min-pass-at-1", "--min-pass-k"}
+SHORT = {
+    "--k", "--max-cost", "--min-pass-at-1", "--min-pass-k", "--min-consistency", "--max-overconfidence", "--min-safety",
+}  # fmt: skip
 PLUGIN = ("-p", "pytest_agenteval")
 
 
@@ -122,10 +124,45 @@ def test_every_option_knows_how_its_text_is_read(option: Option) -> None:
 
 def test_what_the_help_offers_is_what_can_be_given() -> None:
     offered = {option.key: option.metavar.split("|") for option in OPTIONS if "|" in option.metavar}
-    assert set(offered) == {"gate_mode", "undecided", "early_stop", "sandbox"}
+    assert set(offered) == {"gate_mode", "undecided", "early_stop", "sandbox", "profile"}
     for option in OPTIONS:
         for word in offered.get(option.key, ()):
             assert option.parse(word) == word
+
+
+@pytest.mark.parametrize(
+    ("arguments", "ini", "form", "asks"),
+    [
+        ((), "", None, False),
+        (("--agent-profile",), "", "unbiased", False),
+        (("--agent-profile=published",), "agent_profile = unbiased\n", "published", False),
+        ((), "agent_profile = published\nagent_ask_confidence = yes\n", "published", True),
+        (("--agent-ask-confidence",), "agent_ask_confidence = no\n", None, True),
+    ],
+)
+def test_options_whose_value_may_be_left_out(
+    read: Callable[..., Settings], arguments: tuple[str, ...], ini: str, form: str | None, asks: bool
+) -> None:
+    found = read("--agent-model=agenteval/null", *arguments, ini=ini)
+    assert (found.reports.profile, found.agents.ask_confidence) == (form, asks)
+
+
+def test_a_path_behind_the_profile_is_not_taken_for_its_form(read: Callable[..., Settings]) -> None:
+    with pytest.raises(pytest.UsageError, match="with a path after it, write --agent-profile=unbiased"):
+        read("--agent-model=agenteval/null", "--agent-profile", "tests")
+
+
+@pytest.mark.parametrize("gate", ["--min-consistency=0.5", "--max-overconfidence=0.1", "--min-safety=0.9"])
+def test_gates_on_the_profile_need_every_attempt(gate: str, read: Callable[..., Settings]) -> None:
+    with pytest.raises(pytest.UsageError, match=f"cannot go with {gate.partition('=')[0]}, which needs every attempt"):
+        read("--agent-model=agenteval/null", "--k=2", "--min-pass-k=0.5", "--agent-early-stop=exact", gate)
+
+
+def test_the_role_that_is_asked_how_sure_it_is_is_the_agents(read: Callable[..., Settings]) -> None:
+    asked = ("--agent-model=agenteval/null", "--agent-role=confidence=openai/gpt-5-mini")
+    assert read(*asked).agents.roles
+    with pytest.raises(pytest.UsageError, match="give the other role another name"):
+        read(*asked, "--agent-ask-confidence")
 
 
 @pytest.mark.parametrize("arguments", [(), ("-k", "8"), ("--collect-only",)])

@@ -138,3 +138,9 @@ def test_the_baseline_finds_a_smaller_fall_with_more_attempts() -> None:
         assert found.gate == "--agent-baseline"
         falls.append(found.before - found.after)  # type: ignore[operator]
     assert falls[0] > falls[1] > 0.02
+
+
+def test_the_plan_says_what_asking_adds() -> None:
+    costs = plan_costs([planned("a", mean_cost=0.1), planned("b", mean_cost=0.1)], 8)
+    assert "adds 16 calls" in text(CellPlan(CELL, costs, None, None, (), None, asks=True))
+    assert "--agent-ask-confidence" not in of_costs(costs)
