@@ -20,7 +20,7 @@ __all__ = ["add_compare", "add_report"]
 
 _JUDGING = (
     "min_pass_at_1", "min_pass_k", "max_cost", "max_cost_per_attempt", "max_env_error_rate", "max_tool_failure_rate",
-    "gate_mode", "confidence", "undecided",
+    "max_violations", "gate_mode", "confidence", "undecided",
 )  # fmt: skip
 _WRITING = ("json", "comment", "html", "metrics")
 _HELP = {
@@ -89,8 +89,9 @@ def _add_options(parser: argparse.ArgumentParser, keys: Sequence[str]) -> None:
             parser.add_argument(
                 *option.flags,
                 dest=option.key,
+                action="append" if option.repeat else "store",
                 type=checked(option.parse),
-                default=None if option.key == "k" else option.default,
+                default=None if option.key == "k" or option.repeat else option.default,
                 metavar=option.metavar,
                 help=_HELP.get(option.key, option.help).replace("%", "%%"),
             )

@@ -21,6 +21,7 @@ from _pytest.skipping import evaluate_skip_marks, evaluate_xfail_marks, xfailed_
 from pytest_agenteval.collect.agent_task import MARK, TaskOptions
 from pytest_agenteval.collect.fixture_plan import Definition, FixturePlan
 from pytest_agenteval.collect.plays import Plays
+from pytest_agenteval.collect.rules import Rule
 from pytest_agenteval.collect.unshareable import MARKS, is_foreign, named_by_user, why_soft_checks
 from pytest_agenteval.options.reading import settings
 from pytest_agenteval.record.digest import digest
@@ -113,6 +114,8 @@ class AgentItem(pytest.Function):
         self.armed = False
         self.plays: Plays | None = None
         """Scripted attempts that run in place of the solution, each once; None except while a suite is checked."""
+        self.rules: tuple[Rule, ...] = tuple(self.options.rules)
+        """Its own, and those of the run once it is prepared."""
         self._function: Callable[..., Any] = self.obj
         """The function that attempts call. pytest-trio later replaces `obj` for pytest's own call."""
         self._refused_marks = [why for name, why in MARKS.items() if self.get_closest_marker(name) is not None]

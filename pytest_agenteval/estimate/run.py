@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pytest_agenteval.estimate.estimates import Estimates, of_first_attempts, of_full_grid
+from pytest_agenteval.estimate.rules import RulesSummary, summarize_rules
 from pytest_agenteval.estimate.stats.estimators import SuiteEstimate
 from pytest_agenteval.estimate.stats.missing import MissingRange, pass_at_1_range, pass_hat_k_range
 from pytest_agenteval.estimate.task import EnvironmentErrors, RoleCost, TaskSummary, known_sum, summarize_task
@@ -70,6 +71,8 @@ class CellSummary:
     """The total time that attempts waited for free places to start their sandboxes; None if there is no such queue."""
     sandbox_waits: int = 0
     """How many attempts contribute to that sum."""
+    rules: RulesSummary | None = None
+    """What the tasks' rules say; None if no task has any."""
 
     @property
     def pass_at_1(self) -> SuiteEstimate:
@@ -232,6 +235,7 @@ def _summarize_cell(cell: Cell, tasks: tuple[TaskSummary, ...], every_first: boo
         wall_seconds=math.fsum(task.wall_seconds for task in unskipped),
         sandbox_wait_seconds=known_sum(task.sandbox_wait_seconds for task in tasks),
         sandbox_waits=sum(task.sandbox_waits for task in tasks),
+        rules=summarize_rules([task.ruled for task in unskipped]),
     )
 
 

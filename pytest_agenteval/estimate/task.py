@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import chain
 
+from pytest_agenteval.estimate.rules import Ruled
 from pytest_agenteval.estimate.stats.estimators import pass_hat_k
 from pytest_agenteval.estimate.stats.missing import pass_at_1_range
 from pytest_agenteval.record.cost import Cost
@@ -154,6 +155,8 @@ class TaskSummary:
     """Whether the model did exactly the same in all attempts that count (at least two): k is then effectively 1."""
     name: str | None = None
     """Its name without the cell; None if its log does not say."""
+    ruled: tuple[Ruled, ...] = ()
+    """What rules say about the attempts that count; empty without rules."""
 
     @property
     def reliable(self) -> bool:
@@ -210,6 +213,7 @@ def summarize_task(record: TaskRecord) -> TaskSummary:
         expected=_expected(record, counted),
         strict=record.strict,
         name=record.name,
+        ruled=tuple(Ruled(a.outcome is Outcome.PASSED, a.rules) for a in counted if a.rules is not None),
     )
 
 

@@ -12,11 +12,13 @@ __all__ = [
     "MAX_COST_PER_ATTEMPT",
     "MAX_ENV_ERROR_RATE",
     "MAX_TOOL_FAILURE_RATE",
+    "MAX_VIOLATIONS",
     "MIN_PASS_AT_1",
     "MIN_PASS_K",
     "MIN_PASS_RATE",
     "XFAIL_STRICT",
     "GateSettings",
+    "violations_gate",
 ]
 
 BASELINE = "--agent-baseline"
@@ -26,6 +28,7 @@ MAX_COST = "--max-cost"
 MAX_COST_PER_ATTEMPT = "--agent-max-cost-per-attempt"
 MAX_ENV_ERROR_RATE = "--agent-max-env-error-rate"
 MAX_TOOL_FAILURE_RATE = "--agent-max-tool-failure-rate"
+MAX_VIOLATIONS = "--max-violations"
 MIN_PASS_RATE = "min_pass_rate"
 XFAIL_STRICT = "xfail(strict=True)"
 
@@ -43,6 +46,8 @@ class GateSettings:
     max_env_error_rate: float = 0.05
     """Above this rate a cell is UNDECIDED at best, and never FAIL."""
     max_tool_failure_rate: float | None = None
+    max_violations: tuple[tuple[str, int], ...] = ()
+    """(severity, how many attempts may break a rule of it or of a worse one)."""
     confidence: float | None = None
     """The confidence that gates on the true pass rate require; None if pass-rate gates judge the grid of attempts."""
     undecided: str = "incomplete"
@@ -72,7 +77,13 @@ class GateSettings:
             MAX_COST_PER_ATTEMPT: _at_most_dollars(self.max_cost_per_attempt),
             MAX_TOOL_FAILURE_RATE: _at_most(self.max_tool_failure_rate),
         }
-        return {name: threshold for name, threshold in gates.items() if threshold is not None}
+        asked = {name: threshold for name, threshold in gates.items() if threshold is not None}
+        return asked | {violations_gate(severity): f"at most {most}" for severity, most in self.max_violations}
+
+
+def violations_gate(severity: str) -> str:
+    """The name of the gate on violations of this severity and worse."""
+    return f"{MAX_VIOLATIONS} ({severity})"
 
 
 def _at_least(rate: float | None) -> str | None:

@@ -20,6 +20,8 @@ class AgentSettings(NamedTuple):
     scaffold_args: tuple[tuple[str, Any], ...]
     roles: tuple[tuple[str, str], ...]
     """The other roles, each with its model."""
+    rules: Path | None
+    """The file of rules for all tasks."""
     model_args: tuple[tuple[str, Any], ...]
     model_base_url: str | None
     generate: tuple[tuple[str, Any], ...]
@@ -63,6 +65,8 @@ class GateOptions(NamedTuple):
     max_cost_per_attempt: float | None
     max_env_error_rate: float
     max_tool_failure_rate: float | None
+    max_violations: tuple[tuple[str, int], ...]
+    """(severity, how many attempts may break a rule of it or of a worse one)."""
     baseline: str | None
     baseline_cell: tuple[str, str | None] | None
     """(model, scaffold or None for the only one)."""
@@ -145,6 +149,7 @@ def settings_of(values: Mapping[str, Any], *, active: bool) -> Settings:
             scaffolds=values["scaffolds"],
             scaffold_args=values["scaffold_args"],
             roles=values["roles"],
+            rules=values["rules"],
             model_args=values["model_args"],
             model_base_url=values["model_base_url"],
             generate=values["generate"],
@@ -164,6 +169,7 @@ def settings_of(values: Mapping[str, Any], *, active: bool) -> Settings:
             max_cost_per_attempt=values["max_cost_per_attempt"],
             max_env_error_rate=values["max_env_error_rate"],
             max_tool_failure_rate=values["max_tool_failure_rate"],
+            max_violations=values["max_violations"],
             baseline=values["baseline"],
             baseline_cell=values["baseline_cell"],
             mode=values["gate_mode"],

@@ -105,6 +105,11 @@ OPTIONS: tuple[Option, ...] = (
             "above this share of environment errors nothing passes (default 0.05)", gate=True),
     Option(("--agent-max-tool-failure-rate",), "max_tool_failure_rate", "rate", None, "RATE",
             "gate: the share of tool calls that fail", gate=True),
+    Option(("--max-violations", "--agent-max-violations"), "max_violations", "violations", (), "[SEVERITY:]N",
+            "gate: at most N attempts of a cell break a rule of this severity or a worse one (repeat); "
+            "low, medium, high or critical, low where it is left out", repeat=True, gate=True),
+    Option(("--agent-rules",), "rules", "file", None, "FILE",
+            "TOML file of rules that every task's agent must keep beside solving it", path=True, idle=True),
     Option(("--agent-baseline",), "baseline", "place", None, "PATH",
             "gate: compare with an earlier run, its .eval logs or a directory of them; a regression fails the run",
             gate=True, path=True),

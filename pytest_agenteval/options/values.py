@@ -38,10 +38,12 @@ __all__ = [
     "text",
     "undecided",
     "url",
+    "violations",
 ]
 
 SANDBOXES = ("docker", "local")
 GATE_MODES = ("grid", "confidence")
+SEVERITIES = ("low", "medium", "high", "critical")
 UNDECIDED = ("incomplete", "fail", "pass")
 
 
@@ -239,6 +241,14 @@ def text(raw: str) -> str:
     if not raw.strip():
         raise ValueError("is empty: give it a value or leave it out")
     return raw
+
+
+def violations(raw: str) -> tuple[str, int]:
+    """`[SEVERITY:]N`: (severity, how many attempts may break a rule of it or of a worse one)."""
+    severity, colon, most = raw.strip().rpartition(":")
+    if (colon and severity not in SEVERITIES) or not re.fullmatch(r"\d{1,9}", most):
+        raise ValueError(f"must be N or SEVERITY:N with one of {', '.join(SEVERITIES)}, for example high:0")
+    return severity or SEVERITIES[0], int(most)
 
 
 def _number(raw: str) -> float:

@@ -48,6 +48,8 @@ async def identify(
         where, doubts = images[id(spec)]
         code, program = _code(item), _program(item)
         options = dataclasses.asdict(item.options)
+        del options["rules"]
+        rules = {"its rules": _digest([repr(rule) for rule in item.rules])} if item.rules else {}
         del options["min_pass_rate"]  # it judges attempts, and has no effect on the agent
         found.append(
             StoredTask(
@@ -61,6 +63,7 @@ async def identify(
                     **where,
                     **program.parts,
                     "its options": _digest(options),
+                    **rules,
                     "the scaffold": _digest(_scaffold(item.cell.scaffold, settings)),
                     "the model": _digest([item.cell.model, settings.agents.model_setup]),
                     "the model of another role": _digest(settings.agents.roles),

@@ -14,9 +14,12 @@ from uuid import uuid4
 
 from pytest_agenteval.collect.inspect_task import SAMPLE
 from pytest_agenteval.collect.items import AgentItem
+from pytest_agenteval.collect.rules import Judged
+from pytest_agenteval.collect.rules_file import read_rules
 from pytest_agenteval.collect.shards import ALL_TASKS
 from pytest_agenteval.engine.agents.agent import REACT, Scaffold
 from pytest_agenteval.engine.agents.scaffolds import ProgramScaffold, open_scaffolds
+from pytest_agenteval.engine.conduct.judge import JUDGE
 from pytest_agenteval.engine.eval.evaluation import Evaluation
 from pytest_agenteval.engine.eval.tries import Services
 from pytest_agenteval.engine.inspect_tasks.attempt import InspectSample
@@ -138,6 +141,8 @@ def check(settings: Settings, items: Sequence[AgentItem], offered: Offered) -> C
     wanted = [*(settings.agents.scaffolds or [REACT]), *(item.scaffold for item in items if item.scaffold is not None)]
     scaffolds = open_scaffolds(wanted, settings.agents.scaffold_args, offered.scaffolds)
     _refuse_without_grader(items)
+    _add_rules(settings, items)
+    _refuse_without_judge(settings, items)
     paid = list(dict.fromkeys([*names, *(model for _, model in settings.agents.roles)]))
     _refuse_unpriced(settings, items, paid, prices)
     _refuse_without_container(settings, items, scaffolds)
@@ -190,6 +195,30 @@ def _refuse_without_grader(items: Sequence[AgentItem]) -> None:
             open_model(grader)
         except NotReady as error:
             raise NotReady(f"a scorer of {task} cannot judge: {error}") from None
+
+
+def _add_rules(settings: Settings, items: Sequence[AgentItem]) -> None:
+    """Give every task the run's own rules."""
+    if settings.agents.rules is None:
+        return
+    of_run = read_rules(settings.agents.rules)
+    for item in items:
+        item.rules = tuple(dict.fromkeys((*item.options.rules, *of_run)))
+
+
+def _refuse_without_judge(settings: Settings, items: Sequence[AgentItem]) -> None:
+    """Refuse rules that nobody could judge. The built-in models cost nothing, and neither do their attempts' rules."""
+    if JUDGE in dict(settings.agents.roles):
+        return
+    for item in items:
+        if item.cell.rehearsed or item.skips:
+            continue
+        for rule in item.rules:
+            if isinstance(rule.condition, Judged):
+                raise NotReady(
+                    f"{item.nodeid} has a rule for a judge, {rule.condition.question!r}, and there is none: "
+                    "add --agent-role=judge=PROVIDER/MODEL"
+                )
 
 
 def _refuse_without_container(

@@ -106,7 +106,7 @@ class SandboxAgent:
             raise RuntimeError("SandboxAgent.run was called outside of an attempt: call it in the body of a test")
         messages: list[ChatMessage] = [ChatMessageUser(content=prompt)] if isinstance(prompt, str) else list(prompt)
         start, paid = len(transcript().events), len(meter.calls)
-        async with meter.leftovers.of_a_run():
+        async with meter.agent_at_work():
             meter.attempt.agent_begins()
             with meter.agent_speaks():
                 state = await run_program(self, AgentState(messages=messages), instructions, meter)

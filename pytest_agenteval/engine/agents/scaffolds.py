@@ -25,7 +25,7 @@ from pytest_agenteval.engine.models.faults import import_named, what_is_lacking,
 from pytest_agenteval.engine.models.meter import CallMeter
 from pytest_agenteval.errors import NotReady, did_you_mean, nearest
 
-__all__ = ["ProgramScaffold", "open_scaffolds"]
+__all__ = ["OwnScaffold", "ProgramScaffold", "open_scaffolds"]
 
 _OWN_TAKES = ["task", "context"]
 """The first parameters of an own agent."""

@@ -17,6 +17,8 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_after_
 
 from pytest_agenteval.collect.items import AgentItem
 from pytest_agenteval.engine.agents.agent import REACT, Agent, Scaffold, own_agent_limits
+from pytest_agenteval.engine.agents.scaffolds import OwnScaffold, ProgramScaffold
+from pytest_agenteval.engine.conduct.watch import Watch
 from pytest_agenteval.engine.inspect_private import sample_active
 from pytest_agenteval.engine.logs.events import fingerprint, last_steps, tool_calls
 from pytest_agenteval.engine.models.faults import InspectFaults
@@ -167,6 +169,7 @@ class Trial:
                 fingerprint=fingerprint(events),
                 sandbox_kept=place.kept if place is not None else None,
                 run=self.services.run,
+                rules=meter.watch.results,
             )
             self._tries.append(Finished(record, ending.error, capture))
         return self._tries[-1]
@@ -185,7 +188,11 @@ class Trial:
                 places.append(place)
                 stop = self.item.options.leftovers == "stop"
                 meter.leftovers = Leftovers(place.environment, place.ours, stop=stop)
-                attempt.on_agent_done = meter.leftovers.agent_ends
+            environment = None if place is None else place.environment
+            meter.watch = Watch(
+                self.item.rules, environment, contained=place is not None and place.container is not None
+            )
+            attempt.on_agent_done = meter.agent_ends
             # the built-in agent opens its limits itself, around its run alone
             limits = (lambda: own_agent_limits(meter)) if meter.own_agent else nullcontext
             course = await run_attempt(
@@ -194,6 +201,10 @@ class Trial:
             running = meter.leftovers.stop and not meter.leftovers.stopped
             facts = replace(course.facts, agent_unheard=meter.unheard, left_running=running)
             ending = replace(course, facts=facts).ending()
+            if ending.outcome.counts:
+                await meter.watch.judge(attempt.rules, calls_seen=self._calls_seen(meter))
+                facts = replace(facts, rule_broken=meter.watch.why_failed)
+                ending = replace(course, facts=facts).ending()
             meter.close()
             if (loss := await self._loss(ending, meter, place)) is not None:
                 ending = replace(course, facts=replace(facts, loss=loss)).ending()
@@ -201,12 +212,18 @@ class Trial:
                 await place.keep()
             return ending
 
+    def _calls_seen(self, meter: CallMeter) -> bool:
+        """Whether Inspect runs the agent's tools: calls of other agents are seen only where they show them."""
+        program = self.services.scaffolds.get(self.item.scaffold or REACT)
+        return not meter.own_agent and not isinstance(program, OwnScaffold | ProgramScaffold)
+
     def _provided(self, meter: CallMeter, state: TaskState) -> dict[str, Callable[[], Any]]:
         factory, scaffold = self.shared.get("tmp_path_factory"), self.item.scaffold or REACT
         return {
             "agent": lambda: Agent(self.model, scaffold, self.services.scaffolds[scaffold], meter, state),
             "agent_scaffold": lambda: scaffold,
             "agent_model": lambda: self.model,
+            "rules": lambda: meter.attempt.rules,
             "sandbox": sandbox,
             "tmp_path": lambda: factory.mktemp(f"{self.item.originalname}-{self.number}-"),  # type: ignore[union-attr]
         }

@@ -7,8 +7,8 @@ import contextvars
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
@@ -20,6 +20,7 @@ from inspect_ai.util import LimitExceededError, suspend_working_limit
 
 from pytest_agenteval.collect.agent_task import TaskOptions
 from pytest_agenteval.collect.plays import Plays
+from pytest_agenteval.engine.conduct.watch import Watch
 from pytest_agenteval.engine.models.usage import Usage, model_call
 from pytest_agenteval.engine.sandboxes.leftovers import Leftovers
 from pytest_agenteval.money.budget import BudgetClosed, Reservation, RunBudget
@@ -61,6 +62,8 @@ class CallMeter:
     """Whether the agent is the user's: it has started with its first model call."""
     leftovers: Leftovers = field(default_factory=lambda: Leftovers(None, stop=False))
     """What the agent leaves running."""
+    watch: Watch = field(default_factory=Watch)
+    """What is seen of the agent, for the rules of its task."""
     tab: Tab | None = None
     """The attempt's, at the budget; it goes over all its tries."""
     plays: Plays | None = None
@@ -101,6 +104,29 @@ class CallMeter:
             self.unheard = not self.called
             raise
 
+    async def agent_begins(self) -> None:
+        """The agent is about to begin. Raises `SandboxUnavailableError`."""
+        await self.leftovers.agent_begins()
+        await self.watch.agent_begins()
+
+    async def agent_ends(self) -> None:
+        """The agent has ended, and the checks begin. Raises `LeftoversRemain`, or `SandboxUnavailableError`."""
+        try:
+            await self.leftovers.agent_ends()
+        finally:
+            await self.watch.agent_ends()
+
+    @asynccontextmanager
+    async def agent_at_work(self) -> AsyncIterator[None]:
+        """Around a run of an agent with a known end, even by an error."""
+        await self.agent_begins()
+        try:
+            yield
+        except Exception:
+            await self.agent_ends()
+            raise
+        await self.agent_ends()
+
     async def before_call(self, call: BeforeModelGenerate) -> None:
         """Reserve the call's worst case, or stop the agent before it spends.
 
@@ -114,7 +140,7 @@ class CallMeter:
         if self.sandbox_lost:
             raise self._stopping("the agent's sandbox is gone")
         if self.own_agent and not self.attempt.agent_started:
-            await self.leftovers.agent_begins()
+            await self.agent_begins()
             self.attempt.agent_begins()
         self._hold_to_limits()
         worst = self._worst_case(call)

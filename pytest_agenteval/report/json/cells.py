@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from pytest_agenteval.estimate.run import CellSummary
+from pytest_agenteval.record.conduct import Kind, Severity
 from pytest_agenteval.record.records import TaskRecord
 from pytest_agenteval.report.json.parts import (
     Amount,
@@ -95,6 +96,45 @@ class AtLeastPoint(Part):
     """Tasks with too few attempts."""
 
 
+class Broken(Part):
+    """In how many attempts something was broken."""
+
+    attempts: Count
+    """All there are."""
+    violated: Count
+    """Those in which it was."""
+    unknown: Count
+    """Those for which nobody knows, and which are not among the violated ones."""
+    interval: Interval | None
+    """Of the share, by tasks; null with fewer than two tasks, and where an attempt is unknown."""
+
+
+class Rule(Part):
+    """One rule, or all rules of one kind."""
+
+    name: str
+    """Of the rule, or instruction or safety."""
+    kind: Kind | None
+    """null where it is unknown."""
+    severity: Severity | None
+    """null where it is unknown, and for a kind."""
+    failed: Broken
+    """In attempts that did not pass."""
+    passed: Broken
+    """In attempts that passed."""
+
+
+class Rules(Part):
+    """How often rules were broken."""
+
+    attempts: Count
+    """Attempts that count and have rules."""
+    kinds: list[Rule]
+    """All instructions, and all safety rules."""
+    rules: list[Rule]
+    """Rule by rule."""
+
+
 class Cell(CellName):
     """All tasks of one model in one scaffold.
 
@@ -156,6 +196,8 @@ class Cell(CellName):
     """Tool calls of which nobody knows how their command ended, or whether they ran one."""
     environment_errors: EnvironmentErrors
     """Tries that ended in an environment error."""
+    rules: Rules | None
+    """How often rules were broken; null where no task has any."""
     sandbox_wait_seconds: Amount | None
     """How long attempts waited for places to start their sandboxes, in sum."""
 

@@ -6,6 +6,7 @@ from collections import Counter
 
 from pytest_agenteval.estimate.task import TaskSummary
 from pytest_agenteval.record import records
+from pytest_agenteval.record.conduct import Kind, Severity
 from pytest_agenteval.record.cost import Cost as Costs
 from pytest_agenteval.record.outcomes import Cause, Outcome
 from pytest_agenteval.record.records import total_of
@@ -64,6 +65,30 @@ class Retry(Part):
     """How long it took."""
 
 
+class Violation(Part):
+    """One rule that the agent broke."""
+
+    rule: str
+    """Its name."""
+    kind: Kind
+    """instruction or safety."""
+    severity: Severity
+    """low, medium, high or critical."""
+    evidence: str
+    """What was seen."""
+
+
+class Rules(Part):
+    """What the rules of a task say about an attempt."""
+
+    checked: list[str]
+    """All rules, those that could not be judged too."""
+    violations: list[Violation]
+    """What was broken; it changes no outcome unless the rule must hold."""
+    unknown: list[str]
+    """Rules that could not be judged."""
+
+
 class Attempt(Part):
     """One attempt."""
 
@@ -113,6 +138,8 @@ class Attempt(Part):
     """The run that ran it."""
     ended: str | None
     """When it ended, in UTC (ISO 8601)."""
+    rules: Rules | None
+    """null where the task has no rules."""
     reused: bool
     """It was run, and paid, by an earlier invocation."""
 

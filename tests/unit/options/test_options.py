@@ -15,7 +15,7 @@ from pytest_agenteval.options.reading import defaults, settings
 from pytest_agenteval.options.settings import Settings, settings_of
 from pytest_agenteval.options.table import OPTIONS, Option, add_options, is_any_used
 
-SHORT = {"--k", "--max-cost", "--min-pass-at-1", "--min-pass-k"}
+SHORT = {"--k", "--max-cost", "--max-violations", "--min-pass-at-1", "--min-pass-k"}
 PLUGIN = ("-p", "pytest_agenteval")
 
 
