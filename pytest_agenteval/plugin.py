@@ -111,7 +111,13 @@ def pytest_pycollect_makeitem(collector: pytest.Collector, name: str, obj: objec
     made = yield
     if not isinstance(made, list):
         return made
-    return [_as_agent_item(item) if isinstance(item, pytest.Function) else item for item in made]
+    items = [_as_agent_item(item) if isinstance(item, pytest.Function) else item for item in made]
+    asked = collector.config.stash.get(SETTINGS, None)
+    if asked is None or not asked.perturb.asked:
+        return items
+    from pytest_agenteval.collect.variants import with_variants
+
+    return with_variants(items, asked)
 
 
 @pytest.hookimpl(wrapper=True)

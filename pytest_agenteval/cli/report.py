@@ -20,7 +20,7 @@ __all__ = ["add_compare", "add_report"]
 
 _JUDGING = (
     "min_pass_at_1", "min_pass_k", "max_cost", "max_cost_per_attempt", "max_env_error_rate", "max_tool_failure_rate",
-    "max_violations", "gate_mode", "confidence", "undecided",
+    "max_violations", "min_robustness", "gate_mode", "confidence", "undecided",
 )  # fmt: skip
 _WRITING = ("json", "comment", "html", "metrics")
 _HELP = {

@@ -11,8 +11,10 @@ from itertools import chain
 from pytest_agenteval.estimate.rules import Ruled
 from pytest_agenteval.estimate.stats.estimators import pass_hat_k
 from pytest_agenteval.estimate.stats.missing import pass_at_1_range
+from pytest_agenteval.record.conduct import Fault
 from pytest_agenteval.record.cost import Cost
 from pytest_agenteval.record.outcomes import Cause, Outcome
+from pytest_agenteval.record.perturbed import Perturbed
 from pytest_agenteval.record.records import AttemptRecord, Cell, ModelCall, TaskRecord
 from pytest_agenteval.record.tool_calls import ToolCalls
 from pytest_agenteval.record.verdict import Verdict
@@ -157,6 +159,14 @@ class TaskSummary:
     """Its name without the cell; None if its log does not say."""
     ruled: tuple[Ruled, ...] = ()
     """What rules say about the attempts that count; empty without rules."""
+    perturbed: Perturbed | None = None
+    """Which perturbation of which task it is; None for the base."""
+    met: int = 0
+    """Attempts that count and met their perturbation."""
+    faults: tuple[Fault, ...] = ()
+    """All faults that were injected."""
+    turns: int = 0
+    """Model calls of the agent in the attempts that count."""
 
     @property
     def reliable(self) -> bool:
@@ -213,6 +223,10 @@ def summarize_task(record: TaskRecord) -> TaskSummary:
         expected=_expected(record, counted),
         strict=record.strict,
         name=record.name,
+        perturbed=record.perturbed,
+        met=sum(bool(a.met) or any(fault.delivered for fault in a.faults or ()) for a in counted),
+        faults=tuple(fault for attempt in attempts for fault in attempt.faults or ()),
+        turns=sum(call.role == "agent" for attempt in counted for call in attempt.model_calls),
         ruled=tuple(Ruled(a.outcome is Outcome.PASSED, a.rules) for a in counted if a.rules is not None),
     )
 

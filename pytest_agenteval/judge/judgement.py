@@ -23,6 +23,7 @@ class Judgement:
     """The records of a run, their summary, and the verdicts."""
 
     records: tuple[TaskRecord, ...]
+    """Of the tasks themselves, without those under perturbations."""
     run: RunSummary
     gates: tuple[GateResult, ...]
     """The verdicts, including those on judged tasks."""
@@ -31,6 +32,8 @@ class Judgement:
     status: ExitStatus
     identity: RunIdentity | None = None
     """What the run is called; None if it could not begin, and for logs written before runs had a name."""
+    perturbed: tuple[TaskRecord, ...] = ()
+    """The records of tasks under perturbations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +47,10 @@ class JudgedTask:
 
     @classmethod
     def of(cls, record: TaskRecord, thresholds: GateSettings | None) -> JudgedTask:
-        """Summarize a record, and judge it if there are thresholds."""
+        """Summarize a record, and judge it if there are thresholds; under a perturbation a task is only measured."""
         summary = summarize_task(record)
-        return cls(record, summary, None if thresholds is None else judge_task(summary, thresholds))
+        judged = thresholds is not None and record.perturbed is None
+        return cls(record, summary, judge_task(summary, thresholds) if judged and thresholds is not None else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +107,7 @@ def judge_run(
         run = replace(run, incomplete=(*run.incomplete, why))
     if not records and (incomplete or said.status == USAGE_ERROR):
         gates = ()  # nothing began: the sentence that says why is all there is to say
-    broken = [task.task for task in run.tasks for _ in task.broken]
+    broken = [task.task for task in run.everything for _ in task.broken]
     # A failed task counts by its verdict or its broken attempts. Without either, a plugin's hook failed it, and it
     # counts as an ordinary test.
     failed = {gate.task for gate in gates if gate.verdict is Verdict.FAIL and gate.task is not None}
@@ -117,4 +121,6 @@ def judge_run(
     )
     if thresholds is None and status.verdict is RunVerdict.NOT_JUDGED:
         status = replace(status, reason="all was measured, and nothing is judged")
-    return Judgement(tuple(records), run, gates, comparisons, status, identity)
+    own = tuple(record for record in records if record.perturbed is None)
+    perturbed = tuple(record for record in records if record.perturbed is not None)
+    return Judgement(own, run, gates, comparisons, status, identity, perturbed)

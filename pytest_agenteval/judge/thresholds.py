@@ -16,8 +16,10 @@ __all__ = [
     "MIN_PASS_AT_1",
     "MIN_PASS_K",
     "MIN_PASS_RATE",
+    "MIN_ROBUSTNESS",
     "XFAIL_STRICT",
     "GateSettings",
+    "robustness_gate",
     "violations_gate",
 ]
 
@@ -30,6 +32,7 @@ MAX_ENV_ERROR_RATE = "--agent-max-env-error-rate"
 MAX_TOOL_FAILURE_RATE = "--agent-max-tool-failure-rate"
 MAX_VIOLATIONS = "--max-violations"
 MIN_PASS_RATE = "min_pass_rate"
+MIN_ROBUSTNESS = "--min-robustness"
 XFAIL_STRICT = "xfail(strict=True)"
 
 
@@ -48,6 +51,8 @@ class GateSettings:
     max_tool_failure_rate: float | None = None
     max_violations: tuple[tuple[str, int], ...] = ()
     """(severity, how many attempts may break a rule of it or of a worse one)."""
+    min_robustness: tuple[tuple[str | None, float], ...] = ()
+    """(perturbation, or None for all, least R)."""
     confidence: float | None = None
     """The confidence that gates on the true pass rate require; None if pass-rate gates judge the grid of attempts."""
     undecided: str = "incomplete"
@@ -78,7 +83,13 @@ class GateSettings:
             MAX_TOOL_FAILURE_RATE: _at_most(self.max_tool_failure_rate),
         }
         asked = {name: threshold for name, threshold in gates.items() if threshold is not None}
+        asked |= {robustness_gate(group): f"at least {written(least)}" for group, least in self.min_robustness}
         return asked | {violations_gate(severity): f"at most {most}" for severity, most in self.max_violations}
+
+
+def robustness_gate(group: str | None) -> str:
+    """The name of the gate on R under one perturbation, or under all."""
+    return MIN_ROBUSTNESS if group is None else f"{MIN_ROBUSTNESS} ({group})"
 
 
 def violations_gate(severity: str) -> str:

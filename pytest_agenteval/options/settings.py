@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pytest_agenteval.options.perturbations import Asked
 from pytest_agenteval.options.values import EarlyStop
 
 __all__ = ["Settings", "settings_of"]
@@ -67,6 +68,8 @@ class GateOptions(NamedTuple):
     max_tool_failure_rate: float | None
     max_violations: tuple[tuple[str, int], ...]
     """(severity, how many attempts may break a rule of it or of a worse one)."""
+    min_robustness: tuple[tuple[str | None, float], ...]
+    """(perturbation, or None for all, the least R)."""
     baseline: str | None
     baseline_cell: tuple[str, str | None] | None
     """(model, scaffold or None for the only one)."""
@@ -75,6 +78,15 @@ class GateOptions(NamedTuple):
     undecided: str
     measure_only: bool
     """Whether nothing is judged."""
+
+
+class PerturbSettings(NamedTuple):
+    """Under which perturbations tasks run as well."""
+
+    asked: tuple[Asked, ...]
+    k: int | None
+    """Attempts under each; None means as many as of the base."""
+    seed: int
 
 
 class MoneySettings(NamedTuple):
@@ -131,6 +143,7 @@ class Settings(NamedTuple):
     agents: AgentSettings
     attempts: AttemptSettings
     gates: GateOptions
+    perturb: PerturbSettings
     money: MoneySettings
     store: StoreSettings
     sandboxes: SandboxSettings
@@ -170,12 +183,18 @@ def settings_of(values: Mapping[str, Any], *, active: bool) -> Settings:
             max_env_error_rate=values["max_env_error_rate"],
             max_tool_failure_rate=values["max_tool_failure_rate"],
             max_violations=values["max_violations"],
+            min_robustness=values["min_robustness"],
             baseline=values["baseline"],
             baseline_cell=values["baseline_cell"],
             mode=values["gate_mode"],
             confidence=values["confidence"],
             undecided=values["undecided"],
             measure_only=values["measure_only"],
+        ),
+        perturb=PerturbSettings(
+            asked=values["perturbations"],
+            k=values["perturb_k"],
+            seed=values["perturb_seed"],
         ),
         money=MoneySettings(
             max_cost=values["max_cost"],

@@ -108,8 +108,18 @@ OPTIONS: tuple[Option, ...] = (
     Option(("--max-violations", "--agent-max-violations"), "max_violations", "violations", (), "[SEVERITY:]N",
             "gate: at most N attempts of a cell break a rule of this severity or a worse one (repeat); "
             "low, medium, high or critical, low where it is left out", repeat=True, gate=True),
+    Option(("--min-robustness", "--agent-min-robustness"), "min_robustness", "robustness", (), "[NAME:]RATE",
+            "gate: R, the share of the pass rate that is left under each perturbation, or under this one (repeat)",
+            repeat=True, gate=True),
     Option(("--agent-rules",), "rules", "file", None, "FILE",
             "TOML file of rules that every task's agent must keep beside solving it", path=True, idle=True),
+    Option(("--agent-perturb",), "perturbations", "perturbation", (), "NAME[:KEY=VALUE,...]",
+            "run every task under this perturbation too, apart from its base (repeat): exec-faults, tool-faults, "
+            "model-faults, faults", repeat=True, idle=True),
+    Option(("--agent-perturb-k",), "perturb_k", "attempts", None, "N",
+            "attempts at each task under each perturbation (default k)", idle=True),
+    Option(("--agent-perturb-seed",), "perturb_seed", "count", 0, "N",
+            "the seed of perturbations (default 0): the same seed gives the same faults", idle=True),
     Option(("--agent-baseline",), "baseline", "place", None, "PATH",
             "gate: compare with an earlier run, its .eval logs or a directory of them; a regression fails the run",
             gate=True, path=True),

@@ -9,6 +9,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from pytest_agenteval.options.perturbations import perturbation
+
 __all__ = [
     "BUILT_IN_MODELS",
     "GATE_MODES",
@@ -30,8 +32,10 @@ __all__ = [
     "one_of",
     "pair",
     "path",
+    "perturbation",
     "place",
     "rate",
+    "robustness",
     "role",
     "sandbox",
     "shard",
@@ -241,6 +245,15 @@ def text(raw: str) -> str:
     if not raw.strip():
         raise ValueError("is empty: give it a value or leave it out")
     return raw
+
+
+def robustness(raw: str) -> tuple[str | None, float]:
+    """`[NAME:]RATE`: (perturbation or None for all, the least R, which may be above 1)."""
+    name, colon, rest = raw.strip().rpartition(":")
+    least = _number(rest)
+    if (colon and not name) or not 0 <= least <= 10:
+        raise ValueError("must be RATE or NAME:RATE, for example 0.9 or exec-faults:0.9")
+    return name or None, least
 
 
 def violations(raw: str) -> tuple[str, int]:

@@ -18,7 +18,7 @@ from pytest_agenteval.collect.rules import Judged
 from pytest_agenteval.collect.rules_file import read_rules
 from pytest_agenteval.collect.shards import ALL_TASKS
 from pytest_agenteval.engine.agents.agent import REACT, Scaffold
-from pytest_agenteval.engine.agents.scaffolds import ProgramScaffold, open_scaffolds
+from pytest_agenteval.engine.agents.scaffolds import OwnScaffold, ProgramScaffold, open_scaffolds
 from pytest_agenteval.engine.conduct.judge import JUDGE
 from pytest_agenteval.engine.eval.evaluation import Evaluation
 from pytest_agenteval.engine.eval.tries import Services
@@ -146,6 +146,7 @@ def check(settings: Settings, items: Sequence[AgentItem], offered: Offered) -> C
     paid = list(dict.fromkeys([*names, *(model for _, model in settings.agents.roles)]))
     _refuse_unpriced(settings, items, paid, prices)
     _refuse_without_container(settings, items, scaffolds)
+    _refuse_unreachable(items, scaffolds)
     require_writable(settings.store.log_dir)
     check_sandboxes(settings, items, offered.sandboxes)
     return Checked(models, roles, scaffolds, prices, paid)
@@ -165,7 +166,7 @@ async def prepare(started: Started) -> tuple[str, ...]:
     tasks = await identify(settings, wanted, evaluation.sandboxes)
     reuse = started.takeover.take(settings, tasks)
     evaluation.take_over(tasks, reuse)
-    return started.takeover.account(reuse, settings.attempts.k * len(tasks))
+    return started.takeover.account(reuse, sum(item.k for item in wanted))
 
 
 def _selected(items: Sequence[AgentItem]) -> Iterator[StoredTask]:
@@ -180,6 +181,7 @@ def _selected(items: Sequence[AgentItem]) -> Iterator[StoredTask]:
                 expected_failure=item.expects_failure,
                 strict=item.strict,
                 name=item.task_name,
+                perturbed=item.perturbed,
             )
 
 
@@ -231,6 +233,25 @@ def _refuse_without_container(
         if item.plan.uses_ours("agent") and isinstance(scaffolds.get(name), ProgramScaffold):
             raise NotReady(
                 f"scaffold {name} is a program in the sandbox, and needs a container: leave out --agent-sandbox=local"
+            )
+
+
+def _refuse_unreachable(items: Sequence[AgentItem], scaffolds: Mapping[str, Scaffold]) -> None:
+    """Refuse faults that the agent could never meet."""
+    for item in items:
+        plan = None if item.perturbation is None else item.perturbation.faults
+        if plan is None or not item.plan.uses_ours("agent"):
+            continue
+        name = item.scaffold or REACT
+        if plan.planes == ("model",) and not isinstance(scaffolds[name], OwnScaffold | ProgramScaffold):
+            raise NotReady(
+                f"model-faults never reach {name}: Inspect asks the model again itself, below the agent. They are for "
+                "agents of your own and for programs in the sandbox; leave --agent-perturb=model-faults out"
+            )
+        if plan.planes == ("exec",) and isinstance(scaffolds[name], ProgramScaffold):
+            raise NotReady(
+                f"exec-faults never reach {name}: its commands run inside the container. Try "
+                "--agent-perturb=model-faults, which it meets at its port"
             )
 
 

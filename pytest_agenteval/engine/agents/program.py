@@ -131,6 +131,7 @@ async def run_program(agent: SandboxAgent, state: AgentState, instructions: str 
         ProviderFailed: it gave up after a call that the provider did not answer.
     """
     bridge = ContainerBridge()
+    meter.injector.without("exec")  # the bridge itself is made of commands in the sandbox
     values = {"model": CLIENT_MODEL, "base_url": bridge.address, "api_key": "unused"}
     values["instructions"] = instructions or ""
     values["task"] = "\n\n".join(message.text for message in state.messages)
