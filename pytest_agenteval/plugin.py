@@ -19,6 +19,7 @@ from pytest_agenteval.collect.fixtures import (
     agent_model,
     agent_scaffold,
     attempt,
+    perturbation,
     rules,
     sandbox,
 )
@@ -27,7 +28,7 @@ from pytest_agenteval.options.table import SETTINGS, add_options, is_any_used
 if TYPE_CHECKING:
     from pytest_agenteval.collect.items import AgentItem
 
-__all__ = ["agent", "agent_model", "agent_scaffold", "attempt", "rules", "sandbox"]
+__all__ = ["agent", "agent_model", "agent_scaffold", "attempt", "perturbation", "rules", "sandbox"]
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -45,7 +46,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
         f"{MARK}(max_cost, time_limit, token_limit, turn_limit, grading_time_limit, min_pass_rate, solution, answer, "
-        "files, rules, sandbox, network, cpus, memory, user, runtime): "
+        "files, variants, rules, sandbox, network, cpus, memory, user, runtime): "
         "an agent task, run k times by pytest-agenteval, and its options",
     )
     if not is_any_used(config):

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         runtime: str | None
         leftovers: Literal["keep", "stop"]
         rules: Sequence[Rule]
+        variants: str
 
 
 __all__ = ["MARK", "Solution", "TaskOptions", "ToolUse", "agent_task", "why_no_option"]
@@ -96,6 +97,8 @@ class TaskOptions:
     rules: Sequence[Rule] = ()
     """What the agent must keep beside solving the task, made with `rule`. A violation changes no outcome, unless the
     rule must hold."""
+    variants: str | None = None
+    """The file of its stored prompts, relative to its suite's folder; None means `variants/<name of the test>.toml`."""
 
     @classmethod
     def from_marks(cls, marks: Iterable[pytest.Mark]) -> TaskOptions:
@@ -221,5 +224,6 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "user": (_or_none(_some_text), "the name or number of a user, as text"),
     "leftovers": (lambda value: value in ("keep", "stop"), "'keep' or 'stop'"),
     "rules": (_rules, "a list of rules, for example [rule.unchanged('tests/')]"),
+    "variants": (_some_text, "the path of a file"),
     "runtime": (_or_none(_some_text), "the name of a container runtime, for example 'runsc'"),
 }

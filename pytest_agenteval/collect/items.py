@@ -2,8 +2,8 @@
 
 The private parts are: `Function._fixtureinfo`, `CallSpec` and its `_idlist`, `Session._fixturemanager` (pytest 8:
 arguments of overridden fixtures are missing from the closure), `FixtureDef.func/argnames/scope`,
-`Metafunc.definition._fixtureinfo`, how pytest reads the marks `skip` and `xfail`, and how it loads the conftest files of
-the files it collects.
+`Metafunc.definition._fixtureinfo`, how pytest reads the marks `skip` and `xfail`, and how it loads the conftest files
+of the files it collects.
 """
 
 from __future__ import annotations

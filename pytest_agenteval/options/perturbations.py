@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple
 
-__all__ = ["FAULT_KINDS", "Asked", "FaultPlan", "perturbation"]
+__all__ = ["FAULT_KINDS", "PROMPTS", "SHAPES", "SURROUNDINGS", "TEXTS", "Asked", "FaultPlan", "perturbation"]
 
 FAULT_KINDS = {
     "exec": ("timeout", "fork", "slow", "truncated"),
@@ -13,7 +13,15 @@ FAULT_KINDS = {
     "model": ("429", "500", "drop", "timeout"),
 }
 """By plane, what can happen to a call."""
+TEXTS = ("typos", "lowercase", "whitespace", "markdown", "option-order")
+"""Changes of the prompt that need no model."""
+SHAPES = ("tool-order", "tool-names", "argument-names", "result-keys")
+"""Changes of what the model is told about tools and their results."""
+SURROUNDINGS = ("timezone", "locale")
+"""Changes of the environment in which the agent's commands run."""
+PROMPTS, AUTHOR = "prompts", "author"
 _FAULTS = {"faults": tuple(FAULT_KINDS), **{f"{plane}-faults": (plane,) for plane in FAULT_KINDS}}
+_NAMES = (*_FAULTS, *TEXTS, *SHAPES, *SURROUNDINGS, PROMPTS, AUTHOR)
 _RATE = 0.2
 
 
@@ -39,22 +47,41 @@ class Asked(NamedTuple):
 
     name: str
     """As it was asked for, without arguments: `exec-faults`, `typos+exec-faults`."""
-    faults: FaultPlan | None
+    faults: FaultPlan | None = None
+    changes: tuple[str, ...] = ()
+    """Of :data:`TEXTS`, :data:`SHAPES` and :data:`SURROUNDINGS`."""
+    prompts: tuple[str, ...] | None = None
+    """Stored prompts by name; empty means all, None means none."""
+    author: bool = False
+    """Whether the test itself varies what it sets up."""
 
 
 def perturbation(raw: str) -> Asked:
     """`NAME[:KEY=VALUE,...]`, several joined by `+`. Raises `ValueError` with what the text must be."""
-    names, faults = [], None
+    asked = Asked("")
     for part in raw.strip().split("+"):
         name, colon, rest = part.partition(":")
+        if name not in _NAMES:
+            raise ValueError(f"is no perturbation: they are {', '.join(_NAMES)}")
+        if name in asked.name.split("+"):
+            raise ValueError(f"names {name} twice")
         arguments = dict(_argument(text, part) for text in rest.split(",")) if colon else {}
-        if name not in _FAULTS:
-            raise ValueError(f"is no perturbation: they are {', '.join(sorted(_FAULTS))}")
-        if faults is not None:
+        asked = _with(asked, name, arguments)._replace(name=f"{asked.name}+{name}".removeprefix("+"))
+    return asked
+
+
+def _with(asked: Asked, name: str, arguments: dict[str, str]) -> Asked:
+    if name in _FAULTS:
+        if asked.faults is not None:
             raise ValueError("injects faults twice: join planes with `faults`, or give two options")
-        faults = _fault_plan(_FAULTS[name], arguments)
-        names.append(name)
-    return Asked("+".join(names), faults)
+        return asked._replace(faults=_fault_plan(_FAULTS[name], arguments))
+    if name == PROMPTS:
+        if unknown := set(arguments) - {"only"}:
+            raise ValueError(f"has no argument {sorted(unknown)[0]!r}: prompts take only=NAME/NAME")
+        return asked._replace(prompts=tuple(arguments["only"].split("/")) if arguments else ())
+    if arguments:
+        raise ValueError(f"has an argument, and {name} takes none")
+    return asked._replace(author=True) if name == AUTHOR else asked._replace(changes=(*asked.changes, name))
 
 
 def _argument(text: str, part: str) -> tuple[str, str]:

@@ -87,6 +87,8 @@ class PerturbSettings(NamedTuple):
     k: int | None
     """Attempts under each; None means as many as of the base."""
     seed: int
+    unreviewed: bool
+    """Whether stored prompts that nobody has reviewed run too."""
 
 
 class MoneySettings(NamedTuple):
@@ -195,6 +197,7 @@ def settings_of(values: Mapping[str, Any], *, active: bool) -> Settings:
             asked=values["perturbations"],
             k=values["perturb_k"],
             seed=values["perturb_seed"],
+            unreviewed=values["unreviewed"],
         ),
         money=MoneySettings(
             max_cost=values["max_cost"],

@@ -114,8 +114,9 @@ OPTIONS: tuple[Option, ...] = (
     Option(("--agent-rules",), "rules", "file", None, "FILE",
             "TOML file of rules that every task's agent must keep beside solving it", path=True, idle=True),
     Option(("--agent-perturb",), "perturbations", "perturbation", (), "NAME[:KEY=VALUE,...]",
-            "run every task under this perturbation too, apart from its base (repeat): exec-faults, tool-faults, "
-            "model-faults, faults", repeat=True, idle=True),
+            "run every task under this perturbation too, apart from its base (repeat): faults, exec-faults, "
+            "tool-faults, model-faults, prompts, typos, lowercase, whitespace, markdown, option-order, tool-order, "
+            "tool-names, argument-names, result-keys, timezone, locale, author; A+B is both at once", repeat=True, idle=True),
     Option(("--agent-perturb-k",), "perturb_k", "attempts", None, "N",
             "attempts at each task under each perturbation (default k)", idle=True),
     Option(("--agent-perturb-seed",), "perturb_seed", "count", 0, "N",
@@ -197,6 +198,7 @@ SWITCHES: tuple[tuple[str, str, str], ...] = (
      "measure and judge nothing, as a shard does whose run is judged by `pytest-agenteval report`: exit 0 when every "
      "attempt was measured, 10 when some are missing"),
     ("--agent-plan", "plan", "say what the run would cost and could show, and run nothing"),
+    ("--agent-unreviewed", "unreviewed", "with --agent-perturb=prompts: also stored prompts that nobody has reviewed"),
     ("--agent-keep-sandbox", "keep_sandbox",
      "leave the sandbox of an attempt that failed, and say how to enter it"),
 )

@@ -48,7 +48,7 @@ async def identify(
         where, doubts = images[id(spec)]
         code, program = _code(item), _program(item)
         options = dataclasses.asdict(item.options)
-        del options["rules"]
+        del options["rules"], options["variants"]
         rules = {"its rules": _digest([repr(rule) for rule in item.rules])} if item.rules else {}
         variant = item.perturbation
         perturbed = {} if variant is None else {"its perturbation": _digest(variant.identity)}

@@ -133,6 +133,7 @@ def check(settings: Settings, items: Sequence[AgentItem], offered: Offered) -> C
         NotReady: a model, a package, a key, a price or a sandbox is missing, no log can be written, or a gate could
             never pass.
     """
+    _refuse_without_variants(settings, items)
     refuse_alike(items)
     refuse_gates_that_never_pass(settings, items)
     names = list(dict.fromkeys([*settings.agents.models, *(item.model for item in items if item.model is not None)]))
@@ -234,6 +235,23 @@ def _refuse_without_container(
             raise NotReady(
                 f"scaffold {name} is a program in the sandbox, and needs a container: leave out --agent-sandbox=local"
             )
+
+
+def _refuse_without_variants(settings: Settings, items: Sequence[AgentItem]) -> None:
+    """Refuse a perturbation that no task can play: what it should show would silently be missing."""
+    names = [each.name for each in settings.perturb.asked]
+    for name in names:
+        if names.count(name) > 1:
+            raise NotReady(f"--agent-perturb={name} is given twice, and its attempts could not be told apart")
+    played = {item.perturbation.group for item in items if item.perturbation is not None}
+    for each in settings.perturb.asked:
+        if items and each.name not in played and (each.prompts is not None or each.author):
+            why = (
+                "no selected task asks for the fixture `perturbation`"
+                if each.prompts is None
+                else "no selected task has reviewed prompts of that name: see `pytest-agenteval variants make`"
+            )
+            raise NotReady(f"--agent-perturb={each.name} finds nothing to run: {why}")
 
 
 def _refuse_unreachable(items: Sequence[AgentItem], scaffolds: Mapping[str, Scaffold]) -> None:

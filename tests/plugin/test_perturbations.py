@@ -14,6 +14,7 @@ from pytest_agenteval.cli.main import main
 
 FREE = "--agent-allow-local"
 
+
 def report(run: Run, *arguments: str, model: str, source: str = THREE_FILES) -> tuple[dict[str, Any], pytest.RunResult]:
     result = run(source, FREE, "--agent-json=r.json", *arguments, conftest=REACTIONS, model=model)
     return json.loads(Path("r.json").read_text()), result

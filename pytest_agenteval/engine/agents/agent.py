@@ -128,6 +128,7 @@ class Agent:
             SandboxUnavailableError, or what the provider raised: the attempt becomes an environment error.
         """
         messages: list[ChatMessage] = [ChatMessageUser(content=prompt)] if isinstance(prompt, str) else list(prompt)
+        messages = self._meter.disturbance.prompt(messages)
         request = AgentRequest(self.model, tools, instructions, submit)
         self._program.refuse(request)
         state = AgentState(messages=messages)

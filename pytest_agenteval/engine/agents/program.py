@@ -105,6 +105,7 @@ class SandboxAgent:
         if meter is None:
             raise RuntimeError("SandboxAgent.run was called outside of an attempt: call it in the body of a test")
         messages: list[ChatMessage] = [ChatMessageUser(content=prompt)] if isinstance(prompt, str) else list(prompt)
+        messages = meter.disturbance.prompt(messages)
         start, paid = len(transcript().events), len(meter.calls)
         async with meter.agent_at_work():
             meter.attempt.agent_begins()

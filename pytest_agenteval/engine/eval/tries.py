@@ -19,6 +19,7 @@ from pytest_agenteval.collect.items import AgentItem
 from pytest_agenteval.collect.perturbation import FaultDraws
 from pytest_agenteval.engine.agents.agent import REACT, Agent, Scaffold, own_agent_limits
 from pytest_agenteval.engine.agents.scaffolds import OwnScaffold, ProgramScaffold
+from pytest_agenteval.engine.conduct.disturbance import Disturbance
 from pytest_agenteval.engine.conduct.faulty import faulty_sandbox
 from pytest_agenteval.engine.conduct.injector import Injector
 from pytest_agenteval.engine.conduct.watch import Watch
@@ -147,6 +148,7 @@ class Trial:
             tab=self._tab,
             plays=self.item.plays,
         )
+        meter.disturbance = Disturbance(self.item.perturbation, self.item.base_name, self.number)
         if (perturbation := self.item.perturbation) is not None and perturbation.faults is not None:
             draws = FaultDraws(perturbation.faults, perturbation.seed, self.item.base_name, self.number)
             meter.injector = Injector(draws)
@@ -185,6 +187,7 @@ class Trial:
                 run=self.services.run,
                 rules=meter.watch.results,
                 faults=meter.injector.faults,
+                met=meter.disturbance.met,
             )
             self._tries.append(Finished(record, ending.error, capture))
         return self._tries[-1]
@@ -207,6 +210,8 @@ class Trial:
             meter.watch = Watch(
                 self.item.rules, environment, contained=place is not None and place.container is not None
             )
+            if environment is not None:
+                meter.disturbance.surround(environment, meter.injector)
             if environment is not None and meter.injector.reaches("exec"):
                 faulty_sandbox(environment, meter.injector)
             attempt.on_agent_done = meter.agent_ends
@@ -222,6 +227,8 @@ class Trial:
                     "is done and the checks begin"
                 )
                 course = replace(course, facts=replace(course.facts, miswired=attempt.miswired))
+            if attempt.agent_started and (why := meter.disturbance.unplayed()) is not None:
+                course = replace(course, facts=replace(course.facts, miswired=attempt.miswired or why))
             facts = replace(course.facts, agent_unheard=meter.unheard, left_running=running)
             ending = replace(course, facts=facts).ending()
             if ending.outcome.counts:
@@ -246,6 +253,7 @@ class Trial:
             "agent": lambda: Agent(self.model, scaffold, self.services.scaffolds[scaffold], meter, state),
             "agent_scaffold": lambda: scaffold,
             "agent_model": lambda: self.model,
+            "perturbation": lambda: meter.disturbance.own,
             "rules": lambda: meter.attempt.rules,
             "sandbox": sandbox,
             "tmp_path": lambda: factory.mktemp(f"{self.item.originalname}-{self.number}-"),  # type: ignore[union-attr]

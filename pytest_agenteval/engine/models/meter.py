@@ -20,6 +20,7 @@ from inspect_ai.util import LimitExceededError, suspend_working_limit
 
 from pytest_agenteval.collect.agent_task import TaskOptions
 from pytest_agenteval.collect.plays import Plays
+from pytest_agenteval.engine.conduct.disturbance import Disturbance
 from pytest_agenteval.engine.conduct.injector import Injector
 from pytest_agenteval.engine.conduct.watch import Watch
 from pytest_agenteval.engine.models.usage import Usage, model_call
@@ -67,6 +68,8 @@ class CallMeter:
     """What is seen of the agent, for the rules of its task."""
     injector: Injector = field(default_factory=Injector)
     """The faults that a perturbation puts in the agent's way."""
+    disturbance: Disturbance = field(default_factory=Disturbance)
+    """What else the perturbation does."""
     tab: Tab | None = None
     """The attempt's, at the budget; it goes over all its tries."""
     plays: Plays | None = None
