@@ -243,6 +243,8 @@ def _refuse_without_variants(settings: Settings, items: Sequence[AgentItem]) -> 
     for name in names:
         if names.count(name) > 1:
             raise NotReady(f"--agent-perturb={name} is given twice, and its attempts could not be told apart")
+    if any(item.plays is not None for item in items):  # a check plays what there is
+        return
     played = {item.perturbation.group for item in items if item.perturbation is not None}
     for each in settings.perturb.asked:
         if items and each.name not in played and (each.prompts is not None or each.author):

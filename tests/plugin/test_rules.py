@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 from support.suite_runs import Run
@@ -227,3 +228,32 @@ def test_an_own_agent_says_when_it_is_done(run: Run, pytester: pytest.Pytester) 
     assert [each["evidence"] for each in said["test_suite.py::test_says"]["violations"]] == ["changed a"]
     assert said["test_suite.py::test_says"]["unknown"] == ["calls"]
     assert said["test_suite.py::test_does_not_say"]["unknown"] == ["files", "calls"]
+
+
+def test_the_solution_keeps_all_rules_and_passes_under_every_variant(run: Run, pytester: pytest.Pytester) -> None:
+    Path("variants").mkdir()
+    Path("variants/test_reworded.toml").write_text("[other]\nof = 'sha256:0'\ntext = 'Say so, in other words!'\n")
+    suite = """
+        from pytest_agenteval import agent_task, rule
+        @agent_task(solution="echo yes > done", rules=[rule.must_not_call("bash", "done", name="hands off")])
+        async def test_breaks(agent, sandbox):
+            await agent.run("do it")
+            assert await sandbox.read_file("done") == "yes\\n"
+        @agent_task(solution="echo yes > done")
+        async def test_reworded(agent, sandbox):
+            await agent.run("do it in other words")
+            assert await sandbox.read_file("done") == "yes\\n"
+        @agent_task(solution="echo yes > done")
+        async def test_moves(agent, sandbox, perturbation):
+            place = "done" if perturbation is None else perturbation.pick("elsewhere")
+            await agent.run("do it")
+            assert await sandbox.read_file(place) == "yes\\n"
+        """
+    Path("test_suite.py").write_text(dedent(suite))
+    status = main(["check", "--level=quick", "--json=check.json", "test_suite.py", "--", "--agent-sandbox=local"])
+    report = json.loads(Path("check.json").read_text())
+    found = {(each["task"].rpartition("::")[2], each["rule"]) for each in report["findings"]}
+    assert status == 1
+    assert {("test_breaks", "AE107"), ("test_reworded[prompt-other]", "AE102"), ("test_moves[author]", "AE102")} == {
+        each for each in found if each[1] in ("AE107", "AE102")
+    }
