@@ -116,7 +116,8 @@ OPTIONS: tuple[Option, ...] = (
     Option(("--agent-perturb",), "perturbations", "perturbation", (), "NAME[:KEY=VALUE,...]",
             "run every task under this perturbation too, apart from its base (repeat): faults, exec-faults, "
             "tool-faults, model-faults, prompts, typos, lowercase, whitespace, markdown, option-order, tool-order, "
-            "tool-names, argument-names, result-keys, timezone, locale, author; A+B is both at once", repeat=True, idle=True),
+            "tool-names, argument-names, result-keys, timezone, locale, author; A+B is both at once",
+            repeat=True, idle=True),
     Option(("--agent-perturb-k",), "perturb_k", "attempts", None, "N",
             "attempts at each task under each perturbation (default k)", idle=True),
     Option(("--agent-perturb-seed",), "perturb_seed", "count", 0, "N",

@@ -82,8 +82,17 @@ def perturbed(run: Run, agent: str, spec: str, k: int = 8) -> tuple[dict[str, An
     return row, report["perturbed"][0]["attempts"]
 
 
-@pytest.mark.parametrize("agent", ["rash", "swallowing", "synchronous", "of_anthropic"])
-@pytest.mark.parametrize("kind", ["429", "500", "drop", "timeout"])
+@pytest.mark.parametrize(
+    ("agent", "kind"),
+    [
+        ("rash", "429"),
+        ("rash", "drop"),
+        ("swallowing", "500"),
+        ("synchronous", "timeout"),
+        ("of_anthropic", "429"),
+        ("of_anthropic", "drop"),
+    ],
+)
 def test_an_attempt_that_a_fault_ended_is_the_agents_failure_in_one_try(run: Run, agent: str, kind: str) -> None:
     row, attempts = perturbed(run, agent, f"rate=1,kinds={kind}", k=2)
     assert (row["base"], row["under"], row["met"]) == (1, 0, 2)

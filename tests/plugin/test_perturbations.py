@@ -163,3 +163,13 @@ def test_what_inspect_repeats_itself_cannot_be_reached(run: Run) -> None:
     result = run(THREE_FILES, FREE, "--agent-perturb=model-faults", conftest=REACTIONS, model="reaction/again")
     assert result.ret == 4
     result.stderr.fnmatch_lines(["*model-faults*never reach react*"])
+
+
+def test_the_plan_says_what_perturbations_cost_and_could_show(run: Run) -> None:
+    result = run(THREE_FILES, FREE, "--k=8", "--agent-perturb=exec-faults", "--agent-perturb-k=20", "--agent-plan",
+                 conftest=REACTIONS, model="reaction/again")  # fmt: skip
+    assert result.ret == 0
+    result.stdout.re_match_lines(
+        [r"  under exec-faults: 20 attempts more at 1 task; finds an R of 0\.\d+ or less with 80% power",
+         r"all in all 28 attempts.*"]
+    )  # fmt: skip

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 from random import Random
@@ -94,9 +95,8 @@ def test_what_is_written_is_read_back(text: str, base: str) -> None:
 )
 def test_a_file_that_cannot_be_used(tmp_path: Path, content: str, why: str) -> None:
     (tmp_path / "v.toml").write_text(content)
-    with pytest.raises(ValueError, match=".") as error:
+    with pytest.raises(ValueError, match=re.escape(why)):
         read_prompts(tmp_path / "v.toml")
-    assert why in str(error.value)
 
 
 def test_variants_of_one_kind_share_the_attempts() -> None:
