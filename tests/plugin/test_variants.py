@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import os
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.suite_runs import Run
 
+from pytest_agenteval.cli.main import main
 from pytest_agenteval.collect.prompt_variants import prompt_digest
 
 PROMPT = "Please write the word `yes` into the file done.txt, and nothing else."
 FORMAL = "You are kindly requested to put `yes`, and nothing else, into the file done.txt"
 ECHO = '''
+import importlib
 import json
+import os
+import tomllib
 from pathlib import Path
 from inspect_ai.model import ChatMessageTool, GenerateConfig, ModelAPI, ModelOutput, ModelUsage, modelapi
 
@@ -169,3 +176,49 @@ def test_the_same_perturbation_twice_is_refused(run: Run) -> None:
                  model="echo/m")  # fmt: skip
     assert result.ret == 4
     result.stderr.fnmatch_lines(["*typos is given twice*"])
+
+
+WRITER = """
+import importlib
+import json
+import os
+import tomllib
+from inspect_ai.model import GenerateConfig, ModelAPI, ModelOutput, modelapi
+
+@modelapi(name="writer")
+def writer():
+    class Writer(ModelAPI):
+        def __init__(self, model_name, base_url=None, api_key=None, config=GenerateConfig(), **more):
+            super().__init__(model_name, base_url, api_key, [], config)
+        async def generate(self, input, tools, tool_choice, config):
+            assert "write the word `yes` into the file done.txt" in input[0].text
+            texts = ["Put `yes` into the file done.txt, please, and do not write anything else.", "Write something.",
+                     "Kindly see to it that the file done.txt holds the word yes and nothing besides it."]
+            return ModelOutput.from_content(self.model_name, "Here: " + json.dumps(texts))
+    return Writer
+"""
+
+
+def test_variants_are_made_by_a_model_and_reviewed_by_a_person(
+    run: Run, pytester: pytest.Pytester, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What lacks a part of the prompt that carries meaning is not even written."""
+    Path("writer_model.py").write_text(WRITER)
+    Path("test_suite.py").write_text(SUITE)
+    pytester.syspathinsert()
+    importlib.import_module("writer_model")
+    arguments = ["variants", "make", "test_suite.py", "--role=paraphrase=writer/m", "--n=3"]
+    extra = ["--", "-p", "pytest_agenteval.plugin", "--agent-sandbox=local"]
+    assert main([*arguments, *(extra if "PYTEST_DISABLE_PLUGIN_AUTOLOAD" in os.environ else ["--", extra[-1]])]) == 0
+    said = capsys.readouterr().out
+    assert "1 of 3 wordings written" in said
+    assert "lacks '`yes`'" in said
+    made = tomllib.loads(Path("variants/test_it.toml").read_text())
+    assert made["base"] == PROMPT
+    assert made["variant-1"] == {
+        "of": prompt_digest(PROMPT),
+        "text": "Put `yes` into the file done.txt, please, and do not write anything else.",
+        "made_by": "writer/m",
+    }
+    report = play(run, "prompts", "--agent-unreviewed")
+    assert report["cells"][0]["robustness"][0]["met"] == 1

@@ -15,7 +15,7 @@ from pytest_agenteval.options.reading import defaults, settings
 from pytest_agenteval.options.settings import Settings, settings_of
 from pytest_agenteval.options.table import OPTIONS, Option, add_options, is_any_used
 
-SHORT = {"--k", "--max-cost", "--max-violations", "--min-pass-at-1", "--min-pass-k"}
+SHORT = {"--k", "--max-cost", "--max-violations", "--min-pass-at-1", "--min-pass-k", "--min-robustness"}
 PLUGIN = ("-p", "pytest_agenteval")
 
 
@@ -71,6 +71,7 @@ def test_each_option_with_a_value_has_an_ini_key() -> None:
         "--agent-inspect-task": "inspect_tasks",
         "--agent-model": "models",
         "--agent-model-arg": "model_args",
+        "--agent-perturb": "perturbations",
         "--agent-role": "roles",
         "--agent-scaffold": "scaffolds",
         "--agent-scaffold-arg": "scaffold_args",
