@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pytest_agenteval.record.verdict import Verdict
     from pytest_agenteval.report.writer import ReportRequest, ReportSection, Writer
     from pytest_agenteval.run.attempt import Attempt
+    from pytest_agenteval.run.perturbed import OwnPerturbation
     from pytest_agenteval.run.rules import Rules
 
     __version__: str
@@ -53,6 +54,7 @@ __all__ = [
     "ModelCall",
     "OfferedSandbox",
     "Outcome",
+    "OwnPerturbation",
     "PriceBook",
     "Rates",
     "ReportRequest",
@@ -97,6 +99,7 @@ _HOMES = {
     "ModelCall": "pytest_agenteval.record.records",
     "OfferedSandbox": "pytest_agenteval.engine.sandboxes.offered",
     "Outcome": "pytest_agenteval.record.outcomes",
+    "OwnPerturbation": "pytest_agenteval.run.perturbed",
     "PriceBook": "pytest_agenteval.money.rates",
     "Rates": "pytest_agenteval.money.rates",
     "ReportRequest": "pytest_agenteval.report.writer",

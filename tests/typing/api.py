@@ -13,6 +13,7 @@ from pytest_agenteval import (
     AgentResult,
     Attempt,
     Dialogue,
+    OwnPerturbation,
     Rules,
     Sandbox,
     SimulatedUser,
@@ -101,3 +102,11 @@ async def test_with_rules(agent: Agent, rules: Rules, attempt: Attempt) -> None:
     with rules.check("keeps the header", kind="safety", severity="high"):
         assert attempt.number
     attempt.violation("wrote outside its folder", severity="medium", evidence="/etc/x")
+
+
+@agent_task(variants="prompts/elsewhere.toml")
+async def test_that_varies(agent: Agent, sandbox: Sandbox, perturbation: OwnPerturbation | None) -> None:
+    place = "data" if perturbation is None else perturbation.pick("archive", "in")
+    assert_type(place, str)
+    await sandbox.write_file(f"{place}/sales.csv", "1")
+    await agent.run("Add up sales.csv.")
