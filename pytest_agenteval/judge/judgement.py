@@ -12,6 +12,7 @@ from pytest_agenteval.judge.baseline import Comparison, Counterpart, compare, ju
 from pytest_agenteval.judge.exit_status import USAGE_ERROR, ExitStatus, RunVerdict, exit_status
 from pytest_agenteval.record.figures import plural
 from pytest_agenteval.record.history import EarlierRun
+from pytest_agenteval.record.outcomes import Outcome
 from pytest_agenteval.record.records import TaskRecord
 from pytest_agenteval.record.run_identity import RunIdentity
 
@@ -96,7 +97,7 @@ def judge_run(
     before = {id(task.record): task for task in judged}
     tasks = [before.get(id(record)) or JudgedTask.of(record, thresholds) for record in records]
     run = run_of((task.summary for task in tasks), every_first=every_first)
-    run = replace(run, incomplete=(*incomplete, *run.incomplete))
+    run = replace(run, incomplete=(*incomplete, *run.incomplete, *_perturbed_lost(run, thresholds)))
     results = {id(task.summary): task.result for task in tasks}
     comparisons = () if baseline is None else compare(run, baseline, beside, elsewhere)
     gates: tuple[GateResult, ...] = ()
@@ -124,3 +125,16 @@ def judge_run(
     own = tuple(record for record in records if record.perturbed is None)
     perturbed = tuple(record for record in records if record.perturbed is not None)
     return Judgement(own, run, gates, comparisons, status, identity, perturbed)
+
+
+def _perturbed_lost(run: RunSummary, thresholds: GateSettings | None) -> list[str]:
+    """Why perturbations were not measured as asked: too many of their attempts met environment errors.
+
+    No gate on pass rates knows of them, so the run itself must say so.
+    """
+    wanted = sum(max(task.k, task.n) for task in run.perturbed if not task.skipped)
+    lost = sum(each.outcome is Outcome.ENVIRONMENT_ERROR for task in run.perturbed for each in task.missing)
+    allowed = 0.0 if thresholds is None else thresholds.max_env_error_rate
+    if not wanted or lost / wanted <= allowed:
+        return []
+    return [f"{plural(lost, 'perturbed attempt')} met environment errors in every try"]

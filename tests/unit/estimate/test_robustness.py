@@ -170,3 +170,11 @@ def test_faults_at_certain_calls() -> None:
     assert asked is not None
     draws = FaultDraws(asked, 0, "t", 1)
     assert [draws.kind("exec", call) for call in range(1, 7)] == [None, None, "fork", None, "fork", None]
+
+
+def test_perturbations_that_the_infrastructure_ate_are_never_green() -> None:
+    lost = judge_run([base("pppp"), perturbed("ppee")], GateSettings(min_pass_at_1=1.0))
+    assert lost.status.code == 10
+    assert lost.run.incomplete == ("2 perturbed attempts met environment errors in every try",)
+    few = judge_run([base("pppp"), perturbed("p" * 39 + "e")], GateSettings(min_pass_at_1=1.0))
+    assert few.status.code == 0
