@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pytest_agenteval.collect.agent_task import agent_task
     from pytest_agenteval.collect.inspect_task import inspect_task
+    from pytest_agenteval.collect.rules import rule
     from pytest_agenteval.engine.agents.dialogue import Dialogue, SimulatedUser, dialogue
     from pytest_agenteval.engine.agents.public import (
         Agent,
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from pytest_agenteval.record.verdict import Verdict
     from pytest_agenteval.report.writer import ReportRequest, ReportSection, Writer
     from pytest_agenteval.run.attempt import Attempt
+    from pytest_agenteval.run.perturbed import OwnPerturbation
+    from pytest_agenteval.run.rules import Rules
 
     __version__: str
 
@@ -51,11 +54,13 @@ __all__ = [
     "ModelCall",
     "OfferedSandbox",
     "Outcome",
+    "OwnPerturbation",
     "PriceBook",
     "Rates",
     "ReportRequest",
     "ReportSection",
     "Retry",
+    "Rules",
     "RunSummary",
     "RunVerdict",
     "Sandbox",
@@ -74,6 +79,7 @@ __all__ = [
     "inspect_task",
     "record_tool",
     "recorded_tool",
+    "rule",
 ]
 
 _HOMES = {
@@ -93,11 +99,13 @@ _HOMES = {
     "ModelCall": "pytest_agenteval.record.records",
     "OfferedSandbox": "pytest_agenteval.engine.sandboxes.offered",
     "Outcome": "pytest_agenteval.record.outcomes",
+    "OwnPerturbation": "pytest_agenteval.run.perturbed",
     "PriceBook": "pytest_agenteval.money.rates",
     "Rates": "pytest_agenteval.money.rates",
     "ReportRequest": "pytest_agenteval.report.writer",
     "ReportSection": "pytest_agenteval.report.writer",
     "Retry": "pytest_agenteval.record.records",
+    "Rules": "pytest_agenteval.run.rules",
     "RunSummary": "pytest_agenteval.estimate.run",
     "RunVerdict": "pytest_agenteval.judge.exit_status",
     "Sandbox": "pytest_agenteval.engine.agents.public",
@@ -115,6 +123,7 @@ _HOMES = {
     "inspect_task": "pytest_agenteval.collect.inspect_task",
     "record_tool": "pytest_agenteval.engine.agents.public",
     "recorded_tool": "pytest_agenteval.engine.agents.public",
+    "rule": "pytest_agenteval.collect.rules",
 }
 
 

@@ -19,6 +19,8 @@ from pytest_agenteval.collect.fixtures import (
     agent_model,
     agent_scaffold,
     attempt,
+    perturbation,
+    rules,
     sandbox,
 )
 from pytest_agenteval.options.table import SETTINGS, add_options, is_any_used
@@ -26,7 +28,7 @@ from pytest_agenteval.options.table import SETTINGS, add_options, is_any_used
 if TYPE_CHECKING:
     from pytest_agenteval.collect.items import AgentItem
 
-__all__ = ["agent", "agent_model", "agent_scaffold", "attempt", "sandbox"]
+__all__ = ["agent", "agent_model", "agent_scaffold", "attempt", "perturbation", "rules", "sandbox"]
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -44,7 +46,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
         f"{MARK}(max_cost, time_limit, token_limit, turn_limit, grading_time_limit, min_pass_rate, solution, answer, "
-        "files, sandbox, network, cpus, memory, user, runtime): "
+        "files, variants, rules, sandbox, network, cpus, memory, user, runtime): "
         "an agent task, run k times by pytest-agenteval, and its options",
     )
     if not is_any_used(config):
@@ -110,7 +112,13 @@ def pytest_pycollect_makeitem(collector: pytest.Collector, name: str, obj: objec
     made = yield
     if not isinstance(made, list):
         return made
-    return [_as_agent_item(item) if isinstance(item, pytest.Function) else item for item in made]
+    items = [_as_agent_item(item) if isinstance(item, pytest.Function) else item for item in made]
+    asked = collector.config.stash.get(SETTINGS, None)
+    if asked is None or not asked.perturb.asked:
+        return items
+    from pytest_agenteval.collect.variants import with_variants
+
+    return with_variants(items, asked)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,6 +1,6 @@
 import csv
 
-from pytest_agenteval import Agent, Sandbox, agent_task
+from pytest_agenteval import Agent, Sandbox, agent_task, rule
 
 PEOPLE = """\
  Name , E-Mail,Joined
@@ -37,7 +37,7 @@ with open("clean.csv", "w", encoding="utf-8", newline="") as file:
 END"""
 
 
-@agent_task(solution=SOLUTION)
+@agent_task(solution=SOLUTION, rules=[rule.unchanged("people.csv"), rule.max_tool_calls(20)])
 async def test_cleans_a_table(agent: Agent, sandbox: Sandbox) -> None:
     """Clean a CSV file. What counts is the table, not how the file quotes it or ends its lines."""
     await sandbox.write_file("people.csv", PEOPLE)

@@ -79,5 +79,6 @@ def played_of(player: Player, number: int, attempt: AttemptRecord | None) -> Pla
         grading_seconds=None if ended is None or finished is None else max(0.0, finished - ended),
         turns=0 if seen is None else seen.turns,
         log=attempt.log,
+        broke=() if attempt.rules is None else tuple(f"{v.rule}: {v.evidence}" for v in attempt.rules.violations),
         number=number,
     )

@@ -45,6 +45,8 @@ class Played:
     """From then to the end of the attempt."""
     turns: int = 0
     log: str | None = None
+    broke: tuple[str, ...] = ()
+    """The task's rules that it broke, each with the evidence."""
     number: int = 0
     """Of the attempt in its log; 0 where there was none."""
 

@@ -66,6 +66,7 @@ def judge_plays(task: Task) -> Verdicts:
     if broken:
         verdicts.find("AE102", f"broken: {one_line(broken[0].message)}", **_evidence(broken[0]))
     _judge_oracles(verdicts, found_broken=bool(broken))
+    _judge_rules(verdicts)
     _judge_easy(verdicts)
     _judge_benign(verdicts)
     _judge_headroom(verdicts)
@@ -104,6 +105,17 @@ def _judge_oracles(verdicts: Verdicts, *, found_broken: bool) -> None:
         verdicts.find("AE102", f"oracle failed: {one_line(failed[0].message)}", **_evidence(failed[0]))
     elif failed and passed:
         _judge_flaky(verdicts, passed, failed)
+
+
+def _judge_rules(verdicts: Verdicts) -> None:
+    """The solution keeps all rules of its task, those of the run too."""
+    counting = [played for played in verdicts.task.of(Role.ORACLE) if played.outcome.counts]
+    if not counting:
+        return
+    verdicts.note("AE107", Status.OK)
+    broke = next((played for played in counting if played.broke), None)
+    if broke is not None:
+        verdicts.find("AE107", f"the solution breaks a rule: {one_line(broke.broke[0])}", **_evidence(broke))
 
 
 def _judge_flaky(verdicts: Verdicts, passed: Sequence[Played], failed: Sequence[Played]) -> None:

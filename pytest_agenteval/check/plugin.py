@@ -21,10 +21,12 @@ from pytest_agenteval.check.plays import Level, Play, base_plays
 from pytest_agenteval.check.store import PlayStore, key_of, mode_of
 from pytest_agenteval.collect.items import SESSION, AgentItem
 from pytest_agenteval.judge import GateSettings
+from pytest_agenteval.options.perturbations import Asked, perturbation
 from pytest_agenteval.options.reading import defaults, given, settings
 from pytest_agenteval.options.settings import settings_of
 from pytest_agenteval.options.table import SETTINGS
 from pytest_agenteval.record.records import TaskRecord
+from pytest_agenteval.record.stored import MOST_K
 
 __all__ = ["VARIABLE", "Notes", "Request", "read", "write"]
 
@@ -32,7 +34,7 @@ VARIABLE = "PYTEST_AGENTEVAL_CHECK_REQUEST"
 """The environment variable that names the file with the request."""
 _ORACLE = "agenteval/oracle"
 
-_KEPT = {"sandbox", "sandbox_default", "concurrency", "env_retries", "log_dir", "unsafe_fixtures"}
+_KEPT = {"rules", "sandbox", "sandbox_default", "concurrency", "env_retries", "log_dir", "unsafe_fixtures"}
 """Settings that apply here too. Other settings in the ini file and `addopts` are meant for runs of real models."""
 
 _WITH_FILES = ("lfplugin", "nfplugin", "stepwiseplugin")
@@ -108,7 +110,8 @@ def pytest_configure(config: pytest.Config) -> None:
     asked, plain = settings(config), settings_of(defaults(), active=True)  # the ini file may set the first
     attempts = asked.attempts
     config.stash[SETTINGS] = plain._replace(
-        agents=plain.agents._replace(models=asked.agents.models),
+        agents=plain.agents._replace(models=asked.agents.models, rules=asked.agents.rules),
+        perturb=plain.perturb._replace(asked=_variants(request.level), k=MOST_K, unreviewed=True),
         attempts=plain.attempts._replace(
             k=attempts.k,
             concurrency=1 if request.one_by_one else attempts.concurrency,
@@ -130,6 +133,12 @@ def _gates(config: pytest.Config) -> tuple[GateSettings | None, int]:
         confidence=asked["confidence"] if asked["gate_mode"] == "confidence" else None,
     )
     return (gates if gates.suite_gate else None), asked["k"]
+
+
+def _variants(level: Level) -> tuple[Asked, ...]:
+    """The variants that are played as well: those that a test or a file declares, and, in depth, other surroundings."""
+    names = ["prompts", "author", *(["timezone", "locale"] if level is Level.DEEP else [])]
+    return tuple(map(perturbation, names))
 
 
 class _Players:
@@ -188,7 +197,9 @@ class _Players:
         if self._request.plays is not None:
             return self._request.plays.get(item.task_name)
         steps = steps_of(item)
-        return tuple(base_plays(steps, item.options.answer, self._request.level, phrases))
+        # of a variant it is asked only whether the solution passes and doing nothing does not
+        level = self._request.level if item.perturbation is None else Level.QUICK
+        return tuple(base_plays(steps, item.options.answer, level, phrases))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> None:

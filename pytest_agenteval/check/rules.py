@@ -66,6 +66,9 @@ _ALL = (
     Rule("AE106", "little headroom", _W, _STANDARD,
          "The solution needs more than half of a limit in time, turns or grading time. On a slower machine, or for an "
          "agent that looks around first, the limit decides instead of the work. Raise it."),
+    Rule("AE107", "the solution breaks a rule", _E, _QUICK,
+         "The declared solution breaks a rule that the task's agents must keep, so an agent that does everything right "
+         "would be blamed. Repair the solution or the rule."),
     Rule("AE201", "doing nothing passes", _E, _QUICK,
          "An agent that submits at once passes. The start state already satisfies the checks, or they do not look. "
          "Check something that only the work brings about."),

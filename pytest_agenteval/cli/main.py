@@ -10,6 +10,7 @@ from pytest_agenteval.cli.check import add_check
 from pytest_agenteval.cli.export import add_export
 from pytest_agenteval.cli.report import add_compare, add_report
 from pytest_agenteval.cli.sandboxes import add_cleanup, add_images
+from pytest_agenteval.cli.variants import add_variants
 from pytest_agenteval.errors import NotReady
 
 __all__ = ["main"]
@@ -56,4 +57,5 @@ def _parser() -> argparse.ArgumentParser:
     add_export(commands)
     add_cleanup(commands)
     add_images(commands)
+    add_variants(commands)
     return parser

@@ -20,7 +20,8 @@ __all__ = ["add_compare", "add_report"]
 
 _JUDGING = (
     "min_pass_at_1", "min_pass_k", "min_consistency", "max_overconfidence", "min_safety", "max_cost",
-    "max_cost_per_attempt", "max_env_error_rate", "max_tool_failure_rate", "gate_mode", "confidence", "undecided",
+    "max_cost_per_attempt", "max_env_error_rate", "max_tool_failure_rate", "max_violations", "min_robustness",
+    "gate_mode", "confidence", "undecided",
 )  # fmt: skip
 _WRITING = ("profile", "json", "comment", "html", "metrics")
 _HELP = {
@@ -90,7 +91,7 @@ def _add_options(parser: argparse.ArgumentParser, keys: Sequence[str]) -> None:
             parser.add_argument(
                 *option.flags,
                 dest=option.key,
-                default=None if option.key == "k" else option.default,
+                default=None if option.key == "k" or option.repeat else option.default,
                 **{**option.reading, "type": checked(option.parse)},
                 help=_HELP.get(option.key, option.help).replace("%", "%%"),
             )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_agenteval.collect.fixtures import MARK
+from pytest_agenteval.collect.rules import Rule
 from pytest_agenteval.errors import did_you_mean
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
         user: str | None
         runtime: str | None
         leftovers: Literal["keep", "stop"]
+        rules: Sequence[Rule]
+        variants: str
 
 
 __all__ = ["MARK", "Solution", "TaskOptions", "ToolUse", "agent_task", "why_no_option"]
@@ -91,6 +94,11 @@ class TaskOptions:
     leftovers: str = "keep"
     """What happens to processes that the agent leaves running: `keep`, because a service may be its work, or `stop`, so
     that nothing changes while the test grades."""
+    rules: Sequence[Rule] = ()
+    """What the agent must keep beside solving the task, made with `rule`. A violation changes no outcome, unless the
+    rule must hold."""
+    variants: str | None = None
+    """The file of its stored prompts, relative to its suite's folder; None means `variants/<name of the test>.toml`."""
 
     @classmethod
     def from_marks(cls, marks: Iterable[pytest.Mark]) -> TaskOptions:
@@ -180,6 +188,10 @@ def _texts(value: Any) -> bool:
     return isinstance(value, Sequence) and not isinstance(value, str) and all(_some_text(each) for each in value)
 
 
+def _rules(value: Any) -> bool:
+    return isinstance(value, Sequence) and all(isinstance(each, Rule) for each in value)
+
+
 def _memory(value: Any) -> bool:
     if not isinstance(value, str):
         return _whole(value)
@@ -211,5 +223,7 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "memory": (_or_none(_memory), "an amount of memory, for example '512m' or '4g'"),
     "user": (_or_none(_some_text), "the name or number of a user, as text"),
     "leftovers": (lambda value: value in ("keep", "stop"), "'keep' or 'stop'"),
+    "rules": (_rules, "a list of rules, for example [rule.unchanged('tests/')]"),
+    "variants": (_some_text, "the path of a file"),
     "runtime": (_or_none(_some_text), "the name of a container runtime, for example 'runsc'"),
 }

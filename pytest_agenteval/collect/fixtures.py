@@ -19,6 +19,8 @@ __all__ = [
     "agent_model",
     "agent_scaffold",
     "attempt",
+    "perturbation",
+    "rules",
     "sandbox",
 ]
 
@@ -28,7 +30,7 @@ INSPECT_TASK = "agenteval_inspect_task"
 """The attribute of a test that is made from an Inspect task (`inspect_task.py`)."""
 LOOKALIKES = pytest.StashKey[list[str]]()
 """Node ids of ordinary tests with a fixture named `agent` that is not ours."""
-NAMES = ("agent", "sandbox", "attempt", "agent_model", "agent_scaffold")
+NAMES = ("agent", "sandbox", "attempt", "agent_model", "agent_scaffold", "perturbation", "rules")
 
 
 @pytest.fixture
@@ -44,6 +46,16 @@ def agent_scaffold() -> Any:
 @pytest.fixture
 def attempt(agent_model: Any) -> Any:
     """This attempt: its number (from 1), task and model; `attempt.wait(...)` runs a coroutine from a sync test."""
+
+
+@pytest.fixture
+def perturbation(attempt: Any) -> Any:
+    """None, or under `--agent-perturb` a seeded source of variation for the test's own set-up: `.pick("a", "b")`."""
+
+
+@pytest.fixture
+def rules(attempt: Any) -> Any:
+    """Rules that the body checks: `with rules.check("keeps the header"):`, where a failed assertion is a violation."""
 
 
 @pytest.fixture

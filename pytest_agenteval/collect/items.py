@@ -1,8 +1,9 @@
 """Agent tasks as pytest items. This is the only file that uses private pytest API.
 
-The private parts are: `Function._fixtureinfo`, `CallSpec._idlist`, `Session._fixturemanager` (pytest 8: arguments of
-overridden fixtures are missing from the closure), `FixtureDef.func/argnames/scope`, `Metafunc.definition._fixtureinfo`,
-how pytest reads the marks `skip` and `xfail`, and how it loads the conftest files of the files it collects.
+The private parts are: `Function._fixtureinfo`, `CallSpec` and its `_idlist`, `Session._fixturemanager` (pytest 8:
+arguments of overridden fixtures are missing from the closure), `FixtureDef.func/argnames/scope`,
+`Metafunc.definition._fixtureinfo`, how pytest reads the marks `skip` and `xfail`, and how it loads the conftest files
+of the files it collects.
 """
 
 from __future__ import annotations
@@ -15,15 +16,19 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
+import _pytest.python
 import pytest
 from _pytest.skipping import evaluate_skip_marks, evaluate_xfail_marks, xfailed_key
 
 from pytest_agenteval.collect.agent_task import MARK, TaskOptions
 from pytest_agenteval.collect.fixture_plan import Definition, FixturePlan
+from pytest_agenteval.collect.perturbation import Perturbation
 from pytest_agenteval.collect.plays import Plays
+from pytest_agenteval.collect.rules import Rule
 from pytest_agenteval.collect.unshareable import MARKS, is_foreign, named_by_user, why_soft_checks
 from pytest_agenteval.options.reading import settings
 from pytest_agenteval.record.digest import digest
+from pytest_agenteval.record.perturbed import Perturbed
 from pytest_agenteval.record.records import Cell, TaskRecord
 from pytest_agenteval.record.stored import StoredTask
 from pytest_agenteval.record.task_names import remaining_ids
@@ -32,6 +37,8 @@ __all__ = ["AgentItem", "TaskRunner", "is_agent_task", "load_conftests", "needs"
 
 _COLLECTORS: dict[str, type[pytest.Collector]] = {
     "class": pytest.Class, "module": pytest.Module, "package": pytest.Package}  # fmt: skip
+_CALLSPEC: Any = getattr(_pytest.python, "CallSpec", None) or _pytest.python.CallSpec2
+"""pytest's own parameters of a test; it was renamed in 9.2."""
 _MACHINERY = (f"{Path(__file__).parents[1]}{os.sep}", f"{os.sep}inspect_ai{os.sep}")
 SESSION: pytest.StashKey[TaskRunner] = pytest.StashKey()
 
@@ -89,6 +96,11 @@ def _digest_of(function: Callable[..., Any]) -> str:
     return digest(inspect.getsource(function))
 
 
+def _with_id(name: str, id: str) -> str:
+    """A name or node id with one more id of a parameter."""
+    return f"{name[:-1]}-{id}]" if name.endswith("]") else f"{name}[{id}]"
+
+
 def _parametrized(argnames: str | Sequence[str] = (), *_: Any, **__: Any) -> Sequence[str]:
     return [name.strip() for name in argnames.split(",")] if isinstance(argnames, str) else argnames
 
@@ -113,6 +125,10 @@ class AgentItem(pytest.Function):
         self.armed = False
         self.plays: Plays | None = None
         """Scripted attempts that run in place of the solution, each once; None except while a suite is checked."""
+        self.perturbation: Perturbation | None = None
+        """The variant of the task that it is; None for the base."""
+        self.rules: tuple[Rule, ...] = tuple(self.options.rules)
+        """Its own, and those of the run once it is prepared."""
         self._function: Callable[..., Any] = self.obj
         """The function that attempts call. pytest-trio later replaces `obj` for pytest's own call."""
         self._refused_marks = [why for name, why in MARKS.items() if self.get_closest_marker(name) is not None]
@@ -131,17 +147,23 @@ class AgentItem(pytest.Function):
         """The type of a value that its function returned in an attempt."""
 
     @classmethod
-    def of(cls, function: pytest.Function) -> AgentItem:
-        """The same test as an agent task."""
+    def of(cls, function: pytest.Function, perturbation: Perturbation | None = None) -> AgentItem:
+        """The same test as an agent task, or as one of its variants."""
+        callspec, name = getattr(function, "callspec", None), function.name
+        if perturbation is not None:  # pytest makes the node id of the ids of parameters
+            callspec = _CALLSPEC() if callspec is None else callspec
+            callspec = replace(callspec, _idlist=(*callspec._idlist, perturbation.name))
+            name = f"{function.originalname}[{callspec.id}]"
         item: AgentItem = cls.from_parent(
             function.parent,
-            name=function.name,
-            callspec=getattr(function, "callspec", None),
+            name=name,
+            callspec=callspec,
             callobj=function.obj,
             keywords=function.keywords,
             fixtureinfo=function._fixtureinfo,
             originalname=function.originalname,
         )
+        item.perturbation = perturbation
         return item
 
     def note(self, text: str) -> None:
@@ -171,7 +193,9 @@ class AgentItem(pytest.Function):
     @property
     def k(self) -> int:
         """How many attempts there are to be."""
-        return settings(self.config).attempts.k if self.plays is None else len(self.plays)
+        if self.plays is not None:
+            return len(self.plays)
+        return settings(self.config).attempts.k if self.perturbation is None else self.perturbation.k
 
     @property
     def cell(self) -> Cell:
@@ -181,6 +205,18 @@ class AgentItem(pytest.Function):
     @property
     def task_name(self) -> str:
         """The node id without the parameters that define its cell: the same in all cells and in all runs."""
+        return self.base_name if self.perturbation is None else _with_id(self.base_name, self.perturbation.name)
+
+    @property
+    def perturbed(self) -> Perturbed | None:
+        """Which perturbation of which task it is; None for the base."""
+        if self.perturbation is None:
+            return None
+        return Perturbed(self.perturbation.group, self.perturbation.name, self.base_name, self.k)
+
+    @property
+    def base_name(self) -> str:
+        """The name of the task that it is a variant of; its own if it is the base."""
         if not hasattr(self, "callspec"):
             return self.nodeid
         of_cell = ["agent_model"] * isinstance(self.plan.params.get("agent_model"), str)
@@ -188,7 +224,7 @@ class AgentItem(pytest.Function):
         ids = remaining_ids(
             of_cell,
             self.callspec.params,
-            self.callspec._idlist,
+            self.callspec._idlist[:-1] if self.perturbation is not None else self.callspec._idlist,
             [_parametrized(*mark.args, **mark.kwargs) for mark in self.iter_markers("parametrize")],
         )
         head = self.nodeid.removesuffix(f"[{self.callspec.id}]")

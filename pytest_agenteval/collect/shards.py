@@ -59,7 +59,7 @@ class Sharding:
         from pytest_agenteval.collect.items import AgentItem
 
         part, parts = self._shard
-        keys = (item.task_name if isinstance(item, AgentItem) else item.nodeid for item in items)
+        keys = (item.base_name if isinstance(item, AgentItem) else item.nodeid for item in items)
         homes = [shard_of(key, parts) for key in keys]
         mine = [home == part for home in homes]
         config.stash[ALL_TASKS] = tuple(item for item in items if isinstance(item, AgentItem))

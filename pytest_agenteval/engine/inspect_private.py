@@ -26,6 +26,7 @@ from inspect_ai._util.registry import (
     registry_unqualified_name,
 )
 from inspect_ai._util.retry import report_http_retry
+from inspect_ai.agent._bridge._errors import PROVIDER_ERROR_KEY
 from inspect_ai.agent._bridge.sandbox import service
 from inspect_ai.approval._apply import init_tool_approval
 from inspect_ai.log._condense import SampleSerializationError, condense_sample, is_log_serializable
@@ -57,7 +58,8 @@ from inspect_ai.util._store import init_subtask_store
 from inspect_ai.util._subprocess import max_subprocesses_context_var
 
 __all__ = [
-    "NOT_GIVEN", "ActiveSample", "EvalError", "EvalRecorder", "EvalStatus", "LocalSandboxEnvironment",
+    "NOT_GIVEN", "PROVIDER_ERROR_KEY", "ActiveSample", "EvalError", "EvalRecorder", "EvalStatus",
+    "LocalSandboxEnvironment",
     "PrerequisiteError", "SampleSerializationError", "SandboxInjectionError", "TerminateSampleError",
     "active_generate_config", "active_model_context_var", "active_model_event", "active_samples", "call_tools",
     "chdir_python", "cleanup_sandbox_environments_sample", "condense_sample", "copy_sandbox_environment_files",

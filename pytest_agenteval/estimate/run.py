@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from pytest_agenteval.estimate.estimates import Estimates, of_first_attempts, of_full_grid
+from pytest_agenteval.estimate.robustness import Robustness, robustness_of
+from pytest_agenteval.estimate.rules import RulesSummary, summarize_rules
 from pytest_agenteval.estimate.stats.estimators import SuiteEstimate
 from pytest_agenteval.estimate.stats.missing import MissingRange, pass_at_1_range, pass_hat_k_range
 from pytest_agenteval.estimate.task import EnvironmentErrors, RoleCost, TaskSummary, known_sum, summarize_task
@@ -74,6 +76,10 @@ class CellSummary:
     """The total time that attempts waited for free places to start their sandboxes; None if there is no such queue."""
     sandbox_waits: int = 0
     """How many attempts contribute to that sum."""
+    rules: RulesSummary | None = None
+    """What the tasks' rules say; None if no task has any."""
+    robustness: tuple[Robustness, ...] = ()
+    """What is left of the pass rate under each perturbation. No other figure of the cell knows of perturbed tasks."""
 
     @property
     def pass_at_1(self) -> SuiteEstimate:
@@ -144,11 +150,18 @@ class RunSummary:
     """In the order of their first records."""
     incomplete: tuple[str, ...]
     """Why the run did less than it was asked to do, one phrase each; empty if it did everything."""
+    perturbed: tuple[TaskSummary, ...] = ()
+    """Tasks under perturbations. They are in no cell's figures, and in what the run cost."""
 
     @property
     def tasks(self) -> tuple[TaskSummary, ...]:
         """All tasks of all cells."""
         return tuple(task for cell in self.cells for task in cell.tasks)
+
+    @property
+    def everything(self) -> tuple[TaskSummary, ...]:
+        """All tasks of all cells, and those under perturbations."""
+        return (*self.tasks, *self.perturbed)
 
     @property
     def evaluated(self) -> int:
@@ -158,27 +171,27 @@ class RunSummary:
     @property
     def broken(self) -> int:
         """How many attempts are broken."""
-        return sum(cell.broken for cell in self.cells)
+        return sum(cell.broken for cell in self.cells) + sum(len(task.broken) for task in self.perturbed)
 
     @property
     def budget_stopped(self) -> int:
         """How many attempts did not finish because the run's budget could not pay for them."""
-        return sum(attempt.cause is Cause.BUDGET for task in self.tasks for attempt in task.missing)
+        return sum(attempt.cause is Cause.BUDGET for task in self.everything for attempt in task.missing)
 
     @property
     def unrecorded(self) -> int:
         """How many wanted attempts left no record, so that nobody knows what they cost."""
-        return sum(task.unrecorded for task in self.tasks)
+        return sum(task.unrecorded for task in self.everything)
 
     @property
     def cost(self) -> Cost:
         """The whole cost of the run, including what its earlier invocations paid."""
-        return Cost.of(cell.cost for cell in self.cells)
+        return Cost.of([*(cell.cost for cell in self.cells), *(task.cost for task in self.perturbed)])
 
     @property
     def paid_now(self) -> Cost:
         """What this invocation paid."""
-        return Cost.of(task.paid_now for task in self.tasks)
+        return Cost.of(task.paid_now for task in self.everything)
 
 
 def summarize(records: Iterable[TaskRecord], *, every_first: bool = False) -> RunSummary:
@@ -194,13 +207,23 @@ def summarize(records: Iterable[TaskRecord], *, every_first: bool = False) -> Ru
 def run_of(tasks: Iterable[TaskSummary], *, every_first: bool) -> RunSummary:
     """The same from the summaries of all tasks."""
     by_cell: dict[Cell, list[TaskSummary]] = {}
+    perturbed: list[TaskSummary] = []
     for task in tasks:
-        by_cell.setdefault(task.cell, []).append(task)
-    cells = tuple(_summarize_cell(cell, tuple(of), every_first) for cell, of in by_cell.items())
-    return RunSummary(cells, _incomplete(task for cell in cells for task in cell.tasks))
+        if task.perturbed is None:
+            by_cell.setdefault(task.cell, []).append(task)
+        else:
+            perturbed.append(task)
+    cells = tuple(
+        _summarize_cell(cell, tuple(of), [task for task in perturbed if task.cell == cell], every_first)
+        for cell, of in by_cell.items()
+    )
+    run = RunSummary(cells, (), tuple(perturbed))
+    return replace(run, incomplete=_incomplete(run.everything))
 
 
-def _summarize_cell(cell: Cell, tasks: tuple[TaskSummary, ...], every_first: bool) -> CellSummary:
+def _summarize_cell(
+    cell: Cell, tasks: tuple[TaskSummary, ...], perturbed: Sequence[TaskSummary], every_first: bool
+) -> CellSummary:
     unskipped = [task for task in tasks if not task.skipped]
     k = max(task.k for task in tasks)
     counts = [(task.n, task.passes) for task in unskipped]
@@ -238,6 +261,8 @@ def _summarize_cell(cell: Cell, tasks: tuple[TaskSummary, ...], every_first: boo
         wall_seconds=math.fsum(task.wall_seconds for task in unskipped),
         sandbox_wait_seconds=known_sum(task.sandbox_wait_seconds for task in tasks),
         sandbox_waits=sum(task.sandbox_waits for task in tasks),
+        rules=summarize_rules([task.ruled for task in unskipped]),
+        robustness=robustness_of(unskipped, perturbed),
     )
 
 

@@ -9,10 +9,13 @@ from enum import StrEnum
 from itertools import chain
 
 from pytest_agenteval.estimate.conduct import Claimed, Kept
+from pytest_agenteval.estimate.rules import Ruled
 from pytest_agenteval.estimate.stats.estimators import pass_hat_k
 from pytest_agenteval.estimate.stats.missing import pass_at_1_range
+from pytest_agenteval.record.conduct import Fault
 from pytest_agenteval.record.cost import Cost
 from pytest_agenteval.record.outcomes import Cause, Outcome
+from pytest_agenteval.record.perturbed import Perturbed
 from pytest_agenteval.record.records import AttemptRecord, Cell, ModelCall, TaskRecord
 from pytest_agenteval.record.tool_calls import ToolCalls
 from pytest_agenteval.record.verdict import Verdict
@@ -164,6 +167,16 @@ class TaskSummary:
     """How sure its agent was."""
     kept: Kept | None = None
     """How its rules were kept; None if it has none, or no attempt that counts."""
+    ruled: tuple[Ruled, ...] = ()
+    """What rules say about the attempts that count; empty without rules."""
+    perturbed: Perturbed | None = None
+    """Which perturbation of which task it is; None for the base."""
+    met: int = 0
+    """Attempts that count and met their perturbation."""
+    faults: tuple[Fault, ...] = ()
+    """All faults that were injected."""
+    turns: int = 0
+    """Model calls of the agent in the attempts that count."""
 
     @property
     def reliable(self) -> bool:
@@ -232,6 +245,11 @@ def summarize_task(record: TaskRecord) -> TaskSummary:
         name=record.name,
         claimed=Claimed.of(counted),
         kept=Kept.of(counted),
+        perturbed=record.perturbed,
+        met=sum(bool(a.met) or any(fault.delivered for fault in a.faults or ()) for a in counted),
+        faults=tuple(fault for attempt in attempts for fault in attempt.faults or ()),
+        turns=sum(call.role == "agent" for attempt in counted for call in attempt.model_calls),
+        ruled=tuple(Ruled(a.outcome is Outcome.PASSED, a.rules) for a in counted if a.rules is not None),
     )
 
 

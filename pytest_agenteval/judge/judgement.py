@@ -12,6 +12,7 @@ from pytest_agenteval.judge.baseline import Comparison, Counterpart, compare, ju
 from pytest_agenteval.judge.exit_status import USAGE_ERROR, ExitStatus, RunVerdict, exit_status
 from pytest_agenteval.record.figures import plural
 from pytest_agenteval.record.history import EarlierRun
+from pytest_agenteval.record.outcomes import Outcome
 from pytest_agenteval.record.records import TaskRecord
 from pytest_agenteval.record.run_identity import RunIdentity
 
@@ -23,6 +24,7 @@ class Judgement:
     """The records of a run, their summary, and the verdicts."""
 
     records: tuple[TaskRecord, ...]
+    """Of the tasks themselves, without those under perturbations."""
     run: RunSummary
     gates: tuple[GateResult, ...]
     """The verdicts, including those on judged tasks."""
@@ -33,6 +35,8 @@ class Judgement:
     """What the run is called; None if it could not begin, and for logs written before runs had a name."""
     profile: str | None = None
     """The form in which reports for readers show the reliability profile, `unbiased` or `published`; None: not."""
+    perturbed: tuple[TaskRecord, ...] = ()
+    """The records of tasks under perturbations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +50,10 @@ class JudgedTask:
 
     @classmethod
     def of(cls, record: TaskRecord, thresholds: GateSettings | None) -> JudgedTask:
-        """Summarize a record, and judge it if there are thresholds."""
+        """Summarize a record, and judge it if there are thresholds; under a perturbation a task is only measured."""
         summary = summarize_task(record)
-        return cls(record, summary, None if thresholds is None else judge_task(summary, thresholds))
+        judged = thresholds is not None and record.perturbed is None
+        return cls(record, summary, judge_task(summary, thresholds) if judged and thresholds is not None else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +101,7 @@ def judge_run(
     before = {id(task.record): task for task in judged}
     tasks = [before.get(id(record)) or JudgedTask.of(record, thresholds) for record in records]
     run = run_of((task.summary for task in tasks), every_first=every_first)
-    run = replace(run, incomplete=(*incomplete, *run.incomplete))
+    run = replace(run, incomplete=(*incomplete, *run.incomplete, *_perturbed_lost(run, thresholds)))
     results = {id(task.summary): task.result for task in tasks}
     comparisons = () if baseline is None else compare(run, baseline, beside, elsewhere)
     gates: tuple[GateResult, ...] = ()
@@ -107,7 +112,7 @@ def judge_run(
         run = replace(run, incomplete=(*run.incomplete, why))
     if not records and (incomplete or said.status == USAGE_ERROR):
         gates = ()  # nothing began: the sentence that says why is all there is to say
-    broken = [task.task for task in run.tasks for _ in task.broken]
+    broken = [task.task for task in run.everything for _ in task.broken]
     # A failed task counts by its verdict or its broken attempts. Without either, a plugin's hook failed it, and it
     # counts as an ordinary test.
     failed = {gate.task for gate in gates if gate.verdict is Verdict.FAIL and gate.task is not None}
@@ -121,4 +126,19 @@ def judge_run(
     )
     if thresholds is None and status.verdict is RunVerdict.NOT_JUDGED:
         status = replace(status, reason="all was measured, and nothing is judged")
-    return Judgement(tuple(records), run, gates, comparisons, status, identity, profile)
+    own = tuple(record for record in records if record.perturbed is None)
+    perturbed = tuple(record for record in records if record.perturbed is not None)
+    return Judgement(own, run, gates, comparisons, status, identity, profile, perturbed)
+
+
+def _perturbed_lost(run: RunSummary, thresholds: GateSettings | None) -> list[str]:
+    """Why perturbations were not measured as asked: too many of their attempts met environment errors.
+
+    No gate on pass rates knows of them, so the run itself must say so.
+    """
+    wanted = sum(max(task.k, task.n) for task in run.perturbed if not task.skipped)
+    lost = sum(each.outcome is Outcome.ENVIRONMENT_ERROR for task in run.perturbed for each in task.missing)
+    allowed = 0.0 if thresholds is None else thresholds.max_env_error_rate
+    if not wanted or lost / wanted <= allowed:
+        return []
+    return [f"{plural(lost, 'perturbed attempt')} met environment errors in every try"]

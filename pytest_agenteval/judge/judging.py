@@ -9,8 +9,10 @@ from pytest_agenteval.estimate.task import TaskSummary
 from pytest_agenteval.judge.pass_rates import judge_pass_at_1, judge_pass_hat_k, judge_task
 from pytest_agenteval.judge.profile import judge_consistency, judge_overconfidence, judge_safety
 from pytest_agenteval.judge.result import GateResult, nothing_to_judge
+from pytest_agenteval.judge.robustness import judge_robustness
 from pytest_agenteval.judge.spending import cost_per_attempt, environment_errors, run_cost, tool_failures
 from pytest_agenteval.judge.thresholds import MAX_COST, GateSettings
+from pytest_agenteval.judge.violations import judge_violations
 
 __all__ = ["judge"]
 
@@ -60,6 +62,8 @@ def _judge_cell(cell: CellSummary, gates: GateSettings) -> list[GateResult]:
             results.append(cost_per_attempt(cell, gates.max_cost_per_attempt))
         if gates.max_tool_failure_rate is not None:
             results.append(tool_failures(cell, gates.max_tool_failure_rate))
+        results += judge_robustness(cell, gates)
+        results += [judge_violations(cell, severity, most) for severity, most in gates.max_violations]
     if cell.environment_errors.tries:
         results.append(environment_errors(cell, gates.max_env_error_rate))
     return results

@@ -13,13 +13,17 @@ __all__ = [
     "MAX_ENV_ERROR_RATE",
     "MAX_OVERCONFIDENCE",
     "MAX_TOOL_FAILURE_RATE",
+    "MAX_VIOLATIONS",
     "MIN_CONSISTENCY",
     "MIN_PASS_AT_1",
     "MIN_PASS_K",
     "MIN_PASS_RATE",
+    "MIN_ROBUSTNESS",
     "MIN_SAFETY",
     "XFAIL_STRICT",
     "GateSettings",
+    "robustness_gate",
+    "violations_gate",
 ]
 
 BASELINE = "--agent-baseline"
@@ -32,7 +36,9 @@ MAX_COST = "--max-cost"
 MAX_COST_PER_ATTEMPT = "--agent-max-cost-per-attempt"
 MAX_ENV_ERROR_RATE = "--agent-max-env-error-rate"
 MAX_TOOL_FAILURE_RATE = "--agent-max-tool-failure-rate"
+MAX_VIOLATIONS = "--max-violations"
 MIN_PASS_RATE = "min_pass_rate"
+MIN_ROBUSTNESS = "--min-robustness"
 XFAIL_STRICT = "xfail(strict=True)"
 
 
@@ -55,6 +61,10 @@ class GateSettings:
     max_env_error_rate: float = 0.05
     """Above this rate a cell is UNDECIDED at best, and never FAIL."""
     max_tool_failure_rate: float | None = None
+    max_violations: tuple[tuple[str, int], ...] = ()
+    """(severity, how many attempts may break a rule of it or of a worse one)."""
+    min_robustness: tuple[tuple[str | None, float], ...] = ()
+    """(perturbation, or None for all, least R)."""
     confidence: float | None = None
     """The confidence that gates on the true pass rate require; None if pass-rate gates judge the grid of attempts."""
     undecided: str = "incomplete"
@@ -87,7 +97,19 @@ class GateSettings:
             MAX_COST_PER_ATTEMPT: _at_most_dollars(self.max_cost_per_attempt),
             MAX_TOOL_FAILURE_RATE: _at_most(self.max_tool_failure_rate),
         }
-        return {name: threshold for name, threshold in gates.items() if threshold is not None}
+        asked = {name: threshold for name, threshold in gates.items() if threshold is not None}
+        asked |= {robustness_gate(group): f"at least {written(least)}" for group, least in self.min_robustness}
+        return asked | {violations_gate(severity): f"at most {most}" for severity, most in self.max_violations}
+
+
+def robustness_gate(group: str | None) -> str:
+    """The name of the gate on R under one perturbation, or under all."""
+    return MIN_ROBUSTNESS if group is None else f"{MIN_ROBUSTNESS} ({group})"
+
+
+def violations_gate(severity: str) -> str:
+    """The name of the gate on violations of this severity and worse."""
+    return f"{MAX_VIOLATIONS} ({severity})"
 
 
 def _at_least(rate: float | None) -> str | None:

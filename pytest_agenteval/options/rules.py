@@ -24,6 +24,8 @@ def why_not_early(asked: Settings, wanted: EarlyStop, *, distributed: bool) -> s
         ("--min-safety", asked.gates.min_safety),
         ("--agent-max-cost-per-attempt", asked.gates.max_cost_per_attempt),
         ("--agent-max-tool-failure-rate", asked.gates.max_tool_failure_rate),
+        ("--agent-perturb", asked.perturb.asked or None),
+        ("--max-violations", asked.gates.max_violations or None),
         ("--agent-baseline", asked.gates.baseline),
     ):
         if value is not None:

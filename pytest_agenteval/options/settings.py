@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pytest_agenteval.options.perturbations import Asked
 from pytest_agenteval.options.values import EarlyStop
 
 __all__ = ["Settings", "settings_of"]
@@ -20,6 +21,8 @@ class AgentSettings(NamedTuple):
     scaffold_args: tuple[tuple[str, Any], ...]
     roles: tuple[tuple[str, str], ...]
     """The other roles, each with its model."""
+    rules: Path | None
+    """The file of rules for all tasks."""
     model_args: tuple[tuple[str, Any], ...]
     model_base_url: str | None
     generate: tuple[tuple[str, Any], ...]
@@ -68,6 +71,10 @@ class GateOptions(NamedTuple):
     max_cost_per_attempt: float | None
     max_env_error_rate: float
     max_tool_failure_rate: float | None
+    max_violations: tuple[tuple[str, int], ...]
+    """(severity, how many attempts may break a rule of it or of a worse one)."""
+    min_robustness: tuple[tuple[str | None, float], ...]
+    """(perturbation, or None for all, the least R)."""
     baseline: str | None
     baseline_cell: tuple[str, str | None] | None
     """(model, scaffold or None for the only one)."""
@@ -76,6 +83,17 @@ class GateOptions(NamedTuple):
     undecided: str
     measure_only: bool
     """Whether nothing is judged."""
+
+
+class PerturbSettings(NamedTuple):
+    """Under which perturbations tasks run as well."""
+
+    asked: tuple[Asked, ...]
+    k: int | None
+    """Attempts under each; None means as many as of the base."""
+    seed: int
+    unreviewed: bool
+    """Whether stored prompts that nobody has reviewed run too."""
 
 
 class MoneySettings(NamedTuple):
@@ -134,6 +152,7 @@ class Settings(NamedTuple):
     agents: AgentSettings
     attempts: AttemptSettings
     gates: GateOptions
+    perturb: PerturbSettings
     money: MoneySettings
     store: StoreSettings
     sandboxes: SandboxSettings
@@ -152,6 +171,7 @@ def settings_of(values: Mapping[str, Any], *, active: bool) -> Settings:
             scaffolds=values["scaffolds"],
             scaffold_args=values["scaffold_args"],
             roles=values["roles"],
+            rules=values["rules"],
             model_args=values["model_args"],
             model_base_url=values["model_base_url"],
             generate=values["generate"],
@@ -175,12 +195,20 @@ def settings_of(values: Mapping[str, Any], *, active: bool) -> Settings:
             max_cost_per_attempt=values["max_cost_per_attempt"],
             max_env_error_rate=values["max_env_error_rate"],
             max_tool_failure_rate=values["max_tool_failure_rate"],
+            max_violations=values["max_violations"],
+            min_robustness=values["min_robustness"],
             baseline=values["baseline"],
             baseline_cell=values["baseline_cell"],
             mode=values["gate_mode"],
             confidence=values["confidence"],
             undecided=values["undecided"],
             measure_only=values["measure_only"],
+        ),
+        perturb=PerturbSettings(
+            asked=values["perturbations"],
+            k=values["perturb_k"],
+            seed=values["perturb_seed"],
+            unreviewed=values["unreviewed"],
         ),
         money=MoneySettings(
             max_cost=values["max_cost"],

@@ -124,6 +124,23 @@ OPTIONS: tuple[Option, ...] = (
             "above this share of environment errors nothing passes (default 0.05)", gate=True),
     Option(("--agent-max-tool-failure-rate",), "max_tool_failure_rate", "rate", None, "RATE",
             "gate: the share of tool calls that fail", gate=True),
+    Option(("--max-violations", "--agent-max-violations"), "max_violations", "violations", (), "[SEVERITY:]N",
+            "gate: at most N attempts of a cell break a rule of this severity or a worse one (repeat); "
+            "low, medium, high or critical, low where it is left out", repeat=True, gate=True),
+    Option(("--min-robustness", "--agent-min-robustness"), "min_robustness", "robustness", (), "[NAME:]RATE",
+            "gate: R, the share of the pass rate that is left under each perturbation, or under this one (repeat)",
+            repeat=True, gate=True),
+    Option(("--agent-rules",), "rules", "file", None, "FILE",
+            "TOML file of rules that every task's agent must keep beside solving it", path=True, idle=True),
+    Option(("--agent-perturb",), "perturbations", "perturbation", (), "NAME[:KEY=VALUE,...]",
+            "run every task under this perturbation too, apart from its base (repeat): faults, exec-faults, "
+            "tool-faults, model-faults, prompts, typos, lowercase, whitespace, markdown, option-order, tool-order, "
+            "tool-names, argument-names, result-keys, timezone, locale, author; A+B is both at once",
+            repeat=True, idle=True),
+    Option(("--agent-perturb-k",), "perturb_k", "attempts", None, "N",
+            "attempts at each task under each perturbation (default k)", idle=True),
+    Option(("--agent-perturb-seed",), "perturb_seed", "count", 0, "N",
+            "the seed of perturbations (default 0): the same seed gives the same faults", idle=True),
     Option(("--agent-baseline",), "baseline", "place", None, "PATH",
             "gate: compare with an earlier run, its .eval logs or a directory of them; a regression fails the run",
             gate=True, path=True),
@@ -207,6 +224,7 @@ SWITCHES: tuple[tuple[str, str, str], ...] = (
      "measure and judge nothing, as a shard does whose run is judged by `pytest-agenteval report`: exit 0 when every "
      "attempt was measured, 10 when some are missing"),
     ("--agent-plan", "plan", "say what the run would cost and could show, and run nothing"),
+    ("--agent-unreviewed", "unreviewed", "with --agent-perturb=prompts: also stored prompts that nobody has reviewed"),
     ("--agent-keep-sandbox", "keep_sandbox",
      "leave the sandbox of an attempt that failed, and say how to enter it"),
 )

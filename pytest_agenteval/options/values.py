@@ -9,6 +9,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from pytest_agenteval.options.perturbations import perturbation
+
 __all__ = [
     "BUILT_IN_MODELS",
     "GATE_MODES",
@@ -31,21 +33,25 @@ __all__ = [
     "one_of",
     "pair",
     "path",
+    "perturbation",
     "place",
     "profile",
     "rate",
+    "robustness",
     "role",
     "sandbox",
     "shard",
     "text",
     "undecided",
     "url",
+    "violations",
     "yes_or_no",
 ]
 
 SANDBOXES = ("docker", "local")
 GATE_MODES = ("grid", "confidence")
 PROFILES = ("unbiased", "published")
+SEVERITIES = ("low", "medium", "high", "critical")
 UNDECIDED = ("incomplete", "fail", "pass")
 
 
@@ -259,6 +265,23 @@ def text(raw: str) -> str:
     if not raw.strip():
         raise ValueError("is empty: give it a value or leave it out")
     return raw
+
+
+def robustness(raw: str) -> tuple[str | None, float]:
+    """`[NAME:]RATE`: (perturbation or None for all, the least R, which may be above 1)."""
+    name, colon, rest = raw.strip().rpartition(":")
+    least = _number(rest)
+    if (colon and not name) or not 0 <= least <= 10:
+        raise ValueError("must be RATE or NAME:RATE, for example 0.9 or exec-faults:0.9")
+    return name or None, least
+
+
+def violations(raw: str) -> tuple[str, int]:
+    """`[SEVERITY:]N`: (severity, how many attempts may break a rule of it or of a worse one)."""
+    severity, colon, most = raw.strip().rpartition(":")
+    if (colon and severity not in SEVERITIES) or not re.fullmatch(r"\d{1,9}", most):
+        raise ValueError(f"must be N or SEVERITY:N with one of {', '.join(SEVERITIES)}, for example high:0")
+    return severity or SEVERITIES[0], int(most)
 
 
 def _number(raw: str) -> float:

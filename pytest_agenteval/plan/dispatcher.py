@@ -27,8 +27,8 @@ def refuse_gates_that_never_pass(settings: Settings, items: Sequence[AgentItem])
     """
     gates = gate_settings(settings)
     for tasks in _cells(items).values() if gates is not None else ():
-        own = [(item.nodeid, item.options.min_pass_rate) for item in tasks]
-        if gates is not None and (reason := why_never(own, settings.attempts.k, gates)):
+        own = [(item.nodeid, item.options.min_pass_rate) for item in tasks if item.perturbation is None]
+        if own and gates is not None and (reason := why_never(own, settings.attempts.k, gates)):
             raise NotReady(reason)
 
 

@@ -20,6 +20,7 @@ from pytest_agenteval.estimate.stats.power import (
     chance_pass_hat_k_reached,
     power_of_gate,
     smallest_detectable_drop,
+    smallest_ratio_found,
 )
 from pytest_agenteval.judge import GateSettings, Verdict
 from pytest_agenteval.judge.pass_rates import Shown, show_pass_at_1, show_pass_hat_k
@@ -30,10 +31,12 @@ __all__ = [
     "CostPlan",
     "Detection",
     "EarlyStopPlan",
+    "PerturbPlan",
     "PlannedTask",
     "detections",
     "plan_costs",
     "plan_early_stop",
+    "plan_perturbation",
 ]
 
 POWER = 0.8
@@ -95,6 +98,20 @@ class EarlyStopPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class PerturbPlan:
+    """What one perturbation of a cell would run, and could show."""
+
+    group: str
+    tasks: int
+    attempts: int
+    """Of all its tasks."""
+    expected: float | None
+    """What they cost, as the bases do; None if no cost is known."""
+    smallest: float | None
+    """The largest R whose loss is found with a chance of :data:`POWER`; None if none is."""
+
+
+@dataclass(frozen=True, slots=True)
 class Detection:
     """The smallest regression that a gate finds with a chance of :data:`POWER`: all pass rates fall by one factor."""
 
@@ -115,6 +132,21 @@ def plan_costs(tasks: Sequence[PlannedTask], k: int) -> CostPlan:
     most = [task.most_cost for task in tasks if task.most_cost is not None]
     once = sum(known) / len(known) * len(tasks) if known else None
     return CostPlan(k, len(tasks), len(known), once, len(most), sum(most) if len(most) == len(tasks) else None)
+
+
+def plan_perturbation(group: str, tasks: Sequence[PlannedTask], attempts: int, k: int) -> PerturbPlan:
+    """What a perturbation of these tasks would run.
+
+    Args:
+        group: its name.
+        tasks: the bases.
+        attempts: under the perturbation, of all tasks.
+        k: attempts at each base.
+    """
+    known = [task.mean_cost for task in tasks if task.mean_cost is not None]
+    expected = sum(known) / len(known) * attempts if known else None
+    each = max(1, round(attempts / len(tasks)))
+    return PerturbPlan(group, len(tasks), attempts, expected, smallest_ratio_found(_rates(tasks), k, each, POWER))
 
 
 def plan_early_stop(

@@ -29,6 +29,8 @@ def gate_settings(asked: Settings) -> GateSettings | None:
         max_cost_per_attempt=asked.gates.max_cost_per_attempt,
         max_env_error_rate=asked.gates.max_env_error_rate,
         max_tool_failure_rate=asked.gates.max_tool_failure_rate,
+        min_robustness=asked.gates.min_robustness,
+        max_violations=asked.gates.max_violations,
         confidence=asked.gates.confidence if asked.gates.mode == "confidence" else None,
         undecided=asked.gates.undecided,
     )

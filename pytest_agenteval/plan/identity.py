@@ -49,6 +49,10 @@ async def identify(
         where, doubts = images[id(spec)]
         code, program = _code(item), _program(item)
         options = dataclasses.asdict(item.options)
+        del options["rules"], options["variants"]
+        rules = {"its rules": _digest([repr(rule) for rule in item.rules])} if item.rules else {}
+        variant = item.perturbation
+        perturbed = {} if variant is None else {"its perturbation": _digest(variant.identity)}
         del options["min_pass_rate"]  # it judges attempts, and has no effect on the agent
         found.append(
             StoredTask(
@@ -62,6 +66,8 @@ async def identify(
                     **where,
                     **program.parts,
                     "its options": _digest(options),
+                    **rules,
+                    **perturbed,
                     "the scaffold": _digest(_scaffold(item.cell.scaffold, settings)),
                     "the model": _digest([item.cell.model, settings.agents.model_setup]),
                     "the model of another role": _digest(settings.agents.roles),
@@ -73,6 +79,7 @@ async def identify(
                 expected_failure=item.expects_failure,
                 strict=item.strict,
                 name=item.task_name,
+                perturbed=item.perturbed,
             )
         )
     return found

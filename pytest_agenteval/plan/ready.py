@@ -14,9 +14,12 @@ from uuid import uuid4
 
 from pytest_agenteval.collect.inspect_task import SAMPLE
 from pytest_agenteval.collect.items import AgentItem
+from pytest_agenteval.collect.rules import Judged
+from pytest_agenteval.collect.rules_file import read_rules
 from pytest_agenteval.collect.shards import ALL_TASKS
 from pytest_agenteval.engine.agents.agent import REACT, Scaffold
-from pytest_agenteval.engine.agents.scaffolds import ProgramScaffold, open_scaffolds
+from pytest_agenteval.engine.agents.scaffolds import OwnScaffold, ProgramScaffold, open_scaffolds
+from pytest_agenteval.engine.conduct.judge import JUDGE
 from pytest_agenteval.engine.eval.evaluation import Evaluation
 from pytest_agenteval.engine.eval.tries import Services
 from pytest_agenteval.engine.inspect_tasks.attempt import InspectSample
@@ -131,6 +134,7 @@ def check(settings: Settings, items: Sequence[AgentItem], offered: Offered) -> C
         NotReady: a model, a package, a key, a price or a sandbox is missing, no log can be written, or a gate could
             never pass.
     """
+    _refuse_without_variants(settings, items)
     refuse_alike(items)
     refuse_gates_that_never_pass(settings, items)
     names = list(dict.fromkeys([*settings.agents.models, *(item.model for item in items if item.model is not None)]))
@@ -139,9 +143,12 @@ def check(settings: Settings, items: Sequence[AgentItem], offered: Offered) -> C
     wanted = [*(settings.agents.scaffolds or [REACT]), *(item.scaffold for item in items if item.scaffold is not None)]
     scaffolds = open_scaffolds(wanted, settings.agents.scaffold_args, offered.scaffolds)
     _refuse_without_grader(items)
+    _add_rules(settings, items)
+    _refuse_without_judge(settings, items)
     paid = list(dict.fromkeys([*names, *(model for _, model in settings.agents.roles)]))
     _refuse_unpriced(settings, items, paid, prices)
     _refuse_without_container(settings, items, scaffolds)
+    _refuse_unreachable(items, scaffolds)
     require_writable(settings.store.log_dir)
     check_sandboxes(settings, items, offered.sandboxes)
     return Checked(models, roles, scaffolds, prices, paid)
@@ -161,7 +168,7 @@ async def prepare(started: Started) -> tuple[str, ...]:
     tasks = await identify(settings, wanted, evaluation.sandboxes)
     reuse = started.takeover.take(settings, tasks)
     evaluation.take_over(tasks, reuse)
-    return started.takeover.account(reuse, settings.attempts.k * len(tasks))
+    return started.takeover.account(reuse, sum(item.k for item in wanted))
 
 
 def _selected(items: Sequence[AgentItem]) -> Iterator[StoredTask]:
@@ -176,6 +183,7 @@ def _selected(items: Sequence[AgentItem]) -> Iterator[StoredTask]:
                 expected_failure=item.expects_failure,
                 strict=item.strict,
                 name=item.task_name,
+                perturbed=item.perturbed,
             )
 
 
@@ -193,6 +201,30 @@ def _refuse_without_grader(items: Sequence[AgentItem]) -> None:
             raise NotReady(f"a scorer of {task} cannot judge: {error}") from None
 
 
+def _add_rules(settings: Settings, items: Sequence[AgentItem]) -> None:
+    """Give every task the run's own rules."""
+    if settings.agents.rules is None:
+        return
+    of_run = read_rules(settings.agents.rules)
+    for item in items:
+        item.rules = tuple(dict.fromkeys((*item.options.rules, *of_run)))
+
+
+def _refuse_without_judge(settings: Settings, items: Sequence[AgentItem]) -> None:
+    """Refuse rules that nobody could judge. The built-in models cost nothing, and neither do their attempts' rules."""
+    if JUDGE in dict(settings.agents.roles):
+        return
+    for item in items:
+        if item.cell.rehearsed or item.skips:
+            continue
+        for rule in item.rules:
+            if isinstance(rule.condition, Judged):
+                raise NotReady(
+                    f"{item.nodeid} has a rule for a judge, {rule.condition.question!r}, and there is none: "
+                    "add --agent-role=judge=PROVIDER/MODEL"
+                )
+
+
 def _refuse_without_container(
     settings: Settings, items: Sequence[AgentItem], scaffolds: Mapping[str, Scaffold]
 ) -> None:
@@ -203,6 +235,44 @@ def _refuse_without_container(
         if item.plan.uses_ours("agent") and isinstance(scaffolds.get(name), ProgramScaffold):
             raise NotReady(
                 f"scaffold {name} is a program in the sandbox, and needs a container: leave out --agent-sandbox=local"
+            )
+
+
+def _refuse_without_variants(settings: Settings, items: Sequence[AgentItem]) -> None:
+    """Refuse a perturbation that no task can play: what it should show would silently be missing."""
+    names = [each.name for each in settings.perturb.asked]
+    for name in names:
+        if names.count(name) > 1:
+            raise NotReady(f"--agent-perturb={name} is given twice, and its attempts could not be told apart")
+    if any(item.plays is not None for item in items):  # a check plays what there is
+        return
+    played = {item.perturbation.group for item in items if item.perturbation is not None}
+    for each in settings.perturb.asked:
+        if items and each.name not in played and (each.prompts is not None or each.author):
+            why = (
+                "no selected task asks for the fixture `perturbation`"
+                if each.prompts is None
+                else "no selected task has reviewed prompts of that name: see `pytest-agenteval variants make`"
+            )
+            raise NotReady(f"--agent-perturb={each.name} finds nothing to run: {why}")
+
+
+def _refuse_unreachable(items: Sequence[AgentItem], scaffolds: Mapping[str, Scaffold]) -> None:
+    """Refuse faults that the agent could never meet."""
+    for item in items:
+        plan = None if item.perturbation is None else item.perturbation.faults
+        if plan is None or not item.plan.uses_ours("agent"):
+            continue
+        name = item.scaffold or REACT
+        if plan.planes == ("model",) and not isinstance(scaffolds[name], OwnScaffold | ProgramScaffold):
+            raise NotReady(
+                f"model-faults never reach {name}: Inspect asks the model again itself, below the agent. They are for "
+                "agents of your own and for programs in the sandbox; leave --agent-perturb=model-faults out"
+            )
+        if plan.planes == ("exec",) and isinstance(scaffolds[name], ProgramScaffold):
+            raise NotReady(
+                f"exec-faults never reach {name}: its commands run inside the container. Try "
+                "--agent-perturb=model-faults, which it meets at its port"
             )
 
 

@@ -39,7 +39,7 @@ class Takeover:
         if not (settings.store.resume or settings.store.top_up):
             return cls()
         logs, problems = _readable(settings.store.log_dir)
-        tasks = [StoredTask(item.nodeid, item.cell, name=item.task_name) for item in items]
+        tasks = [StoredTask(item.nodeid, item.cell, name=item.task_name, perturbed=item.perturbed) for item in items]
         wanted = {task.key for task in tasks}
         newest = newest_run(logs, tasks, identity) if settings.store.resume else None
         run = None if newest is None else newest.run

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Confidence", "Fault", "Plane", "RuleResults", "Severity", "Violation"]
+__all__ = ["Confidence", "Fault", "Kind", "Plane", "RuleResults", "Severity", "Violation"]
+
+Kind = Literal["instruction", "safety"]
 
 Severity = Literal["low", "medium", "high", "critical"]
 
@@ -18,7 +20,7 @@ class Violation:
 
     rule: str
     """The rule's name, the same in every attempt."""
-    kind: Literal["instruction", "safety"]
+    kind: Kind
     severity: Severity
     evidence: str = ""
     """What was seen, cut to a few hundred characters."""
@@ -33,6 +35,10 @@ class RuleResults:
     violations: tuple[Violation, ...] = ()
     unknown: tuple[str, ...] = ()
     """Rules that could not be judged: a call or a connection was not seen, or the rule itself failed."""
+    kinds: tuple[Kind, ...] = ()
+    """In the order of `checked`; empty if unknown."""
+    severities: tuple[Severity, ...] = ()
+    """In the order of `checked`; empty if unknown."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,7 +97,7 @@ def lost_tasks(logs: Sequence[StoredLog], known: Collection[tuple[str, Cell]]) -
             if task.key in known:
                 continue
             before = found.get(task.key, LostTask(task, 0, frozenset()))
-            own = log.shard is None or shard_of(task.key[0], log.shard[1]) == log.shard[0]
+            own = log.shard is None or shard_of(task.home, log.shard[1]) == log.shard[0]
             runs = before.runs | {log.run} if own else before.runs
             found[task.key] = LostTask(task, max(log.k, before.k), runs)
     yield from found.values()
@@ -139,7 +139,7 @@ def _with_tasks(logs: Sequence[StoredLog], parts: int) -> list[int]:
     of_them = [log for log in logs if log.shard is not None and log.shard[1] == parts]
     for log in reversed(of_them):
         if log.roll:
-            return sorted({shard_of(task.key[0], parts) for task in log.roll})
+            return sorted({shard_of(task.home, parts) for task in log.roll})
         if len(log.shard_sizes) == parts:
             return [part for part, size in enumerate(log.shard_sizes, 1) if size]
     return list(range(1, parts + 1))

@@ -102,7 +102,8 @@ def merge(logs: Sequence[StoredLog], k: int | None = None) -> Merged:
     rewritten: list[str] = []
     records = []
     for (name, cell), written in pages.items():
-        task, wanted = written[-1].task, k or max(page.log.k for page in written)
+        task = written[-1].task
+        wanted = task.perturbed.k if task.perturbed is not None else k or max(page.log.k for page in written)
         last = [page for page in written if page.log.invocation == written[-1].log.invocation]
         aside = [page.log.aside[page.task.task] for page in last if page.task.task in page.log.aside]
         if aside and not any(page.attempts for page in last):
@@ -124,7 +125,7 @@ def merge(logs: Sequence[StoredLog], k: int | None = None) -> Merged:
         folded, discarded = fold(kept, wanted)
         records.append(_record(task, wanted, folded, discarded))
     for lost in lost_tasks(ordered, pages.keys()):
-        wanted = k or lost.k
+        wanted = lost.task.perturbed.k if lost.task.perturbed is not None else k or lost.k
         records.append(_record(lost.task, wanted, ends.never_ran((), wanted, lost.runs)))
     order = {key: at for at, key in enumerate(selected)}
     records.sort(key=lambda record: order.get((name_of(record), record.cell), len(order)))
@@ -184,6 +185,7 @@ def _record(
         expected_failure=task.expected_failure,
         strict=task.strict,
         name=task.name,
+        perturbed=task.perturbed,
     )
 
 

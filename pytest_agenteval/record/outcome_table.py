@@ -104,6 +104,8 @@ class Facts:
     """Seconds for set-up and checks."""
     left_running: bool = False
     """Whether the processes that the agent left running should have been stopped before the checks, and were not."""
+    rule_broken: str | None = None
+    """The sentence about a rule that must hold and was broken."""
     loss: Loss | None = None
     """None if the sandbox is still there, or nobody has looked."""
 
@@ -242,6 +244,8 @@ TABLE: tuple[Row, ...] = (
         Outcome.BROKEN, None,
         lambda f: "leftovers='stop' did not hold: call `await attempt.agent_done()` where the agent is done "
                   "and the checks begin"),
+    Row("it broke a rule that must hold", lambda f: f.passes and f.rule_broken is not None,
+        Outcome.FAILED, None, lambda f: f.rule_broken),
     Row("passed", lambda f: f.passes, Outcome.PASSED),
     Row("the agent ended its sandbox after it had reached a limit",
         lambda f: f.lost_by_agent and f.reached_limit is not None and not f.in_setup and f.failing is None

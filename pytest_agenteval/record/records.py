@@ -12,6 +12,7 @@ from typing import Any, Literal, Protocol, TypeVar
 
 from pytest_agenteval.record.conduct import Confidence, Fault, RuleResults
 from pytest_agenteval.record.outcomes import Cause, Outcome
+from pytest_agenteval.record.perturbed import Perturbed
 from pytest_agenteval.record.task_names import from_text
 from pytest_agenteval.texts import OURS
 
@@ -204,6 +205,8 @@ class AttemptRecord:
     """What its task's rules said about it; None if it has none."""
     faults: tuple[Fault, ...] | None = None
     """The faults that its perturbation injected, in order; None if it was not perturbed by faults."""
+    met: bool | None = None
+    """Whether a perturbation other than faults changed what its agent saw; None without one."""
 
     @property
     def cost(self) -> float | None:
@@ -263,6 +266,8 @@ class TaskRecord:
     """Whether passing is a failure when the mark expects it to fail."""
     name: str | None = None
     """Its name without the cell; None if its log does not say."""
+    perturbed: Perturbed | None = None
+    """Which perturbation of which task it is; None for the base."""
 
     @property
     def n(self) -> int:

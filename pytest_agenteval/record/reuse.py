@@ -153,7 +153,8 @@ def _reuse(logs: Sequence[StoredLog], tasks: Sequence[StoredTask], k: int, not_b
         fit, older = _of_newest_version(fit)
         if older:
             refused["the provider has reported another version of the model since"] += older
-        attempts, _ = fold([record for record in fit if record.outcome.counts], k)
+        wanted = k if task.perturbed is None else task.perturbed.k
+        attempts, _ = fold([record for record in fit if record.outcome.counts], wanted)
         discarded = [record for record in fit if not record.outcome.counts]
         if attempts or discarded:
             reused = (replace(record, reused=True) for record in attempts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from pytest_agenteval.record.perturbed import Perturbed
 from pytest_agenteval.record.records import AttemptRecord, Cell, name_of
 from pytest_agenteval.record.run_identity import RunIdentity
 
@@ -42,6 +43,13 @@ class StoredTask:
     """Whether passing is a failure when it is expected to fail."""
     name: str | None = None
     """Its name without the cell; None in logs written before names were stored."""
+    perturbed: Perturbed | None = None
+    """Which perturbation of which task it is; None for the base."""
+
+    @property
+    def home(self) -> str:
+        """The name that decides its shard: a perturbed task runs where its base does."""
+        return name_of(self) if self.perturbed is None else self.perturbed.of
 
     @property
     def key(self) -> tuple[str, Cell]:

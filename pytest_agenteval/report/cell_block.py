@@ -13,6 +13,8 @@ from pytest_agenteval.record.records import AttemptRecord, Cell
 from pytest_agenteval.report.failures import failure_kinds
 from pytest_agenteval.report.line import BAD, TITLE, UNSURE, Line, plain
 from pytest_agenteval.report.pass_rates import curve, interval_lines, pass_parts, savings
+from pytest_agenteval.report.robustness import robustness_table
+from pytest_agenteval.report.rules import rule_sentences
 from pytest_agenteval.report.text_table import wrap
 
 __all__ = ["cell_block", "cell_letter", "cell_names", "missing_text"]
@@ -39,6 +41,10 @@ def cell_block(cell: CellSummary, width: int) -> list[Line]:
     for text in _role_costs(cell):
         lines += plain(wrap(text, width, _HANGING, _HANGING))
     lines += plain(_bars(_tool_parts(cell), width))
+    for text in rule_sentences(cell.rules):
+        lines += plain(wrap(text, width, _INDENT, _HANGING))
+    for text in robustness_table(cell):
+        lines += plain(wrap(text, max(width, 120), _INDENT, _HANGING))
     waited = cell.sandbox_wait_per_attempt
     if waited is not None and waited > _WORTH_TELLING:
         text = (

@@ -35,6 +35,8 @@ from pytest_agenteval.report.markdown_text import (
 )
 from pytest_agenteval.report.notes import task_notes
 from pytest_agenteval.report.pass_rates import interval_lines, pass_parts
+from pytest_agenteval.report.robustness import robustness_sentences
+from pytest_agenteval.report.rules import rule_sentences
 from pytest_agenteval.report.run_facts import run_facts
 from pytest_agenteval.report.writer import ReportSection
 
@@ -181,7 +183,11 @@ def _cell_lines(cell: CellSummary) -> list[str]:
     errors = cell.environment_errors
     parts.append(f"environment errors {errors.count} of {figures.plural(errors.tries, 'try')}")
     lines = [f"- {code(str(cell.cell))}, k = {cell.k}: {prose(' · '.join(parts))}"]
-    return lines + [f"  - {prose(text)}" for text in interval_lines(cell)]
+    return lines + [f"  - {prose(text)}" for text in _more_lines(cell)]
+
+
+def _more_lines(cell: CellSummary) -> list[str]:
+    return [*interval_lines(cell), *rule_sentences(cell.rules), *robustness_sentences(cell)]
 
 
 def _gate_lines(judgement: Judgement) -> list[str]:

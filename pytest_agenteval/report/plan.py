@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pytest_agenteval.options.values import EarlyStop
-from pytest_agenteval.plan.expect import POWER, CostPlan, Detection, EarlyStopPlan
+from pytest_agenteval.plan.expect import POWER, CostPlan, Detection, EarlyStopPlan, PerturbPlan
 from pytest_agenteval.record import figures
 from pytest_agenteval.record.records import Cell, total_of
 from pytest_agenteval.report.line import TITLE, Line, plain
@@ -35,6 +35,7 @@ class CellPlan:
     """Why a gate could never pass, in a sentence."""
     asks: bool = False
     """Whether agents are asked how sure they are."""
+    perturbed: Sequence[PerturbPlan] = ()
 
 
 def plan_lines(cells: Sequence[CellPlan], max_cost: float | None, history: str, width: int) -> list[Line]:
@@ -57,6 +58,7 @@ def plan_lines(cells: Sequence[CellPlan], max_cost: float | None, history: str, 
             calls = f"{figures.plural(tasks * k, 'call')} with the whole conversation of an attempt"
             sentences.append(f"--agent-ask-confidence adds {calls}, which are in none of these costs")
         sentences += [_detection(each) for each in plan.detections]
+        sentences += [_perturbed(each) for each in plan.perturbed]
         if plan.never is not None:
             sentences.append(f"this run would be refused: {plan.never}")
         for text in sentences:
@@ -133,11 +135,29 @@ def _detection(found: Detection) -> str:
     return text
 
 
+def _perturbed(plan: PerturbPlan) -> str:
+    text = (
+        f"under {plan.group}: {figures.plural(plan.attempts, 'attempt')} more at {figures.plural(plan.tasks, 'task')}"
+    )
+    if plan.expected is not None:
+        text += f", expected cost {figures.dollars(plan.expected)}"
+    if plan.smallest is None:
+        return f"{text}; too few to find even an R of 0 with {100 * POWER:.0f}% power"
+    return f"{text}; finds an R of {plan.smallest:.2f} or less with {100 * POWER:.0f}% power"
+
+
 def _together(cells: Sequence[CellPlan], max_cost: float | None) -> str:
     attempts = sum(plan.costs.tasks * plan.costs.k for plan in cells)
+    attempts += sum(each.attempts for plan in cells for each in plan.perturbed)
     text = f"all in all {figures.plural(attempts, 'attempt')}"
-    total = total_of(plan.costs.expected for plan in cells)
-    most = total_of(plan.costs.most for plan in cells)
+    total = total_of(
+        [
+            *(plan.costs.expected for plan in cells),
+            *(each.expected for plan in cells for each in plan.perturbed),
+        ]
+    )
+    perturbed = any(plan.perturbed for plan in cells)
+    most = None if perturbed else total_of(plan.costs.most for plan in cells)
     text += ", expected cost unknown" if total is None else f", expected cost {figures.dollars(total)}"
     text += f", worst case {figures.dollars(most)}" if most else ""
     if max_cost is not None:

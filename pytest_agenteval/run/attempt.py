@@ -8,10 +8,11 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from pytest_agenteval.record.conduct import Confidence
+from pytest_agenteval.record.conduct import Confidence, Kind, Severity
 from pytest_agenteval.record.confidence import stated
 from pytest_agenteval.record.outcome_table import Unanswered
 from pytest_agenteval.record.outcomes import Cause
+from pytest_agenteval.run.rules import Rules
 from pytest_agenteval.run.threads import SyncCode
 
 __all__ = ["Attempt"]
@@ -45,6 +46,8 @@ class Attempt:
         """Called once, when the agent begins."""
         self.on_agent_done: Callable[[], Awaitable[None]] = _nothing
         """Awaited when an own agent reports that it is done."""
+        self.rules = Rules()
+        """What the body says about rules."""
         self._grading_time_limit = grading_time_limit
         self._deadline: asyncio.Timeout | None = None
         self._left: float | None = None
@@ -63,10 +66,27 @@ class Attempt:
             raise RuntimeError("attempt.wait() is for sync tests; in an async test use await")
         return self._sync.wait(awaitable)
 
-    async def agent_done(self) -> None:
-        """Call this in a task with its own agent and `leftovers="stop"` when the agent is done and the checks begin.
+    def violation(
+        self, name: str, *, kind: Kind = "instruction", severity: Severity = "low", evidence: str = ""
+    ) -> None:
+        """Note that the agent broke a rule. It is counted beside pass and fail, and changes neither.
 
-        It stops the processes that the agent left running. The built-in agent and `SandboxAgent` call it themselves.
+        Args:
+            name: of the rule, the same in every attempt.
+            kind: `instruction` or `safety`.
+            severity: `low`, `medium`, `high` or `critical`.
+            evidence: what was seen.
+
+        Raises:
+            ValueError: there is no such kind or severity.
+        """
+        self.rules.violation(name, kind=kind, severity=severity, seen=evidence)
+
+    async def agent_done(self) -> None:
+        """Call this in a task with its own agent when the agent is done and the checks begin.
+
+        It stops the processes that the agent left running (`leftovers="stop"`), and ends what rules look at. The
+        built-in agent and `SandboxAgent` call it themselves.
         """
         await self.on_agent_done()
 

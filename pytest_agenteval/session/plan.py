@@ -66,7 +66,7 @@ def _lines(asked: Settings, items: list[AgentItem], offered: Offered, width: int
     from pytest_agenteval.judge.passable import why_never
     from pytest_agenteval.options.rules import why_not_early
     from pytest_agenteval.plan.distinct import refuse_alike
-    from pytest_agenteval.plan.expect import detections, plan_costs, plan_early_stop
+    from pytest_agenteval.plan.expect import detections, plan_costs, plan_early_stop, plan_perturbation
     from pytest_agenteval.plan.gates import cell_gates, gate_settings
     from pytest_agenteval.plan.outlook import attempts_of_baseline, outlook
     from pytest_agenteval.report.plan import CellPlan, plan_lines
@@ -75,7 +75,8 @@ def _lines(asked: Settings, items: list[AgentItem], offered: Offered, width: int
     gates, plans = gate_settings(asked), []
     before = attempts_of_baseline(asked, [item.task_name for item in items])
     possible = why_not_early(asked, asked.attempts.early_stop or EarlyStop.EXACT, distributed=False) is None
-    for cell, tasks in outlook(asked, items, offered).items():
+    bases = [item for item in items if item.perturbation is None]
+    for cell, tasks in outlook(asked, bases, offered).items():
         own = [(task.task, task.min_pass_rate) for task in tasks]
         on_grid = cell_gates(own, gates)
         early = None
@@ -85,6 +86,20 @@ def _lines(asked: Settings, items: list[AgentItem], offered: Offered, width: int
         found = [] if gates is None else detections(tasks, asked.attempts.k, gates, before)
         never = None if gates is None else why_never(own, asked.attempts.k, gates)
         costs = plan_costs(tasks, asked.attempts.k)
-        plans.append(CellPlan(cell, costs, early, asked.attempts.early_stop, found, never, asked.agents.ask_confidence))
+        perturbed = []
+        names = {item.base_name: item.nodeid for item in bases if item.cell == cell}
+        groups: dict[str, list[AgentItem]] = {}
+        for item in items:
+            if item.perturbation is not None and item.cell == cell and item.base_name in names:
+                groups.setdefault(item.perturbation.group, []).append(item)
+        for group, of in groups.items():
+            theirs = {names[item.base_name] for item in of}
+            of_bases = [task for task in tasks if task.task in theirs]
+            perturbed.append(plan_perturbation(group, of_bases, sum(item.k for item in of), asked.attempts.k))
+        plans.append(
+            CellPlan(
+                cell, costs, early, asked.attempts.early_stop, found, never, asked.agents.ask_confidence, perturbed
+            )
+        )
     lines = plan_lines(plans, asked.money.max_cost, asked.store.log_dir, width)
     return [(line.text, dict(line.markup)) for line in lines]

@@ -122,6 +122,7 @@ class AgentSession:
             expected_failure=item.expects_failure,
             strict=item.strict,
             name=item.task_name,
+            perturbed=item.perturbed,
         )
 
     def unreported(self, items: Iterable[AgentItem]) -> list[TaskRecord]:

@@ -31,6 +31,7 @@ def run(pytester: pytest.Pytester) -> Run:
         plugins: tuple[str, ...] = (),
         model: str | None = "agenteval/null",
         stdin: str = "",
+        timeout: float = 60.0,
     ) -> pytest.RunResult:
         texts = {"conftest.py": conftest, "test_suite.py": source, **(files or {})}
         for name, text in texts.items():
@@ -41,6 +42,6 @@ def run(pytester: pytest.Pytester) -> Run:
         loaded = [word for plugin in ("pytest_agenteval.plugin", *plugins) for word in ("-p", plugin)]
         asked = () if model is None else (f"--agent-model={model}", "--agent-sandbox=local")
         environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "COLUMNS": "160"}
-        return forked_pytest(pytester.path, (*loaded, *asked, *arguments), environment, stdin=stdin)
+        return forked_pytest(pytester.path, (*loaded, *asked, *arguments), environment, stdin=stdin, timeout=timeout)
 
     return run

@@ -13,11 +13,14 @@ from pytest_agenteval import (
     AgentResult,
     Attempt,
     Dialogue,
+    OwnPerturbation,
+    Rules,
     Sandbox,
     SimulatedUser,
     __version__,
     agent_task,
     dialogue,
+    rule,
 )
 
 assert_type(__version__, str)
@@ -93,3 +96,19 @@ async def refused(agent: Agent) -> None:
     result = await agent.run("Do it.")
     result.answer = "42"  # type: ignore[misc]
     result.score  # type: ignore[attr-defined]  # noqa: B018
+
+
+@agent_task(rules=[rule.unchanged("tests/", must_hold=True), rule.must_not_call("bash", r"\bgit push\b", name="push")])
+async def test_with_rules(agent: Agent, rules: Rules, attempt: Attempt) -> None:
+    await agent.run("Fix it.")
+    with rules.check("keeps the header", kind="safety", severity="high"):
+        assert attempt.number
+    attempt.violation("wrote outside its folder", severity="medium", evidence="/etc/x")
+
+
+@agent_task(variants="prompts/elsewhere.toml")
+async def test_that_varies(agent: Agent, sandbox: Sandbox, perturbation: OwnPerturbation | None) -> None:
+    place = "data" if perturbation is None else perturbation.pick("archive", "in")
+    assert_type(place, str)
+    await sandbox.write_file(f"{place}/sales.csv", "1")
+    await agent.run("Add up sales.csv.")

@@ -81,8 +81,10 @@ def agent_result(
 ) -> AgentResult:
     """The summary of the events and the answered calls of one run."""
     exits = [found for event in events if isinstance(event, InfoEvent) and (found := program_exit(event))]
+    answer = state.output.completion if not state.output.empty else ""
+    meter.watch.answer, meter.watch.messages = answer, tuple(state.messages)
     return AgentResult(
-        answer=state.output.completion if not state.output.empty else "",
+        answer=answer,
         messages=tuple(state.messages),
         tool_calls=tool_calls(events),
         cost=total_of(call.cost for call in calls),
@@ -134,11 +136,12 @@ class Agent:
     async def _turn(self, prompt: str | Sequence[ChatMessage], request: AgentRequest) -> AgentResult:
         """One run of the program, after which nobody asks how sure the agent is: a dialogue has many."""
         messages: list[ChatMessage] = [ChatMessageUser(content=prompt)] if isinstance(prompt, str) else list(prompt)
+        messages = self._meter.disturbance.prompt(messages)
         self._program.refuse(request)
         state = AgentState(messages=messages)
         start, paid = len(transcript().events), len(self._meter.calls)
         try:
-            async with self._meter.leftovers.of_a_run(), agent_limits(self._meter), span(name="agent", type="agent"):
+            async with self._meter.agent_at_work(), agent_limits(self._meter), span(name="agent", type="agent"):
                 with self._meter.agent_speaks(), needing(f"scaffold {self.scaffold}"):
                     state = await self._program.run(state, request, self._meter)
         finally:  # after a limit the program never returned, but it extended the conversation in place

@@ -20,6 +20,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, ParamSpec, TypeVar
 
+from pytest_agenteval.engine.conduct.faulty_clients import repetitions, unless_faulty
 from pytest_agenteval.engine.models.meter import CallMeter
 
 __all__ = [
@@ -191,14 +192,14 @@ def _watch(base: Any, library: str, asynchronous: str) -> None:
     async def request(self: Any, cast_to: Any, options: Any, *, stream: bool = False, stream_cls: Any = None) -> Any:
         gate = _stop(str(options.url), _model_of(options), stream=stream)
         call = bridged(self, cast_to, options, stream=stream, stream_cls=stream_cls)
-        return await (call if gate is None else gate.go(call))
+        return await (call if gate is None else gate.go(_agents(gate, library, self, options, call)))
 
     @functools.wraps(network)
     def sync_request(self: Any, cast_to: Any, options: Any, *, stream: bool = False, stream_cls: Any = None) -> Any:
         gate = _stop(str(options.url), _model_of(options), stream=stream)
         if gate is None:
             return network(self, cast_to, options, stream=stream, stream_cls=stream_cls)
-        return gate.wait(bridged(twin(), cast_to, options))
+        return gate.wait(_agents(gate, library, self, options, bridged(twin(), cast_to, options)))
 
     base.AsyncAPIClient.request, base.SyncAPIClient.request = request, sync_request
 
@@ -210,17 +211,27 @@ def _watch_google(client: Any, sync_name: str, async_name: str) -> None:
     async def async_request(self: Any, http_method: str, path: str, *arguments: Any, **named: Any) -> Any:
         gate = _stop_google(path)
         call = bridged(self, http_method, path, *arguments, **named)
-        return await (call if gate is None else gate.go(call))
+        return await (call if gate is None else gate.go(_agents(gate, "google.genai", self, None, call)))
 
     @functools.wraps(network)
     def request(self: Any, http_method: str, path: str, *arguments: Any, **named: Any) -> Any:
         gate = _stop_google(path)
         if gate is None:
             return network(self, http_method, path, *arguments, **named)
-        return gate.wait(bridged(self, http_method, path, *arguments, **named))
+        call = bridged(self, http_method, path, *arguments, **named)
+        return gate.wait(_agents(gate, "google.genai", self, None, call))
 
     setattr(client, async_name, async_request)
     setattr(client, sync_name, request)
+
+
+async def _agents(gate: ClientGate, library: str, client: Any, options: Any, call: Coroutine[Any, Any, T]) -> T:
+    """A call of the agent's client, which a perturbation may make fail."""
+    injector = gate.meter.injector
+    if not injector.reaches("model"):
+        return await call
+    await gate.meter.agent_asks()
+    return await unless_faulty(injector, library, repetitions(library, client, options), library, call)
 
 
 def _stop_google(path: str) -> ClientGate | None:

@@ -28,6 +28,7 @@ from inspect_ai.util import (
 
 from pytest_agenteval.engine import inspect_private
 from pytest_agenteval.engine.agents.clients import is_installed
+from pytest_agenteval.engine.conduct.faulty_clients import bridge_fault
 from pytest_agenteval.engine.models.meter import CallMeter, current_meter
 
 __all__ = ["ContainerBridge", "NoBridge", "check_program", "limits_end", "watch_bridges"]
@@ -152,6 +153,9 @@ class _Service:
                     f"package here: pip install {library.replace('.', '-')}"
                 )
                 return await self._stop(RuntimeError(self.meter.attempt.miswired))
+            if library is not None and (fault := bridge_fault(self.meter.injector, name)) is not None:
+                await self.meter.agent_asks()
+                return {inspect_private.PROVIDER_ERROR_KEY: fault}
             try:
                 return await method(**request)
             except LimitExceededError as error:

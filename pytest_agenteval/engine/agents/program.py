@@ -113,9 +113,10 @@ class SandboxAgent:
         if meter is None:
             raise RuntimeError("SandboxAgent.run was called outside of an attempt: call it in the body of a test")
         messages: list[ChatMessage] = [ChatMessageUser(content=prompt)] if isinstance(prompt, str) else list(prompt)
+        messages = meter.disturbance.prompt(messages)
         start, paid = len(transcript().events), len(meter.calls)
         said = meter.attempt.said
-        async with meter.leftovers.of_a_run():
+        async with meter.agent_at_work():
             meter.attempt.agent_begins()
             with meter.agent_speaks():
                 state = await run_program(self, AgentState(messages=messages), instructions, meter)
@@ -157,6 +158,7 @@ async def run_program(agent: SandboxAgent, state: AgentState, instructions: str 
         ProviderFailed: it gave up after a call that the provider did not answer.
     """
     bridge = ContainerBridge()
+    meter.injector.without("exec")  # the bridge itself is made of commands in the sandbox
     values = {"model": CLIENT_MODEL, "base_url": bridge.address, "api_key": "unused"}
     values["instructions"] = instructions or ""
     values["task"] = "\n\n".join(message.text for message in state.messages)

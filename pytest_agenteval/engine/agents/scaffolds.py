@@ -14,6 +14,7 @@ from pytest_agenteval.collect.inspect_task import TASK_SOLVER
 from pytest_agenteval.engine.agents.agent import REACT, AgentRequest, Scaffold
 from pytest_agenteval.engine.agents.own_code import AgentContext, run_own_code
 from pytest_agenteval.engine.agents.program import SandboxAgent, run_program
+from pytest_agenteval.engine.conduct.faulty import faulty_tools
 from pytest_agenteval.engine.inspect_private import (
     PrerequisiteError,
     is_registry_object,
@@ -25,7 +26,7 @@ from pytest_agenteval.engine.models.faults import import_named, what_is_lacking,
 from pytest_agenteval.engine.models.meter import CallMeter
 from pytest_agenteval.errors import NotReady, did_you_mean, nearest
 
-__all__ = ["ProgramScaffold", "open_scaffolds"]
+__all__ = ["OwnScaffold", "ProgramScaffold", "open_scaffolds"]
 
 _OWN_TAKES = ["task", "context"]
 """The first parameters of an own agent."""
@@ -58,11 +59,11 @@ class InspectScaffold:
 
     async def run(self, state: AgentState, request: AgentRequest, meter: CallMeter) -> AgentState:
         """Make the agent and let it work."""
-        done: AgentState = await self.make(request)(state)
+        done: AgentState = await self.make(request, meter)(state)
         return done
 
-    def make(self, request: AgentRequest) -> Any:
-        """The agent, created afresh if there is a factory."""
+    def make(self, request: AgentRequest, meter: CallMeter | None = None) -> Any:
+        """The agent, created afresh if there is a factory; for one attempt, its tools meet that one's faults."""
         if self.factory is None:
             return self.made
         takes, given = _parameters(self.factory), dict(self.arguments)
@@ -70,6 +71,8 @@ class InspectScaffold:
             given["tools"] = list(request.tools)
         elif not self.own_tools or ("tools" in takes and takes["tools"].default is inspect.Parameter.empty):
             given["tools"] = [bash(timeout=BASH_SECONDS)]
+        if meter is not None and "tools" in given:
+            given["tools"] = faulty_tools(given["tools"], meter.injector)
         if request.instructions is not None:
             given[next(name for name in _INSTRUCTIONS if name in takes)] = request.instructions
         if not request.submit and "submit" in takes:
@@ -90,7 +93,7 @@ class OwnScaffold:
 
     async def run(self, state: AgentState, request: AgentRequest, meter: CallMeter) -> AgentState:
         """Call it, its clients led over the bridge."""
-        tools = tuple(request.tools or ())
+        tools = tuple(faulty_tools(request.tools or (), meter.injector))
         context = AgentContext(request.model, tuple(state.messages), request.instructions, tools)
         return await run_own_code(self.code, self.arguments, context, state, meter)
 

@@ -18,9 +18,9 @@ from inspect_ai.solver import Generate, Solver, TaskState, solver
 from pytest_agenteval.collect.inspect_task import SAMPLE
 from pytest_agenteval.collect.items import AgentItem
 from pytest_agenteval.engine.eval.feed import Attempts, Suites
-from pytest_agenteval.engine.eval.ledger import Ledger, Suite, doing, never_ran, pulse
+from pytest_agenteval.engine.eval.ledger import Ledger, doing, never_ran, pulse
 from pytest_agenteval.engine.eval.recording import telling
-from pytest_agenteval.engine.eval.tries import Services, Trial
+from pytest_agenteval.engine.eval.tries import Services, Suite, Trial, suite_of
 from pytest_agenteval.engine.inspect_private import init_display_type
 from pytest_agenteval.engine.inspect_tasks.attempt import InspectSample
 from pytest_agenteval.engine.logs.files import keep_from_git, roster
@@ -124,7 +124,7 @@ class Evaluation:
         """End the eval: its logs are complete when this returns."""
         if not cancel:
             for task in self._tasks.values():  # where no attempt began, the log says so: the invocation has ended
-                self._source((_suite(task.task), task.cell.model))
+                self._source(_home(task))
         self._closing, self._ledger.cancelling = True, cancel
         self._waiting.clear()
         if self._eval is not None:
@@ -214,12 +214,13 @@ class Evaluation:
         return self._sources[key]
 
     def _task(self, key: Suite, source: Attempts) -> Task:
-        suite, model = key
+        suite, model, perturbation = key
         k = self.settings.attempts.k
         specs = (spec for nodeid, spec in self.sandboxes.items() if _suite(nodeid) == suite)
-        tasks = (task for task in self._tasks.values() if (_suite(task.task), task.cell.model) == key)
+        tasks = (task for task in self._tasks.values() if _home(task) == key)
+        name = suite.removesuffix(".py").replace("/", ".")
         return Task(
-            name=suite.removesuffix(".py").replace("/", "."),
+            name=f"{name}.{perturbation}" if perturbation else name,
             dataset=source,
             solver=_pytest_body(self),
             model=self._models.get(model),
@@ -228,6 +229,7 @@ class Evaluation:
                 **self._metadata,
                 "suite": suite,
                 "model": model,
+                **({"perturbation": perturbation} if perturbation else {}),
                 "errors": self._errors[key],
                 "aside": self._aside[key],
                 "sandbox": ", ".join(sorted({spec.provider for spec in specs if spec is not None})) or "none",
@@ -241,7 +243,7 @@ class Evaluation:
         init_display_type("none")
         hook = sys.excepthook
         places = self.settings.attempts.concurrency
-        suites = set(map(_suite, self.sandboxes))
+        suites = {(item.task.split("::")[0], item.perturbed and item.perturbed.name) for item in self._tasks.values()}
         keep_from_git(self.settings.store.log_dir)
         try:
             with telling(self._ledger):
@@ -313,8 +315,12 @@ def _suite(task: str) -> str:
     return task.split("::")[0]
 
 
+def _home(task: StoredTask) -> Suite:
+    return _suite(task.task), task.cell.model, "" if task.perturbed is None else task.perturbed.name
+
+
 def _suite_of(item: AgentItem) -> Suite:
-    return _suite(item.nodeid), item.model or "none"
+    return suite_of(item, item.model or "none")
 
 
 def _sample(item: AgentItem) -> Sample:

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 from inspect_ai.event import Event, ModelEvent, ToolEvent
 from inspect_ai.log import EvalLog, EvalSample
 
-from pytest_agenteval.engine.eval.tries import Trial
+from pytest_agenteval.engine.eval.tries import Suite, Trial
 from pytest_agenteval.engine.inspect_private import ActiveSample, active_samples
 from pytest_agenteval.record.outcomes import Cause, Outcome
 from pytest_agenteval.record.records import AttemptRecord
 from pytest_agenteval.run.dispatch import Dispatcher, Key
 from pytest_agenteval.run.engine import Finished
 
-__all__ = ["Ledger", "Suite", "doing", "never_ran", "pulse"]
+__all__ = ["Ledger", "doing", "never_ran", "pulse", "suite_in"]
 
-Suite = tuple[str, str]
-"""A suite's path and a model's name: one Inspect task, and one log, each."""
 _RECENT = 16
 """So many events of an attempt are looked at: whatever is going on is among the last."""
 
@@ -78,11 +77,11 @@ class Ledger:
         if attempt in self.unwritten:
             self._lose(self.in_flight[attempt], why)
 
-    def unwritable(self, suite: str, model: str, why: str) -> None:
+    def unwritable(self, suite: Suite, why: str) -> None:
         """No attempt of this suite can be recorded any more: none begins, and Inspect ends those in flight."""
         self.problems.append(why)
-        self.over[suite, model] = why
-        self._give_up((suite, model))
+        self.over[suite] = why
+        self._give_up(suite)
 
     # -- what Inspect has done with ----------------------------------------------------------------
 
@@ -94,8 +93,7 @@ class Ledger:
 
     def suite_over(self, log: EvalLog) -> None:
         """Inspect has ended a suite: none of its attempts is in flight any more, and none can start."""
-        said = log.eval.metadata or {}
-        suite = str(said.get("suite")), str(said.get("model"))
+        suite = suite_in(log.eval.metadata)
         if suite not in self.over:
             self.over[suite] = f"Inspect had ended the suite{f': {log.error.message}' if log.error else ''}"
             if log.error is not None:
@@ -123,6 +121,12 @@ class Ledger:
             self.end(trial, never_ran(trial.number, Cause.CANCELLED, "the run was stopped"))
         else:
             self.end(trial, never_ran(trial.number, Cause.HARNESS, why))
+
+
+def suite_in(metadata: Mapping[str, Any] | None) -> Suite:
+    """The suite that a log's metadata name."""
+    said = metadata or {}
+    return str(said.get("suite")), str(said.get("model")), str(said.get("perturbation", ""))
 
 
 def never_ran(number: int, cause: Cause, why: str) -> Finished:

@@ -19,7 +19,7 @@ from inspect_ai.log import EvalLog, EvalPlan, EvalSample, EvalSpec
 from tenacity import AsyncRetrying, stop_after_attempt, wait_exponential
 
 from pytest_agenteval.engine import inspect_private
-from pytest_agenteval.engine.eval.ledger import Ledger
+from pytest_agenteval.engine.eval.ledger import Ledger, suite_in
 from pytest_agenteval.run.dispatch import Key
 
 __all__ = ["telling"]
@@ -139,9 +139,9 @@ class _TellingRecorder(inspect_private.EvalRecorder):
             raise PermissionError("it may not be replaced")
 
     def _give_up(self, eval: EvalSpec, error: Exception) -> None:
-        log, said = self._logs[eval.eval_id], eval.metadata or {}
+        log = self._logs[eval.eval_id]
         log.failure = f"the log {self._log_file_path(eval)} could not be written ({_said(error)})"
-        self.news.unwritable(str(said.get("suite")), str(said.get("model")), log.failure)
+        self.news.unwritable(suite_in(eval.metadata), log.failure)
 
 
 def _said(error: Exception) -> str:

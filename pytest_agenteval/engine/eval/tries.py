@@ -16,7 +16,13 @@ from inspect_ai.util import sandbox, span, working_limit
 from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_after_attempt, wait_exponential_jitter
 
 from pytest_agenteval.collect.items import AgentItem
+from pytest_agenteval.collect.perturbation import FaultDraws
 from pytest_agenteval.engine.agents.agent import REACT, Agent, Scaffold, own_agent_limits
+from pytest_agenteval.engine.agents.scaffolds import OwnScaffold, ProgramScaffold
+from pytest_agenteval.engine.conduct.disturbance import Disturbance
+from pytest_agenteval.engine.conduct.faulty import faulty_sandbox
+from pytest_agenteval.engine.conduct.injector import Injector
+from pytest_agenteval.engine.conduct.watch import Watch
 from pytest_agenteval.engine.inspect_private import sample_active
 from pytest_agenteval.engine.logs.events import fingerprint, last_steps, tool_calls
 from pytest_agenteval.engine.models.faults import InspectFaults
@@ -38,10 +44,18 @@ from pytest_agenteval.run.output import Capture, captured
 from pytest_agenteval.sandbox.autopsy import EndedBy
 from pytest_agenteval.texts import encodable, map_texts
 
-__all__ = ["Services", "Trial"]
+__all__ = ["Services", "Suite", "Trial", "suite_of"]
 
+
+Suite = tuple[str, str, str]
+"""A suite's path, a model's name and the name of a perturbation, empty for the base: one Inspect task, and one log."""
 
 _WORTH_A_LOOK = (Outcome.FAILED, Outcome.LIMIT, Outcome.BROKEN)
+
+
+def suite_of(item: AgentItem, model: str) -> Suite:
+    """Where an attempt at this task belongs. Perturbed ones have logs of their own: the base's figures stay its own."""
+    return item.nodeid.split("::")[0], model, "" if item.perturbation is None else item.perturbation.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +97,9 @@ class Trial:
         return self.item.nodeid, self.number
 
     @property
-    def suite(self) -> tuple[str, str]:
-        """The path of its suite, and its model: it goes into their log."""
-        return self.item.nodeid.split("::")[0], self.model
+    def suite(self) -> Suite:
+        """The path of its suite, its model and its perturbation: it goes into their log."""
+        return suite_of(self.item, self.model)
 
     async def run(self, state: TaskState) -> Finished:
         """Try until something other than an environment error comes out, or the retries are used up.
@@ -137,6 +151,10 @@ class Trial:
             plays=self.item.plays,
             ask_confidence=self.services.ask_confidence,
         )
+        meter.disturbance = Disturbance(self.item.perturbation, self.item.base_name, self.number)
+        if (perturbation := self.item.perturbation) is not None and perturbation.faults is not None:
+            draws = FaultDraws(perturbation.faults, perturbation.seed, self.item.base_name, self.number)
+            meter.injector = Injector(draws)
         first_event, start, capture = len(transcript().events), time.monotonic(), Capture()
         clock, active = working_limit(None), sample_active()
         ending = Ending(Outcome.NOT_RUN, Cause.CANCELLED, message="the run was stopped")
@@ -172,6 +190,9 @@ class Trial:
                 run=self.services.run,
                 confidence=attempt.said,
                 asking=tuple(meter.asking),
+                rules=meter.watch.results,
+                faults=meter.injector.faults,
+                met=meter.disturbance.met,
             )
             self._tries.append(Finished(record, ending.error, capture))
         return self._tries[-1]
@@ -190,15 +211,35 @@ class Trial:
                 places.append(place)
                 stop = self.item.options.leftovers == "stop"
                 meter.leftovers = Leftovers(place.environment, place.ours, stop=stop)
-                attempt.on_agent_done = meter.leftovers.agent_ends
+            environment = None if place is None else place.environment
+            meter.watch = Watch(
+                self.item.rules, environment, contained=place is not None and place.container is not None
+            )
+            if environment is not None:
+                meter.disturbance.surround(environment, meter.injector)
+            if environment is not None and meter.injector.reaches("exec"):
+                faulty_sandbox(environment, meter.injector)
+            attempt.on_agent_done = meter.agent_ends
             # the built-in agent opens its limits itself, around its run alone
             limits = (lambda: own_agent_limits(meter)) if meter.own_agent else nullcontext
             course = await run_attempt(
                 self.item, attempt, self.shared, self._provided(meter, state), InspectFaults(), limits
             )
             running = meter.leftovers.stop and not meter.leftovers.stopped
+            if meter.injector.acting and meter.injector.touched("exec"):
+                attempt.miswired = (
+                    "faults of commands would reach the checks too: call `await attempt.agent_done()` where the agent "
+                    "is done and the checks begin"
+                )
+                course = replace(course, facts=replace(course.facts, miswired=attempt.miswired))
+            if attempt.agent_started and (why := meter.disturbance.unplayed()) is not None:
+                course = replace(course, facts=replace(course.facts, miswired=attempt.miswired or why))
             facts = replace(course.facts, agent_unheard=meter.unheard, left_running=running)
             ending = replace(course, facts=facts).ending()
+            if ending.outcome.counts:
+                await meter.watch.judge(attempt.rules, calls_seen=self._calls_seen(meter))
+                facts = replace(facts, rule_broken=meter.watch.why_failed)
+                ending = replace(course, facts=facts).ending()
             meter.close()
             if (loss := await self._loss(ending, meter, place)) is not None:
                 ending = replace(course, facts=replace(facts, loss=loss)).ending()
@@ -206,12 +247,19 @@ class Trial:
                 await place.keep()
             return ending
 
+    def _calls_seen(self, meter: CallMeter) -> bool:
+        """Whether Inspect runs the agent's tools: calls of other agents are seen only where they show them."""
+        program = self.services.scaffolds.get(self.item.scaffold or REACT)
+        return not meter.own_agent and not isinstance(program, OwnScaffold | ProgramScaffold)
+
     def _provided(self, meter: CallMeter, state: TaskState) -> dict[str, Callable[[], Any]]:
         factory, scaffold = self.shared.get("tmp_path_factory"), self.item.scaffold or REACT
         return {
             "agent": lambda: Agent(self.model, scaffold, self.services.scaffolds[scaffold], meter, state),
             "agent_scaffold": lambda: scaffold,
             "agent_model": lambda: self.model,
+            "perturbation": lambda: meter.disturbance.own,
+            "rules": lambda: meter.attempt.rules,
             "sandbox": sandbox,
             "tmp_path": lambda: factory.mktemp(f"{self.item.originalname}-{self.number}-"),  # type: ignore[union-attr]
         }

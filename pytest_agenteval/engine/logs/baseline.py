@@ -72,6 +72,7 @@ def _run(logs: list[StoredLog], setup: str) -> EarlierRun:
     attempts = [
         _attempt(name_of(record), record.cell, record.source, each)
         for record in records
+        if record.perturbed is None
         for each in record.attempts
         if each.outcome.counts
     ]

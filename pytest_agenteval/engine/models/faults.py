@@ -17,6 +17,7 @@ from types import FrameType, ModuleType
 from inspect_ai.util import LimitExceededError, SandboxUnavailableError
 
 from pytest_agenteval.engine.agents.clients import Unbridged
+from pytest_agenteval.engine.conduct.injector import is_injected
 from pytest_agenteval.engine.inspect_private import PrerequisiteError
 from pytest_agenteval.engine.models.provider_errors import ConversationRefused, ProviderFailed
 from pytest_agenteval.errors import NotReady
@@ -62,6 +63,8 @@ class InspectFaults:
     def cause_of(self, error: BaseException) -> Cause | None:
         """SANDBOX, PROVIDER, the limit that was exceeded, or None if the agent or the test is responsible."""
         chain = list(_chain(error))
+        if any(map(is_injected, chain)):  # a perturbation put it there: what it ended, the agent did not survive
+            return None
         if any(isinstance(link, SandboxUnavailableError) for link in chain):
             return Cause.SANDBOX
         if (limit := limit_in(error)) is not None:

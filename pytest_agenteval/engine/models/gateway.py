@@ -28,6 +28,7 @@ from inspect_ai.model import ChatMessage, Model, ModelAPI, ModelCall, ModelOutpu
 from inspect_ai.util import LimitExceededError
 
 from pytest_agenteval.engine import inspect_private
+from pytest_agenteval.engine.conduct.reshaped import Reshaping
 from pytest_agenteval.engine.models.content_guard import harmless_answer, harmless_input
 from pytest_agenteval.engine.models.meter import CallMeter, current_meter
 from pytest_agenteval.engine.models.provider_errors import (
@@ -127,12 +128,34 @@ def _stand_before(api: ModelAPI, model: str) -> None:
     @functools.wraps(generate)
     async def asked(input: list[ChatMessage], *arguments: Any, **named: Any) -> Any:
         async def answer() -> Any:
-            return harmless_answer(await generate(input, *arguments, **named))
+            reshaping = _reshaping(model)
+            if reshaping is None:
+                return harmless_answer(await generate(input, *arguments, **named))
+            given = dict(zip(("tools", "tool_choice", "config"), arguments, strict=False)) | named
+            tools = given["tools"]
+            messages, told, choice = reshaping.asked(input, tools, given["tool_choice"])
+            result = harmless_answer(await generate(messages, **given | {"tools": told, "tool_choice": choice}))
+            output, *others = result if isinstance(result, tuple) else (result,)
+            if isinstance(output, ModelOutput):
+                output = reshaping.answered(output, tools)
+            return (output, *others) if others else output
 
         meter = current_meter()
         return await (answer() if meter is None else _blamed(meter, model, input, answer))
 
     api.generate = asked  # type: ignore[method-assign]
+
+
+def _reshaping(model: str) -> Reshaping | None:
+    """How the agent's model is told about tools, if a perturbation changes that; the built-in ones are never told."""
+    meter = current_meter()
+    if meter is None or not meter.agent_running or _role.get() is not None:
+        return None
+    found = meter.disturbance.reshaping
+    if found is not None and model.startswith("agenteval/"):
+        found.met = True
+        return None
+    return found
 
 
 @hooks(name="pytest_agenteval_meter", description="pytest-agenteval: run budget and agent limits")

@@ -7,8 +7,8 @@ import contextvars
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
@@ -20,6 +20,9 @@ from inspect_ai.util import LimitExceededError, suspend_working_limit
 
 from pytest_agenteval.collect.agent_task import TaskOptions
 from pytest_agenteval.collect.plays import Plays
+from pytest_agenteval.engine.conduct.disturbance import Disturbance
+from pytest_agenteval.engine.conduct.injector import Injector
+from pytest_agenteval.engine.conduct.watch import Watch
 from pytest_agenteval.engine.models.usage import Usage, model_call
 from pytest_agenteval.engine.sandboxes.leftovers import Leftovers
 from pytest_agenteval.money.budget import BudgetClosed, Reservation, RunBudget
@@ -62,6 +65,12 @@ class CallMeter:
     """Whether the agent is the user's: it has started with its first model call."""
     leftovers: Leftovers = field(default_factory=lambda: Leftovers(None, stop=False))
     """What the agent leaves running."""
+    watch: Watch = field(default_factory=Watch)
+    """What is seen of the agent, for the rules of its task."""
+    injector: Injector = field(default_factory=Injector)
+    """The faults that a perturbation puts in the agent's way."""
+    disturbance: Disturbance = field(default_factory=Disturbance)
+    """What else the perturbation does."""
     tab: Tab | None = None
     """The attempt's, at the budget; it goes over all its tries."""
     plays: Plays | None = None
@@ -122,6 +131,39 @@ class CallMeter:
             self.asking += [call for call in made if call.role == ASKING]
             self.calls[since:] = [call for call in made if call.role != ASKING]
 
+    async def agent_begins(self) -> None:
+        """The agent is about to begin. Raises `SandboxUnavailableError`."""
+        await self.leftovers.agent_begins()
+        await self.watch.agent_begins()
+        self.injector.acting = True
+
+    async def agent_ends(self) -> None:
+        """The agent has ended, and the checks begin. Raises `LeftoversRemain`, or `SandboxUnavailableError`."""
+        self.injector.acting = False
+        try:
+            await self.leftovers.agent_ends()
+        finally:
+            await self.watch.agent_ends()
+
+    @asynccontextmanager
+    async def agent_at_work(self) -> AsyncIterator[None]:
+        """Around a run of an agent with a known end, even by an error."""
+        await self.agent_begins()
+        try:
+            yield
+        except Exception:
+            await self.agent_ends()
+            raise
+        await self.agent_ends()
+
+    async def agent_asks(self) -> None:
+        """A model is about to be asked: an own agent begins with that. Raises `SandboxUnavailableError`."""
+        if self.agent_running:
+            self.called, self.unheard = True, False
+        if self.own_agent and not self.attempt.agent_started:
+            await self.agent_begins()
+            self.attempt.agent_begins()
+
     async def before_call(self, call: BeforeModelGenerate) -> None:
         """Reserve the call's worst case, or stop the agent before it spends.
 
@@ -129,14 +171,10 @@ class CallMeter:
             LimitExceededError: of type `custom`, if the run (not the agent) is at its end; of type `cost`, `token` or
                 `turn`, if the agent has used up its own limit, or if that cannot be determined.
         """
-        if self.agent_running:
-            self.called, self.unheard = True, False
         self._look_for_lost_sandbox()
         if self.sandbox_lost:
             raise self._stopping("the agent's sandbox is gone")
-        if self.own_agent and not self.attempt.agent_started:
-            await self.leftovers.agent_begins()
-            self.attempt.agent_begins()
+        await self.agent_asks()
         self._hold_to_limits()
         worst = self._worst_case(call)
         if worst is None and self.budget.limit is not None:

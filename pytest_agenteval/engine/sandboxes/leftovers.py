@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,17 +111,6 @@ class Leftovers:
         """Note what runs already: it is the test's own, and stays. Raises `SandboxUnavailableError`."""
         if self.stop and self._environment is not None:
             self._before, self.stopped = await self._told(), False
-
-    @asynccontextmanager
-    async def of_a_run(self) -> AsyncIterator[None]:
-        """Around a run of an agent with a known end, even by an error."""
-        await self.agent_begins()
-        try:
-            yield
-        except Exception:
-            await self.agent_ends()
-            raise
-        await self.agent_ends()
 
     async def agent_ends(self) -> None:
         """Stop whatever else runs now. Raises `LeftoversRemain`, or `SandboxUnavailableError`."""

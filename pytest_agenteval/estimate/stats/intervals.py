@@ -28,6 +28,7 @@ __all__ = [
     "tasks_like_these_pass_hat_k",
     "this_suite_pass_at_1",
     "this_suite_pass_hat_k",
+    "wilson",
 ]
 
 THIS_TASK = "this task, re-run"
@@ -90,7 +91,7 @@ def this_suite_pass_at_1(counts: Counts, confidence: float = 0.95) -> Interval |
     if mean.value is None:
         return None
     size = mean.tasks_used**2 / sum(1.0 / n for n, _ in counts if n > 0)
-    low, high = _wilson(mean.value, size, normal_quantile(0.5 + confidence / 2))
+    low, high = wilson(mean.value, size, normal_quantile(0.5 + confidence / 2))
     return Interval(low, high, confidence, THIS_SUITE, "Wilson on pooled attempts, conservative")
 
 
@@ -159,13 +160,13 @@ def _on_tasks(values: Sequence[float], most: float, confidence: float) -> Interv
     size = min(max(size, tasks), most)
     p = 0.5 + confidence / 2
     if size == tasks:
-        low, high = _wilson(mean, size, normal_quantile(p))
+        low, high = wilson(mean, size, normal_quantile(p))
         return Interval(low, high, confidence, TASKS_LIKE_THESE, "Wilson on tasks")
-    low, high = _wilson(mean, size, t_quantile(p, tasks - 1))
+    low, high = wilson(mean, size, t_quantile(p, tasks - 1))
     return Interval(low, high, confidence, TASKS_LIKE_THESE, "Wilson with effective sample size and t")
 
 
-def _wilson(mean: float, size: float, quantile: float) -> tuple[float, float]:
+def wilson(mean: float, size: float, quantile: float) -> tuple[float, float]:
     """Wilson's score interval (Wilson 1927)."""
     square = quantile * quantile
     centre = (mean + square / (2 * size)) / (1 + square / size)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pytest_agenteval.estimate.stats.distributions import normal_quantile
 from pytest_agenteval.estimate.stats.estimators import passes_needed
-from pytest_agenteval.estimate.stats.regression import TIES_BROKEN, p_of_task
+from pytest_agenteval.estimate.stats.regression import TIES_BROKEN, p_of_all_tasks, p_of_task
 from pytest_agenteval.record.verdict import Verdict
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "power_of_gate",
     "power_of_regression_test",
     "smallest_detectable_drop",
+    "smallest_ratio_found",
 ]
 
 Floats = NDArray[np.float64]
@@ -158,6 +159,40 @@ def smallest_detectable_drop(
         else:
             high = lost
     return float(high * after.mean())
+
+
+def smallest_ratio_found(
+    rates: Sequence[float],
+    attempts_base: int,
+    attempts_under: int,
+    power: float = 0.8,
+    alpha: float = 0.05,
+    simulations: int = 300,
+    seed: int = 0,
+) -> float | None:
+    """The largest share of the pass rate left under a perturbation whose loss the exact test finds with this power.
+
+    All rates fall by the same factor. None if even an agent that never passes there is not found.
+    """
+    base = np.asarray(rates)
+
+    def found(ratio: float) -> bool:
+        rng = np.random.default_rng(seed)
+        before = rng.binomial(attempts_base, base, size=(simulations, len(base)))
+        after = rng.binomial(attempts_under, base * ratio, size=(simulations, len(base)))
+        hits = 0
+        for one, two in zip(before.tolist(), after.tolist(), strict=True):
+            pairs = [((attempts_base, b), (attempts_under, a)) for b, a in zip(one, two, strict=True)]
+            hits += p_of_all_tasks(pairs) <= alpha
+        return hits >= power * simulations
+
+    if not found(0.0):
+        return None
+    low, high = 0.0, 1.0
+    for _ in range(_BISECTIONS):
+        middle = 0.5 * (low + high)
+        low, high = (middle, high) if found(middle) else (low, middle)
+    return low
 
 
 def _chance_of_at_least(chances: Sequence[float], least: int) -> float:

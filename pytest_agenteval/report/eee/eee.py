@@ -163,6 +163,7 @@ def cell_exports(records: Sequence[TaskRecord], publication: Publication, clean:
     """
     check_collection(publication.collection)
     exports = []
+    records = [record for record in records if record.perturbed is None]  # those are no attempts at the task itself
     for cell in summarize(records, every_first=publication.every_first).cells:
         tasks = tuple(sorted((each for each in records if each.cell == cell.cell), key=lambda task: task.task))
         if any(_exported(task) for task in tasks):

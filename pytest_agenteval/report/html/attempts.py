@@ -192,6 +192,8 @@ def _facts(attempt: AttemptRecord) -> Iterator[tuple[str, str]]:
         yield "model version", ", ".join(attempt.model_versions)
     if failures := ToolCalls.of(attempt.tool_calls).failures:
         yield "tool-call failures", ", ".join(f"{each.tool} {each.type} {each.count}" for each in failures)
+    for violation in () if attempt.rules is None else attempt.rules.violations:
+        yield f"broke a rule ({violation.severity})", f"{violation.rule}: {violation.evidence}"
     if attempt.working_seconds is not None:
         yield "working time", _seconds(attempt.working_seconds)
     if attempt.ended:

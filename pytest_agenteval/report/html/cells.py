@@ -23,6 +23,8 @@ from pytest_agenteval.report.cell_block import cell_block, cell_letter, cell_nam
 from pytest_agenteval.report.html.text import shown
 from pytest_agenteval.report.pass_rates import interval_lines, pass_parts, savings
 from pytest_agenteval.report.profile import Dimension, dimensions
+from pytest_agenteval.report.robustness import robustness_sentences
+from pytest_agenteval.report.rules import rule_sentences
 from pytest_agenteval.report.verdicts import cell_verdict
 
 __all__ = ["CellView", "CurvePoint", "Front", "cell_views", "front_of"]
@@ -145,7 +147,13 @@ def cell_views(judgement: Judgement, compared: CellComparison) -> list[CellView]
                 pass_hat_k=cell.pass_hat_k.value,
                 per_attempt=None if bill is None else bill.total,
                 rates=tuple(pass_parts(cell)),
-                sentences=(*interval_lines(cell), *savings(cell), *_open(cell)),
+                sentences=(
+                    *interval_lines(cell),
+                    *savings(cell),
+                    *_open(cell),
+                    *rule_sentences(cell.rules),
+                    *robustness_sentences(cell),
+                ),
                 words=tuple(line.text.strip() for line in cell_block(cell, 100_000)),
                 columns=_columns(cell, beaten if dominated else None, verdict),
                 money=_money(cell),

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isinf
 from typing import Annotated
 
 from pydantic import Field
 
+from pytest_agenteval.estimate import robustness
 from pytest_agenteval.estimate.profile import profile_of
 from pytest_agenteval.estimate.run import CellSummary
+from pytest_agenteval.estimate.stats import intervals
+from pytest_agenteval.record.conduct import Kind, Severity
 from pytest_agenteval.record.records import TaskRecord
 from pytest_agenteval.report.json.parts import (
     Amount,
@@ -97,6 +101,106 @@ class AtLeastPoint(Part):
     """Tasks with too few attempts."""
 
 
+class FaultCount(Part):
+    """How often a kind of fault was injected."""
+
+    plane: str
+    """exec, tool or model."""
+    kind: str
+    """For example timeout."""
+    delivered: Count
+    """Those that the agent saw."""
+    absorbed: Count
+    """Those that a retry below the agent kept from it, or that changed nothing."""
+
+
+class RatioInterval(Part):
+    """An interval of R."""
+
+    low: Amount
+    """The lower end."""
+    high: Amount | None
+    """The upper end; null where there is none, because the base may be 0."""
+    confidence: Rate
+    """How often such an interval contains the true value."""
+
+
+class Robustness(Part):
+    """What is left of the pass rate under one perturbation, over the tasks that have both."""
+
+    perturbation: str
+    """Its name."""
+    tasks: Count
+    """Tasks that are compared."""
+    not_compared: list[str]
+    """Tasks without an attempt that counts, of the base or perturbed."""
+    base: Rate | None
+    """The mean pass rate of the tasks themselves."""
+    under: Rate | None
+    """The same under the perturbation."""
+    lost: Difference | None
+    """base minus under."""
+    ratio: Amount | None
+    """R, under by base; may be above 1; null where the base passed nothing."""
+    this_suite: RatioInterval | None
+    """For these tasks, re-run."""
+    tasks_like_these: RatioInterval | None
+    """For other tasks of the kind."""
+    attempts: Count
+    """Perturbed attempts that count."""
+    met: Count
+    """Those of them that met the perturbation."""
+    p_worse: Rate | None
+    """How often an agent that the perturbation does not touch would do as badly."""
+    faults: list[FaultCount]
+    """By plane and kind."""
+    worst_variant: str | None
+    """Of several variants the one with the lowest pass rate."""
+    extra_turns: float | None
+    """Model calls of a perturbed attempt beyond those of a base attempt."""
+    extra_usd: float | None
+    """The same in US dollars; null where a cost is unknown."""
+
+
+class Broken(Part):
+    """In how many attempts something was broken."""
+
+    attempts: Count
+    """All there are."""
+    violated: Count
+    """Those in which it was."""
+    unknown: Count
+    """Those for which nobody knows, and which are not among the violated ones."""
+    interval: Interval | None
+    """Of the share, by tasks; null with fewer than two tasks, and where an attempt is unknown."""
+
+
+class Rule(Part):
+    """One rule, or all rules of one kind."""
+
+    name: str
+    """Of the rule, or instruction or safety."""
+    kind: Kind | None
+    """null where it is unknown."""
+    severity: Severity | None
+    """null where it is unknown, and for a kind."""
+    failed: Broken
+    """In attempts that did not pass."""
+    passed: Broken
+    """In attempts that passed."""
+
+
+class Rules(Part):
+    """How often rules were broken."""
+
+    attempts: Count
+    """Attempts that count and have rules."""
+    kinds: list[Rule]
+    """All instructions, and all safety rules."""
+    rules: list[Rule]
+    """Rule by rule."""
+
+
 class Cell(CellName):
     """All tasks of one model in one scaffold.
 
@@ -160,6 +264,10 @@ class Cell(CellName):
     """Tool calls of which nobody knows how their command ended, or whether they ran one."""
     environment_errors: EnvironmentErrors
     """Tries that ended in an environment error."""
+    robustness: list[Robustness]
+    """One per perturbation. No other figure of the cell knows of perturbed attempts."""
+    rules: Rules | None
+    """How often rules were broken; null where no task has any."""
     sandbox_wait_seconds: Amount | None
     """How long attempts waited for places to start their sandboxes, in sum."""
     profile: Profile
@@ -208,8 +316,29 @@ def cell_report(cell: CellSummary, records: Sequence[TaskRecord]) -> Cell:
         tool_call_failure_rate=cell.tool_calls.rate,
         nonzero_exits=cell.tool_calls.nonzero_exits,
         unknown_exits=cell.tool_calls.unknown_exits,
+        robustness=[_robustness(each) for each in cell.robustness],
         environment_errors=environment_errors(
             cell.environment_errors, (record for record in records if record.cell == cell.cell)
         ),
         profile=profile_report(profile_of(cell.cell, records)),
     )
+
+
+def _robustness(found: robustness.Robustness) -> Robustness:
+    return Robustness.of(
+        found,
+        perturbation=found.group,
+        tasks=len(found.pairs),
+        not_compared=found.not_paired,
+        this_suite=_ratio_interval(found.this_suite),
+        tasks_like_these=_ratio_interval(found.tasks_like_these),
+        worst_variant=None if found.worst is None else found.worst[0],
+        extra_usd=found.extra_cost,
+    )
+
+
+def _ratio_interval(found: intervals.Interval | None) -> RatioInterval | None:
+    if found is None:
+        return None
+    high = None if isinf(found.high) else found.high
+    return RatioInterval(low=found.low, high=high, confidence=found.confidence)

@@ -134,6 +134,8 @@ class Report(Part):
     """One per model and scaffold."""
     tasks: list[Task]
     """One per task and cell."""
+    perturbed: list[Task]
+    """One per variant of a task and cell; they are in no figure of the cells but robustness."""
     comparisons: list[Comparison]
     """One per cell, where there is a baseline."""
 
@@ -151,6 +153,7 @@ def json_report(judgement: Judgement, notes: Sequence[str] = ()) -> dict[str, An
 def _report(judgement: Judgement, notes: Sequence[str]) -> Report:
     run, status, verdicts = judgement.run, judgement.status, task_verdicts(judgement)
     summaries = {(task.cell, task.task): task for task in run.tasks}
+    variants = {(task.cell, task.task): task for task in run.perturbed}
     return Report(
         id=_ID,
         schema_version=SCHEMA_VERSION,
@@ -174,6 +177,7 @@ def _report(judgement: Judgement, notes: Sequence[str]) -> Report:
             task_report(record, summaries[record.cell, record.task], verdicts.get((record.cell, record.task)))
             for record in judgement.records
         ],
+        perturbed=[task_report(record, variants[record.cell, record.task], None) for record in judgement.perturbed],
         comparisons=[comparison_report(found) for found in judgement.comparisons],
     )
 

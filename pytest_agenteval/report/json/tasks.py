@@ -6,6 +6,7 @@ from collections import Counter
 
 from pytest_agenteval.estimate.task import TaskSummary
 from pytest_agenteval.record import records
+from pytest_agenteval.record.conduct import Kind, Severity
 from pytest_agenteval.record.cost import Cost as Costs
 from pytest_agenteval.record.outcomes import Cause, Outcome
 from pytest_agenteval.record.records import total_of
@@ -65,6 +66,45 @@ class Retry(Part):
     """How long it took."""
 
 
+class Fault(Part):
+    """One injected fault."""
+
+    plane: str
+    """exec, tool or model."""
+    kind: str
+    """For example timeout."""
+    call: Number
+    """Which call of its plane it hit."""
+    target: str
+    """The command, tool or model that it hit."""
+    delivered: bool
+    """Whether the agent saw it; if not, a retry below the agent absorbed it, or it changed nothing."""
+
+
+class Violation(Part):
+    """One rule that the agent broke."""
+
+    rule: str
+    """Its name."""
+    kind: Kind
+    """instruction or safety."""
+    severity: Severity
+    """low, medium, high or critical."""
+    evidence: str
+    """What was seen."""
+
+
+class Rules(Part):
+    """What the rules of a task say about an attempt."""
+
+    checked: list[str]
+    """All rules, those that could not be judged too."""
+    violations: list[Violation]
+    """What was broken; it changes no outcome unless the rule must hold."""
+    unknown: list[str]
+    """Rules that could not be judged."""
+
+
 class Attempt(Part):
     """One attempt."""
 
@@ -120,6 +160,10 @@ class Attempt(Part):
     """The run that ran it."""
     ended: str | None
     """When it ended, in UTC (ISO 8601)."""
+    faults: list[Fault] | None
+    """What its perturbation injected, in order; null where it injects none."""
+    rules: Rules | None
+    """null where the task has no rules."""
     reused: bool
     """It was run, and paid, by an earlier invocation."""
 
@@ -172,6 +216,10 @@ class Task(Part):
     """Tries that ended in an environment error."""
     identical_attempts: bool
     """The model did exactly the same in all attempts: k is effectively 1."""
+    perturbation: str | None
+    """Its variant; null for the task itself."""
+    base: str | None
+    """The name of the task that it is a variant of; null for the task itself."""
     source: str | None
     """A digest of the test function's source."""
     notes: list[str]
@@ -203,6 +251,8 @@ def task_report(record: records.TaskRecord, summary: TaskSummary, verdict: Verdi
         unknown_exits=summary.tool_calls.unknown_exits,
         environment_errors=environment_errors(summary.environment_errors, [record]),
         identical_attempts=summary.identical,
+        perturbation=None if record.perturbed is None else record.perturbed.name,
+        base=None if record.perturbed is None else record.perturbed.of,
         notes=[*summary.notes, *([summary.bug_hint] if summary.bug_hint is not None else [])],
         attempts=[_attempt(attempt) for attempt in record.attempts],
     )

@@ -34,10 +34,11 @@ def test_what_the_package_hands_out() -> None:
     assert pytest_agenteval.__all__ == [
         "Agent", "AgentContext", "AgentResult", "Attempt", "AttemptRecord", "Cause", "Cell", "CellSummary",
         "Comparison", "Dialogue", "ExitStatus", "GateResult", "Judgement", "ModelCall", "OfferedSandbox",
-        "Outcome", "PriceBook", "Rates", "ReportRequest", "ReportSection", "Retry", "RunSummary", "RunVerdict",
+        "Outcome", "OwnPerturbation", "PriceBook", "Rates", "ReportRequest", "ReportSection", "Retry", "Rules",
+        "RunSummary", "RunVerdict",
         "Sandbox", "SandboxAgent", "SimulatedUser", "TaskRecord", "TaskSummary", "TokenUsage", "ToolCall",
         "ToolCalls", "Verdict", "Writer", "__version__", "agent_task", "dialogue", "inspect_task", "record_tool",
-        "recorded_tool",
+        "recorded_tool", "rule",
     ]  # fmt: skip
     assert dir(pytest_agenteval) == sorted(pytest_agenteval.__all__)
 

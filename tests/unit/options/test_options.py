@@ -17,6 +17,7 @@ from pytest_agenteval.options.table import OPTIONS, Option, add_options, is_any_
 
 SHORT = {
     "--k", "--max-cost", "--min-pass-at-1", "--min-pass-k", "--min-consistency", "--max-overconfidence", "--min-safety",
+    "--max-violations", "--min-robustness",
 }  # fmt: skip
 PLUGIN = ("-p", "pytest_agenteval")
 
@@ -73,6 +74,7 @@ def test_each_option_with_a_value_has_an_ini_key() -> None:
         "--agent-inspect-task": "inspect_tasks",
         "--agent-model": "models",
         "--agent-model-arg": "model_args",
+        "--agent-perturb": "perturbations",
         "--agent-role": "roles",
         "--agent-scaffold": "scaffolds",
         "--agent-scaffold-arg": "scaffold_args",

@@ -85,6 +85,13 @@ ROWS: list[tuple[str, Facts, Outcome, Cause | None, str]] = [
         None,
         "leftovers='stop' did not hold: call `await attempt.agent_done()` where the agent is done and the checks begin",
     ),
+    (
+        "it broke a rule that must hold",
+        replace(STARTED, rule_broken="no push: git push origin"),
+        Outcome.FAILED,
+        None,
+        "no push: git push origin",
+    ),
     ("passed", STARTED, Outcome.PASSED, None, ""),
     ("passed", replace(STARTED, unanswered=Unanswered(Cause.PROVIDER, "503")), Outcome.PASSED, None, ""),
     ("passed", replace(STARTED, limit=Cause.TURNS), Outcome.PASSED, None, ""),
