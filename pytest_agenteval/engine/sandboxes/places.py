@@ -9,6 +9,7 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
+from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -128,6 +129,8 @@ class Sandboxes:
         self.left: list[str] = []
         """What providers said that could not remove their sandboxes, a sentence each."""
         self._prepared: list[SandboxSpec] = []
+        self._context: dict[ContextVar[Any], Any] = {}
+        """What providers have set for themselves: in Inspect, all that they do happens in one context."""
 
     async def prepare(self, specs: Iterable[SandboxSpec | None]) -> None:
         """Do once what a provider does before its first sandbox: check, build, pull.
@@ -143,7 +146,7 @@ class Sandboxes:
                 continue
             provider = inspect_private.registry_find_sandboxenv(spec.provider)
             try:
-                config, metadata = _config(spec), dict(spec.metadata)
+                config, metadata, before = _config(spec), dict(spec.metadata), copy_context()
                 with _environment(await provider.task_init_environment(config, metadata) if metadata else {}):
                     await provider.task_init(spec.name, config)
             except SandboxSetupError as error:
@@ -154,6 +157,8 @@ class Sandboxes:
                 lacking.append(f"sandbox {spec.provider} ({spec.config}): {error}")
             else:
                 self._prepared.append(spec)
+                now = copy_context()
+                self._context |= {var: now[var] for var in now if var not in before or before[var] is not now[var]}
         if lacking:
             raise SandboxFailed(" ".join(dict.fromkeys(lacking)))
 
@@ -163,6 +168,7 @@ class Sandboxes:
 
         Raises `SandboxFailed` where it does not start.
         """
+        self._enter_context()
         if spec.provider == "docker":
             await _widen_docker_cli()
         try:
@@ -194,10 +200,15 @@ class Sandboxes:
 
     async def close(self) -> None:
         """Remove what is left when all attempts have ended."""
+        self._enter_context()
         for spec in self._prepared:
             with self._noting(spec):
                 provider = inspect_private.registry_find_sandboxenv(spec.provider)
                 await provider.task_cleanup(spec.name, _config(spec), True)
+
+    def _enter_context(self) -> None:
+        for var, value in self._context.items():
+            var.set(value)
 
     @contextmanager
     def _noting(self, spec: SandboxSpec) -> Iterator[None]:
