@@ -10,6 +10,7 @@ from inspect_ai._eval.task import run
 from inspect_ai._eval.task.generate import task_generate
 from inspect_ai._eval.task.sandbox import read_sandboxenv_file, resolve_sample_files
 from inspect_ai._eval.task.util import task_run_dir
+from inspect_ai._util.asyncfiles import AsyncFilesystem
 from inspect_ai._util.error import EvalError, PrerequisiteError
 from inspect_ai._util.exception import TerminateSampleError
 from inspect_ai._util.file import filesystem, local_path
@@ -57,9 +58,10 @@ from inspect_ai.util._store import init_subtask_store
 from inspect_ai.util._subprocess import max_subprocesses_context_var
 
 __all__ = [
-    "NOT_GIVEN", "ActiveSample", "EvalError", "EvalRecorder", "EvalStatus", "LocalSandboxEnvironment",
-    "PrerequisiteError", "SampleSerializationError", "SandboxInjectionError", "TerminateSampleError",
-    "active_generate_config", "active_model_context_var", "active_model_event", "active_samples", "call_tools",
+    "NOT_GIVEN", "ActiveSample", "AsyncFilesystem", "EvalError", "EvalRecorder", "EvalStatus",
+    "LocalSandboxEnvironment", "PrerequisiteError", "SampleSerializationError", "SandboxInjectionError",
+    "TerminateSampleError", "active_generate_config", "active_model_context_var", "active_model_event",
+    "active_samples", "call_tools",
     "chdir_python", "cleanup_sandbox_environments_sample", "condense_sample", "copy_sandbox_environment_files",
     "filesystem", "has_registry_params", "init_display_type", "init_model_roles", "init_sandbox_environments_sample",
     "init_scoring_context", "init_subtask_store", "init_tool_approval", "is_internal_image", "is_log_serializable",

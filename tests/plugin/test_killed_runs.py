@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 from pathlib import Path
 from textwrap import dedent
 
@@ -38,7 +39,16 @@ def pytest_runtest_logreport(report):
         note("shown", record.task, outcomes.count("passed"), outcomes.count("failed"))
         kill("shown")
 
+def kill_some_time(seconds):
+    import threading, time
+    def later():
+        while not os.path.exists("told"): time.sleep(0.01)
+        time.sleep(seconds)
+        kill(WHEN)
+    threading.Thread(target=later, daemon=True).start()
+
 def pytest_sessionstart(session):
+    if WHEN.startswith("after "): kill_some_time(float(WHEN.split()[1]))
     if session.config.option.collectonly or session.config.getoption("numprocesses", None): return
     from inspect_ai.log._recorders import eval as recorders
     from pytest_agenteval.engine.eval.ledger import Ledger
@@ -75,8 +85,8 @@ OPTIONS = ("-p", "pytest_agenteval.plugin", "-p", "no:cacheprovider", "--agent-m
 MOMENTS = ("told", "shown", "before a write", "after a write", "body", "ordinary", "debugger")
 
 
-def killed(folder: Path, when: str, *arguments: str) -> pytest.RunResult:
-    for name, text in {"pytest.ini": "[pytest]\n", "conftest.py": SPY, "test_suite.py": SUITE}.items():
+def killed(folder: Path, when: str, *arguments: str, suite: str = SUITE) -> pytest.RunResult:
+    for name, text in {"pytest.ini": "[pytest]\n", "conftest.py": SPY, "test_suite.py": suite}.items():
         (folder / name).write_text(dedent(text), "utf-8")
     environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "KILL": when}
     prompt = "import os, signal\nopen('killed', 'w').close()\nos.kill(os.getpid(), signal.SIGKILL)\n"
@@ -113,6 +123,28 @@ def test_what_was_told_is_in_the_logs(tmp_path: Path, when: str) -> None:
     assert (tmp_path / "killed").exists()
     assert result.ret == -9
     check(tmp_path, at_most_more=3 if when in ("after a write", "told") else 0)
+
+
+MANY = """
+async def test_many(attempt):
+    attempt.agent_begins()
+    assert attempt.number % 3
+"""
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_many_attempts_and_any_moment(tmp_path: Path, seed: int) -> None:
+    """Most of them are not in the log yet, but in its journal. What the run then lacks, and only that, is run again."""
+    when = f"after {random.Random(seed).random():.2f}"
+    result = killed(tmp_path, when, "--k=500", suite=MANY)
+    assert result.ret == -9
+    check(tmp_path, at_most_more=6)
+    kept = len(found(tmp_path))
+    (tmp_path / "told").unlink()
+    resumed = killed(tmp_path, "", f"--k={kept + 9}", "--agent-top-up", suite=MANY)
+    assert resumed.ret == 1
+    assert len({(task, number) for task, number, _ in noted(tmp_path, "told")}) == kept + 9
+    assert f"{kept} of {kept + 9} attempts were run by earlier invocations" in resumed.stdout.str()
 
 
 def test_a_worker_that_is_killed(tmp_path: Path) -> None:
