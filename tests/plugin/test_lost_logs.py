@@ -249,14 +249,14 @@ def test_a_log_directory_that_is_removed_is_made_again(run: Run, tmp_path: Path)
 def test_what_cannot_be_encoded_harms_no_other_attempt(run: Run, tmp_path: Path, which: str, counts: int) -> None:
     """Inspect leaves out the content, and keeps the outcome; where that does not help, the one attempt is missing."""
     conftest = f"""
-    from inspect_ai.log._recorders.eval import EvalRecorder
-    real, met = EvalRecorder.log_sample, []
-    async def failing(self, eval, sample, **named):
-        if sample.epoch == 2 and ({which == "every"} or not met):
+    from inspect_ai.log import EvalSample
+    real, met = EvalSample.summary, []
+    def failing(self):
+        if self.epoch == 2 and ({which == "every"} or not met):
             met.append(1)
             raise ValueError("nested too deeply")
-        return await real(self, eval, sample, **named)
-    EvalRecorder.log_sample = failing
+        return real(self)
+    EvalSample.summary = failing
     """
     result = run(PLAIN, "--k=4", *OPTIONS, conftest=conftest)
     assert counted(live(tmp_path)) == {"test_suite.py::test_a": (counts, counts)} == stored(tmp_path)

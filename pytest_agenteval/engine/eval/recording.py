@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from zipfile import ZipInfo
+from zipfile import ZIP_DEFLATED
 
 import anyio
 from inspect_ai.log import EvalLog, EvalPlan, EvalSample, EvalSampleSummary, EvalSpec
@@ -35,6 +36,8 @@ _TRIES = 3
 _GROWN = 1 / 3
 """Of its size: a log that has grown by that is written. All its writes together come to four times its size."""
 _GROWN_SLOWLY = 1 / 16
+_SMALL = 1 << 16
+"""Bytes of a member, before it is compressed."""
 _SLOWLY = 60.0
 """A log that was not written for so many seconds is written if it has grown by less: somebody may be looking at it."""
 
@@ -55,11 +58,11 @@ class _Log:
     """What is known of one log while it is written."""
 
     journal: Journal
-    recorded: dict[Key, tuple[ZipInfo, ...]] = field(default_factory=dict)
+    recorded: dict[Key, Mapping[str, bytes]] = field(default_factory=dict)
     """Attempts in Inspect's own copy of the log, from which the next write makes the log, with the members there that
     hold them. They are not in its journal."""
     summaries: dict[Key, EvalSampleSummary] = field(default_factory=dict)
-    """Inspect looks through all that it has for every attempt, so it gets them back at the end."""
+    """Inspect would look through all that it has for every attempt, so it gets them at the end."""
     size: int = 0
     """Bytes of the log when it was written last; 0 before that."""
     written: float = 0.0
@@ -99,7 +102,7 @@ class _TellingRecorder(inspect_private.EvalRecorder):
             return
         try:
             # encoded here and now: in Inspect's buffer one that cannot be encoded would spoil every later write
-            await super().log_sample(eval, sample, write_through=True)
+            log.recorded[attempt] = await _record(self.data[self._log_file_key(eval)], sample, log.summaries)
         except OSError as error:
             self._give_up(eval, error)
             raise
@@ -112,18 +115,13 @@ class _TellingRecorder(inspect_private.EvalRecorder):
         score = (sample.scores or {}).get("passed")
         if score is None or not score.metadata:  # Inspect left it out, for it could not be encoded
             self.news.unrecorded(attempt, "its record cannot be encoded")
-        copy = self.data[self._log_file_key(eval)]
-        assert copy._zip is not None
-        log.recorded[attempt] = tuple(copy._zip.filelist[-2:])  # the sample and its summary
-        log.summaries |= {(str(each.id), each.epoch): each for each in copy._summaries}
-        copy._summaries = []
 
     async def flush(self, eval: EvalSpec) -> None:
         log = self._logs[eval.eval_id]
         if log.failure is not None:
             return
         recorded = dict(log.recorded)
-        if log.size and await self._journal(eval, recorded) and not self._has_grown(eval):
+        if log.size and await self._journal(log, recorded) and not self._has_grown(eval):
             return
         try:
             async for attempt in AsyncRetrying(
@@ -141,15 +139,11 @@ class _TellingRecorder(inspect_private.EvalRecorder):
             self._written(log, recorded)
             log.journal.clear()
 
-    async def _journal(self, eval: EvalSpec, attempts: Mapping[Key, Sequence[ZipInfo]]) -> bool:
+    async def _journal(self, log: _Log, attempts: Mapping[Key, Mapping[str, bytes]]) -> bool:
         """Write these attempts into the journal; False if that cannot be done, so that the log has to be written."""
-        log, copy = self._logs[eval.eval_id], self.data[self._log_file_key(eval)]
         for attempt, members in attempts.items():
             try:
-                async with copy._lock:
-                    assert copy._zip is not None
-                    content = {each.filename: copy._zip.read(each) for each in members}
-                await log.journal.add(*attempt, content)
+                await log.journal.add(*attempt, members)
             except Exception:  # the write of the log says what is the matter
                 return False
             self._written(log, [attempt])
@@ -202,6 +196,27 @@ class _TellingRecorder(inspect_private.EvalRecorder):
         log, said = self._logs[eval.eval_id], eval.metadata or {}
         log.failure = f"the log {self._log_file_path(eval)} could not be written ({_said(error)})"
         self.news.unwritable(str(said.get("suite")), str(said.get("model")), log.failure)
+
+
+async def _record(
+    copy: inspect_private.ZipLogFile, sample: EvalSample, summaries: dict[Key, EvalSampleSummary]
+) -> dict[str, bytes]:
+    """Write a sample and its summary into Inspect's copy of a log, as Inspect does; the members with their contents."""
+    summary = sample.summary()
+    encoded = [inspect_private.to_json_safe(each, indent=None) for each in (sample, [summary])]
+    async with copy._lock:
+        copy._summary_counter += 1
+        summary_name = inspect_private.journal_summary_path(f"{copy._summary_counter}.json")
+        names = (inspect_private.sample_filename(sample.id, sample.epoch), summary_name)
+        members = dict(zip(names, encoded, strict=True))
+        assert copy._zip is not None
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Duplicate name:")  # the later one counts
+            for name, content in members.items():
+                # for a member of a few kilobytes zstd takes ten times as long, most of it to start its threads
+                copy._zip.writestr(name, content, ZIP_DEFLATED if len(content) < _SMALL else None)
+    summaries[str(sample.id), sample.epoch] = summary
+    return members
 
 
 def _said(error: Exception) -> str:
