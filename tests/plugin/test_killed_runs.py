@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 from pathlib import Path
 from textwrap import dedent
 
@@ -12,6 +13,8 @@ import pytest
 from support.forked_pytest import forked_pytest
 
 from pytest_agenteval.cli.main import main
+from pytest_agenteval.engine.logs.conversations import read_conversation
+from pytest_agenteval.engine.logs.journal import entries
 
 SPY = """
 import os, signal
@@ -48,7 +51,7 @@ def kill_some_time(seconds):
     threading.Thread(target=later, daemon=True).start()
 
 def pytest_sessionstart(session):
-    if WHEN.startswith("after "): kill_some_time(float(WHEN.split()[1]))
+    if WHEN.startswith("in "): kill_some_time(float(WHEN.split()[1]))
     if session.config.option.collectonly or session.config.getoption("numprocesses", None): return
     from inspect_ai.log._recorders import eval as recorders
     from pytest_agenteval.engine.eval.ledger import Ledger
@@ -132,14 +135,27 @@ async def test_many(attempt):
 """
 
 
+def refuse_a_damaged_entry(folder: Path, log: str) -> None:
+    """An attempt that was told is not left out in silence."""
+    shutil.copytree(folder / "logs", folder / "damaged")
+    found = entries(str(folder / "damaged" / log))
+    if found:
+        Path(found[0].address).write_bytes(b"PK half")
+        assert main(["report", str(folder / "damaged")]) == 2
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_many_attempts_and_any_moment(tmp_path: Path, seed: int) -> None:
     """Most of them are not in the log yet, but in its journal. What the run then lacks, and only that, is run again."""
-    when = f"after {random.Random(seed).random():.2f}"
+    when = f"in {random.Random(seed).random():.2f}"
     result = killed(tmp_path, when, "--k=500", suite=MANY)
     assert result.ret == -9
     check(tmp_path, at_most_more=6)
-    kept = len(found(tmp_path))
+    (log,) = (tmp_path / "logs").glob("*.eval")
+    logged = found(tmp_path)
+    assert all(read_conversation(task, int(number), str(log)) is not None for task, number in logged)
+    refuse_a_damaged_entry(tmp_path, log.name)
+    kept = len(logged)
     (tmp_path / "told").unlink()
     resumed = killed(tmp_path, "", f"--k={kept + 9}", "--agent-top-up", suite=MANY)
     assert resumed.ret == 1
