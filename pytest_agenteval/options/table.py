@@ -200,8 +200,9 @@ OPTIONS: tuple[Option, ...] = (
             "reasoning_effort=low (repeat)", repeat=True),
     Option(("--agent-prices",), "prices", "file", None, "FILE",
             "TOML file of prices in USD per million tokens", path=True),
-    Option(("--agent-sandbox",), "sandbox", "sandbox", "docker", "docker|local",
-            "where attempts run (default docker); local is a directory on this host, not isolated"),
+    Option(("--agent-sandbox",), "sandbox", "sandbox", "docker", "docker|local|NAME",
+            "where attempts run (default docker); local is a directory on this host, not isolated; NAME is any sandbox "
+            "provider that Inspect has registered, or a plugin's"),
     Option(("--agent-sandbox-default",), "sandbox_default", "text", None, "SANDBOX",
             "the sandbox of tasks that name none and have no compose file or Dockerfile beside them: a name, "
             "a path from the rootdir, or image:NAME:TAG"),

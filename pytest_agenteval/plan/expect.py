@@ -58,6 +58,8 @@ class PlannedTask:
     """The mean cost of an attempt in earlier runs, in US dollars; 0.0 if the model costs nothing; None if unknown."""
     most_cost: float | None
     """The most that an attempt can cost by the task's limits, in US dollars; None if it states none."""
+    mean_seconds: float | None = None
+    """The mean time of an attempt in earlier runs, repeated tries included; None if unknown."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ def outlook(settings: Settings, items: Sequence[AgentItem], offered: Offered) ->
                 earlier=None if seen is None else (seen.n, seen.c),
                 mean_cost=0.0 if free else None if seen is None else seen.cost,
                 most_cost=0.0 if free else _most(item, prices),
+                mean_seconds=None if seen is None else seen.seconds,
             )
         )
     return cells

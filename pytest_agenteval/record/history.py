@@ -24,6 +24,8 @@ class EarlierAttempt:
     tool_calls: ToolCalls
     source: str | None
     """A digest of the test function's source."""
+    seconds: float | None = None
+    """How long it took, repeated tries included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,8 @@ class EarlierTask:
     tool_calls: ToolCalls
     source: str | None
     """None if it is unknown, or changed between the attempts."""
+    seconds: float | None = None
+    """The mean time of an attempt; None if any is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,7 @@ def by_task(attempts: Iterable[EarlierAttempt]) -> dict[tuple[str, Cell], Earlie
 
 def _task(group: list[EarlierAttempt]) -> EarlierTask:
     cost = total_of(attempt.cost for attempt in group)
+    seconds = total_of(attempt.seconds for attempt in group)
     sources = {attempt.source for attempt in group}
     return EarlierTask(
         n=len(group),
@@ -72,4 +77,5 @@ def _task(group: list[EarlierAttempt]) -> EarlierTask:
         cost=None if cost is None else cost / len(group),
         tool_calls=ToolCalls.sum(attempt.tool_calls for attempt in group),
         source=sources.pop() if len(sources) == 1 else None,
+        seconds=None if seconds is None else seconds / len(group),
     )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pytest_agenteval.options.values import EarlyStop
+from pytest_agenteval.plan.duration import Duration
 from pytest_agenteval.plan.expect import POWER, CostPlan, Detection, EarlyStopPlan, PerturbPlan
 from pytest_agenteval.record import figures
 from pytest_agenteval.record.records import Cell, total_of
@@ -38,11 +39,14 @@ class CellPlan:
     perturbed: Sequence[PerturbPlan] = ()
 
 
-def plan_lines(cells: Sequence[CellPlan], max_cost: float | None, history: str, width: int) -> list[Line]:
+def plan_lines(
+    cells: Sequence[CellPlan], duration: Duration, max_cost: float | None, history: str, width: int
+) -> list[Line]:
     """The whole plan.
 
     Args:
         cells: one or more.
+        duration: the time of all cells together, for they run at once.
         max_cost: the run's budget, in US dollars.
         history: where the history comes from, for example `logs/agenteval`.
         width: columns of the terminal.
@@ -65,6 +69,8 @@ def plan_lines(cells: Sequence[CellPlan], max_cost: float | None, history: str, 
             lines += plain(wrap(text, width, _INDENT, _HANGING))
         lines.append(Line(""))
     lines += plain(wrap(_together(cells, max_cost), width))
+    for text in _time(duration, history):
+        lines += plain(wrap(text, width))
     return [*lines, Line("nothing was run", TITLE)]
 
 
@@ -144,6 +150,34 @@ def _perturbed(plan: PerturbPlan) -> str:
     if plan.smallest is None:
         return f"{text}; too few to find even an R of 0 with {100 * POWER:.0f}% power"
     return f"{text}; finds an R of {plan.smallest:.2f} or less with {100 * POWER:.0f}% power"
+
+
+def _time(duration: Duration, history: str) -> list[str]:
+    """How long it takes, and what shorter times take."""
+    together = f"{_sandboxes(duration.at_once)} at once on one driver"
+    if duration.seconds is None or duration.busy is None:
+        return [f"expected time unknown: no attempts in {history}; {together}"]
+    mean = _length(duration.busy / duration.attempts)
+    text = f"expected time {_length(duration.seconds)}: attempts of {mean} in the history of {duration.known} of "
+    sentences = [f"{text}{figures.plural(duration.tasks, 'task')} in {history}, {together}"]
+    for fleet in duration.fleets():
+        text = f"in {_length(fleet.seconds)}: {_sandboxes(fleet.sandboxes)} at once on "
+        text += figures.plural(fleet.drivers, "driver")
+        each = -(-fleet.sandboxes // fleet.drivers)
+        text += f" (--agent-concurrency={each}" + (" each, --agent-shard)" if fleet.drivers > 1 else ")")
+        sentences.append(text)
+    return sentences
+
+
+def _sandboxes(count: int) -> str:
+    return "1 sandbox" if count == 1 else f"{count} sandboxes"
+
+
+def _length(seconds: float) -> str:
+    """About how long, for example `45 s`, `38 min` or `2.5 h`."""
+    if seconds < 100:
+        return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
 def _together(cells: Sequence[CellPlan], max_cost: float | None) -> str:

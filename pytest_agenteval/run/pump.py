@@ -51,6 +51,8 @@ class Pump:
         self._jobs: dict[AgentItem, _Job] = {}
         self._open: list[_Job] = []
         """Tasks that pytest has not reported yet."""
+        self._changed = asyncio.Event()
+        """Set whenever an attempt has ended: who waits for many must not register with each of them."""
         self._awaited: asyncio.Task[Any] | None = None
         """What the loop runs for, while it runs."""
         self._interrupted = False
@@ -178,6 +180,7 @@ class Pump:
             return self.engine.submit(item, shared)
 
         def tell(attempt: asyncio.Future[Finished]) -> None:
+            self._changed.set()
             for listener in self._listeners if not attempt.cancelled() else ():
                 listener(item, attempt.result().record)
 
@@ -194,10 +197,13 @@ class Pump:
         self.run(feed())
 
     def _wait(self, jobs: Sequence[_Job]) -> None:
+        """Until all attempts at these tasks have ended, or any attempt has stopped the session."""
+
         async def until_done() -> None:
-            # Any attempt may stop the session, not only those waited for.
-            while _undone(jobs) and self.engine.stopped_by is None:
-                await asyncio.wait(_undone(self._open), return_when=asyncio.FIRST_COMPLETED)
+            for attempt in _undone(jobs):
+                while not attempt.done() and self.engine.stopped_by is None:
+                    self._changed.clear()
+                    await self._changed.wait()
 
         if _undone(jobs):
             self.run(until_done())

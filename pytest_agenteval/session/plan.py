@@ -66,23 +66,26 @@ def _lines(asked: Settings, items: list[AgentItem], offered: Offered, width: int
     from pytest_agenteval.judge.passable import why_never
     from pytest_agenteval.options.rules import why_not_early
     from pytest_agenteval.plan.distinct import refuse_alike
+    from pytest_agenteval.plan.duration import plan_duration
     from pytest_agenteval.plan.expect import detections, plan_costs, plan_early_stop, plan_perturbation
     from pytest_agenteval.plan.gates import cell_gates, gate_settings
     from pytest_agenteval.plan.outlook import attempts_of_baseline, outlook
     from pytest_agenteval.report.plan import CellPlan, plan_lines
 
     refuse_alike(items)
+    at_once = asked.attempts.concurrency
     gates, plans = gate_settings(asked), []
     before = attempts_of_baseline(asked, [item.task_name for item in items])
     possible = why_not_early(asked, asked.attempts.early_stop or EarlyStop.EXACT, distributed=False) is None
     bases = [item for item in items if item.perturbation is None]
-    for cell, tasks in outlook(asked, bases, offered).items():
+    known = outlook(asked, bases, offered)
+    for cell, tasks in known.items():
         own = [(task.task, task.min_pass_rate) for task in tasks]
         on_grid = cell_gates(own, gates)
         early = None
         if possible and on_grid:
             first = asked.attempts.early_stop is EarlyStop.EXACT_FIRST
-            early = plan_early_stop(tasks, asked.attempts.k, on_grid, asked.attempts.concurrency, every_first=first)
+            early = plan_early_stop(tasks, asked.attempts.k, on_grid, at_once, every_first=first)
         found = [] if gates is None else detections(tasks, asked.attempts.k, gates, before)
         never = None if gates is None else why_never(own, asked.attempts.k, gates)
         costs = plan_costs(tasks, asked.attempts.k)
@@ -101,5 +104,6 @@ def _lines(asked: Settings, items: list[AgentItem], offered: Offered, width: int
                 cell, costs, early, asked.attempts.early_stop, found, never, asked.agents.ask_confidence, perturbed
             )
         )
-    lines = plan_lines(plans, asked.money.max_cost, asked.store.log_dir, width)
+    duration = plan_duration([each for tasks in known.values() for each in tasks], asked.attempts.k, at_once)
+    lines = plan_lines(plans, duration, asked.money.max_cost, asked.store.log_dir, width)
     return [(line.text, dict(line.markup)) for line in lines]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import random
+import shutil
 from pathlib import Path
 from textwrap import dedent
 
@@ -11,6 +13,8 @@ import pytest
 from support.forked_pytest import forked_pytest
 
 from pytest_agenteval.cli.main import main
+from pytest_agenteval.engine.logs.conversations import read_conversation
+from pytest_agenteval.engine.logs.journal import entries
 
 SPY = """
 import os, signal
@@ -38,7 +42,16 @@ def pytest_runtest_logreport(report):
         note("shown", record.task, outcomes.count("passed"), outcomes.count("failed"))
         kill("shown")
 
+def kill_some_time(seconds):
+    import threading, time
+    def later():
+        while not os.path.exists("told"): time.sleep(0.01)
+        time.sleep(seconds)
+        kill(WHEN)
+    threading.Thread(target=later, daemon=True).start()
+
 def pytest_sessionstart(session):
+    if WHEN.startswith("in "): kill_some_time(float(WHEN.split()[1]))
     if session.config.option.collectonly or session.config.getoption("numprocesses", None): return
     from inspect_ai.log._recorders import eval as recorders
     from pytest_agenteval.engine.eval.ledger import Ledger
@@ -51,9 +64,9 @@ def pytest_sessionstart(session):
 
     def copying(*arguments):
         writes.append(1)
-        kill("before a write", len(writes) == 4)
+        kill("before a write", len(writes) == 3)
         copy(*arguments)
-        kill("after a write", len(writes) == 4)
+        kill("after a write", len(writes) == 3)
 
     Ledger.tell, recorders._copy_temp_to_local = telling, copying
 """
@@ -75,8 +88,8 @@ OPTIONS = ("-p", "pytest_agenteval.plugin", "-p", "no:cacheprovider", "--agent-m
 MOMENTS = ("told", "shown", "before a write", "after a write", "body", "ordinary", "debugger")
 
 
-def killed(folder: Path, when: str, *arguments: str) -> pytest.RunResult:
-    for name, text in {"pytest.ini": "[pytest]\n", "conftest.py": SPY, "test_suite.py": SUITE}.items():
+def killed(folder: Path, when: str, *arguments: str, suite: str = SUITE) -> pytest.RunResult:
+    for name, text in {"pytest.ini": "[pytest]\n", "conftest.py": SPY, "test_suite.py": suite}.items():
         (folder / name).write_text(dedent(text), "utf-8")
     environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "KILL": when}
     prompt = "import os, signal\nopen('killed', 'w').close()\nos.kill(os.getpid(), signal.SIGKILL)\n"
@@ -113,6 +126,41 @@ def test_what_was_told_is_in_the_logs(tmp_path: Path, when: str) -> None:
     assert (tmp_path / "killed").exists()
     assert result.ret == -9
     check(tmp_path, at_most_more=3 if when in ("after a write", "told") else 0)
+
+
+MANY = """
+async def test_many(attempt):
+    attempt.agent_begins()
+    assert attempt.number % 3
+"""
+
+
+def refuse_a_damaged_entry(folder: Path, log: str) -> None:
+    """An attempt that was told is not left out in silence."""
+    shutil.copytree(folder / "logs", folder / "damaged")
+    found = entries(str(folder / "damaged" / log))
+    if found:
+        Path(found[0].address).write_bytes(b"PK half")
+        assert main(["report", str(folder / "damaged")]) == 2
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_many_attempts_and_any_moment(tmp_path: Path, seed: int) -> None:
+    """Most of them are not in the log yet, but in its journal. What the run then lacks, and only that, is run again."""
+    when = f"in {random.Random(seed).random():.2f}"
+    result = killed(tmp_path, when, "--k=500", suite=MANY)
+    assert result.ret == -9
+    check(tmp_path, at_most_more=6)
+    (log,) = (tmp_path / "logs").glob("*.eval")
+    logged = found(tmp_path)
+    assert all(read_conversation(task, int(number), str(log)) is not None for task, number in logged)
+    refuse_a_damaged_entry(tmp_path, log.name)
+    kept = len(logged)
+    (tmp_path / "told").unlink()
+    resumed = killed(tmp_path, "", f"--k={kept + 9}", "--agent-top-up", suite=MANY)
+    assert resumed.ret == 1
+    assert len({(task, number) for task, number, _ in noted(tmp_path, "told")}) == kept + 9
+    assert f"{kept} of {kept + 9} attempts were run by earlier invocations" in resumed.stdout.str()
 
 
 def test_a_worker_that_is_killed(tmp_path: Path) -> None:

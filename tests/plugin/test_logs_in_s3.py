@@ -94,7 +94,7 @@ def test_a_run_whose_logs_are_in_a_bucket_is_killed_resumed_and_judged_again(tmp
         killer.start()
         assert run(tmp_path, server).code == -signal.SIGKILL
         killer.join()
-    assert len(cloud.files()) == 1
+    assert len([file for file in cloud.files() if file.endswith(".eval")]) == 1
     with ScriptedServer({"write": POLICY}) as server:
         resumed = run(tmp_path, server, "--agent-resume")
         requests = len(server.journal)
@@ -113,7 +113,7 @@ def test_a_run_whose_logs_are_in_a_bucket_is_killed_resumed_and_judged_again(tmp
     assert (again.returncode, again.stderr) == (0, "")
     (cell,) = json.loads((tmp_path / "report.json").read_text("utf-8"))["cells"]
     assert cell["cost"]["usd"] == pytest.approx(TASKS * K * COST)
-    compared = cloud.cli("compare", *(f"s3://evals/{file}" for file in cloud.files()[-2:]))
+    compared = cloud.cli("compare", *[f"s3://evals/{file}" for file in cloud.files() if file.endswith(".eval")][-2:])
     assert (compared.returncode, compared.stderr) == (0, "")
 
 

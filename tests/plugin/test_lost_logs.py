@@ -129,6 +129,13 @@ def failing(real, fails, error):
     return function
 def break_writes(fails, error):
     writing._create_local_tempfile = failing(writing._create_local_tempfile, fails, error)
+def break_ends(fails, error):
+    import inspect_ai.log._recorders.eval as logs
+    real = logs._copy_temp_to_local
+    def failing(copy, log, last):
+        if last and fails(): raise error
+        real(copy, log, last)
+    logs._copy_temp_to_local = failing
 def break_copies(fails, error):
     zipfile.ZipFile.writestr = failing(zipfile.ZipFile.writestr, fails, error)
 """
@@ -143,14 +150,15 @@ def spoiled():
 PLAIN = "async def test_a(attempt): attempt.agent_begins()\n"
 
 
+# An attempt is in the journal before the log is written: one whose log can no longer be written counts, as the last.
 FAULTS = {
     "not permitted, of which Inspect says nothing": (
-        "break_writes(lambda n: n > 3, PermissionError(errno.EACCES, 'no'))", "it may not be replaced", 2,
+        "break_writes(lambda n: n > 3, PermissionError(errno.EACCES, 'no'))", "it may not be replaced", 3,
     ),
-    "read-only": ("break_writes(lambda n: n > 3, OSError(errno.EROFS, 'read only'))", "read only", 2),
+    "read-only": ("break_writes(lambda n: n > 3, OSError(errno.EROFS, 'read only'))", "read only", 3),
     "from the start": ("break_writes(lambda n: True, OSError(errno.EROFS, 'read only'))", "read only", 0),
-    "Inspect's own copy": ("break_copies(lambda n: n > 6, OSError(errno.ENOSPC, 'no space'))", "no space", 2),
-    "at its end": ("break_writes(lambda n: n > 7, OSError(errno.ENOSPC, 'no space'))", "no space", 6),
+    "Inspect's own copy": ("break_copies(lambda n: n > 9, OSError(errno.ENOSPC, 'no space'))", "no space", 2),
+    "at its end": ("break_ends(lambda: True, OSError(errno.ENOSPC, 'no space'))", "no space", 6),
 }  # fmt: skip
 
 
@@ -169,7 +177,7 @@ def test_a_log_that_can_no_longer_be_written(run: Run, tmp_path: Path, fault: st
 def test_a_log_that_was_not_closed_is_incomplete_until_the_run_is_resumed(run: Run, tmp_path: Path) -> None:
     """All attempts are in it; what else pytest met is not. Resuming runs nothing again, and closes a log."""
     source = "async def test_a(attempt):\n    attempt.agent_begins()\n    open('ran', 'a').write('x')\n"
-    breaks = "import os\nbreak_writes(lambda n: n > 7 and not os.path.exists('space'), OSError(errno.ENOSPC, ''))\n"
+    breaks = "import os\nbreak_ends(lambda: not os.path.exists('space'), OSError(errno.ENOSPC, ''))\n"
     asked, report = ("--k=6", "--agent-concurrency=1", *OPTIONS[1:]), ["report", str(tmp_path / "logs")]
     assert run(source, *asked, conftest=BREAKS + breaks).ret == main(report) == 10
     (tmp_path / "space").touch()
@@ -223,7 +231,7 @@ def test_a_worker_of_xdist_says_which_log_could_not_be_written(run: Run, tmp_pat
     result = run(PLAIN, *arguments, conftest=BREAKS + breaks, plugins=["xdist"])
     assert result.ret == 10
     result.stdout.fnmatch_lines(["*INCOMPLETE: *the log *.eval could not be written (read only)*"])
-    assert counted(live(tmp_path)) == {"test_suite.py::test_a": (2, 2)} == stored(tmp_path)
+    assert counted(live(tmp_path)) == {"test_suite.py::test_a": (3, 3)} == stored(tmp_path)
 
 
 def test_a_log_directory_that_is_removed_is_made_again(run: Run, tmp_path: Path) -> None:
@@ -241,14 +249,14 @@ def test_a_log_directory_that_is_removed_is_made_again(run: Run, tmp_path: Path)
 def test_what_cannot_be_encoded_harms_no_other_attempt(run: Run, tmp_path: Path, which: str, counts: int) -> None:
     """Inspect leaves out the content, and keeps the outcome; where that does not help, the one attempt is missing."""
     conftest = f"""
-    from inspect_ai.log._recorders.eval import EvalRecorder
-    real, met = EvalRecorder.log_sample, []
-    async def failing(self, eval, sample, **named):
-        if sample.epoch == 2 and ({which == "every"} or not met):
+    from inspect_ai.log import EvalSample
+    real, met = EvalSample.summary, []
+    def failing(self):
+        if self.epoch == 2 and ({which == "every"} or not met):
             met.append(1)
             raise ValueError("nested too deeply")
-        return await real(self, eval, sample, **named)
-    EvalRecorder.log_sample = failing
+        return real(self)
+    EvalSample.summary = failing
     """
     result = run(PLAIN, "--k=4", *OPTIONS, conftest=conftest)
     assert counted(live(tmp_path)) == {"test_suite.py::test_a": (counts, counts)} == stored(tmp_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -66,7 +67,7 @@ class Evaluation:
         self._aside: defaultdict[Suite, dict[str, str]] = defaultdict(dict)
         """What is added to these before the end is in the logs: Inspect writes their metadata again then."""
         self._eval: asyncio.Task[None] | None = None
-        self._closing = False
+        self._closing = self._frozen = False
         self._tasks: Mapping[str, StoredTask] = {}
         self._reuse = Reuse({})
 
@@ -135,6 +136,7 @@ class Evaluation:
                 self._eval.cancel()
             await asyncio.wait({self._eval})
         await self.services.sandboxes.close()
+        gc.unfreeze()
 
     @property
     def done(self) -> int:
@@ -150,6 +152,11 @@ class Evaluation:
     def problems(self) -> Sequence[str]:
         """What went wrong with the evaluation itself, a sentence each."""
         return self._ledger.problems
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What was left behind, a sentence each."""
+        return self.services.sandboxes.left
 
     @property
     def sandboxes_up(self) -> int:
@@ -282,6 +289,9 @@ class Evaluation:
             state.scores = {"passed": score_of(finished.record)}
 
     def _complete(self, sample_id: str, epoch: int, sample: EvalSample | None) -> None:
+        if not self._frozen:
+            self._frozen = True
+            gc.freeze()  # all that was imported for the first attempt: the collector would look through it ever again
         self._ledger.complete((sample_id, epoch), sample)
         self.feed()
 

@@ -137,4 +137,5 @@ def _attempt(task: str, cell: Cell, source: str | None, record: AttemptRecord) -
         cost=total_of(call.cost for call in record.model_calls),
         tool_calls=ToolCalls.of(record.tool_calls),
         source=source,
+        seconds=record.wall_seconds + sum(each.wall_seconds for each in record.retries),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,6 +13,7 @@ from inspect_ai.log import EvalSample, read_eval_log_sample
 from inspect_ai.model import ChatMessage, ChatMessageAssistant, ChatMessageTool, ContentReasoning, ContentText
 
 from pytest_agenteval.engine.logs.events import tool_calls
+from pytest_agenteval.engine.logs.journal import entry_of
 from pytest_agenteval.record.confidence import QUESTION
 from pytest_agenteval.record.conversation import Conversation, Message, Text, ToolUse, cut_text
 from pytest_agenteval.redaction import redact
@@ -37,11 +39,13 @@ class LogConversations:
 
         pytest's node id is the id of Inspect's sample, and the attempt's number in the log, from 1, is its epoch.
         """
-        try:
-            sample = read_eval_log_sample(log, id=task, epoch=attempt_number, exclude_fields={"store"})
-        except Exception:  # whatever a missing or damaged file makes Inspect, zipfile, fsspec or pydantic raise
-            return None
-        return conversation_of(sample, self.secrets)
+        for file in (log, entry_of(log, task, attempt_number)):
+            with suppress(Exception):  # whatever a missing or damaged file makes Inspect, zipfile, fsspec, ... raise
+                sample = read_eval_log_sample(
+                    file, id=task, epoch=attempt_number, format="eval", exclude_fields={"store"}
+                )
+                return conversation_of(sample, self.secrets)
+        return None
 
 
 read_conversation = LogConversations()

@@ -18,6 +18,7 @@ from inspect_ai.log import EvalLog, list_eval_logs, read_eval_log
 from pydantic import Field, NonNegativeInt, TypeAdapter, ValidationError
 
 from pytest_agenteval.engine.inspect_private import read_all_summaries
+from pytest_agenteval.engine.logs.journal import Entry, entries
 from pytest_agenteval.engine.logs.remote import HEADER, SUMMARIES, RemoteLogs
 from pytest_agenteval.engine.logs.roll import unpack
 from pytest_agenteval.engine.logs.scorecard import record_of
@@ -45,6 +46,8 @@ _AT_ONCE = 64
 """So many logs of an object store are fetched at once."""
 _REMOTE = RemoteLogs()
 """One for the process: baseline, history and resumption look into the same store."""
+_Attempts = dict[tuple[str, int], tuple[str, AttemptRecord]]
+"""Task and record, by task and number."""
 _Part = Annotated[int, Field(ge=1, le=MOST_K)]
 _TASKS: TypeAdapter[tuple[StoredTask, ...]] = TypeAdapter(tuple[StoredTask, ...])
 
@@ -174,11 +177,12 @@ def try_attempts(logs: Iterable[StoredLog]) -> Iterator[StoredLog | NotReady]:
     """The same logs with their attempts, and for each that cannot be read the reason."""
     for log in _fetched(logs, SUMMARIES, lambda log: log.path):
         try:
+            journaled = _journaled(log.path) if log.killed else {}
             attempts = _read(log.path, partial(_attempts, log.path))
         except NotReady as error:
             yield error
         else:
-            yield replace(log, attempts=attempts)
+            yield replace(log, attempts=tuple((journaled | attempts).values()))
 
 
 def read_all(logs: Iterable[StoredLog]) -> list[StoredLog]:
@@ -238,15 +242,46 @@ def _read_remote(file: str, read: Callable[[BinaryIO], T]) -> T:
         return read(opened)
 
 
-def _attempts(file: str, opened: BinaryIO) -> tuple[tuple[str, AttemptRecord], ...]:
-    attempts = []
+def _journaled(log: str) -> _Attempts:
+    """What the journal of a log holds, whose process may be running yet.
+
+    It is read before the log: what leaves the journal meanwhile is in the log by then.
+    """
+    try:
+        listed = entries(log)
+    except Exception as error:  # whatever a file system makes fsspec raise
+        raise _unreadable(log, error) from None
+    if not _is_remote(log):
+        return _in_entries(log, listed)
+    for entry in listed:
+        _REMOTE.listed(entry.address, entry.size, entry.stamp)
+    found = _in_entries(log, list(_fetched(listed, SUMMARIES, lambda entry: entry.address)))
+    with suppress(Exception):  # reading it says why
+        _REMOTE.look(log)
+    return found
+
+
+def _in_entries(log: str, listed: Iterable[Entry]) -> _Attempts:
+    found: _Attempts = {}
+    for entry in listed:
+        try:
+            found |= _read(entry.address, partial(_attempts, log))
+        except NotReady:
+            if entry in entries(log):
+                raise
+    return found
+
+
+def _attempts(file: str, opened: BinaryIO) -> _Attempts:
+    """By what Inspect calls a sample, so that one that is in the log and in its journal is taken once."""
+    attempts: _Attempts = {}
     with ZipFile(opened) as archive:
         for sample in read_all_summaries(archive):
             score = (sample.scores or {}).get("passed")
             record = record_of(score.metadata or {}, file) if score is not None else None
             if record is not None:
-                attempts.append((str(sample.id), record))
-    return tuple(attempts)
+                attempts[str(sample.id), sample.epoch] = (str(sample.id), record)
+    return attempts
 
 
 def _unreadable(file: str, error: Exception) -> NotReady:

@@ -10,6 +10,7 @@ from support.made_records import CELL
 
 from pytest_agenteval.estimate.early_stop.gates import PassHatK
 from pytest_agenteval.judge import GateSettings
+from pytest_agenteval.plan.duration import Fleet, plan_duration
 from pytest_agenteval.plan.expect import POWER, CostPlan, PlannedTask, detections, plan_costs, plan_early_stop
 from pytest_agenteval.report.plan import CellPlan, plan_lines
 
@@ -20,7 +21,9 @@ def planned(name: str = "t.py::a", **fields: object) -> PlannedTask:
 
 
 def text(plan: CellPlan, max_cost: float | None = None) -> str:
-    return "\n".join(line.text for line in plan_lines([plan], max_cost, "logs/agenteval", 200))
+    return "\n".join(
+        line.text for line in plan_lines([plan], plan_duration([], 1, 16), max_cost, "logs/agenteval", 200)
+    )
 
 
 def of_costs(costs: CostPlan) -> str:
@@ -144,3 +147,34 @@ def test_the_plan_says_what_asking_adds() -> None:
     costs = plan_costs([planned("a", mean_cost=0.1), planned("b", mean_cost=0.1)], 8)
     assert "adds 16 calls" in text(CellPlan(CELL, costs, None, None, (), None, asks=True))
     assert "--agent-ask-confidence" not in of_costs(costs)
+
+
+def timed(seconds: list[float | None], k: int, at_once: int) -> str:
+    tasks = [planned(str(n), mean_seconds=each) for n, each in enumerate(seconds)]
+    plan = CellPlan(CELL, plan_costs(tasks, k), None, None, (), None)
+    return "\n".join(line.text for line in plan_lines([plan], plan_duration(tasks, k, at_once), None, "logs", 200))
+
+
+def test_the_time_is_that_of_all_attempts_over_the_places() -> None:
+    """100 tasks of 45 s, 8 times each, are 36,000 s: 37.5 min in 16 places, 60 places for ten minutes."""
+    shown = timed([45.0] * 80 + [None] * 20, 8, 16)
+    assert "expected time 38 min: attempts of 45 s in the history of 80 of 100 tasks in logs, 16 sandboxes at" in shown
+    assert "in 10 min: 60 sandboxes at once on 1 driver (--agent-concurrency=60)\n" in shown
+    assert "in 60 min" not in shown  # it is done sooner
+
+
+def test_more_sandboxes_than_one_driver_looks_after_want_several() -> None:
+    """1,000 tasks of 10 min, 8 times each, are 4,800,000 s: 1,334 places for an hour."""
+    shown = timed([600.0] * 1000, 8, 16)
+    assert "in 10 min" not in shown  # no attempt is done sooner than that
+    assert "in 60 min: 1334 sandboxes at once on 7 drivers (--agent-concurrency=191 each, --agent-shard)" in shown
+
+
+def test_a_driver_starts_only_so_many_attempts_a_second() -> None:
+    assert plan_duration([planned(mean_seconds=0.1)] * 1000, 60, 500).seconds == 6000.0
+    (fleet,) = plan_duration([planned(mean_seconds=0.1)] * 1000, 10, 16).fleets()
+    assert fleet == Fleet(600.0, 2, 2)
+
+
+def test_where_nothing_is_known_the_time_is_not() -> None:
+    assert "expected time unknown: no attempts in logs; 4 sandboxes at once on one driver" in timed([None] * 4, 1, 16)

@@ -3,13 +3,14 @@ from __future__ import annotations
 import pytest
 from support.made_records import CELL
 
+from pytest_agenteval.plan.duration import plan_duration
 from pytest_agenteval.plan.expect import CostPlan, Detection
 from pytest_agenteval.report.plan import CellPlan, plan_lines
 
 
 def said(found: Detection) -> str:
     plan = CellPlan(CELL, CostPlan(8, 10, 10, 0.0, 10, 0.0), None, None, [found], None)
-    lines = plan_lines([plan], None, "logs", 400)
+    lines = plan_lines([plan], plan_duration([], 1, 16), None, "logs", 400)
     return next(line.text.strip() for line in lines if line.text.strip().startswith("--min-pass-k"))
 
 
