@@ -70,7 +70,7 @@ def _cleanup(asked: argparse.Namespace) -> int:
     import anyio
 
     from pytest_agenteval.errors import NotAvailable
-    from pytest_agenteval.sandbox.docker.engine_api import EngineError
+    from pytest_agenteval.sandbox.exec.backend import EngineError
 
     try:
         removed = anyio.run(_remove, asked.all, asked.kept, asked.older_than)

@@ -35,7 +35,7 @@ from pytest_agenteval.run.dispatch import Key
 from pytest_agenteval.run.engine import Finished
 from pytest_agenteval.run.one_try import Ending, run_attempt
 from pytest_agenteval.run.output import Capture, captured
-from pytest_agenteval.sandbox.autopsy import EndedBy
+from pytest_agenteval.sandbox.death import EndedBy
 from pytest_agenteval.texts import encodable, map_texts
 
 __all__ = ["Services", "Trial"]

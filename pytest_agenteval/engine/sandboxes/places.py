@@ -19,7 +19,8 @@ from inspect_ai.util import SandboxEnvironment, concurrency
 from pytest_agenteval.engine import inspect_private
 from pytest_agenteval.engine.sandboxes.provider import AgentevalSandbox
 from pytest_agenteval.errors import NotAvailable
-from pytest_agenteval.sandbox.autopsy import Death, EndedBy, examine
+from pytest_agenteval.sandbox.autopsy import examine
+from pytest_agenteval.sandbox.death import Death, EndedBy
 from pytest_agenteval.sandbox.docker.containers import ContainerConfig
 from pytest_agenteval.sandbox.docker.daemon import DaemonGone, SandboxSetupError, connect
 from pytest_agenteval.sandbox.exec.running import RunningContainer, SandboxLost
@@ -53,7 +54,7 @@ class OpenSandbox:
 
     environment: SandboxEnvironment
     container: str | None
-    """Name or id of the default container, or None if it runs in none."""
+    """Docker's name or id of the default container, or None if it runs in none of Docker's."""
     ours: RunningContainer | None = None
     """The same, of our own provider: it ends by itself, with status 0, when its connection to this process does."""
     image: str | None = None
@@ -87,17 +88,18 @@ class OpenSandbox:
         return await self.is_gone()
 
     async def is_gone(self) -> bool:
-        """Whether the container is no longer running, by one quick question; False if that is unknown."""
-        return self.container is not None and await asyncio.to_thread(_is_gone, self.container)
+        """Whether it is no longer running, by one quick question; on Docker False if that is unknown."""
+        if self.container is None:
+            return self.ours is not None and not await self.ours.is_running()
+        return await asyncio.to_thread(_is_gone, self.container)
 
     async def examine(self) -> Death:
         """Find out who ended the container, if anybody did."""
+        if self.ours is not None:
+            return await self.ours.examine()
         if self.container is None:
             return Death(EndedBy.RUNNING, "it is no container")
-        death = await asyncio.to_thread(examine, self.container)
-        if self.ours is not None and death.by is EndedBy.INSIDE and death.exit_code == 0:
-            return Death(EndedBy.UNKNOWN, "the connection to the container ended, and the container with it")
-        return death
+        return await asyncio.to_thread(examine, self.container)
 
 
 class Sandboxes:

@@ -14,7 +14,8 @@ from dataclasses import replace
 
 import anyio
 
-from pytest_agenteval.sandbox.docker.engine_api import Engine, EngineGone, Stream
+from pytest_agenteval.sandbox.docker.engine_api import Engine, EngineStream
+from pytest_agenteval.sandbox.exec.backend import EngineGone
 from pytest_agenteval.sandbox.exec.calls import Command, Output, ServerError
 from pytest_agenteval.sandbox.exec.frames import STAGE_FILE, STDERR, STDOUT, Demultiplexer, Done, Failure, ProtocolError
 
@@ -49,7 +50,7 @@ class EngineExec:
         self._engine = engine
         self._container = container
 
-    async def open(self, command: Command) -> tuple[str, Stream]:
+    async def open(self, command: Command) -> tuple[str, EngineStream]:
         """Start a command; returns the exec's id and its stream. Raises `EngineError`."""
         body = {
             "AttachStdin": command.stdin is not None,
@@ -125,7 +126,7 @@ class EngineExec:
         return output
 
 
-async def _feed(stream: Stream, data: bytes) -> None:
+async def _feed(stream: EngineStream, data: bytes) -> None:
     try:
         await stream.send(data)
         stream.end()
@@ -133,7 +134,7 @@ async def _feed(stream: Stream, data: bytes) -> None:
         pass
 
 
-async def _collect(stream: Stream, output: Output) -> None:
+async def _collect(stream: EngineStream, output: Output) -> None:
     demultiplexer = Demultiplexer(keep_stderr=1 << 62)
     while data := await stream.receive():
         try:
