@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import shlex
 import uuid
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 import anyio
 import anyio.to_thread
@@ -67,14 +67,14 @@ class _DockerContainer:
     def enter_command(self, user: str | None) -> str:
         return shlex.join(["docker", "exec", "-it", *(["--user", user] if user else []), self.name, "bash", "-l"])
 
-    async def keep(self, main: Channel | None) -> None:
+    async def keep(self, linger: Callable[[], Awaitable[None]] | None) -> None:
         """It gets a name that begins with `reaper.KEPT_PREFIX`; stopping it removes it."""
         name = KEPT_PREFIX + self.name.removeprefix(NAME_PREFIX)
         await self._engine.post(f"/containers/{self.id}/rename", None, name=name)
         self.name = name
-        if isinstance(self._held, Channel):
-            await self._held.linger()
-        else:
+        if linger is not None:
+            await linger()
+        elif not isinstance(self._held, Channel):
             await self._held.send(b"keep\n")
 
     async def remove(self) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from pytest_agenteval.sandbox.death import Death
     from pytest_agenteval.sandbox.exec.calls import Command, Output
-    from pytest_agenteval.sandbox.exec.channel import Channel
 
 __all__ = ["Backend", "EngineError", "EngineGone", "Stream"]
 
@@ -78,8 +78,11 @@ class Backend(Protocol):
     def enter_command(self, user: str | None) -> str:
         """The shell command that opens a shell in the container."""
 
-    async def keep(self, main: Channel | None) -> None:
-        """Let the container outlive this process. Raises `EngineError` and `ChannelClosed`."""
+    async def keep(self, linger: Callable[[], Awaitable[None]] | None) -> None:
+        """Let the container outlive this process. Raises `EngineError`, and what `linger` raises.
+
+        `linger` tells the first exec server to stay when this process is gone; None if there is no such server.
+        """
 
     async def remove(self) -> None:
         """Remove the container. Raises `EngineError`."""

@@ -154,7 +154,8 @@ class RunningContainer:
     async def keep(self) -> str:
         """Leave the container when it is closed, and return the shell command that enters it. Raises `SandboxLost`."""
         with self._lost():
-            await self._backend.keep(self._servers.get(_OWN))
+            own = self._servers[_OWN]
+            await self._backend.keep(own.linger if own is not None else None)
         self.kept = True
         return self.enter_command()
 
