@@ -6,6 +6,7 @@ import atexit
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,9 +17,11 @@ from pytest_agenteval.collect.items import AgentItem
 from pytest_agenteval.engine.inspect_private import is_internal_image
 from pytest_agenteval.engine.inspect_tasks.attempt import InspectSample
 from pytest_agenteval.engine.sandboxes.offered import OfferedSandbox
-from pytest_agenteval.engine.sandboxes.places import SandboxSpec
+from pytest_agenteval.engine.sandboxes.places import KNOWN_PROVIDERS, SandboxSpec
 from pytest_agenteval.errors import NotReady
 from pytest_agenteval.options.settings import Settings
+from pytest_agenteval.plan.foreign import foreign_spec, inspect_provider, registered
+from pytest_agenteval.plan.pods import choose_pods
 from pytest_agenteval.record.figures import joined
 from pytest_agenteval.sandbox.asked.choice import (
     BuiltInImage,
@@ -91,6 +94,14 @@ def check_sandboxes(
     Raises:
         NotReady: a sandbox is not described correctly, or accesses this host without permission.
     """
+    if settings.sandboxes.kind == "k8s":
+        choose_pods(settings, items, None)
+        return {}
+    for item in items:
+        if item.options.resources is not None:
+            raise NotReady(
+                f"{item.nodeid} asks for resources, which only --agent-sandbox=k8s can give: leave the option out"
+            )
     if settings.sandboxes.kind != "docker":
         choose_sandboxes(settings, items, lambda _: None, offered)
         return {}
@@ -117,11 +128,11 @@ def choose_sandboxes(
             its task asks.
         NotAvailable: Docker does not answer, or an image is not available; the message names all that are missing.
     """
-    if settings.sandboxes.kind == "local":
-        return {item.nodeid: None if item.options.sandbox == NONE else _local(item) for item in items}
+    if settings.sandboxes.kind == "k8s":
+        return choose_pods(settings, items, say)
     if settings.sandboxes.kind != "docker":
-        sandbox = _offered(settings.sandboxes.kind, offered)
-        return {item.nodeid: None if item.options.sandbox == NONE else _theirs(item, sandbox) for item in items}
+        give = _giver(settings, offered)
+        return {item.nodeid: None if item.options.sandbox == NONE else give(item) for item in items}
     wishes = check_sandboxes(settings, items, offered)
     found: dict[str, SandboxSpec | None] = dict.fromkeys((item.nodeid for item in items), None)
     ours = Endpoint.current() is not None
@@ -149,15 +160,31 @@ def _local(item: AgentItem) -> SandboxSpec:
     return SandboxSpec("local", None, _name(item), ("not isolated",))
 
 
-def _offered(name: str, offered: Mapping[str, OfferedSandbox]) -> OfferedSandbox:
-    if name not in offered:
-        raise NotReady(f"--agent-sandbox={name}: there is {joined(('docker', 'local', *sorted(offered)))}")
-    return offered[name]
+def _giver(settings: Settings, offered: Mapping[str, OfferedSandbox]) -> Callable[[AgentItem], SandboxSpec]:
+    """What gives a task its sandbox where that is not in Docker: ours, a plugin's, or that of a provider of Inspect."""
+    name = settings.sandboxes.kind
+    if name == "local":
+        return _local
+    theirs = offered.get(name)
+    provider = theirs.provider if theirs is not None else inspect_provider(name)
+    if provider is None:
+        known = sorted({*offered, *registered()})
+        raise NotReady(f"--agent-sandbox={name}: there is {joined(('docker', 'k8s', 'local', *known))}")
+    if settings.sandboxes.keep and provider not in KNOWN_PROVIDERS:
+        raise NotReady(f"--agent-keep-sandbox cannot keep a sandbox of the provider {provider}: leave it out")
+    if theirs is not None:
+        return partial(_offered, theirs)
+    return partial(_foreign, settings.sandboxes.default, provider)
 
 
-def _theirs(item: AgentItem, sandbox: OfferedSandbox) -> SandboxSpec:
+def _offered(sandbox: OfferedSandbox, item: AgentItem) -> SandboxSpec:
     config = sandbox.configure(item.nodeid, item.options)
     return SandboxSpec(sandbox.provider, config, _name(item), (sandbox.note,) if sandbox.note else ())
+
+
+def _foreign(default: str | None, provider: str, item: AgentItem) -> SandboxSpec:
+    asked = [*_relaxations(item), *(["leftovers='stop'"] if item.options.leftovers == "stop" else ())]
+    return foreign_spec(item, default, provider, asked, _name(item))
 
 
 def _wish(item: AgentItem, settings: Settings) -> _Wish:

@@ -64,5 +64,9 @@ class Engine(Protocol):
         """What went wrong with the evaluation, so that it did less than it was asked to do; one sentence each."""
 
     @property
+    def notes(self) -> Sequence[str]:
+        """What a reader should know of the evaluation, though it did all it was asked to do; one sentence each."""
+
+    @property
     def stopped_by(self) -> BaseException | None:
         """The exception with which a body stopped the whole session (`pytest.exit`), or None."""

@@ -53,8 +53,7 @@ class AgentSession:
         self._settings = settings(session.config)
         self._gates = gate_settings(self._settings)
         self._hook = session.config.hook
-        self.notes: list[str] = []
-        """What a reader should know about the run as a whole, for example plugins that failed; one sentence each."""
+        self._notes: list[str] = []
         self.judged: list[JudgedTask] = []
         """The tasks that have ended."""
         self.pump.listen(self._tell_plugins)
@@ -135,7 +134,12 @@ class AgentSession:
     def _tell_plugins(self, item: AgentItem, attempt: AttemptRecord) -> None:
         told = {"task": item.nodeid, "cell": item.cell, "attempt": attempt}
         _, failed = call_each(self._hook.pytest_agenteval_attempt_finished, **told)
-        self.notes += [note for note in failed if note not in self.notes]
+        self._notes += [note for note in failed if note not in self._notes]
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader should know about the run as a whole, for example plugins that failed; one sentence each."""
+        return [*self._notes, *self.pump.engine.notes]
 
     def announcement(self) -> list[TaskRecord]:
         """The tasks there are to run: what a worker tells the process that judges."""

@@ -152,6 +152,11 @@ class Evaluation:
         return self._ledger.problems
 
     @property
+    def notes(self) -> Sequence[str]:
+        """What was left behind, a sentence each."""
+        return self.services.sandboxes.left
+
+    @property
     def sandboxes_up(self) -> int:
         """How many sandboxes are up."""
         return self.services.sandboxes.up

@@ -225,7 +225,8 @@ class Trial:
             return None
         death = await place.examine()
         if not passed:
-            self._unexplained_deaths += place.container is not None and death.by in (EndedBy.UNKNOWN, EndedBy.RUNNING)
+            ends = place.container is not None or place.foreign is not None or place.ours is not None
+            self._unexplained_deaths += ends and death.by in (EndedBy.UNKNOWN, EndedBy.RUNNING)
         own = death.by in (EndedBy.EXHAUSTED, EndedBy.INSIDE) or (
             self._unexplained_deaths > 1 and death.by is not EndedBy.OUTSIDE
         )

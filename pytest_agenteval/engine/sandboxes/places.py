@@ -9,12 +9,13 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
+from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import anyio
-from inspect_ai.util import SandboxEnvironment, concurrency
+from inspect_ai.util import OutputLimitExceededError, SandboxEnvironment, concurrency
 
 from pytest_agenteval.engine import inspect_private
 from pytest_agenteval.engine.sandboxes.provider import AgentevalSandbox
@@ -25,7 +26,14 @@ from pytest_agenteval.sandbox.docker.containers import ContainerConfig
 from pytest_agenteval.sandbox.docker.daemon import DaemonGone, SandboxSetupError, connect
 from pytest_agenteval.sandbox.exec.running import RunningContainer, SandboxLost
 
-__all__ = ["OpenSandbox", "SandboxFailed", "SandboxSpec", "Sandboxes"]
+__all__ = ["KNOWN_PROVIDERS", "OpenSandbox", "SandboxFailed", "SandboxSpec", "Sandboxes"]
+
+KNOWN_PROVIDERS = ("agenteval", "agenteval-k8s", "docker", "local")
+"""Providers of Inspect's registry whose sandboxes can be looked into, and kept."""
+_ANSWERS = 30
+"""Seconds that a sandbox of a foreign provider has to run a command that does nothing."""
+_STARTS = 15 * 60
+"""Seconds that it has to start: where a cluster grows first, that takes minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +41,7 @@ class SandboxSpec:
     """Which sandbox a task gets."""
 
     provider: str
-    """Inspect's name: `agenteval`, `docker`, `local`, or that of a plugin's provider."""
+    """Inspect's name: `agenteval`, `agenteval-k8s`, `docker`, `local`, or that of another package's provider."""
     config: Path | ContainerConfig | Any | None
     """A compose file or Dockerfile for `docker`, the container's configuration for `agenteval`, else the provider's."""
     name: str
@@ -42,6 +50,11 @@ class SandboxSpec:
     """What a reader of the task's record should know."""
     metadata: Mapping[str, Any] = field(default_factory=dict, hash=False)
     """Of an Inspect sample: a compose file may name it as `${SAMPLE_METADATA_KEY}`."""
+
+    @property
+    def foreign(self) -> bool:
+        """Whether nothing is known of the provider but Inspect's protocol."""
+        return self.provider not in KNOWN_PROVIDERS
 
 
 class SandboxFailed(NotAvailable):
@@ -54,7 +67,9 @@ class OpenSandbox:
 
     environment: SandboxEnvironment
     container: str | None
-    """Docker's name or id of the default container, or None if it runs in none of Docker's."""
+    """Name or id of the default container in Docker, or None if it runs in none."""
+    foreign: str | None = None
+    """The provider's name where nothing is known of it but Inspect's protocol."""
     ours: RunningContainer | None = None
     """The same, of our own provider: it ends by itself, with status 0, when its connection to this process does."""
     image: str | None = None
@@ -65,7 +80,9 @@ class OpenSandbox:
     """The shell command that enters it, once it is to be kept."""
 
     async def keep(self) -> None:
-        """Leave it when it is closed, and set `kept`; does nothing where it has ended."""
+        """Leave it when it is closed, and set `kept`; does nothing where it has ended, or cannot be left."""
+        if self.foreign is not None:
+            return
         if self.ours is not None:
             with suppress(SandboxLost):
                 self.kept = await self.ours.keep()
@@ -88,13 +105,17 @@ class OpenSandbox:
         return await self.is_gone()
 
     async def is_gone(self) -> bool:
-        """Whether it is no longer running, by one quick question; on Docker False if that is unknown."""
+        """Whether it is no longer running, by one quick question; in Docker False if that is unknown."""
+        if self.foreign is not None:
+            return await _answers_no_more(self.environment)
         if self.container is None:
             return self.ours is not None and not await self.ours.is_running()
         return await asyncio.to_thread(_is_gone, self.container)
 
     async def examine(self) -> Death:
-        """Find out who ended the container, if anybody did."""
+        """Find out who ended it, if anybody did."""
+        if self.foreign is not None:
+            return Death(EndedBy.UNKNOWN, f"the sandbox ended, and the provider {self.foreign} does not say why")
         if self.ours is not None:
             return await self.ours.examine()
         if self.container is None:
@@ -107,7 +128,11 @@ class Sandboxes:
 
     def __init__(self) -> None:
         self.up = 0
+        self.left: list[str] = []
+        """What providers said that could not remove their sandboxes, a sentence each."""
         self._prepared: list[SandboxSpec] = []
+        self._context: dict[ContextVar[Any], Any] = {}
+        """What providers have set for themselves: in Inspect, all that they do happens in one context."""
 
     async def prepare(self, specs: Iterable[SandboxSpec | None]) -> None:
         """Do once what a provider does before its first sandbox: check, build, pull.
@@ -123,15 +148,19 @@ class Sandboxes:
                 continue
             provider = inspect_private.registry_find_sandboxenv(spec.provider)
             try:
-                config, metadata = _config(spec), dict(spec.metadata)
+                config, metadata, before = _config(spec), dict(spec.metadata), copy_context()
                 with _environment(await provider.task_init_environment(config, metadata) if metadata else {}):
                     await provider.task_init(spec.name, config)
             except SandboxSetupError as error:
                 lacking.append(str(error))
-            except (inspect_private.PrerequisiteError, RuntimeError) as error:
+            except Exception as error:
+                if not spec.foreign and not isinstance(error, inspect_private.PrerequisiteError | RuntimeError):
+                    raise
                 lacking.append(f"sandbox {spec.provider} ({spec.config}): {error}")
             else:
                 self._prepared.append(spec)
+                now = copy_context()
+                self._context |= {var: now[var] for var in now if var not in before or before[var] is not now[var]}
         if lacking:
             raise SandboxFailed(" ".join(dict.fromkeys(lacking)))
 
@@ -141,19 +170,21 @@ class Sandboxes:
 
         Raises `SandboxFailed` where it does not start.
         """
+        self._enter_context()
         if spec.provider == "docker":
             await _widen_docker_cli()
         try:
-            environments = await inspect_private.init_sandbox_environments_sample(
-                sandboxenv_type=inspect_private.registry_find_sandboxenv(spec.provider),
-                task_name=spec.name,
-                config=_config(spec),
-                files={},
-                setup=None,
-                metadata=dict(spec.metadata),
-            )
+            with anyio.fail_after(_STARTS if spec.foreign else None):
+                environments = await inspect_private.init_sandbox_environments_sample(
+                    sandboxenv_type=inspect_private.registry_find_sandboxenv(spec.provider),
+                    task_name=spec.name,
+                    config=_config(spec),
+                    files={},
+                    setup=None,
+                    metadata=dict(spec.metadata),
+                )
         except Exception as error:
-            raise SandboxFailed(f"the sandbox did not start: {error}") from error
+            raise SandboxFailed(f"the sandbox did not start: {str(error) or type(error).__name__}") from error
         self.up += 1
         opened: OpenSandbox | None = None
         try:
@@ -164,14 +195,34 @@ class Sandboxes:
             with anyio.CancelScope(shield=True):
                 # our own provider keeps what it was told to; Inspect's would remove it
                 if spec.provider != "docker" or opened is None or opened.kept is None:
-                    await inspect_private.cleanup_sandbox_environments_sample(
-                        spec.provider, spec.name, _config(spec), environments, interrupted=False
-                    )
+                    with self._noting(spec):
+                        await inspect_private.cleanup_sandbox_environments_sample(
+                            spec.provider, spec.name, _config(spec), environments, interrupted=False
+                        )
 
     async def close(self) -> None:
         """Remove what is left when all attempts have ended."""
+        self._enter_context()
         for spec in self._prepared:
-            await inspect_private.registry_find_sandboxenv(spec.provider).task_cleanup(spec.name, _config(spec), True)
+            with self._noting(spec):
+                provider = inspect_private.registry_find_sandboxenv(spec.provider)
+                await provider.task_cleanup(spec.name, _config(spec), True)
+
+    def _enter_context(self) -> None:
+        for var, value in self._context.items():
+            var.set(value)
+
+    @contextmanager
+    def _noting(self, spec: SandboxSpec) -> Iterator[None]:
+        """A foreign provider that cannot remove a sandbox takes no attempt with it: it is noted."""
+        try:
+            yield
+        except Exception as error:
+            if not spec.foreign:
+                raise
+            note = f"the provider {spec.provider} may have left sandboxes: {str(error) or type(error).__name__}"
+            if note not in self.left:
+                self.left.append(note)
 
 
 @contextmanager
@@ -200,6 +251,18 @@ async def _widen_docker_cli() -> None:
             pass
 
 
+async def _answers_no_more(environment: SandboxEnvironment) -> bool:
+    """Whether a sandbox cannot even run `true`. What else a command may raise, Inspect's protocol lists."""
+    inner: Any = getattr(environment, "_sandbox", environment)  # the agent ran no such command: no event
+    try:
+        await inner.exec(["true"], timeout=_ANSWERS)
+    except (TimeoutError, PermissionError, UnicodeDecodeError, OutputLimitExceededError):
+        return False
+    except Exception:  # whatever a provider raises whose sandbox is no more
+        return True
+    return False
+
+
 def _is_gone(container: str) -> bool:
     try:
         with connect() as daemon:
@@ -214,11 +277,12 @@ def _config(spec: SandboxSpec) -> Any:
 
 
 async def _opened(spec: SandboxSpec, first: SandboxEnvironment) -> OpenSandbox:
-    if spec.provider == "agenteval":
+    if isinstance(spec.config, ContainerConfig):  # a pod is no container of Docker's
         box = first.as_type(AgentevalSandbox)
-        return OpenSandbox(first, box.container.id, box.container, box.container.image.digest, box.waited)
+        container = box.container.id if spec.provider == "agenteval" else None
+        return OpenSandbox(first, container, ours=box.container, image=box.container.image.digest, waited=box.waited)
     if spec.provider != "docker":
-        return OpenSandbox(first, None)
+        return OpenSandbox(first, None, spec.provider if spec.foreign else None)
     inner: Any = getattr(first, "_sandbox", first)
     # Compose names a container after project, service and number
     container = f"{inner._project.name}-{inner._service}-1"
