@@ -90,7 +90,7 @@ class TaskOptions:
     runtime: str | None = None
     """The container runtime, for example `runsc`; in a cluster the runtime class."""
     resources: Mapping[str, Mapping[str, str | int]] | None = None
-    """In a cluster: the pod's `limits` and `requests` in Kubernetes' words, as in `{"limits": {"nvidia.com/gpu": 1}}`."""
+    """In a cluster: the pod's `limits` and `requests` in Kubernetes' words: `{"limits": {"nvidia.com/gpu": 1}}`."""
     leftovers: str = "keep"
     """What happens to processes that the agent leaves running: `keep`, because a service may be its work, or `stop`, so
     that nothing changes while the test grades."""

@@ -10,8 +10,9 @@ import errno
 import math
 import shlex
 import signal
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
+from typing import Any
 
 import anyio
 
@@ -31,7 +32,6 @@ __all__ = ["RunningPod"]
 
 _HOLDER_SECONDS = 1.0
 """How long the end of a pod may come after the end of an exec in it."""
-_STAY_SECONDS = 10.0
 _TOLD_SECONDS = 6.0
 """How long a node may take to tell the cluster that a pod has ended."""
 _PIPE = 'cd "$1" || exit 126; bytes=$2; shift 2; head -c "$bytes" | "$@"'
@@ -50,17 +50,19 @@ class RunningPod:
         holder: PodStream,
         user: str | None,
         streams: list[PodStream],
+        beside: Callable[[Callable[[], Coroutine[Any, Any, None]]], None],
         suspect: Callable[[str], None],
     ) -> None:
         """`user` is that of commands where the pod can start them as anybody; None where it cannot be root.
 
-        `streams` are those to it, with the holder's; `suspect` is told the node where that seems to be lost.
+        `streams` are those to it, with the holder's. `beside` runs what writes to a stream; `suspect` is told the node
+        where that seems to be lost.
         """
         self.id = self.name = state.name
         self.node = state.node
         self.image = state.image
         self._api, self._holder, self._user = api, holder, user
-        self._streams, self._suspect = streams, suspect
+        self._streams, self._beside, self._suspect = streams, beside, suspect
         self._looking = anyio.Lock()
         self._path = f"/api/v1/namespaces/{api.login.namespace}/pods/{state.name}"
 
@@ -148,6 +150,8 @@ class RunningPod:
         if linger is not None:
             await linger()
         await self._holder.send(b"keep\n")
+        for stream in self._streams:
+            await stream.flush()
 
     async def remove(self) -> None:
         """Gone at once for the cluster; its processes end with the stream that holds the first of them."""
@@ -158,16 +162,16 @@ class RunningPod:
         for stream in self._streams:
             await stream.close()
 
-    async def stay(self) -> None:
+    def stay(self) -> None:
         """Keep idle streams from being cut."""
         for stream in self._streams:
-            with anyio.move_on_after(_STAY_SECONDS), suppress(EngineGone):
-                await stream.stay()
+            stream.stay()
 
     async def _exec(self, words: Sequence[str]) -> PodStream:
         params = [("container", CONTAINER), ("stdin", "true"), ("stdout", "true"), ("stderr", "true"), ("tty", "false")]
         stream = await self._api.stream(f"{self._path}/exec", [*params, *(("command", word) for word in words)])
         self._streams.append(stream)
+        self._beside(stream.write)
         return stream
 
     async def _let_go(self) -> bool:

@@ -77,12 +77,13 @@ class ClusterSession:
         async with self._turn:
             if self._at_work is None:
                 lease = leases.Lease(self.api, NAME_PREFIX + uuid.uuid4().hex[:12])
-                await lease.take()
+                with anyio.CancelScope(shield=True):  # if nobody waited for it, it might appear later
+                    await lease.take()
                 path = f"/api/v1/namespaces/{self.api.login.namespace}/pods"
                 watch = Watch(self.api, path, f"{leases.RUN}={lease.name}")
                 watch.every(leases.RENEW_SECONDS, lease.renew)
                 watch.every(_STAY_SECONDS, self._stay)
-                watch.start()
+                await watch.start()
                 self._at_work = _AtWork(lease, watch, Room(self.api, watch))
             self._users += 1
 
@@ -107,7 +108,7 @@ class ClusterSession:
             yield self.api
         finally:
             if self._at_work is None:
-                await self.api.close()
+                await self.api.close()  # which may be used again
 
     async def image(self, config: PodConfig) -> Image:
         """What the configuration's image is like: it has been looked at by `prepare`. Raises `SandboxSetupError`."""
@@ -127,8 +128,9 @@ class ClusterSession:
             )
         closed = config.network == "none"
         try:
-            await require_rights(self.api, policies=closed)
-            await self.open()
+            async with self.used():
+                await require_rights(self.api, policies=closed)
+                await self.open()
             try:
                 assert self._at_work is not None
                 await self._reap()
@@ -155,7 +157,8 @@ class ClusterSession:
         started = None
         image = await self.image(config)
         try:
-            await self.open()
+            async with self.used():
+                await self.open()
             try:
                 started, waited = await self._start(config, image, labels)
             finally:
@@ -210,7 +213,9 @@ class ClusterSession:
         try:
             held = await self.api.stream(f"{path}/attach", [("container", CONTAINER), ("stdin", "true")])
             streams.append(held)
-            found = RunningPod(self.api, state, held, user if as_root else None, streams, self._suspect)
+            beside = at_work.watch.beside
+            beside(held.write)
+            found = RunningPod(self.api, state, held, user if as_root else None, streams, beside, self._suspect)
             main = Channel(await found.open_server(None, "python3"))
             try:
                 await main.start(exec_server.program(), HELLO_SECONDS)
@@ -246,9 +251,8 @@ class ClusterSession:
             _LOG.warning("Sandboxes of dead drivers could not be looked for: %s", error)
 
     async def _stay(self) -> None:
-        async with anyio.create_task_group() as group:
-            for each in self._pods:
-                group.start_soon(each.stay)
+        for each in self._pods:
+            each.stay()
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ import httpcore
 import httpx
 from wsproto import ConnectionType
 from wsproto.connection import Connection
-from wsproto.events import BytesMessage, CloseConnection, Ping, TextMessage
+from wsproto.events import BytesMessage, CloseConnection, Event, Ping, TextMessage
 from wsproto.utilities import ProtocolError
 
 from pytest_agenteval.sandbox.exec.backend import EngineGone
@@ -28,11 +28,11 @@ _HEADER = struct.Struct(">BxxxI")
 _PIECE = 256 << 10
 _RECEIVE = 128 << 10
 _BROKEN = (httpcore.NetworkError, httpcore.TimeoutException, OSError, RuntimeError)
-_GONE = "the connection to the pod broke"
+_MOST_UNSENT = 1 << 20
 
 
 class PodStream:
-    """A connection to a process of a pod; see `Stream` for its methods."""
+    """A connection to a process of a pod; see `Stream` for its methods. Its owner runs `write`."""
 
     def __init__(self, response: httpx.Response) -> None:
         self.status: dict[str, Any] | None = None
@@ -45,26 +45,54 @@ class PodStream:
         self._channel = -1
         self._inside = False
         self._status = bytearray()
-        self._writing = anyio.Lock()
+        self._unsent: list[bytes] = []
+        self._unsent_bytes = 0
+        self._filled, self._written = anyio.Event(), anyio.Event()
 
     def send_now(self, data: bytes) -> int:
-        """Nothing: what is sent is framed and encrypted first."""
-        return 0
+        """Hand all of it to `write`, if that keeps up; nothing is awaited, so no cancellation can cut a message."""
+        if self.ended or self._unsent_bytes >= _MOST_UNSENT:
+            return 0
+        for at in range(0, len(data), _PIECE):
+            self._put(BytesMessage(bytes((_STDIN,)) + bytes(data[at : at + _PIECE])))
+        return len(data)
 
     async def send(self, data: bytes | memoryview) -> None:
-        """Send all of it to the process's stdin. Raises `EngineGone` when the connection is broken."""
-        async with self._writing:
-            for at in range(0, len(data), _PIECE):
-                await self._write(BytesMessage(bytes((_STDIN,)) + bytes(data[at : at + _PIECE])))
+        """Hand all of it to `write`, as soon as that keeps up. Raises `EngineGone` when the connection is broken."""
+        while not self.ended and self._unsent_bytes >= _MOST_UNSENT:
+            await self._written.wait()
+        if not self.send_now(bytes(data)) and data:
+            raise EngineGone("the connection to the pod broke")
 
-    async def stay(self) -> None:
-        """Keep the connection from being cut as idle, if nothing is being sent anyway.
+    def stay(self) -> None:
+        """Keep the connection from being cut as idle.
 
         This is a resize of a terminal that is not there: a ping would not reset the timers of the kubelet's runtime.
         """
-        if not self.ended and not self._writing.locked():
-            async with self._writing:
-                await self._write(BytesMessage(bytes((_RESIZE,)) + b'{"Width":80,"Height":24}'))
+        if not self.ended and not self._unsent:
+            self._put(BytesMessage(bytes((_RESIZE,)) + b'{"Width":80,"Height":24}'))
+
+    async def flush(self) -> None:
+        """Return when all has been written, or the connection has ended."""
+        while not self.ended and self._unsent_bytes:
+            await self._written.wait()
+
+    async def write(self) -> None:
+        """Write what is sent, until the end: to be run beside all calls, for a cancelled write would cut a record."""
+        while not self.ended:
+            if not self._unsent:
+                self._filled = anyio.Event()
+                await self._filled.wait()
+                continue
+            data = b"".join(self._unsent)
+            self._unsent.clear()
+            try:
+                await self._raw.write(data)
+            except Exception:  # whatever it is, nothing can follow it, and others are written beside
+                self.ended = True
+            self._unsent_bytes -= len(data)
+            self._written.set()
+            self._written = anyio.Event()
 
     async def receive(self) -> bytes:
         """The next output, with its headers; none at the end or after the connection broke."""
@@ -73,25 +101,29 @@ class PodStream:
                 data = await self._raw.read(_RECEIVE)
             except _BROKEN:
                 data = b""
-            found, answers = self._take(data)
-            for answer in answers:
-                async with self._writing:
-                    await self._write(answer)
-            if found:
+            if found := self._take(data):
                 return found
         return b""
 
     async def close(self) -> None:
         """Close the connection; safe to repeat."""
         self.ended = True
+        self._filled.set()
+        self._written.set()
         with anyio.CancelScope(shield=True):
             await self._response.aclose()
 
-    def _take(self, data: bytes) -> tuple[bytes, list[Any]]:
-        """The output in a piece of the connection, and the pings to answer. Nothing is awaited, so nothing is lost."""
+    def _put(self, event: Event) -> None:
+        data = self._socket.send(event)
+        self._unsent.append(data)
+        self._unsent_bytes += len(data)
+        self._filled.set()
+
+    def _take(self, data: bytes) -> bytes:
+        """The output in a piece of the connection. Nothing is awaited, so nothing is lost."""
         if not data:
-            return self._end(), []
-        found, answers = bytearray(), []
+            return self._end()
+        found = bytearray()
         try:
             self._socket.receive_data(data)
             for event in self._socket.events():
@@ -99,12 +131,12 @@ class PodStream:
                     piece = event.data.encode() if isinstance(event.data, str) else bytes(event.data)
                     found += self._message(piece, whole=event.message_finished)
                 elif isinstance(event, Ping):
-                    answers.append(event.response())
+                    self._put(event.response())
                 elif isinstance(event, CloseConnection):
                     found += self._end()
         except ProtocolError:
             found += self._end()
-        return bytes(found), answers
+        return bytes(found)
 
     def _message(self, piece: bytes, *, whole: bool) -> bytes:
         if not self._inside and piece:  # only the first piece of a message has the channel's number
@@ -121,6 +153,7 @@ class PodStream:
         if self.ended:
             return b""
         self.ended = True
+        self._filled.set()
         try:
             self.status = dict(json.loads(self._status))
         except (ValueError, TypeError):
@@ -129,16 +162,3 @@ class PodStream:
             return b""
         words = str(self.status.get("message") or "").encode()
         return _HEADER.pack(_STDERR, len(words)) + words
-
-    async def _write(self, event: Any) -> None:
-        if self.ended:
-            raise EngineGone(_GONE)
-        whole = False
-        try:
-            await self._raw.write(self._socket.send(event))
-            whole = True
-        except _BROKEN as error:
-            raise EngineGone(_GONE) from error
-        finally:
-            if not whole:  # a frame has been cut in two; nothing can follow it
-                self.ended = True

@@ -8,14 +8,17 @@ trio, and ties it to no task of a caller.
 from __future__ import annotations
 
 import json
+import logging
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 import anyio
 import anyio.from_thread
 import anyio.lowlevel
+from anyio.abc import TaskGroup
 
 from pytest_agenteval.sandbox.cluster.api import Api
 from pytest_agenteval.sandbox.cluster.states import PodState
@@ -23,6 +26,7 @@ from pytest_agenteval.sandbox.exec.backend import EngineError
 
 __all__ = ["Watch"]
 
+_LOG = logging.getLogger(__name__)
 _AGAIN_SECONDS = 1.0
 _WATCH_SECONDS = 300
 """How long the API server may keep one watch open; it then gets a new one."""
@@ -39,15 +43,21 @@ class Watch:
         self._news = anyio.Event()
         self._chores: list[tuple[float, Callable[[], Awaitable[None]]]] = []
         self._scope: anyio.CancelScope | None = None
-        self._ended = anyio.Event()
+        self._began, self._ended = anyio.Event(), anyio.Event()
+        self._group: TaskGroup | None = None
 
     def every(self, seconds: float, chore: Callable[[], Awaitable[None]]) -> None:
         """Also do this again and again; to be called before `start`. `EngineError`s of it are of no consequence."""
         self._chores.append((seconds, chore))
 
-    def start(self) -> None:
+    def beside(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Do this, too, beside all calls; at the latest `stop` ends it. It must not raise."""
+        if self._group is not None:
+            self._group.start_soon(work)
+
+    async def start(self) -> None:
         """Begin."""
-        self._scope, self._ended = anyio.CancelScope(), anyio.Event()
+        self._scope, self._began, self._ended = anyio.CancelScope(), anyio.Event(), anyio.Event()
         token = anyio.lowlevel.current_token()
 
         def wait() -> None:
@@ -55,6 +65,7 @@ class Watch:
                 anyio.from_thread.run(self._run, token=token)
 
         threading.Thread(target=wait, name="agenteval-watch", daemon=True).start()
+        await self._began.wait()
 
     async def stop(self) -> None:
         """End, and return when nothing of it runs any more."""
@@ -84,14 +95,21 @@ class Watch:
         try:
             with self._scope:
                 async with anyio.create_task_group() as group:
+                    self._group = group
+                    self._began.set()
                     for seconds, chore in self._chores:
                         group.start_soon(_repeat, seconds, chore)
                     while True:
-                        with suppress(EngineError):
+                        try:
                             await self._follow()
+                        except EngineError:
+                            pass
+                        except Exception:  # an answer that no API server gives: look again
+                            _LOG.exception("The pods of this run cannot be watched for a moment")
                         self.broken_at = anyio.current_time()
                         await anyio.sleep(_AGAIN_SECONDS)
         finally:
+            self._group = None
             self._ended.set()
 
     async def _follow(self) -> None:
