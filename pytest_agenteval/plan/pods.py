@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ from pytest_agenteval.sandbox.asked.choice import (
     is_dockerfile,
 )
 from pytest_agenteval.sandbox.asked.compose_plan import Plan, plan_compose, read_compose
-from pytest_agenteval.sandbox.cluster.pods import PodConfig
+from pytest_agenteval.sandbox.cluster.pods import PodConfig, require_extra
 from pytest_agenteval.sandbox.docker.daemon import SandboxSetupError, connect
 from pytest_agenteval.sandbox.images.images import ensure_image
 from pytest_agenteval.sandbox.images.task_image import built_image
@@ -48,8 +47,7 @@ def choose_pods(
         NotReady: the extra `k8s` is not installed, a sandbox is not described correctly, or a cluster cannot run it.
         NotAvailable: an image could not be built or pushed.
     """
-    if importlib.util.find_spec("wsproto") is None:
-        raise NotReady("--agent-sandbox=k8s needs wsproto: install it with `pip install 'pytest-agenteval[k8s]'`")
+    require_extra("--agent-sandbox=k8s")
     pushed: dict[Choice, str] = {}
     found: dict[str, SandboxSpec | None] = {}
     for item in items:

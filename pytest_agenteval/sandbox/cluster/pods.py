@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -10,9 +11,10 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
+from pytest_agenteval.errors import NotReady
 from pytest_agenteval.sandbox.docker.containers import ContainerConfig, parse_bytes
 
-__all__ = ["CONTAINER", "DEADLINE_SECONDS", "NETWORK", "PodConfig", "holder", "inside", "look", "pod"]
+__all__ = ["CONTAINER", "DEADLINE_SECONDS", "NETWORK", "PodConfig", "holder", "inside", "look", "pod", "require_extra"]
 
 CONTAINER = "default"
 """The name of the only container."""
@@ -63,6 +65,12 @@ class PodConfig(ContainerConfig):
 
     def __hash__(self) -> int:
         return hash(self.model_dump_json())
+
+
+def require_extra(flag: str) -> None:
+    """Raise `NotReady` if the extra `k8s` is not installed, which what was asked for by `flag` needs."""
+    if importlib.util.find_spec("wsproto") is None:
+        raise NotReady(f"{flag} needs wsproto: install it with `pip install 'pytest-agenteval[k8s]'`")
 
 
 @cache

@@ -48,7 +48,7 @@ class ClusterSession:
         self._checked: set[str] = set()
         self._root = True
         self._pods: list[RunningPod] = []
-        self._users = 0
+        self._users = self._calling = 0
         self._turn = anyio.Lock()
         self._at_work: _AtWork | None = None
 
@@ -99,16 +99,22 @@ class ClusterSession:
                         await at_work.lease.give_up()
                     except EngineError as error:
                         _LOG.warning("The lease %s could not be removed (%s): it expires.", at_work.lease.name, error)
-                    await self.api.close()
+                    await self._rest()
+
+    async def _rest(self) -> None:
+        """Close the connections, if nobody uses them. They open again when somebody does."""
+        if self._calling == 0 and self._at_work is None:
+            await self.api.close()
 
     @asynccontextmanager
     async def used(self) -> AsyncIterator[Api]:
         """The API, for a few calls."""
+        self._calling += 1
         try:
             yield self.api
         finally:
-            if self._at_work is None:
-                await self.api.close()  # which may be used again
+            self._calling -= 1
+            await self._rest()
 
     async def image(self, config: PodConfig) -> Image:
         """What the configuration's image is like: it has been looked at by `prepare`. Raises `SandboxSetupError`."""
