@@ -11,19 +11,20 @@ import shlex
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import httpx
 import pytest
 
 from pytest_agenteval.sandbox.docker.reaper import LABEL
-from pytest_agenteval.sandbox.images.images import DEFAULT_IMAGE
+from pytest_agenteval.sandbox.images.images import DEFAULT_IMAGE, ensure_default_image
 
 __all__ = ["IMAGE", "KUBECONFIG", "Cluster", "cluster", "load", "needs_cluster"]
 
 KUBECONFIG = os.environ.get("AGENTEVAL_TEST_KUBECONFIG", "")
 IMAGE = f"docker.io/{DEFAULT_IMAGE}"
-"""The default image, which the cluster has been given."""
+"""The default image, which the cluster is given."""
 _LOAD = os.environ.get("AGENTEVAL_TEST_K8S_LOAD", "")
 
 
@@ -31,6 +32,14 @@ def needs_cluster() -> None:
     """Skip where no cluster is given. One that is given and does not answer is a failure."""
     if not KUBECONFIG:
         pytest.skip("no cluster is given (AGENTEVAL_TEST_KUBECONFIG)")
+    if _LOAD:
+        _give_default_image()
+
+
+@cache
+def _give_default_image() -> None:
+    ensure_default_image(print)
+    load(DEFAULT_IMAGE)
 
 
 def load(image: str) -> None:
