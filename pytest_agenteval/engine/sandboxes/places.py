@@ -200,6 +200,14 @@ class Sandboxes:
                             spec.provider, spec.name, _config(spec), environments, interrupted=False
                         )
 
+    def waiting_for_room(self) -> list[str]:
+        """Why sandboxes wait for room in a cluster, one text each."""
+        if not any(spec.provider == "agenteval-k8s" for spec in self._prepared):
+            return []
+        from pytest_agenteval.sandbox.cluster.session import ClusterSession  # which needs the extra `k8s`
+
+        return ClusterSession.room_wanted()
+
     async def close(self) -> None:
         """Remove what is left when all attempts have ended."""
         self._enter_context()

@@ -18,7 +18,7 @@ from pytest_agenteval.sandbox.cluster.leases import delete
 from pytest_agenteval.sandbox.cluster.states import PodState
 from pytest_agenteval.sandbox.cluster.watch import Watch
 from pytest_agenteval.sandbox.docker.reaper import NAME_PREFIX
-from pytest_agenteval.sandbox.exec.backend import EngineError
+from pytest_agenteval.sandbox.exec.backend import EngineError, EngineGone
 
 __all__ = ["Room", "runs"]
 
@@ -30,6 +30,8 @@ START_SECONDS = 300.0
 """How long a node may take to pull the image and start the container."""
 SUSPECT_SECONDS = 90.0
 """How long a node that lost a pod gets no other; by then the cluster itself has noticed, if it is dead."""
+_AWAY_SECONDS = 120.0
+"""How long an API server may be away while a pod is asked for."""
 _LOOK_SECONDS = 2.0
 
 
@@ -95,7 +97,13 @@ class Room:
                 with anyio.CancelScope(shield=True):
                     await self._api.call("POST", self._path, body)
                 return
+            except EngineGone as error:  # an API server that starts again; the pod may be there already
+                if anyio.current_time() - asked > _AWAY_SECONDS:
+                    raise
+                self._wait_on(name, str(error), asked)
             except EngineError as error:
+                if error.status == 409:
+                    return
                 if not (error.status == 429 or (error.status == 403 and "exceeded quota" in str(error))):
                     raise
                 self._wait_on(name, str(error), asked)

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
+from weakref import WeakSet
 
 import anyio
 import anyio.to_thread
@@ -51,6 +52,7 @@ class ClusterSession:
         self._users = self._calling = 0
         self._turn = anyio.Lock()
         self._at_work: _AtWork | None = None
+        _ALL.add(self)
 
     @classmethod
     async def current(cls, config: PodConfig) -> ClusterSession:
@@ -67,9 +69,8 @@ class ClusterSession:
 
     @classmethod
     def room_wanted(cls) -> list[str]:
-        """Why the pods of this event loop that have no place yet wait."""
-        sessions = _CURRENT.get(None) or {}
-        at_work = [each._at_work for each in sessions.values() if each._at_work is not None]
+        """Why the pods of this process that have no place yet wait."""
+        at_work = [each._at_work for each in _ALL if each._at_work is not None]
         return [why for each in at_work for why in each.room.waiting.values()]
 
     async def open(self) -> None:
@@ -270,6 +271,7 @@ class _AtWork:
     room: Room
 
 
+_ALL: WeakSet[ClusterSession] = WeakSet()
 _CURRENT: RunVar[dict[tuple[str | None, str | None], ClusterSession]] = RunVar("pytest_agenteval.sandbox.cluster")
 
 
