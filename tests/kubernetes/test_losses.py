@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.clusters import IMAGE, KUBECONFIG, Cluster
+from support.clusters import IMAGE, KUBECONFIG, Cluster, persist
 
 TOOLS = Path(os.environ.get("AGENTEVAL_TEST_K8S_TOOLS", "/nowhere"))
 HOME = Path(os.environ.get("K8S_HOME", "/var/lib/agenteval-k8s"))
@@ -52,16 +52,12 @@ def began(folder: Path, count: int) -> None:
 def restart(pid: int) -> None:
     """End the API server the hard way, and start it again."""
     os.kill(pid, 9)
-    for _ in range(3):
-        done = subprocess.run([TOOLS / "k8s-up"], capture_output=True, text=True, timeout=120, check=False)
-        if done.returncode == 0:
-            return
-    raise AssertionError(done.stderr)
+    persist([str(TOOLS / "k8s-up")])
 
 
 @pytest.fixture
 def second_node(there: Cluster) -> Iterator[str]:
-    subprocess.run([TOOLS / "k8s-node", "b"], check=True, capture_output=True, timeout=120)
+    persist([str(TOOLS / "k8s-node"), "b"])
     yield "b"
     subprocess.run([TOOLS / "k8s-node", "b", "down"], check=True, capture_output=True, timeout=120)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -20,7 +20,7 @@ import pytest
 from pytest_agenteval.sandbox.docker.reaper import LABEL
 from pytest_agenteval.sandbox.images.images import DEFAULT_IMAGE, ensure_default_image
 
-__all__ = ["IMAGE", "KUBECONFIG", "Cluster", "cluster", "load", "needs_cluster"]
+__all__ = ["IMAGE", "KUBECONFIG", "Cluster", "cluster", "load", "needs_cluster", "persist"]
 
 KUBECONFIG = os.environ.get("AGENTEVAL_TEST_KUBECONFIG", "")
 IMAGE = f"docker.io/{DEFAULT_IMAGE}"
@@ -46,7 +46,16 @@ def load(image: str) -> None:
     """Give the cluster an image of the local daemon."""
     if not _LOAD:
         pytest.skip("the cluster cannot be given images (AGENTEVAL_TEST_K8S_LOAD)")
-    subprocess.run([*shlex.split(_LOAD), image], check=True, capture_output=True)
+    persist([*shlex.split(_LOAD), image])
+
+
+def persist(command: Sequence[str]) -> None:
+    """Run a tool that may be run again, and that a busy machine may fail."""
+    for _ in range(5):
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+        if done.returncode == 0:
+            return
+    raise AssertionError(f"{' '.join(command)}: {done.stderr}")
 
 
 class Cluster:

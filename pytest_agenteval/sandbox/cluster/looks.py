@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -117,14 +116,14 @@ async def _told(api: Api, room: Room, config: PodConfig, describe: Describe, pat
     with anyio.CancelScope(shield=True), suppress(EngineError):
         await delete(api, f"/api/v1/namespaces/{api.login.namespace}/pods/{state.name}")
     try:
-        told = json.loads(state.last_message)
-        version = tuple(told["version"])
-    except (ValueError, LookupError, TypeError) as error:
+        told = dict(line.split("=", 1) for line in state.last_message.splitlines())
+        version = tuple(map(int, told["version"].split(".")))
+    except (ValueError, LookupError) as error:
         raise SandboxSetupError(_no_python(config, state.last_message or state.why)) from error
     if version < _FLOOR:
         raise SandboxSetupError(_no_python(config, "it has Python " + ".".join(map(str, version))))
-    image = Image(str(config.image), state.image, state.image, str(told["user"]), str(told["cwd"]))
-    return _Told(image, tuple(dict.fromkeys(told.get("reached") or ())))
+    image = Image(str(config.image), state.image, state.image, told["user"], told["cwd"])
+    return _Told(image, tuple(filter(None, told.get("reached", "").split(","))))
 
 
 def _no_python(config: PodConfig, why: str) -> str:

@@ -43,4 +43,5 @@ def hold() -> None:
         signal.pause()
 
 
-hold()
+if __name__ == "__main__":
+    hold()

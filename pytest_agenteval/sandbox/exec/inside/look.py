@@ -8,9 +8,7 @@ Argument: for how many seconds to wait until nobody is reached; negative to leav
 
 from __future__ import annotations
 
-import json
 import os
-import socket
 import sys
 import time
 
@@ -19,6 +17,8 @@ __all__ = ["look"]
 
 def reached(addresses: list[tuple[str, str, int]]) -> list[str]:
     """Those that accept a connection."""
+    import socket  # which an image may lack that leaves the network alone
+
     found = []
     for what, host, port in addresses:
         try:
@@ -46,26 +46,25 @@ def addresses() -> list[tuple[str, str, int]]:
     return found
 
 
-def look(patience: float) -> dict[str, object]:
-    """What there is to tell."""
+def look(patience: float) -> dict[str, str]:
+    """What there is to tell, by name; several things are divided by commas."""
     try:
         import pwd
 
         name = pwd.getpwuid(os.getuid()).pw_name
     except (ImportError, KeyError):
         name = str(os.getuid())
-    told: dict[str, object] = {"uid": os.getuid(), "user": name, "cwd": os.getcwd(), "python": sys.executable}
-    told["version"] = list(sys.version_info[:2])
+    told = {"user": name, "cwd": os.getcwd(), "version": ".".join(map(str, sys.version_info[:2]))}
     if patience >= 0:
         asked, latest = addresses(), time.monotonic() + patience
         found = reached(asked)
         while found and time.monotonic() < latest:
             time.sleep(0.5)
             found = reached(asked)
-        told["reached"] = found
+        told["reached"] = ",".join(found)
     return told
 
 
-if len(sys.argv) > 1:
+if __name__ == "__main__":
     with open("/dev/termination-log", "w") as file:
-        file.write(json.dumps(look(float(sys.argv[1]))))
+        file.write("\n".join(name + "=" + value for name, value in look(float(sys.argv[1])).items()))

@@ -38,5 +38,5 @@ def become(wanted: str) -> dict[str, str]:
     return env
 
 
-if len(sys.argv) > 2:
+if __name__ == "__main__":
     os.execvpe(sys.argv[2], sys.argv[2:], become(sys.argv[1]))
