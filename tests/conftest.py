@@ -31,7 +31,7 @@ TOGETHER = {
 }
 """Docker's modules that would disturb each other: they run in one process. The others touch only what is theirs."""
 IN_THE_CLUSTER = {
-    *("test_asked", "test_deaths", "test_losses", "test_pods"),  # which some of them break
+    *("test_asked", "test_deaths", "test_losses", "test_pods", "test_registry"),  # which some of them break
     *("test_hostile", "test_provider_cancellation", "test_provider_contract", "test_provider_selfcheck"),
 }
 """There is one cluster: these run in one process, too."""

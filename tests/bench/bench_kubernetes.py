@@ -1,8 +1,9 @@
 """A command in a pod three ways, side by side, and attempts a second on the nodes that there are.
 
-Run: `AGENTEVAL_TEST_KUBECONFIG=... python tests/bench/bench_kubernetes.py [--rounds 5] [--peer PYTHON] [--attempts 48]`.
-`ours` goes through the exec server; `websocket` is an exec of the cluster for each command, on our own client; with
-`--peer`, the interpreter of a virtual environment that has `inspect-k8s-sandbox`, `inspect-k8s` is that package's way.
+Run: `python tests/bench/bench_kubernetes.py [--rounds 5] [--peer PYTHON] [--attempts 48]`.
+AGENTEVAL_TEST_KUBECONFIG names the cluster. `ours` goes through the exec server; `websocket` is an exec of the cluster
+for each command, on our own client; with `--peer`, the interpreter of a virtual environment that has
+`inspect-k8s-sandbox`, `inspect-k8s` is that package's way.
 Processor time is this process's (or the peer's) and, with `K8S_HOME` of `k8s-up`, that of the cluster's own programs.
 Exit status 1 where ours is not 20 times as fast as a websocket exec, or costs more than a tenth of its processor time.
 """

@@ -38,7 +38,6 @@ async def shared(
     assert (await environments["default"].exec(["sh", "-ec", ADDUSER], user="root")).success
     yield request.param, environments["default"]
     await kind.sample_cleanup("self_check", config, environments, False)
-    await kind.task_cleanup("self_check", config, True)
 
 
 @pytest.fixture

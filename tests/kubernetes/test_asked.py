@@ -26,6 +26,7 @@ SMALL: dict[str, Any] = {"image": IMAGE, "memory": "64m", "requests": {"memory":
 
 async def prepared(config: PodConfig) -> None:
     await KubernetesSandbox.task_init("test", config)
+    await KubernetesSandbox.task_cleanup("test", config, True)
 
 
 @pytest.fixture
@@ -82,6 +83,7 @@ def test_a_quota_that_is_used_up_is_waited_for(there: Cluster, namespace: str) -
         async with anyio.create_task_group() as group:
             for _ in range(2):
                 group.start_soon(attempt)
+        await KubernetesSandbox.task_cleanup("test", config, True)
 
     on("asyncio", run)
     assert len(waits) == 2

@@ -141,6 +141,7 @@ def test_a_driver_that_is_killed_takes_its_pods_with_it(there: Cluster) -> None:
 
         provider, config = sandbox_config()
         await provider.task_init("next", config)
+        await provider.task_cleanup("next", config, True)
 
     on("asyncio", next_run)
     assert not there.pods(driver.pid)

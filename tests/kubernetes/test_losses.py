@@ -52,6 +52,8 @@ def began(folder: Path, count: int) -> None:
 def restart(pid: int) -> None:
     """End the API server the hard way, and start it again."""
     os.kill(pid, 9)
+    while Path(f"/proc/{pid}").exists():  # else it would count as running
+        time.sleep(0.05)
     persist([str(TOOLS / "k8s-up")])
 
 

@@ -38,7 +38,8 @@ def test_what_a_pod_cannot_be_is_refused(run: Run) -> None:
     assert "needs Docker Compose (because of `services`)" in asked(run, compose_yaml=two)
     limited = "services: {default: {image: x, command: sleep infinity, network_mode: none, pids_limit: 50}}"
     assert "Kubernetes limits processes by node only" in asked(run, compose_yaml=limited)
-    assert "resources must be limits and requests as in a pod" in asked(run, IMAGE, options="(resources={'gpu': 1})")
+    result = run(SUITE.format(options="(resources={'gpu': 1})"), "--agent-sandbox=k8s", IMAGE)
+    assert "resources must be limits and requests as in a pod" in " ".join(result.outlines)
 
 
 def test_resources_are_for_a_cluster_only(run: Run) -> None:

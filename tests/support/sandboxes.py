@@ -65,6 +65,7 @@ async def prepare(provider: type[AgentevalSandbox], wanted: ContainerConfig) -> 
     else:
         await provider.task_init("test", wanted)
         _looked_at[wanted.image] = await session.image(wanted)
+        await provider.task_cleanup("test", wanted, True)
 
 
 @asynccontextmanager

@@ -46,7 +46,7 @@ class KubernetesSandbox(AgentevalSandbox):
     async def task_init(cls, task_name: str, config: SandboxEnvironmentConfigType | None) -> None:
         """Ask for the rights, look at the image and the network, remove what dead drivers have left.
 
-        Raises `SandboxSetupError`.
+        What the driver then has in the cluster, `task_cleanup` removes. Raises `SandboxSetupError`.
         """
         try:
             wanted = _pod_config(config)
@@ -54,6 +54,12 @@ class KubernetesSandbox(AgentevalSandbox):
             await session.prepare(wanted)
         except SandboxSetupError as error:
             raise NotReadyForInspect(str(error)) from error
+
+    @override
+    @classmethod
+    async def task_cleanup(cls, task_name: str, config: SandboxEnvironmentConfigType | None, cleanup: bool) -> None:
+        """Leave the cluster as it was found, but for pods that were kept."""
+        await (await ClusterSession.current(_pod_config(config))).close()
 
     @override
     @classmethod

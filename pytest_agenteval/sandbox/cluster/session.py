@@ -122,12 +122,14 @@ class ClusterSession:
         key = str(config.image), config.runtime
         if key not in self._images:
             await self.prepare(config)
+            await self.close()
         return self._images[key]
 
     async def prepare(self, config: PodConfig) -> None:
         """Check what sandboxes of that configuration need, once: rights, the image, the network, the right to be root.
 
-        Raises `SandboxSetupError`.
+        From then on the driver has its lease and its watch, until as many calls of `close`. Raises `SandboxSetupError`,
+        and then there is nothing to close.
         """
         if config.image is None:
             raise SandboxSetupError(
@@ -151,8 +153,9 @@ class ClusterSession:
                     image = await look_at(self.api, self._at_work.room, config, describe, check_network=look_here)
                     self._images[config.image, config.runtime] = image
                     self._checked |= {key} if check else set()
-            finally:
+            except BaseException:
                 await self.close()
+                raise
         except EngineError as error:
             raise SandboxSetupError(
                 f"A sandbox of the image {config.image} cannot be had in the cluster {self.api.login.where} "
