@@ -30,6 +30,8 @@ START_SECONDS = 300.0
 """How long a node may take to pull the image and start the container."""
 SUSPECT_SECONDS = 90.0
 """How long a node that lost a pod gets no other; by then the cluster itself has noticed, if it is dead."""
+_ELSEWHERE_SECONDS = 15.0
+"""How long a pod waits for another node than a suspected one where none is known."""
 _AWAY_SECONDS = 120.0
 """How long an API server may be away while a pod is asked for."""
 _LOOK_SECONDS = 2.0
@@ -49,6 +51,7 @@ class Room:
         self._api, self._watch = api, watch
         self._path = f"/api/v1/namespaces/{api.login.namespace}/pods"
         self._suspects: dict[str, float] = {}
+        self._nodes: set[str] = set()
         self._moved = 0.0
 
     def suspect(self, node: str) -> None:
@@ -117,7 +120,10 @@ class Room:
                 raise EngineError(0, state.why)
             if state is not None and state.node is not None:
                 self._moved = anyio.current_time()
+                self._nodes.add(state.node)
                 return state
+            if avoid and anyio.current_time() - asked > _ELSEWHERE_SECONDS and self._nodes <= set(avoid):
+                self._suspects.clear()  # no other node is known: better the one than none
             if not set(avoid) <= set(self._to_avoid()):
                 return None
             self._wait_on(name, state.no_room if state is not None else "", asked)

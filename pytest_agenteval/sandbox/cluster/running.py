@@ -170,7 +170,7 @@ class RunningPod:
     async def _exec(self, words: Sequence[str]) -> PodStream:
         params = [("container", CONTAINER), ("stdin", "true"), ("stdout", "true"), ("stderr", "true"), ("tty", "false")]
         stream = await self._api.stream(f"{self._path}/exec", [*params, *(("command", word) for word in words)])
-        self._streams.append(stream)
+        self._streams[:] = [*(each for each in self._streams if not each.ended), stream]
         self._beside(stream.write)
         return stream
 
