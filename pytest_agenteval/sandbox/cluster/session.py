@@ -64,7 +64,8 @@ class ClusterSession:
         key = config.context, config.namespace
         if key not in sessions:
             log = partial(log_in, *key)
-            sessions[key] = cls(Api(await anyio.to_thread.run_sync(log), log))
+            login = await anyio.to_thread.run_sync(log)
+            sessions.setdefault(key, cls(Api(login, log)))  # another caller may have been quicker
         return sessions[key]
 
     @classmethod
@@ -92,7 +93,7 @@ class ClusterSession:
         """End with the last user: nothing of this driver is left in the cluster, but for pods that were kept."""
         with anyio.CancelScope(shield=True):
             async with self._turn:
-                self._users = max(0, self._users - 1)
+                self._users -= 1
                 if self._users == 0 and self._at_work is not None:
                     at_work, self._at_work = self._at_work, None
                     await at_work.watch.stop()
