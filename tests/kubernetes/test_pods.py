@@ -149,7 +149,7 @@ def test_an_exec_is_twenty_times_as_fast_as_a_websocket_for_each_command() -> No
     with_sandbox(check)
 
 
-def test_two_namespaces_two_loops_and_many_at_once() -> None:
+def test_many_at_once_on_either_event_loop() -> None:
     async def run() -> None:
         async def one() -> None:
             async with opened() as sandbox:

@@ -93,7 +93,7 @@ class ClusterSession:
         """End with the last user: nothing of this driver is left in the cluster, but for pods that were kept."""
         with anyio.CancelScope(shield=True):
             async with self._turn:
-                self._users -= 1
+                self._users = max(0, self._users - 1)
                 if self._users == 0 and self._at_work is not None:
                     at_work, self._at_work = self._at_work, None
                     await at_work.watch.stop()
