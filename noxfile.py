@@ -21,7 +21,7 @@ PURE_FLOOR = 95
 
 def _install(session: nox.Session, *extra: str, group: str = "dev") -> None:
     pyproject = nox.project.load_toml("pyproject.toml")
-    session.install(*extra, "-e", ".[html,prices]", *nox.project.dependency_groups(pyproject, group))
+    session.install(*extra, "-e", ".[html,k8s,prices]", *nox.project.dependency_groups(pyproject, group))
 
 
 @nox.session

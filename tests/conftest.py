@@ -26,13 +26,18 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 TESTS = Path(__file__).parent
 PACKAGE = TESTS.parent / "pytest_agenteval"
-ORDER = ("docker", "plugin", "compat", "unit")
+ORDER = ("kubernetes", "docker", "plugin", "compat", "unit")
 """The longest modules begin first, so that no process waits for another at the end."""
 TOGETHER = {
     *("test_images", "test_resume_in_docker", "test_sandbox_choice_docker"),  # one removes the images without a name
     *("test_autopsy", "test_traps_daemon"),  # these, and the resumed runs, stop one daemon of the tests' own
 }
 """Docker's modules that would disturb each other: they run in one process. The others touch only what is theirs."""
+IN_THE_CLUSTER = {
+    *("test_asked", "test_deaths", "test_losses", "test_pods", "test_registry"),  # which some of them break
+    *("test_hostile", "test_provider_cancellation", "test_provider_contract", "test_provider_selfcheck"),
+}
+"""There is one cluster: these run in one process, too."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -44,7 +49,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     def place(item: pytest.Item) -> tuple[int, bool]:
         part = item.path.relative_to(TESTS.parent).parts[1]
-        return ORDER.index(part) if part in ORDER else len(ORDER), item.path.stem not in TOGETHER
+        return ORDER.index(part) if part in ORDER else len(ORDER), item.path.stem not in TOGETHER | IN_THE_CLUSTER
 
     if hasattr(config, "workerinput"):
         items.sort(key=place)
@@ -57,7 +62,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     class ByModule(LoadScopeScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
             module = nodeid.split("::")[0]
-            return "together" if Path(module).stem in TOGETHER else module
+            stem = Path(module).stem
+            return "together" if stem in TOGETHER else "in the cluster" if stem in IN_THE_CLUSTER else module
 
     config.option.loadscopereorder = False  # not by the number of their tests
     return ByModule(config, log)

@@ -23,14 +23,14 @@ def add_cleanup(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     parser = commands.add_parser(
         "cleanup",
         allow_abbrev=False,
-        help="remove sandboxes that were left on Docker's daemon",
+        help="remove sandboxes that were left on Docker's daemon, or in a cluster",
         description=(
             "Remove the sandboxes that dead processes of this machine have left. Every run does so by itself when it "
             "starts; this is for what a run does not touch."
         ),
         epilog=(
             "Sandboxes that Docker Compose runs are Inspect's: `inspect sandbox cleanup docker`. "
-            "Exit status: 0, or 2 when Docker's daemon cannot be asked."
+            "Exit status: 0, or 2 when Docker's daemon, or the cluster, cannot be asked."
         ),
     )
     parser.add_argument("--kept", action="store_true", help="those, too, that --agent-keep-sandbox has kept")
@@ -44,6 +44,9 @@ def add_cleanup(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         metavar="AGE",
         help="only those of at least this age: 30m, 2h, 1d",
     )
+    parser.add_argument("--k8s", action="store_true", help="in a Kubernetes cluster, not on Docker's daemon")
+    parser.add_argument("--context", metavar="NAME", help="with --k8s: the kubeconfig's context")
+    parser.add_argument("--namespace", metavar="NAME", help="with --k8s: the namespace (default: the context's)")
     parser.set_defaults(run=_cleanup)
 
 
@@ -70,10 +73,13 @@ def _cleanup(asked: argparse.Namespace) -> int:
     import anyio
 
     from pytest_agenteval.errors import NotAvailable
-    from pytest_agenteval.sandbox.docker.engine_api import EngineError
+    from pytest_agenteval.sandbox.exec.backend import EngineError
 
     try:
-        removed = anyio.run(_remove, asked.all, asked.kept, asked.older_than)
+        if asked.k8s:
+            removed = anyio.run(_remove_pods, asked)
+        else:
+            removed = anyio.run(_remove, asked.all, asked.kept, asked.older_than)
     except (NotAvailable, EngineError) as error:
         raise NotAvailable(f"sandboxes could not be looked for: {error}") from None
     print("1 sandbox removed" if removed == 1 else f"{removed} sandboxes removed")
@@ -90,6 +96,23 @@ async def _remove(everything: bool, kept: bool, older_than: float) -> int:
         removed = len(await reaper.reap(engine, older_than=older_than))
         if kept:
             removed += len(await reaper.remove_kept(engine, older_than=older_than))
+        return removed
+
+
+async def _remove_pods(asked: argparse.Namespace) -> int:
+    from pytest_agenteval.sandbox.cluster.pods import PodConfig, require_extra
+
+    require_extra("--k8s")
+    from pytest_agenteval.sandbox.cluster import leases
+    from pytest_agenteval.sandbox.cluster.session import ClusterSession
+
+    where = PodConfig(context=asked.context, namespace=asked.namespace)
+    async with (await ClusterSession.current(where)).used() as api:
+        if asked.all:
+            return len(await leases.remove_all(api, older_than=asked.older_than))
+        removed = len(await leases.reap(api, older_than=asked.older_than))
+        if asked.kept:
+            removed += len(await leases.remove_kept(api, older_than=asked.older_than))
         return removed
 
 

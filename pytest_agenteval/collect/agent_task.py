@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         memory: str | int | None
         user: str | None
         runtime: str | None
+        resources: Mapping[str, Mapping[str, str | int]] | None
         leftovers: Literal["keep", "stop"]
         rules: Sequence[Rule]
         variants: str
@@ -90,7 +91,9 @@ class TaskOptions:
     user: str | None = None
     """The user who runs the agent's commands, by name or number."""
     runtime: str | None = None
-    """The container runtime, for example `runsc`."""
+    """The container runtime, for example `runsc`; in a cluster the runtime class."""
+    resources: Mapping[str, Mapping[str, str | int]] | None = None
+    """In a cluster: the pod's `limits` and `requests` in Kubernetes' words: `{"limits": {"nvidia.com/gpu": 1}}`."""
     leftovers: str = "keep"
     """What happens to processes that the agent leaves running: `keep`, because a service may be its work, or `stop`, so
     that nothing changes while the test grades."""
@@ -203,6 +206,15 @@ def _memory(value: Any) -> bool:
         return False
 
 
+def _resources(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(
+        kind in ("limits", "requests")
+        and isinstance(amounts, Mapping)
+        and all(_some_text(name) and (_whole(amount) or _some_text(amount)) for name, amount in amounts.items())
+        for kind, amounts in value.items()
+    )
+
+
 def _or_none(right: Callable[[Any], bool]) -> Callable[[Any], bool]:
     return lambda value: value is None or right(value)
 
@@ -225,5 +237,6 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "leftovers": (lambda value: value in ("keep", "stop"), "'keep' or 'stop'"),
     "rules": (_rules, "a list of rules, for example [rule.unchanged('tests/')]"),
     "variants": (_some_text, "the path of a file"),
+    "resources": (_or_none(_resources), "limits and requests as in a pod: {'limits': {'nvidia.com/gpu': 1}}"),
     "runtime": (_or_none(_some_text), "the name of a container runtime, for example 'runsc'"),
 }

@@ -120,6 +120,9 @@ class SandboxSettings(NamedTuple):
 
     kind: str
     default: str | None
+    k8s_context: str | None
+    k8s_namespace: str | None
+    k8s_registry: str | None
     allow_local: bool
     allow_host_access: bool
     keep: bool
@@ -224,6 +227,9 @@ def settings_of(values: Mapping[str, Any], *, active: bool) -> Settings:
         sandboxes=SandboxSettings(
             kind=values["sandbox"],
             default=values["sandbox_default"],
+            k8s_context=values["k8s_context"],
+            k8s_namespace=values["k8s_namespace"],
+            k8s_registry=values["k8s_registry"],
             allow_local=values["allow_local"],
             allow_host_access=values["allow_host_access"],
             keep=values["keep_sandbox"],

@@ -200,12 +200,19 @@ OPTIONS: tuple[Option, ...] = (
             "reasoning_effort=low (repeat)", repeat=True),
     Option(("--agent-prices",), "prices", "file", None, "FILE",
             "TOML file of prices in USD per million tokens", path=True),
-    Option(("--agent-sandbox",), "sandbox", "sandbox", "docker", "docker|local|NAME",
-            "where attempts run (default docker); local is a directory on this host, not isolated; NAME is any sandbox "
+    Option(("--agent-sandbox",), "sandbox", "sandbox", "docker", "docker|k8s|local|NAME",
+            "where attempts run (default docker); k8s is a Kubernetes cluster; local is a directory on this host, not "
+            "isolated; NAME is any sandbox "
             "provider that Inspect has registered, or a plugin's"),
     Option(("--agent-sandbox-default",), "sandbox_default", "text", None, "SANDBOX",
             "the sandbox of tasks that name none and have no compose file or Dockerfile beside them: a name, "
             "a path from the rootdir, or image:NAME:TAG"),
+    Option(("--agent-k8s-context",), "k8s_context", "text", None, "NAME",
+            "with --agent-sandbox=k8s: the context of the kubeconfig (default: its current one, or the pod around us)"),
+    Option(("--agent-k8s-namespace",), "k8s_namespace", "text", None, "NAME",
+            "with --agent-sandbox=k8s: the namespace of the pods (default: that of the context)"),
+    Option(("--agent-k8s-registry",), "k8s_registry", "text", None, "HOST/PATH",
+            "with --agent-sandbox=k8s: where images that are built here are pushed, so that the cluster can pull them"),
     Option(("--agent-log-dir",), "log_dir", "text", "logs/agenteval", "DIR",
             "where Inspect's .eval logs go (default logs/agenteval)", path=True),
     Option(("--agent-unsafe-fixture",), "unsafe_fixtures", "text", (), "NAME",
@@ -216,7 +223,8 @@ SWITCHES: tuple[tuple[str, str, str], ...] = (
     ("--agent-allow-local", "allow_local",
      "let a real model run commands on this host with --agent-sandbox=local"),
     ("--agent-allow-host-access", "allow_host_access",
-     "let compose files mount host paths, share host namespaces or run privileged"),
+     "let compose files mount host paths, share host namespaces or run privileged, and pods run where the cluster does "
+     "not keep the network from them"),
     ("--agent-resume", "resume",
      "go on with the newest run in --agent-log-dir: attempts that it finished are neither repeated nor paid again"),
     ("--agent-top-up", "top_up",

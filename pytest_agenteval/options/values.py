@@ -48,7 +48,7 @@ __all__ = [
     "yes_or_no",
 ]
 
-SANDBOXES = ("docker", "local")
+SANDBOXES = ("docker", "k8s", "local")
 GATE_MODES = ("grid", "confidence")
 PROFILES = ("unbiased", "published")
 SEVERITIES = ("low", "medium", "high", "critical")
@@ -249,7 +249,7 @@ def shard(raw: str) -> tuple[int, int]:
 def sandbox(raw: str) -> str:
     """The name of a sandbox: a built-in one or a plugin's. Plugins' names are checked only when the run is prepared."""
     if not re.fullmatch(r"[A-Za-z][\w.-]*", raw):
-        raise ValueError(f"must be {' or '.join(SANDBOXES)}, or the name of a plugin's sandbox")
+        raise ValueError(f"must be {', '.join(SANDBOXES)}, or the name of a plugin's sandbox")
     return raw
 
 

@@ -23,7 +23,7 @@ __all__ = ["foreign_spec", "inspect_provider", "registered"]
 
 _THEIRS = "-inspect"
 """The end of the name of a provider of Inspect whose own name is that of one of our sandboxes."""
-_OURS = {"agenteval": "docker", "local": "local"}
+_OURS = {"agenteval": "docker", "agenteval-k8s": "k8s", "local": "local"}
 """Providers that are chosen by another name of `--agent-sandbox`, with the checks that belong to it."""
 
 

@@ -27,12 +27,15 @@ from pytest_agenteval.record.fingerprint.origins import version_of
 from pytest_agenteval.record.outcomes import RULES
 from pytest_agenteval.record.stored import StoredTask
 from pytest_agenteval.sandbox.asked.content import content_of
+from pytest_agenteval.sandbox.cluster.pods import PodConfig
 from pytest_agenteval.sandbox.docker.containers import ContainerConfig
 from pytest_agenteval.sandbox.docker.daemon import SandboxSetupError
 from pytest_agenteval.sandbox.session import Session
 
 __all__ = ["identify"]
 
+_PLACE = ("context", "namespace")
+"""Where a pod runs does not make it another one."""
 _LIMITS = ("max_cost", "time_limit", "token_limit", "turn_limit")
 
 
@@ -53,6 +56,8 @@ async def identify(
         rules = {"its rules": _digest([repr(rule) for rule in item.rules])} if item.rules else {}
         variant = item.perturbation
         perturbed = {} if variant is None else {"its perturbation": _digest(variant.identity)}
+        if options["resources"] is None:  # an option that older versions did not have
+            del options["resources"]
         del options["min_pass_rate"]  # it judges attempts, and has no effect on the agent
         found.append(
             StoredTask(
@@ -121,10 +126,10 @@ async def _sandbox(spec: SandboxSpec | None) -> tuple[dict[str, str], tuple[str,
         return {}, ()
     if isinstance(spec.config, ContainerConfig):
         try:
-            image = (await Session.current().image(spec.config)).digest
+            image = await _image(spec.config)
         except SandboxSetupError as error:
             return {}, (str(error),)
-        shape = spec.config.model_dump(mode="json", exclude={"image"})
+        shape = spec.config.model_dump(mode="json", exclude={"image", *_PLACE})
         return {"its sandbox": _digest([spec.provider, shape]), "its image": image}, ()
     if isinstance(spec.config, Path):
         content = await asyncio.to_thread(content_of, spec.config)
@@ -134,6 +139,14 @@ async def _sandbox(spec: SandboxSpec | None) -> tuple[dict[str, str], tuple[str,
             "its compose file, or what that builds from,": content.digest,
         }, doubts
     return {"its sandbox": _digest(spec.provider)}, ()
+
+
+async def _image(config: ContainerConfig) -> str:
+    if not isinstance(config, PodConfig):
+        return (await Session.current().image(config)).digest
+    from pytest_agenteval.sandbox.cluster.session import ClusterSession  # which needs the extra `k8s`
+
+    return (await (await ClusterSession.current(config)).image(config)).digest
 
 
 def _digest(value: Any) -> str:

@@ -21,6 +21,7 @@ from pytest_agenteval.engine.sandboxes.places import KNOWN_PROVIDERS, SandboxSpe
 from pytest_agenteval.errors import NotReady
 from pytest_agenteval.options.settings import Settings
 from pytest_agenteval.plan.foreign import foreign_spec, inspect_provider, registered
+from pytest_agenteval.plan.pods import choose_pods
 from pytest_agenteval.record.figures import joined
 from pytest_agenteval.sandbox.asked.choice import (
     BuiltInImage,
@@ -93,6 +94,14 @@ def check_sandboxes(
     Raises:
         NotReady: a sandbox is not described correctly, or accesses this host without permission.
     """
+    if settings.sandboxes.kind == "k8s":
+        choose_pods(settings, items, None)
+        return {}
+    for item in items:
+        if item.options.resources is not None:
+            raise NotReady(
+                f"{item.nodeid} asks for resources, which only --agent-sandbox=k8s can give: leave the option out"
+            )
     if settings.sandboxes.kind != "docker":
         choose_sandboxes(settings, items, lambda _: None, offered)
         return {}
@@ -119,6 +128,8 @@ def choose_sandboxes(
             its task asks.
         NotAvailable: Docker does not answer, or an image is not available; the message names all that are missing.
     """
+    if settings.sandboxes.kind == "k8s":
+        return choose_pods(settings, items, say)
     if settings.sandboxes.kind != "docker":
         give = _giver(settings, offered)
         return {item.nodeid: None if item.options.sandbox == NONE else give(item) for item in items}
@@ -158,7 +169,7 @@ def _giver(settings: Settings, offered: Mapping[str, OfferedSandbox]) -> Callabl
     provider = theirs.provider if theirs is not None else inspect_provider(name)
     if provider is None:
         known = sorted({*offered, *registered()})
-        raise NotReady(f"--agent-sandbox={name}: there is {joined(('docker', 'local', *known))}")
+        raise NotReady(f"--agent-sandbox={name}: there is {joined(('docker', 'k8s', 'local', *known))}")
     if settings.sandboxes.keep and provider not in KNOWN_PROVIDERS:
         raise NotReady(f"--agent-keep-sandbox cannot keep a sandbox of the provider {provider}: leave it out")
     if theirs is not None:

@@ -49,7 +49,7 @@ def cell_block(cell: CellSummary, width: int) -> list[Line]:
     if waited is not None and waited > _WORTH_TELLING:
         text = (
             f"an attempt waited {waited:.1f} s on average for a place to start its sandbox: "
-            "the processors and the memory of Docker's host say how many start at once; "
+            "the processors and the memory of Docker's host, or the room in the cluster, say how many start at once; "
             "it counts in no time limit, and nothing need be done"
         )
         lines += plain(wrap(text, width, _INDENT, _HANGING))

@@ -10,42 +10,17 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
+from pytest_agenteval.sandbox.death import Death, EndedBy
 from pytest_agenteval.sandbox.docker.daemon import DaemonGone, SandboxSetupError, connect
 
-__all__ = ["Death", "EndedBy", "Event", "State", "cause_of_death", "examine"]
+__all__ = ["Event", "State", "cause_of_death", "examine"]
 
 _REMEMBERED = 256  # events a daemon keeps (moby, daemon/events: eventsLimit)
 _SIGKILL = 137
 _READS = 3  # death and its events are logged some milliseconds after a caller has noticed them
 _PAUSE = 0.4
-
-
-class EndedBy(StrEnum):
-    """Who ended a container."""
-
-    RUNNING = "running"
-    """Nobody: it is running."""
-    OUTSIDE = "outside"
-    """An order to the daemon, or the daemon's own end: never the agent."""
-    EXHAUSTED = "exhausted"
-    """The container's own memory limit."""
-    INSIDE = "inside"
-    """A process in it: the agent did it."""
-    UNKNOWN = "unknown"
-    """It is impossible to tell."""
-
-
-@dataclass(frozen=True, slots=True)
-class Death:
-    """Who ended a container, and the evidence."""
-
-    by: EndedBy
-    reason: str
-    exit_code: int | None = None
-    """The exit status of the container's first process, if that ended by itself."""
 
 
 @dataclass(frozen=True, slots=True)

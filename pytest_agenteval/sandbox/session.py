@@ -12,9 +12,11 @@ from anyio.lowlevel import RunVar
 
 from pytest_agenteval.sandbox.docker.address import SandboxSetupError, address
 from pytest_agenteval.sandbox.docker.containers import ContainerConfig, Image
-from pytest_agenteval.sandbox.docker.engine_api import Endpoint, Engine, EngineError
+from pytest_agenteval.sandbox.docker.engine_api import Endpoint, Engine
 from pytest_agenteval.sandbox.docker.reaper import Owner, list_sandboxes, reap, remove
-from pytest_agenteval.sandbox.exec.running import NoExecServer, RunningContainer, SandboxLost, start
+from pytest_agenteval.sandbox.docker.running import start
+from pytest_agenteval.sandbox.exec.backend import EngineError
+from pytest_agenteval.sandbox.exec.running import NoExecServer, RunningContainer, SandboxLost
 from pytest_agenteval.sandbox.images.images import DEFAULT_IMAGE, IMAGES, ensure_image
 
 __all__ = ["Session"]

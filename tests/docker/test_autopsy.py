@@ -13,7 +13,8 @@ import docker
 import pytest
 from support.private_daemon import PrivateDaemon
 
-from pytest_agenteval.sandbox.autopsy import Death, EndedBy, examine
+from pytest_agenteval.sandbox.autopsy import examine
+from pytest_agenteval.sandbox.death import Death, EndedBy
 from pytest_agenteval.sandbox.docker.daemon import Daemon
 from pytest_agenteval.sandbox.images.images import DEFAULT_IMAGE, ensure_default_image
 

@@ -76,7 +76,7 @@ def test_an_exec_server_that_is_stopped_is_not_the_environment(monkeypatch: pyte
 
 
 def test_what_should_limit_the_time_is_the_agents_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fallback, "_GRACE_SECONDS", 0.5)
+    monkeypatch.setattr(fallback, "GRACE_SECONDS", 0.5)
 
     async def run() -> None:
         async with opened(user="root") as sandbox:

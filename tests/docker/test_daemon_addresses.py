@@ -18,7 +18,8 @@ from support.private_daemon import PrivateDaemon
 from support.sandboxes import derived_image, on, opened
 
 from pytest_agenteval.sandbox.docker.daemon import SandboxSetupError, connect
-from pytest_agenteval.sandbox.docker.engine_api import Endpoint, Engine, EngineGone
+from pytest_agenteval.sandbox.docker.engine_api import Endpoint, Engine
+from pytest_agenteval.sandbox.exec.backend import EngineGone
 from pytest_agenteval.sandbox.images.images import DEFAULT_IMAGE, ensure_default_image
 
 RUNTIME = """#!/bin/sh

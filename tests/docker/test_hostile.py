@@ -35,6 +35,8 @@ for process in (1, *map(int, os.environ.get("PIDS", "").split())):
             print(name, error.errno)
 """
 
+pytestmark = pytest.mark.usefixtures("provider")
+
 
 def attack(check: Check, **config: Any) -> None:
     async def run() -> None:
@@ -90,6 +92,7 @@ def test_an_exec_server_stopped_by_its_own_user_in_a_command_is_replaced(monkeyp
     attack(check)
 
 
+@pytest.mark.docker_only
 def test_limits_the_agent_sets_on_its_own_exec_server_never_give_a_success() -> None:
     async def starved(sandbox: AgentevalSandbox) -> None:
         assert await works(sandbox, user="root")
@@ -142,6 +145,7 @@ def test_the_verifiers_interpreter_is_not_the_one_the_agent_put_on_the_path() ->
     attack(check, env={"PATH": "/home/agent/bin:/usr/bin:/bin"})
 
 
+@pytest.mark.docker_only
 def test_a_fork_bomb_is_held_in_its_own_sandbox() -> None:
     async def check(sandbox: AgentevalSandbox) -> None:
         with pytest.raises(TimeoutError):
@@ -163,6 +167,7 @@ def test_memory_exhausted_by_a_command_ends_that_command() -> None:
     attack(check, memory="128m")
 
 
+@pytest.mark.docker_only
 def test_a_full_file_system_is_an_error_of_the_write() -> None:
     async def check(sandbox: AgentevalSandbox) -> None:
         full = await sandbox.exec(["sh", "-c", "cat /dev/zero > /work/full"])
@@ -174,6 +179,7 @@ def test_a_full_file_system_is_an_error_of_the_write() -> None:
     attack(check, tmpfs={"/work": "rw,size=2m,mode=777"}, working_dir="/work")
 
 
+@pytest.mark.docker_only
 def test_a_gigabyte_of_output_costs_the_host_no_memory() -> None:
     async def check(sandbox: AgentevalSandbox) -> None:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -255,6 +261,7 @@ def test_a_file_that_grows_while_it_is_read_stops_at_the_limit() -> None:
     attack(check, memory="512m")
 
 
+@pytest.mark.docker_only
 def test_the_host_is_out_of_reach(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AGENTEVAL_TEST_SECRET", "of the host")
     reach = """
@@ -287,6 +294,7 @@ def test_the_host_is_out_of_reach(monkeypatch: pytest.MonkeyPatch) -> None:
     attack(check, user="root")
 
 
+@pytest.mark.docker_only
 def test_one_sandbox_does_not_reach_another() -> None:
     async def check(sandbox: AgentevalSandbox) -> None:
         async with opened() as other:

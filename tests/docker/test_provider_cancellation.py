@@ -14,6 +14,8 @@ from pytest_agenteval.engine.sandboxes.provider import AgentevalSandbox
 OPERATIONS = 600
 AT_ONCE = 32
 
+pytestmark = pytest.mark.usefixtures("provider")
+
 
 async def mixed_operations_where_a_quarter_is_cancelled(counts: Counter[str]) -> None:
     choose = random.Random(1)

@@ -17,6 +17,8 @@ from pytest_agenteval.sandbox.docker.containers import ContainerConfig
 from pytest_agenteval.sandbox.docker.daemon import SandboxSetupError
 from pytest_agenteval.sandbox.images.images import DEFAULT_IMAGE
 
+pytestmark = pytest.mark.usefixtures("provider")
+
 
 def inspected(kind: str, name: str) -> dict[str, Any]:
     command = ("docker", kind, "inspect", name)
@@ -170,6 +172,7 @@ def test_environment_user_and_folder_are_what_was_asked_for() -> None:
     with_sandbox(check, env={"FROM": "config"})
 
 
+@pytest.mark.docker_only
 def test_the_container_is_hardened_and_relaxed_by_name() -> None:
     async def hardened(sandbox: AgentevalSandbox) -> None:
         host = inspected("container", sandbox.container.id)["HostConfig"]
@@ -201,6 +204,7 @@ def test_the_container_is_hardened_and_relaxed_by_name() -> None:
     )  # fmt: skip
 
 
+@pytest.mark.docker_only
 def test_an_entrypoint_and_a_health_check_of_the_image_are_not_run() -> None:
     async def check(sandbox: AgentevalSandbox) -> None:
         assert sandbox.container.has_exec_server
@@ -212,6 +216,7 @@ def test_an_entrypoint_and_a_health_check_of_the_image_are_not_run() -> None:
         with_sandbox(check, image=image)
 
 
+@pytest.mark.docker_only
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_an_image_without_python_takes_the_engines_own_exec(backend: str, caplog: pytest.LogCaptureFixture) -> None:
     async def check(sandbox: AgentevalSandbox) -> None:
@@ -249,6 +254,7 @@ def test_an_image_without_python_takes_the_engines_own_exec(backend: str, caplog
     assert len([record for record in caplog.records if "no python3" in record.getMessage()]) == 1
 
 
+@pytest.mark.docker_only
 def test_a_dead_container_makes_the_sandbox_unavailable() -> None:
     async def check(sandbox: AgentevalSandbox) -> None:
         assert sandbox.container.last_words == ""
@@ -269,6 +275,7 @@ def test_a_dead_container_makes_the_sandbox_unavailable() -> None:
     with_sandbox(check)
 
 
+@pytest.mark.docker_only
 def test_what_the_record_of_an_attempt_needs_is_there() -> None:
     async def check(sandbox: AgentevalSandbox) -> None:
         assert inspected("container", sandbox.container.name)["Id"] == sandbox.container.id
@@ -284,6 +291,7 @@ def test_what_the_record_of_an_attempt_needs_is_there() -> None:
     with_sandbox(check)
 
 
+@pytest.mark.docker_only
 def test_a_kept_sandbox_lives_on_and_can_be_entered() -> None:
     async def keep() -> str:
         async with opened() as sandbox:
@@ -309,6 +317,7 @@ def test_a_kept_sandbox_lives_on_and_can_be_entered() -> None:
     assert containers() <= before
 
 
+@pytest.mark.docker_only
 def test_a_missing_image_is_a_setup_error_that_says_what_to_do() -> None:
     async def check() -> None:
         async with opened(image="agenteval-test/no-such-image:1"):
@@ -318,6 +327,7 @@ def test_a_missing_image_is_a_setup_error_that_says_what_to_do() -> None:
         on("asyncio", check)
 
 
+@pytest.mark.docker_only
 def test_an_image_removed_in_mid_run_is_a_setup_error_and_leaves_nothing() -> None:
     async def check(image: str) -> None:
         config = ContainerConfig(image=image)
@@ -332,6 +342,7 @@ def test_an_image_removed_in_mid_run_is_a_setup_error_and_leaves_nothing() -> No
     assert containers() <= before
 
 
+@pytest.mark.docker_only
 def test_a_daemon_that_does_not_answer_is_a_setup_error(monkeypatch: pytest.MonkeyPatch) -> None:
     async def check() -> None:
         with pytest.raises(SandboxSetupError, match=r"/no/such\.sock"):
@@ -348,6 +359,7 @@ def test_a_daemon_that_does_not_answer_is_a_setup_error(monkeypatch: pytest.Monk
     on("asyncio", unsupported)
 
 
+@pytest.mark.docker_only
 def test_a_configuration_survives_inspects_logs() -> None:
     config = ContainerConfig(image="x", memory="2g", env={"A": "b"}, tmpfs={"/t": ""}, cpus=2)
     spec = SandboxEnvironmentSpec("agenteval", config)

@@ -11,9 +11,7 @@ from collections.abc import AsyncIterator
 import pytest
 from inspect_ai.util import SandboxEnvironment
 from inspect_ai.util._sandbox.self_check import *  # noqa: F403
-
-from pytest_agenteval.engine.sandboxes.provider import AgentevalSandbox
-from pytest_agenteval.sandbox.docker.containers import ContainerConfig
+from support.sandboxes import prepare, sandbox_config
 
 pytestmark = pytest.mark.anyio
 
@@ -31,14 +29,15 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="module", params=["agent", "root"])
-async def shared(anyio_backend: str, request: pytest.FixtureRequest) -> AsyncIterator[tuple[str, SandboxEnvironment]]:
-    config = ContainerConfig(user=request.param)
-    await AgentevalSandbox.task_init("self_check", config)
-    environments = await AgentevalSandbox.sample_init("self_check", config, {})
+async def shared(
+    anyio_backend: str, provider: str, request: pytest.FixtureRequest
+) -> AsyncIterator[tuple[str, SandboxEnvironment]]:
+    kind, config = sandbox_config(user=request.param)
+    await prepare(kind, config)
+    environments = await kind.sample_init("self_check", config, {})
     assert (await environments["default"].exec(["sh", "-ec", ADDUSER], user="root")).success
     yield request.param, environments["default"]
-    await AgentevalSandbox.sample_cleanup("self_check", config, environments, False)
-    await AgentevalSandbox.task_cleanup("self_check", config, True)
+    await kind.sample_cleanup("self_check", config, environments, False)
 
 
 @pytest.fixture

@@ -1,23 +1,28 @@
-"""A program that starts sandboxes, prints `STARTED`, and works in all of them until it is killed."""
+"""A program that starts sandboxes, prints `STARTED`, and works in all of them until it is killed.
+
+In Docker; or, with a second argument `k8s`, in the cluster.
+"""
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import anyio
 
-from pytest_agenteval.engine.sandboxes.provider import AgentevalSandbox
-from pytest_agenteval.sandbox.docker.containers import ContainerConfig
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from support.sandboxes import provided_by, sandbox_config
 
 
 async def main(count: int) -> None:
-    config = ContainerConfig()
-    await AgentevalSandbox.task_init("many", config)
+    provider, config = sandbox_config()
+    await provider.task_init("many", config)
     up = 0
 
     async def work() -> None:
         nonlocal up
-        environments = await AgentevalSandbox.sample_init("many", config, {})
+        environments = await provider.sample_init("many", config, {})
         try:
             await environments["default"].exec(["true"], user="root")
             up += 1
@@ -25,7 +30,7 @@ async def main(count: int) -> None:
                 print("STARTED", flush=True)
             await environments["default"].exec(["sleep", "600"])
         finally:
-            await AgentevalSandbox.sample_cleanup("many", config, environments, True)
+            await provider.sample_cleanup("many", config, environments, True)
 
     async with anyio.create_task_group() as group:
         for _ in range(count):
@@ -34,6 +39,7 @@ async def main(count: int) -> None:
 
 if __name__ == "__main__":
     try:
-        anyio.run(main, int(sys.argv[1]))
+        with provided_by("k8s" if "k8s" in sys.argv else "docker"):
+            anyio.run(main, int(sys.argv[1]))
     except KeyboardInterrupt:
         sys.exit(130)

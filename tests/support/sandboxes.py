@@ -1,4 +1,4 @@
-"""Sandboxes of the provider `agenteval` for tests, started without an evaluation."""
+"""Sandboxes of our providers for tests, started without an evaluation: in Docker, or in the cluster that is given."""
 
 from __future__ import annotations
 
@@ -11,25 +11,73 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import anyio
+import pytest
 
 from pytest_agenteval.engine.sandboxes.provider import AgentevalSandbox
-from pytest_agenteval.sandbox.docker.containers import ContainerConfig
+from pytest_agenteval.sandbox.cluster.pods import PodConfig
+from pytest_agenteval.sandbox.docker.containers import ContainerConfig, Image
 from pytest_agenteval.sandbox.docker.reaper import LABEL
 from pytest_agenteval.sandbox.images.images import DEFAULT_IMAGE, ensure_default_image
+from support.clusters import IMAGE, KUBECONFIG, cluster
 
-__all__ = ["containers", "derived_image", "on", "opened"]
+__all__ = ["containers", "derived_image", "on", "opened", "prepare", "provided_by", "sandbox_config"]
+
+
+_kind = "docker"
+_looked_at: dict[str | None, Image] = {}
+
+
+@contextmanager
+def provided_by(kind: str) -> Iterator[None]:
+    """Let `opened` start sandboxes in `docker`, or in the cluster (`k8s`)."""
+    global _kind
+    before, _kind = _kind, kind
+    with pytest.MonkeyPatch.context() as patch:
+        if kind == "k8s":
+            patch.setenv("KUBECONFIG", KUBECONFIG)
+        try:
+            yield
+        finally:
+            _kind = before
+
+
+def sandbox_config(**config: Any) -> tuple[type[AgentevalSandbox], ContainerConfig]:
+    """The provider, and its configuration. The cluster enforces no policies, and its node is small."""
+    if _kind == "docker":
+        return AgentevalSandbox, ContainerConfig(**config)
+    from pytest_agenteval.engine.sandboxes.kubernetes import KubernetesSandbox
+
+    return KubernetesSandbox, PodConfig(
+        **({"image": IMAGE, "check_network": False, "requests": {"memory": "64Mi", "cpu": "10m"}} | config)
+    )
+
+
+async def prepare(provider: type[AgentevalSandbox], wanted: ContainerConfig) -> None:
+    """What the provider does before its first sandbox. In a cluster each image is looked at once by all tests."""
+    if not isinstance(wanted, PodConfig):
+        await provider.task_init("test", wanted)
+        return
+    from pytest_agenteval.sandbox.cluster.session import ClusterSession
+
+    session = await ClusterSession.current(wanted)
+    if (image := _looked_at.get(wanted.image)) is not None:
+        session._images[str(wanted.image), wanted.runtime] = image
+    else:
+        await provider.task_init("test", wanted)
+        _looked_at[wanted.image] = await session.image(wanted)
+        await provider.task_cleanup("test", wanted, True)
 
 
 @asynccontextmanager
 async def opened(**config: Any) -> AsyncIterator[AgentevalSandbox]:
     """A sandbox of that configuration; removed at the end."""
-    wanted = ContainerConfig(**config)
-    await AgentevalSandbox.task_init("test", wanted)
-    environments = await AgentevalSandbox.sample_init("test", wanted, {})
+    provider, wanted = sandbox_config(**config)
+    await prepare(provider, wanted)
+    environments = await provider.sample_init("test", wanted, {})
     try:
         yield environments[wanted.name].as_type(AgentevalSandbox)
     finally:
-        await AgentevalSandbox.sample_cleanup("test", wanted, environments, False)
+        await provider.sample_cleanup("test", wanted, environments, False)
 
 
 def on(backend: str, test: Callable[..., Awaitable[None]], **arguments: Any) -> None:
@@ -38,7 +86,10 @@ def on(backend: str, test: Callable[..., Awaitable[None]], **arguments: Any) -> 
 
 
 def containers(pid: int | None = None) -> set[str]:
-    """The ids of the sandboxes' containers of a process, this one by default, that the daemon knows."""
+    """The ids of the sandboxes' containers, or pods, of a process, this one by default, that there are."""
+    if _kind == "k8s":
+        with cluster() as there:
+            return {pod["metadata"]["name"] for pod in there.pods(pid or os.getpid())}
     labels = ("--filter", f"label={LABEL}=1", "--filter", f"label=agenteval.pid={pid or os.getpid()}")
     command = ("docker", "ps", "--all", "--quiet", "--no-trunc", *labels)
     return set(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split())

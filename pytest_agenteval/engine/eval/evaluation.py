@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -30,6 +30,7 @@ from pytest_agenteval.engine.models.models import max_retries
 from pytest_agenteval.engine.sandboxes.places import SandboxSpec
 from pytest_agenteval.options.settings import Settings
 from pytest_agenteval.record.cost import Cost
+from pytest_agenteval.record.figures import plural
 from pytest_agenteval.record.outcomes import Cause, Outcome
 from pytest_agenteval.record.records import AttemptRecord
 from pytest_agenteval.record.reuse import Reuse, Taken
@@ -174,11 +175,15 @@ class Evaluation:
         """Another value whenever something has moved."""
         return self.done, list(self._ledger.in_flight), list(self._ledger.unwritten), pulse()
 
+    def _waits_for(self, key: Key) -> str:
+        return "its log, to be written" if key in self._ledger.unwritten else doing(key)
+
     def waits_for(self) -> list[str]:
-        """What each attempt in flight is waiting for."""
+        """What is waited for: room for sandboxes, and what each attempt in flight is at."""
+        rooms = Counter(self.services.sandboxes.waiting_for_room())
         return [
-            f"{key[0]} attempt {key[1]}: {'its log, to be written' if key in self._ledger.unwritten else doing(key)}"
-            for key in self._ledger.in_flight
+            *(f"room in the cluster for {plural(count, 'pod')} ({why})" for why, count in rooms.items()),
+            *(f"{key[0]} attempt {key[1]}: {self._waits_for(key)}" for key in self._ledger.in_flight),
         ]
 
     def feed(self) -> None:

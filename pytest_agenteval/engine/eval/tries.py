@@ -41,7 +41,7 @@ from pytest_agenteval.run.dispatch import Key
 from pytest_agenteval.run.engine import Finished
 from pytest_agenteval.run.one_try import Ending, run_attempt
 from pytest_agenteval.run.output import Capture, captured
-from pytest_agenteval.sandbox.autopsy import EndedBy
+from pytest_agenteval.sandbox.death import EndedBy
 from pytest_agenteval.texts import encodable, map_texts
 
 __all__ = ["Services", "Suite", "Trial", "suite_of"]
@@ -278,7 +278,7 @@ class Trial:
             return None
         death = await place.examine()
         if not passed:
-            ends = place.container is not None or place.foreign is not None
+            ends = place.container is not None or place.foreign is not None or place.ours is not None
             self._unexplained_deaths += ends and death.by in (EndedBy.UNKNOWN, EndedBy.RUNNING)
         own = death.by in (EndedBy.EXHAUSTED, EndedBy.INSIDE) or (
             self._unexplained_deaths > 1 and death.by is not EndedBy.OUTSIDE

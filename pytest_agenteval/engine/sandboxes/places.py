@@ -20,14 +20,15 @@ from inspect_ai.util import OutputLimitExceededError, SandboxEnvironment, concur
 from pytest_agenteval.engine import inspect_private
 from pytest_agenteval.engine.sandboxes.provider import AgentevalSandbox
 from pytest_agenteval.errors import NotAvailable
-from pytest_agenteval.sandbox.autopsy import Death, EndedBy, examine
+from pytest_agenteval.sandbox.autopsy import examine
+from pytest_agenteval.sandbox.death import Death, EndedBy
 from pytest_agenteval.sandbox.docker.containers import ContainerConfig
 from pytest_agenteval.sandbox.docker.daemon import DaemonGone, SandboxSetupError, connect
 from pytest_agenteval.sandbox.exec.running import RunningContainer, SandboxLost
 
 __all__ = ["KNOWN_PROVIDERS", "OpenSandbox", "SandboxFailed", "SandboxSpec", "Sandboxes"]
 
-KNOWN_PROVIDERS = ("agenteval", "docker", "local")
+KNOWN_PROVIDERS = ("agenteval", "agenteval-k8s", "docker", "local")
 """Providers of Inspect's registry whose sandboxes can be looked into, and kept."""
 _ANSWERS = 30
 """Seconds that a sandbox of a foreign provider has to run a command that does nothing."""
@@ -40,7 +41,7 @@ class SandboxSpec:
     """Which sandbox a task gets."""
 
     provider: str
-    """Inspect's name: `agenteval`, `docker`, `local`, or that of another package's provider."""
+    """Inspect's name: `agenteval`, `agenteval-k8s`, `docker`, `local`, or that of another package's provider."""
     config: Path | ContainerConfig | Any | None
     """A compose file or Dockerfile for `docker`, the container's configuration for `agenteval`, else the provider's."""
     name: str
@@ -104,21 +105,22 @@ class OpenSandbox:
         return await self.is_gone()
 
     async def is_gone(self) -> bool:
-        """Whether it is no longer running, by one quick question; False if that is unknown."""
+        """Whether it is no longer running, by one quick question; in Docker False if that is unknown."""
         if self.foreign is not None:
             return await _answers_no_more(self.environment)
-        return self.container is not None and await asyncio.to_thread(_is_gone, self.container)
+        if self.container is None:
+            return self.ours is not None and not await self.ours.is_running()
+        return await asyncio.to_thread(_is_gone, self.container)
 
     async def examine(self) -> Death:
         """Find out who ended it, if anybody did."""
         if self.foreign is not None:
             return Death(EndedBy.UNKNOWN, f"the sandbox ended, and the provider {self.foreign} does not say why")
+        if self.ours is not None:
+            return await self.ours.examine()
         if self.container is None:
             return Death(EndedBy.RUNNING, "it is no container")
-        death = await asyncio.to_thread(examine, self.container)
-        if self.ours is not None and death.by is EndedBy.INSIDE and death.exit_code == 0:
-            return Death(EndedBy.UNKNOWN, "the connection to the container ended, and the container with it")
-        return death
+        return await asyncio.to_thread(examine, self.container)
 
 
 class Sandboxes:
@@ -198,6 +200,14 @@ class Sandboxes:
                             spec.provider, spec.name, _config(spec), environments, interrupted=False
                         )
 
+    def waiting_for_room(self) -> list[str]:
+        """Why sandboxes wait for room in a cluster, one text each."""
+        if not any(spec.provider == "agenteval-k8s" for spec in self._prepared):
+            return []
+        from pytest_agenteval.sandbox.cluster.session import ClusterSession  # which needs the extra `k8s`
+
+        return ClusterSession.room_wanted()
+
     async def close(self) -> None:
         """Remove what is left when all attempts have ended."""
         self._enter_context()
@@ -275,11 +285,10 @@ def _config(spec: SandboxSpec) -> Any:
 
 
 async def _opened(spec: SandboxSpec, first: SandboxEnvironment) -> OpenSandbox:
-    if spec.provider == "agenteval":
+    if isinstance(spec.config, ContainerConfig):  # a pod is no container of Docker's
         box = first.as_type(AgentevalSandbox)
-        return OpenSandbox(
-            first, box.container.id, ours=box.container, image=box.container.image.digest, waited=box.waited
-        )
+        container = box.container.id if spec.provider == "agenteval" else None
+        return OpenSandbox(first, container, ours=box.container, image=box.container.image.digest, waited=box.waited)
     if spec.provider != "docker":
         return OpenSandbox(first, None, spec.provider if spec.foreign else None)
     inner: Any = getattr(first, "_sandbox", first)

@@ -155,6 +155,19 @@ class Daemon:
         """The images with that label that have a name, or once had one."""
         return tuple(self._client.images(filters={"label": label}))
 
+    def push(self, image: str, repository: str, tag: str) -> str:
+        """Push an image under another name, with the docker command line's credentials; returns its digest.
+
+        Raises `DaemonRefused`.
+        """
+        self._client.tag(image, repository, tag, force=True)
+        digest = ""
+        for step in self._client.push(repository, tag, stream=True, decode=True):
+            if "error" in step:
+                raise DaemonRefused(str(step["error"]).strip())
+            digest = (step.get("aux") or {}).get("Digest", digest)
+        return digest
+
     def remove_image(self, name: str) -> None:
         """Remove an image, by id or name. Raises `DaemonRefused` while a container uses it."""
         self._client.remove_image(name)

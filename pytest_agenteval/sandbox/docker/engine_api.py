@@ -19,8 +19,9 @@ import httpcore
 import httpx
 
 from pytest_agenteval.sandbox.docker.address import Certificates, daemon_address
+from pytest_agenteval.sandbox.exec.backend import EngineError, EngineGone
 
-__all__ = ["Endpoint", "Engine", "EngineError", "EngineGone", "Stream"]
+__all__ = ["Endpoint", "Engine", "EngineStream"]
 
 _NEWEST = (1, 47)
 """The newest version of the API that this module was written for; an older daemon gets requests in its own version."""
@@ -28,22 +29,6 @@ _SECONDS = 120.0
 """How long the daemon may be silent in one call: a start takes seconds on an overloaded machine."""
 _RECEIVE = 128 << 10
 _BROKEN = (httpcore.NetworkError, httpcore.TimeoutException, OSError)  # httpcore lets some of OpenSSL's errors through
-
-
-class EngineError(Exception):
-    """The daemon refused a call; the message is the daemon's own."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        """The HTTP status, 0 if there was no answer."""
-
-
-class EngineGone(EngineError):
-    """The daemon could not be reached, did not answer in time, or closed the connection."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(0, message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +63,7 @@ class Endpoint:
         return cls.parse(found.url, found.certificates)
 
 
-class Stream:
+class EngineStream:
     """A connection the daemon has handed over: bytes both ways until one side closes it."""
 
     def __init__(self, response: httpx.Response) -> None:
@@ -156,7 +141,7 @@ class Engine:
         """The daemon's own clock, in seconds since the epoch. Raises `EngineError`."""
         return datetime.fromisoformat((await self.get("/info"))["SystemTime"]).timestamp()
 
-    async def hijack(self, path: str, body: Mapping[str, Any] | None = None, **params: str) -> Stream:
+    async def hijack(self, path: str, body: Mapping[str, Any] | None = None, **params: str) -> EngineStream:
         """Make a call whose connection becomes a stream. Raises `EngineError`."""
         url = await self._url(path)
         with _explained(self.endpoint):
@@ -170,7 +155,7 @@ class Engine:
                 finally:
                     await response.aclose()
                 raise EngineError(response.status_code, "the daemon did not hand over the connection")
-            return Stream(response)
+            return EngineStream(response)
 
     async def pull(self, image: str) -> None:
         """Make the daemon pull an image from its registry. Raises `EngineError`."""

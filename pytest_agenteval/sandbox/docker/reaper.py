@@ -18,7 +18,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pytest_agenteval.sandbox.docker.engine_api import Engine, EngineError
+from pytest_agenteval.sandbox.docker.engine_api import Engine
+from pytest_agenteval.sandbox.exec.backend import EngineError
 
 __all__ = [
     "KEPT_PREFIX", "LABEL", "NAME_PREFIX", "Owner", "is_orphan", "list_sandboxes", "reap", "remove", "remove_all",

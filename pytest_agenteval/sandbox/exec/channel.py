@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterable
 
 import anyio
 
-from pytest_agenteval.sandbox.docker.engine_api import EngineGone, Stream
 from pytest_agenteval.sandbox.exec import frames
+from pytest_agenteval.sandbox.exec.backend import EngineGone, Stream
 from pytest_agenteval.sandbox.exec.calls import Call, Command, Output, ServerError
 from pytest_agenteval.sandbox.exec.frames import Demultiplexer, Failure, FrameReader, Hello, ProtocolError
 
@@ -46,6 +46,8 @@ class Channel:
         """Who the server is; None until it has said so."""
         self.closed: str | None = None
         """Why the channel has ended; None while it works."""
+        self.heard = -math.inf
+        """When something was last received, by the event loop's clock."""
         self._stream = stream
         self._demultiplexer = Demultiplexer()
         self._frames = FrameReader()
@@ -200,7 +202,7 @@ class Channel:
                 self._asked = True
                 await self._send(frames.pack(frames.PING, 0))
             return
-        self._asked = False
+        self._asked, self.heard = False, anyio.current_time()
         if not data:
             self._end("the exec server ended")
             return

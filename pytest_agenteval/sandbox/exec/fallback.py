@@ -14,14 +14,16 @@ from dataclasses import replace
 
 import anyio
 
-from pytest_agenteval.sandbox.docker.engine_api import Engine, EngineGone, Stream
+from pytest_agenteval.sandbox.docker.engine_api import Engine, EngineStream
+from pytest_agenteval.sandbox.exec.backend import EngineGone, Stream
 from pytest_agenteval.sandbox.exec.calls import Command, Output, ServerError
 from pytest_agenteval.sandbox.exec.frames import STAGE_FILE, STDERR, STDOUT, Demultiplexer, Done, Failure, ProtocolError
 
-__all__ = ["EngineExec"]
+__all__ = ["GRACE_SECONDS", "TIMEOUT", "EngineExec", "collect", "ran_out"]
 
-_TIMEOUT = ("/usr/bin/timeout", "-k", "5s")
-_GRACE_SECONDS = 5.0 + 30.0
+TIMEOUT = ("/usr/bin/timeout", "-k", "5s")
+"""What a command's time-out and its words follow."""
+GRACE_SECONDS = 5.0 + 30.0
 """How long after its time-out a command may end: the grace of `timeout` before SIGKILL, and some more."""
 _FAILED = 100
 """The scripts below exit with this and the number of the operating system error."""
@@ -49,7 +51,7 @@ class EngineExec:
         self._engine = engine
         self._container = container
 
-    async def open(self, command: Command) -> tuple[str, Stream]:
+    async def open(self, command: Command) -> tuple[str, EngineStream]:
         """Start a command; returns the exec's id and its stream. Raises `EngineError`."""
         body = {
             "AttachStdin": command.stdin is not None,
@@ -69,7 +71,7 @@ class EngineExec:
         Raises `EngineError`: the container is not running, the user is unknown, or the daemon does not answer.
         """
         # The program that limits the time is in the container, so the agent can replace it.
-        with anyio.move_on_after(math.inf if command.timeout is None else command.timeout + _GRACE_SECONDS):
+        with anyio.move_on_after(math.inf if command.timeout is None else command.timeout + GRACE_SECONDS):
             return await self._executed(command)
         return Output(command.limit, Done(-signal.SIGKILL, timed_out=True))
 
@@ -87,21 +89,19 @@ class EngineExec:
     async def _executed(self, command: Command) -> Output:
         timeout, started = command.timeout, anyio.current_time()
         if timeout is not None:
-            command = replace(command, words=[*_TIMEOUT, f"{timeout:g}s", *command.words])
+            command = replace(command, words=[*TIMEOUT, f"{timeout:g}s", *command.words])
         number, stream = await self.open(command)
         output = Output(command.limit)
         try:
             async with anyio.create_task_group() as group:
                 if command.stdin is not None:
                     group.start_soon(_feed, stream, command.stdin)
-                await _collect(stream, output)
+                await collect(stream, output)
                 group.cancel_scope.cancel()
         finally:
             await stream.close()
         code = await self._exit_code(number)
-        # `timeout` exits with 124, 137 if it had to kill, 143 in BusyBox; a signal from elsewhere comes earlier.
-        late = timeout is not None and anyio.current_time() - started >= timeout
-        output.done = Done(code, timeout is not None and (code == 124 or (late and code in (137, 143))))
+        output.done = Done(code, ran_out(code, timeout, started))
         return output
 
     async def _exit_code(self, number: str) -> int:
@@ -125,7 +125,7 @@ class EngineExec:
         return output
 
 
-async def _feed(stream: Stream, data: bytes) -> None:
+async def _feed(stream: EngineStream, data: bytes) -> None:
     try:
         await stream.send(data)
         stream.end()
@@ -133,7 +133,15 @@ async def _feed(stream: Stream, data: bytes) -> None:
         pass
 
 
-async def _collect(stream: Stream, output: Output) -> None:
+def ran_out(code: int, timeout: float | None, started: float) -> bool:
+    """Whether `TIMEOUT` ended a command, by its exit status and when it began on the event loop's clock."""
+    # `timeout` exits with 124, 137 if it had to kill, 143 in BusyBox; a signal from elsewhere comes earlier.
+    late = timeout is not None and anyio.current_time() - started >= timeout
+    return timeout is not None and (code == 124 or (late and code in (137, 143)))
+
+
+async def collect(stream: Stream, output: Output) -> None:
+    """Take in what a command writes, until its end."""
     demultiplexer = Demultiplexer(keep_stderr=1 << 62)
     while data := await stream.receive():
         try:

@@ -17,7 +17,7 @@ from pytest_agenteval.options.table import OPTIONS, SWITCHES
 
 BY_FLAG = {flag: option for option in OPTIONS for flag in option.flags}
 SCRIPT = {"--run", "--out", "--collection", "--organization", "--relationship", "--model-id"} | {
-    "--kept", "--all", "--older-than", "--version", "--help",
+    "--kept", "--all", "--older-than", "--k8s", "--context", "--namespace", "--version", "--help",
     "--level", "--only", "--skip", "--strict", "--json", "--sarif", "--explain", "--replay", "--mutants", "--seed",
     "--role", "--n", "--min-mutation-score", "--history", "--must-see", "--fresh",
 }  # fmt: skip

@@ -91,6 +91,8 @@ def _is_private(name: str) -> bool:
     return name.startswith("_") and not name.startswith("__")
 
 
+CLUSTER_WITHOUT_EXTRA = f"{PACKAGE}.sandbox.cluster.pods"
+"""What a pod is asked to be like: known without the extra `k8s`."""
 STARTERS = (
     "run", "Popen", "call", "check_call", "check_output", "system", "subprocess",
     "create_subprocess_exec", "create_subprocess_shell", "open_process", "run_process",
@@ -107,6 +109,19 @@ def docker_only_below_sandbox(found: Modules) -> list[str]:
         if text.split()[:1] in (["docker"], ["docker-compose"])
     ]
     return only_below(found, ["docker"], "sandbox") + commands
+
+
+def cluster_only_below_cluster(found: Modules) -> list[str]:
+    """The extra `k8s` may be missing: what needs it is loaded by those only who were asked for a cluster."""
+    needing = {name for name, module in found.items() if any(made.reaches("wsproto") for made in module.imports)}
+    outside = [name for name in needing if not below(name, "sandbox.cluster")]
+    return [f"{name} imports wsproto" for name in sorted(outside)] + [
+        str(made)
+        for name, module in found.items()
+        if not below(name, "sandbox.cluster", "engine.sandboxes.kubernetes")
+        for made in module.imports
+        if made.at_start and made.reaches(f"{PACKAGE}.sandbox.cluster") and not made.reaches(CLUSTER_WITHOUT_EXTRA)
+    ]
 
 
 def processes_only_where_they_are_needed(found: Modules) -> list[str]:
@@ -202,6 +217,7 @@ WALLS: tuple[Callable[[Modules], list[str]], ...] = (
     inspect_ai_only_below_engine,
     private_inspect_only_in_one_file,
     docker_only_below_sandbox,
+    cluster_only_below_cluster,
     processes_only_where_they_are_needed,
     private_pytest_only_in_items,
     pure_rooms_are_pure,
@@ -279,6 +295,8 @@ def test_a_good_tree_passes(wall: Callable[[Modules], list[str]], tmp_path: Path
         (docker_only_below_sandbox, "engine/agent.py", "def f():\n    import docker.errors"),
         (docker_only_below_sandbox, "engine/agent.py", "run(['docker', 'ps'])"),
         (docker_only_below_sandbox, "cli/check.py", "import subprocess as s\ns.check_output('docker ps', shell=True)"),
+        (cluster_only_below_cluster, "plan/pods.py", "def f():\n    import wsproto"),
+        (cluster_only_below_cluster, "plan/pods.py", "from pytest_agenteval.sandbox.cluster.api import Api"),
         (processes_only_where_they_are_needed, "engine/agent.py", "import subprocess"),
         (private_pytest_only_in_items, "plugin.py", "from _pytest.fixtures import FixtureDef"),
         (private_pytest_only_in_items, "plugin.py", "def f(item):\n    return item._fixtureinfo"),

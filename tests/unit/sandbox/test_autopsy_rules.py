@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_agenteval.sandbox.autopsy import EndedBy, Event, State, cause_of_death
+from pytest_agenteval.sandbox.autopsy import Event, State, cause_of_death
+from pytest_agenteval.sandbox.death import EndedBy
 
 RUNS = State(running=True, paused=False, oom_killed=False, exit_code=0)
 RUNS_SHORT_OF_MEMORY = State(running=True, paused=False, oom_killed=True, exit_code=0)

@@ -11,9 +11,9 @@ from pathlib import Path
 import anyio
 import pytest
 
-from pytest_agenteval.sandbox.docker.engine_api import Stream
 from pytest_agenteval.sandbox.exec import channel as channel_module
 from pytest_agenteval.sandbox.exec import exec_server
+from pytest_agenteval.sandbox.exec.backend import Stream
 from pytest_agenteval.sandbox.exec.calls import Command, Output, ServerError
 from pytest_agenteval.sandbox.exec.channel import Channel, ChannelClosed
 from pytest_agenteval.sandbox.exec.frames import STDOUT, pack

@@ -103,7 +103,21 @@ def test_a_command_that_cannot_travel_is_refused(words: tuple[list[str], str, di
 
 
 def test_the_exec_server_is_written_in_python_3_8_and_needs_no_module_beyond_its_core() -> None:
-    core = {"ctypes", "errno", "os", "select", "signal", "stat", "struct", "sys", "time", "__future__"}
+    core = {
+        "ctypes",
+        "errno",
+        "grp",
+        "os",
+        "pwd",
+        "select",
+        "signal",
+        "socket",
+        "stat",
+        "struct",
+        "sys",
+        "time",
+        "__future__",
+    }
     for file in resources.files("pytest_agenteval.sandbox.exec.inside").iterdir():
         if file.name.endswith(".py"):
             tree = ast.parse(file.read_text(), feature_version=(3, 8))
