@@ -111,6 +111,7 @@ def pytest_configure(config: pytest.Config) -> None:
         agents=plain.agents._replace(models=asked.agents.models),
         attempts=plain.attempts._replace(
             k=attempts.k,
+            holdout=True,
             concurrency=1 if request.one_by_one else attempts.concurrency,
             env_retries=attempts.env_retries,
             unsafe_fixtures=attempts.unsafe_fixtures,

@@ -48,7 +48,7 @@ async def identify(
         where, doubts = images[id(spec)]
         code, program = _code(item), _program(item)
         options = dataclasses.asdict(item.options)
-        del options["min_pass_rate"]  # it judges attempts, and has no effect on the agent
+        del options["min_pass_rate"], options["holdout"]  # they say when it runs and how it is judged, not what it is
         found.append(
             StoredTask(
                 task=item.nodeid,
@@ -70,6 +70,7 @@ async def identify(
                 limits={name: options[name] for name in _LIMITS},
                 expected_failure=item.expects_failure,
                 strict=item.strict,
+                held_out=item.options.held_out,
                 name=item.task_name,
             )
         )
