@@ -7,7 +7,7 @@ from datetime import datetime
 
 from pytest_agenteval.check.facts import Played, Task
 from pytest_agenteval.check.player import Player
-from pytest_agenteval.check.plays import Steps
+from pytest_agenteval.check.plays import Role, Steps
 from pytest_agenteval.collect.items import AgentItem
 from pytest_agenteval.record.outcomes import Outcome
 from pytest_agenteval.record.records import AttemptRecord
@@ -38,6 +38,9 @@ def task_of(item: AgentItem, default: str | None) -> Task:
         sandbox_file=os.path.relpath(sandbox.path, item.config.rootpath) if isinstance(sandbox, ConfigFile) else None,
         image=sandbox.image if isinstance(sandbox, NamedImage) else None,
         source=item.source,
+        family=f"{getattr(item.parent, 'nodeid', file)}::{item.originalname}",
+        holdout=_holdout(options.holdout),
+        own_prompt=item.plan.uses_ours("agent"),
     )
 
 
@@ -48,6 +51,10 @@ def _sandbox(item: AgentItem, default: str | None) -> Choice | None:
         return choose(item.options.sandbox, folder=item.path.parent, root=item.config.rootpath, default=default)
     except ChoiceError:
         return None  # whoever prepares it will say so
+
+
+def _holdout(asked: str | bool) -> str | None:
+    return ("samples" if asked else None) if isinstance(asked, bool) else asked
 
 
 def steps_of(item: AgentItem) -> Steps:
@@ -75,6 +82,8 @@ def played_of(player: Player, number: int, attempt: AttemptRecord | None) -> Pla
         texts=None if seen is None else seen.texts,
         prompt="" if seen is None else seen.prompt,
         instructions="" if seen is None else seen.instructions,
+        request=seen.request if seen is not None and play.role is Role.NULL else "",
+        scores={} if seen is None else seen.scores,
         agent_seconds=None if seen is None or ended is None else ended - seen.began,
         grading_seconds=None if ended is None or finished is None else max(0.0, finished - ended),
         turns=0 if seen is None else seen.turns,

@@ -39,6 +39,10 @@ class Played:
     prompt: str = ""
     instructions: str = ""
     """System messages and tools, as text."""
+    request: str = ""
+    """All of the first model call, as text; of a play that does nothing only."""
+    scores: Mapping[str, str] = field(default_factory=dict)
+    """What the scorers of an Inspect task gave, by scorer or `scorer/key`; empty for other tasks."""
     agent_seconds: float | None = None
     """From the agent's first turn to its last."""
     grading_seconds: float | None = None
@@ -81,12 +85,19 @@ class Task:
     turn_limit: int | None = None
     grading_time_limit: float | None = None
     sandbox_file: str | None = None
-    """The Dockerfile or compose file of its sandbox."""
-    """Relative to pytest's rootdir."""
+    """The Dockerfile or compose file of its sandbox, relative to pytest's rootdir."""
     image: str | None = None
     """The image that its mark names."""
     source: str | None = None
     """A digest of its test function's source."""
+    family: str = ""
+    """What its parameters vary: the node id of its test function."""
+    holdout: str | None = None
+    """What it is held out as: `samples`, `tasks` or `domains`; None if it is open."""
+    network: str | None = None
+    """The network of its sandbox, such as `none` or `bridge`; None if unknown."""
+    own_prompt: bool = False
+    """Whether its prompts come from `agent.run`: what the task says is then known apart from a scaffold's words."""
     nodeid: str = ""
     """pytest's own, by which logs know it."""
     identity: Mapping[str, str] | None = None

@@ -65,9 +65,9 @@ def judge_mutants(verdicts: Verdicts, least: float, of: int, confirmed: Sequence
     survived = [played for played in survived if played.play.name in again]
     beside = [played for played in survived if played.play.operator in COLLATERAL]
     wrong = [played for played in survived if played.play.operator not in COLLATERAL]
-    open_ = any(not played.outcome.counts and played.outcome is not Outcome.BROKEN for played in task.of(Role.MUTANT))
+    unsettled = [played for played in confirmed if not played.outcome.counts]
     for rule in ("AE301", "AE302"):
-        verdicts.note(rule, Status.UNDECIDED if open_ else Status.OK)
+        verdicts.note(rule, Status.of([*task.of(Role.MUTANT), *unsettled]))
     for played in wrong:
         _find_survivor(verdicts, played)
     if any(played.play.operator in COLLATERAL for played in task.of(Role.MUTANT)):

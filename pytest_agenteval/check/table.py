@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pytest_agenteval.check.findings import SUITE, CheckResult, Status, TaskResult
 from pytest_agenteval.check.judging import one_line
 from pytest_agenteval.check.plays import Level
-from pytest_agenteval.check.rules import Severity
+from pytest_agenteval.check.rules import CHECKLIST, Severity
 from pytest_agenteval.record.figures import joined, plural
 
 __all__ = ["check_lines"]
@@ -19,6 +19,8 @@ def check_lines(result: CheckResult) -> Iterator[str]:
     if not result.tasks:
         yield "no agent task found"
         return
+    if result.unplayed:
+        yield f"INCOMPLETE: {plural(result.unplayed, 'planned play')} did not run, so that rules are not assessed"
     if result.blind:
         yield "BLIND: a gate would not notice the regression it is there for (AE901)"
     for finding in result.findings:
@@ -34,6 +36,7 @@ def check_lines(result: CheckResult) -> Iterator[str]:
             yield f"skipped: {task.task.name}: {one_line(task.task.skip)}"
     yield from _mutants(result)
     yield from _not_assessed(result)
+    yield from _covered(result)
     yield from result.notes
     yield _sum(result)
 
@@ -66,6 +69,25 @@ def _not_assessed(result: CheckResult) -> Iterator[str]:
     never = sorted(rule for rule in ids if all(rules.get(rule) in (None, Status.NOT_ASSESSED) for rules in seen))
     if never:
         yield f"not assessed: {joined(never)}"
+
+
+def _covered(result: CheckResult) -> Iterator[str]:
+    """The items of the Agentic Benchmark Checklist that stand on rules which were looked at in every task."""
+    if result.level is Level.QUICK:
+        return
+    looked_at = {
+        rule
+        for rule in {*result.rules, *(rule for task in result.tasks for rule in task.rules)}
+        if all(_settled(task.rules.get(rule)) for task in result.tasks if task.task.skip is None)
+        and _settled(result.rules.get(rule))
+    }
+    items = [item for item, rules in CHECKLIST.items() if rules <= looked_at]
+    if items:
+        yield f"items of the Agentic Benchmark Checklist that this covers: {', '.join(items)}"
+
+
+def _settled(status: Status | None) -> bool:
+    return status in (None, Status.OK, Status.FINDING)
 
 
 def _sum(result: CheckResult) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
 from pathlib import Path
 
 from pytest_agenteval.errors import NotReady
 from pytest_agenteval.options.cli_values import checked
-from pytest_agenteval.options.values import rate
+from pytest_agenteval.options.values import duration, rate
 
 __all__ = ["add_check"]
 
@@ -68,6 +69,12 @@ def add_check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         help="the share of a task's wrong variants that must fail (default: 0.8)",
     )
     parser.add_argument(
+        "--max-time",
+        type=checked(duration),
+        metavar="TIME",
+        help="play no longer than this, for example 10m: rules that need more are not assessed, and the status is 10",
+    )
+    parser.add_argument(
         "--history", metavar="LOGS", help="also look at stored attempts of real agents: a .eval log or a directory"
     )
     parser.add_argument(
@@ -91,8 +98,9 @@ def add_check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
 def _check(asked: argparse.Namespace) -> int:
     from pytest_agenteval.check.checking import Wish, check_suite
     from pytest_agenteval.check.plays import Level
+    from pytest_agenteval.check.progress import Progress
     from pytest_agenteval.check.replay import replay_lines
-    from pytest_agenteval.check.rounds import CannotRun, Suite
+    from pytest_agenteval.check.rounds import CannotRun, Stopped, Suite
     from pytest_agenteval.check.rules import chosen_rules, explain
     from pytest_agenteval.check.table import check_lines
     from pytest_agenteval.texts import inert
@@ -104,7 +112,14 @@ def _check(asked: argparse.Namespace) -> int:
     needed = [rule.level for rule in rules] if asked.only else []  # a rule that is named is played for
     level = max([Level(asked.level), *needed], key=list(Level).index)
     wish = Wish(
-        suite=Suite(asked.paths, asked.agent_sandbox, asked.extra, asked.fresh),
+        suite=Suite(
+            asked.paths,
+            asked.agent_sandbox,
+            asked.extra,
+            asked.fresh,
+            progress=Progress(sys.stderr),
+            until=None if asked.max_time is None else time.monotonic() + asked.max_time,
+        ),
         level=level,
         rules=rules,
         history=asked.history,
@@ -119,6 +134,9 @@ def _check(asked: argparse.Namespace) -> int:
         sys.stderr.write(str(error))
         print(f"the suite could not be run: pytest ended with {error.status}", file=sys.stderr)
         return error.status if error.status > 1 else UNDECIDED  # below 0 if a signal ended it
+    except Stopped as stopped:
+        print(f"ended by {stopped}: nothing is judged; what has been played is stored", file=sys.stderr)
+        return stopped.status
     status = result.exit_status(strict=asked.strict)
     lines = replay_lines(result, asked.replay) if asked.replay is not None else check_lines(result)
     for text in lines:
