@@ -12,6 +12,7 @@ from pytest_agenteval.check.facts import Played, Task
 from pytest_agenteval.check.few_shot import judge_few_shots, null_play
 from pytest_agenteval.check.findings import CheckResult, Mutants, TaskResult, statuses
 from pytest_agenteval.check.judging import Verdicts, judge_plays
+from pytest_agenteval.check.judges import judge_judges, judgements, trial
 from pytest_agenteval.check.leaks import judge_leaks
 from pytest_agenteval.check.mutation import COLLATERAL, sampled
 from pytest_agenteval.check.offline import judge_offline, offline_plays
@@ -26,6 +27,7 @@ from pytest_agenteval.check.suite import Store, judge_suite, stored_history
 from pytest_agenteval.check.survivors import judge_mutants, mutants_of, to_confirm
 from pytest_agenteval.check.tamper import judge_tampering, tamper_plays
 from pytest_agenteval.record.outcomes import Outcome
+from pytest_agenteval.record.records import total_of
 
 __all__ = ["Wish", "check_suite"]
 
@@ -56,6 +58,10 @@ class Wish:
     """How many mutants of a task to play; None means as many as the level does, 0 is all."""
     seed: int = 0
     """For the choice of mutants."""
+    judge: str | None = None
+    """The model that judges, for the rule that costs money; None leaves the rule out."""
+    max_cost: float | None = None
+    """What that may cost, in US dollars; needed with `judge`."""
     min_score: float = 0.8
     """The asked share of wrong variants that fail."""
 
@@ -109,6 +115,7 @@ def _checked(wish: Wish, rounds: _Rounds) -> CheckResult:
             through[f"the scaffold {scaffold}"] = rounds.play(f"scaffold {scaffold}", plan, request, keep_identity=True)
     survivors = {name: to_confirm(full[name]) for name in possible}
     again = rounds.play("survivors once more", survivors, Request(wish.level, one_by_one=True))
+    judged = _judgements(wish, rounds, full) if wish.judge is not None and "AE903" in asked else {}
     verdicts = {name: judge_plays(task) for name, task in full.items()}
     mutants = {}
     for name, found in verdicts.items():
@@ -124,10 +131,25 @@ def _checked(wish: Wish, rounds: _Rounds) -> CheckResult:
     tasks = tuple(full.values())
     store = None if wish.history is None else stored_history(wish.history, tasks)
     suite = judge_suite(tasks, Path(notes.root), store or Store(), notes.gates, notes.k, wish.must_see)
+    about_judges, suite.assessed["AE903"] = judge_judges(full, judged)
+    suite.findings += about_judges
     of_suite = tuple(finding for finding in suite.findings if finding.rule in asked)
     suite_rules = statuses([rule for rule in rules if rule.of_suite], of_suite, suite.assessed)
     result = CheckResult(wish.level, results, of_suite, suite_rules)
     return accept(result, read_accepted(Path(notes.root)), asked)
+
+
+def _judgements(wish: Wish, rounds: _Rounds, tasks: Mapping[str, Task]) -> Made:
+    """One judgement of each solution, and then more where a judge was asked, as far as the money goes."""
+    assert wish.max_cost is not None
+    request = Request(wish.level, judge=wish.judge, max_cost=wish.max_cost)
+    plan = {name: trial(task) for name, task in tasks.items()}
+    tried = rounds.play("one judgement each", plan, request, keep_identity=True)
+    plan = {name: judgements(tasks[name], plays) for name, plays in tried.items()}
+    left = None if rounds.spent is None else wish.max_cost - rounds.spent
+    request = replace(request, max_cost=left if left is not None and left > 0 else None)
+    more = rounds.play("more judgements", plan, request, keep_identity=True)
+    return {name: (*plays, *more.get(name, ())) for name, plays in tried.items()}
 
 
 def _result(verdicts: Verdicts, rules: Sequence[Rule], mutants: Mutants | None, asked: set[str]) -> TaskResult:
@@ -171,6 +193,8 @@ class _Rounds:
         self._notes = Notes("")
         self.beside: list[Played] = []
         """Plays that are not among those of a task."""
+        self.spent: float | None = 0.0
+        """What judges have cost at most, in US dollars; None if that is unknown."""
 
     def begin(self) -> Notes:
         """Collect the tasks, and play the base plays."""
@@ -194,11 +218,15 @@ class _Rounds:
         for name, known in self._known(left, identities, request):
             made[name] = known
             del left[name]
-        if left and not self._suite.over:
+        no_money = request.judge is not None and request.max_cost is None
+        if left and not self._suite.over and not no_money:
             self._suite.progress.begin(what)
             told = identities if keep_identity else {}
             asked = replace(request, plays=left, fresh=self._suite.fresh, identities=told)
-            made |= {task.name: task.plays for task in self._suite.play(asked).tasks}
+            fresh = {task.name: task.plays for task in self._suite.play(asked).tasks}
+            costs = (played.judge_cost for plays in fresh.values() for played in plays)
+            self.spent = total_of([self.spent, *costs])
+            made |= fresh
         elif left:
             made |= {name: tuple(_unplayed(play) for play in plays) for name, plays in left.items()}
         if request.one_by_one or keep_identity:
@@ -220,4 +248,4 @@ class _Rounds:
 
 
 def _unplayed(play: Play) -> Played:
-    return Played(play, Outcome.NOT_RUN, message="the time of the check was over")
+    return Played(play, Outcome.NOT_RUN, message="the time of the check, or its money, was over")

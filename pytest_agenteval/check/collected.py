@@ -10,7 +10,7 @@ from pytest_agenteval.check.player import Player
 from pytest_agenteval.check.plays import Role, Steps
 from pytest_agenteval.collect.items import AgentItem
 from pytest_agenteval.record.outcomes import Outcome
-from pytest_agenteval.record.records import AttemptRecord
+from pytest_agenteval.record.records import AttemptRecord, total_of
 from pytest_agenteval.sandbox.asked.choice import Choice, ChoiceError, ConfigFile, NamedImage, choose
 
 __all__ = ["played_of", "steps_of", "task_of"]
@@ -69,6 +69,7 @@ def played_of(player: Player, number: int, attempt: AttemptRecord | None) -> Pla
     if attempt is None:
         return Played(play, Outcome.NOT_RUN, message="it never ran")
     ended = None if seen is None else seen.ended
+    judged = [call for call in attempt.model_calls if call.role != "agent"]
     finished = None if attempt.ended is None else datetime.fromisoformat(attempt.ended).timestamp()
     return Played(
         play=play,
@@ -84,6 +85,9 @@ def played_of(player: Player, number: int, attempt: AttemptRecord | None) -> Pla
         instructions="" if seen is None else seen.instructions,
         request=seen.request if seen is not None and play.role is Role.NULL else "",
         scores={} if seen is None else seen.scores,
+        judge_calls=len(judged),
+        judge_cost=total_of(call.cost for call in judged),
+        swapped=seen is not None and seen.swapped,
         agent_seconds=None if seen is None or ended is None else ended - seen.began,
         grading_seconds=None if ended is None or finished is None else max(0.0, finished - ended),
         turns=0 if seen is None else seen.turns,

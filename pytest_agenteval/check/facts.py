@@ -43,6 +43,12 @@ class Played:
     """All of the first model call, as text; of a play that does nothing only."""
     scores: Mapping[str, str] = field(default_factory=dict)
     """What the scorers of an Inspect task gave, by scorer or `scorer/key`; empty for other tasks."""
+    judge_calls: int = 0
+    """Calls of models in other roles than the agent's."""
+    judge_cost: float | None = 0.0
+    """What they cost in US dollars; None if that is unknown."""
+    swapped: bool = False
+    """Whether a judge's prompt had parts whose order could be, and was, changed."""
     agent_seconds: float | None = None
     """From the agent's first turn to its last."""
     grading_seconds: float | None = None

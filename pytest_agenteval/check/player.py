@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pytest_agenteval.check.facts import Texts
+from pytest_agenteval.check.judges import SWAPPED, swapped
 from pytest_agenteval.check.plays import Play, Role, dump_answer, spam_answer
 from pytest_agenteval.check.states import STATE, host_entries, parse_state, parse_texts, texts_command
 from pytest_agenteval.collect.agent_task import ToolUse
@@ -37,6 +38,8 @@ class Seen:
     """Turns of the agent that the scaffold showed it before its first one, as examples."""
     request: str = ""
     """The first model call, as text."""
+    swapped: bool = False
+    """Whether a judge was asked with its prompt the other way round."""
     scores: dict[str, str] = field(default_factory=dict)
     """What the scorers of an Inspect task gave, by scorer or `scorer/key`."""
 
@@ -95,6 +98,14 @@ class Player:
         """Keep what the scorers of an Inspect task gave."""
         if number in self.seen:
             self.seen[number].scores = dict(scores)
+
+    def for_judge(self, number: int, prompt: str) -> str:
+        """What a judge is asked: its prompt the other way round where the play says so."""
+        turned = swapped(prompt) if self.plays[number - 1].operator == SWAPPED else None
+        if turned is None or number not in self.seen:
+            return prompt
+        self.seen[number].swapped = True
+        return turned
 
     async def _begin(self, play: Play, scene: Scene) -> None:
         if play.role is Role.ORACLE and self._first is None:

@@ -33,6 +33,8 @@ VARIABLE = "PYTEST_AGENTEVAL_CHECK_REQUEST"
 """The environment variable `FD:FILE`: a pipe whose other end the check holds, and the file with the request."""
 _ORACLE = "agenteval/oracle"
 _DEFAULT_SCAFFOLD = "react"
+_JUDGES = ("judge", "grader")
+"""Roles by which checkers ask for a judge; `grader` is that of Inspect's own scorers."""
 
 _KEPT = {"sandbox", "sandbox_default", "concurrency", "env_retries", "log_dir", "unsafe_fixtures"}
 """Settings that apply here too. Other settings in the ini file and `addopts` are meant for runs of real models."""
@@ -56,6 +58,10 @@ class Request:
     """Whether sandboxes have no network, whatever their tasks ask for."""
     scaffold: str | None = None
     """The scaffold of the plugin's own agent; None is the default one."""
+    judge: str | None = None
+    """The model of all roles beside the agent's; None for none, so that nothing costs money."""
+    max_cost: float | None = None
+    """What the judge may cost, in US dollars."""
     identities: Mapping[str, Mapping[str, str] | None] = field(default_factory=dict)
     """What tasks are stored under, by name, where the session changes what they are: without network, for example."""
     notes: str = ""
@@ -68,6 +74,7 @@ class Request:
         """How it is played, as far as stored plays must agree in it."""
         how = ["offline"] if self.offline else []
         how += [f"scaffold {self.scaffold}"] if self.scaffold is not None else []
+        how += [f"judge {self.judge}"] if self.judge is not None else []
         return mode_of(self.level, *how, one_by_one=self.one_by_one)
 
     @property
@@ -114,6 +121,7 @@ def pytest_configure(config: pytest.Config) -> None:
     _end_with(int(lives))
     request: Request = read(file, Request)
     option = config.option
+    roles = [] if request.judge is None else [*_JUDGES, *(name for name, _ in given(config)["roles"])]
     scaffolds = tuple(name for name in given(config)["scaffolds"] if name != _DEFAULT_SCAFFOLD)
     gates, k = _gates(config)
     for key in set(defaults()).difference(_KEPT):
@@ -126,7 +134,12 @@ def pytest_configure(config: pytest.Config) -> None:
     attempts = asked.attempts
     config.stash[SETTINGS] = plain._replace(
         agents=plain.agents._replace(
-            models=asked.agents.models, scaffolds=() if request.scaffold is None else (request.scaffold,)
+            models=asked.agents.models,
+            scaffolds=() if request.scaffold is None else (request.scaffold,),
+            roles=tuple((role, request.judge) for role in dict.fromkeys(roles) if request.judge is not None),
+        ),
+        money=plain.money._replace(
+            max_cost=request.max_cost, prices=None if request.judge is None else given(config)["prices"]
         ),
         attempts=plain.attempts._replace(
             k=attempts.k,

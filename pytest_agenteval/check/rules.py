@@ -141,6 +141,10 @@ _ALL = (
     Rule("AE901", "BLIND gate", _E, _QUICK,
          "The gate would not notice the regression that it is there for: the smallest drop it finds with 80% power is "
          "larger than --must-see. Add tasks, raise k, or raise the threshold."),
+    Rule("AE903", "the judge wavers", _W, _STANDARD,
+         "The model that judges says the same of one transcript in fewer than 9 of 10 judgements, or turns when the "
+         "parts of its prompt are swapped. Give it a narrower question, let several judge, or check without one. Only "
+         "with --judge-model and --max-cost: these plays cost money."),
     Rule("AE902", "the holdout does not hold", _W, _STANDARD,
          "Tasks that are held out are nearly the same as open ones, nearer to them than is claimed, were open in "
          "stored runs, or were looked at more than ten times. A suite of ten or more tasks without any is a note."),

@@ -20,6 +20,7 @@ __all__ = [
     "is_file",
     "parse_state",
     "parse_texts",
+    "shows_host",
     "texts_command",
     "volatile",
 ]
@@ -115,6 +116,11 @@ def host_entries(state: object) -> dict[str, str]:
     if isinstance(state, Mapping):
         return {f"{_HOST}: {key}": _json_digest(value) for key, value in state.items()}
     return {_HOST: _json_digest(state)}
+
+
+def shows_host(state: State) -> bool:
+    """Whether it has entries of the fixture `end_state`."""
+    return any(entry.startswith(_HOST) for entry in state)
 
 
 def _json_digest(value: object) -> str:

@@ -12,7 +12,7 @@ from pytest_agenteval.check.judging import Verdicts, forbids_more, one_line
 from pytest_agenteval.check.mutation import COLLATERAL, WHOLE_PART, mutants
 from pytest_agenteval.check.plays import Level, Play, Role
 from pytest_agenteval.check.rules import Severity
-from pytest_agenteval.check.states import ANSWER, State, differing, volatile
+from pytest_agenteval.check.states import ANSWER, State, differing, shows_host, volatile
 from pytest_agenteval.record.figures import plural
 from pytest_agenteval.record.outcomes import Cause, Outcome
 
@@ -117,10 +117,18 @@ def _sorted(task: Task) -> tuple[list[Played], list[Played], list[Played], list[
 
 
 def _same(oracle: Played, played: Played, free: set[str]) -> bool:
-    """Whether it left what the solution leaves; unknown states are the same as nothing."""
+    """Whether it left what the solution leaves. Unknown states are the same as nothing, and so are those of tools that
+    change the host where the fixture `end_state` does not show it."""
     if oracle.end is None or played.end is None:
         return False
+    if not shows_host(oracle.end) and _calls(oracle) != _calls(played):
+        return False
     return not differing(oracle.state, played.state) - free
+
+
+def _calls(played: Played) -> list[object]:
+    """The calls of the task's own tools."""
+    return [step for step in played.play.steps if not isinstance(step, str)]
 
 
 def _free(task: Task) -> set[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pytest_agenteval.errors import NotReady
 from pytest_agenteval.options.cli_values import checked
-from pytest_agenteval.options.values import duration, rate
+from pytest_agenteval.options.values import amount, duration, rate
 
 __all__ = ["add_check"]
 
@@ -84,6 +84,14 @@ def add_check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         metavar="DROP",
         help="the drop of pass@1 that the gates of the ini file must find, or they are BLIND (default: 0.1)",
     )
+    parser.add_argument(
+        "--judge-model",
+        metavar="MODEL",
+        help="also see whether this model judges steadily, in the roles judge and grader; it costs money",
+    )
+    parser.add_argument(
+        "--max-cost", type=checked(amount), metavar="USD", help="what --judge-model may cost; needed with it"
+    )
     parser.add_argument("--strict", action="store_true", help="warnings count as errors")
     parser.add_argument("--json", metavar="FILE", help="also write the findings to a JSON file")
     parser.add_argument("--fresh", action="store_true", help="play everything again, also what is stored")
@@ -105,6 +113,8 @@ def _check(asked: argparse.Namespace) -> int:
     from pytest_agenteval.check.table import check_lines
     from pytest_agenteval.texts import inert
 
+    if (asked.judge_model is None) != (asked.max_cost is None):
+        raise NotReady("--judge-model and --max-cost belong together: a judge costs money, and nothing else here does")
     if asked.explain is not None:
         print(explain(asked.explain))
         return 0
@@ -127,6 +137,8 @@ def _check(asked: argparse.Namespace) -> int:
         mutants=asked.mutants,
         seed=asked.seed,
         min_score=asked.min_mutation_score,
+        judge=asked.judge_model,
+        max_cost=asked.max_cost,
     )
     try:
         result = check_suite(wish)

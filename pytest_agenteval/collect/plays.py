@@ -40,5 +40,8 @@ class Plays(Protocol):
     async def act(self, scene: Scene) -> ToolUse:
         """The next tool call of an attempt. It ends with a call of `submit`."""
 
+    def for_judge(self, number: int, prompt: str) -> str:
+        """What a model in another role than the agent's is asked in place of this message."""
+
     def scored(self, number: int, scores: Mapping[str, str]) -> None:
         """What an Inspect task's scorers gave an attempt: values by scorer, or by `scorer/key`, as text."""

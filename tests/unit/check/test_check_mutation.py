@@ -74,7 +74,7 @@ def test_variants_of_steps_answers_and_calls() -> None:
     kinds = {"answer-empty": 1, "answer-hedged": 1, "answer-negated": 1, "answer-half": 1, "answer-number": 1}
     assert steps_of((), "$43.") == kinds
     call = ("cancel", {"order": 7})
-    assert steps_of((call,), "", [call, ("cancel", {"order": 9})]) == {"argument": 3, "extra-call": 1}
+    assert steps_of((call,), "", [call, ("cancel", {"order": 9})]) == {"argument": 3, "repeat-call": 1, "extra-call": 1}
 
 
 def test_variants_of_a_patch_still_apply(tmp_path: Path) -> None:
@@ -145,6 +145,25 @@ def test_what_counts(played: Played, counts: Mutants) -> None:
 def test_what_differs_between_plays_of_the_solution_is_no_difference() -> None:
     later = oracle("oracle-2", end={**END, "./t": "1"})
     assert judged(later, mutant("number", end={**END, "./t": "9"}))[1] == Mutants(0, 0, 1, 0, 2)
+
+
+HOST = "the fixture end_state: orders"
+
+
+@pytest.mark.parametrize(
+    ("end", "other", "counts"),
+    [
+        (END, END, Mutants(0, 1, 0, 0, 1)),  # the sandbox is the same, and nobody knows what the tools did
+        ({**END, HOST: "1"}, {**END, HOST: "1"}, Mutants(0, 0, 1, 0, 1)),
+        ({**END, HOST: "1"}, {**END, HOST: "2"}, Mutants(0, 1, 0, 0, 1)),
+    ],
+)
+def test_what_tools_do_to_the_host_is_known_where_end_state_shows_it(end: Any, other: Any, counts: Mutants) -> None:
+    call = ("cancel", {"order": 1})
+    passed = Played(Play("oracle-1", Role.ORACLE, (call, call)), Outcome.PASSED, start=START, end=end)
+    once = Played(Play("drop-step", Role.MUTANT, (call,), operator="drop-step"), Outcome.PASSED, end=other)
+    task = Task("t", "t.py", 1, plays=(passed, once))
+    assert judge_mutants(Verdicts(task), 0.8, 1, [Played(play, Outcome.PASSED) for play in to_confirm(task)]) == counts
 
 
 def test_a_lost_mutant_leaves_the_score_undecided() -> None:
