@@ -76,6 +76,7 @@ def played_of(player: Player, number: int, attempt: AttemptRecord | None) -> Pla
         outcome=attempt.outcome,
         cause=attempt.cause,
         message=attempt.message or str(attempt.cause or ""),
+        exception=attempt.exception,
         where=attempt.where,
         answer=(attempt.answer or "")[:_LONGEST_ANSWER],
         start=None if seen is None else seen.start,

@@ -28,6 +28,8 @@ class Played:
     outcome: Outcome
     cause: Cause | None = None
     message: str = ""
+    exception: str | None = None
+    """The name of the exception's type."""
     where: str | None = None
     answer: str = ""
     """What was submitted."""

@@ -54,7 +54,7 @@ def judge_judges(tasks: Mapping[str, Task], played: Mapping[str, Sequence[Played
             what.append(f"its judge says the same in {count} of {verdicts.total()} judgements of one transcript")
         turned = [each for each in asked if each.outcome.counts and each.play.operator == SWAPPED and each.swapped]
         flips = sum(each.passed is not usual for each in turned)
-        if turned and flips / len(turned) > _FLIPS:
+        if not what and turned and flips / len(turned) > _FLIPS:
             what.append(
                 f"its judge turns in {flips} of {len(turned)} judgements when the parts of its prompt are swapped"
             )

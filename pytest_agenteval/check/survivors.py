@@ -98,11 +98,7 @@ def _sorted(task: Task) -> tuple[list[Played], list[Played], list[Played], list[
     equivalent: list[Played] = []
     dropped: list[Played] = []
     for played in task.of(Role.MUTANT):
-        if (
-            played.outcome is Outcome.FAILED
-            and played.play.file not in scratch
-            and played.cause is not Cause.GRADING_TIME
-        ):
+        if played.outcome is Outcome.FAILED and played.play.file not in scratch and not _timed_out(played):
             killed.append(played)
         elif not played.passed or played.play.file in scratch:
             dropped.append(played)
@@ -114,6 +110,11 @@ def _sorted(task: Task) -> tuple[list[Played], list[Played], list[Played], list[
     kept = [each for each in survived if each.play.file not in unread or each.play.operator == "file-deleted"]
     dropped += [each for each in survived if each not in kept]  # nobody reads the file: one finding says that
     return killed, kept, equivalent, dropped
+
+
+def _timed_out(played: Played) -> bool:
+    """Whether a clock of the checker's decided: on a slower machine more do, and say nothing about the variant."""
+    return played.cause is Cause.GRADING_TIME or played.exception == "TimeoutError"
 
 
 def _same(oracle: Played, played: Played, free: set[str]) -> bool:

@@ -107,7 +107,6 @@ def _check(asked: argparse.Namespace) -> int:
     from pytest_agenteval.check.checking import Wish, check_suite
     from pytest_agenteval.check.plays import Level
     from pytest_agenteval.check.progress import Progress
-    from pytest_agenteval.check.replay import replay_lines
     from pytest_agenteval.check.rounds import CannotRun, Stopped, Suite
     from pytest_agenteval.check.rules import chosen_rules, explain
     from pytest_agenteval.check.table import check_lines
@@ -150,7 +149,11 @@ def _check(asked: argparse.Namespace) -> int:
         print(f"ended by {stopped}: nothing is judged; what has been played is stored", file=sys.stderr)
         return stopped.status
     status = result.exit_status(strict=asked.strict)
-    lines = replay_lines(result, asked.replay) if asked.replay is not None else check_lines(result)
+    lines = check_lines(result)
+    if asked.replay is not None:
+        from pytest_agenteval.check.replay import replay_lines
+
+        lines = replay_lines(result, asked.replay)
     for text in lines:
         print(inert(text))
     if asked.sarif is not None:

@@ -56,6 +56,12 @@ async def test_brings_its_own(agent, sandbox):
     await sandbox.write_file("helper.py", "A = 1\\n")
     await repair(agent, sandbox, restore=True)
 
+@agent_task(solution=["echo one > a.txt", "tar cf a.tar a.txt", "echo $$-$(date +%N) > canary.txt"])
+async def test_equivalent(agent, sandbox):
+    await agent.run("Write the word one to a.txt, a canary of your own to canary.txt, and a.tar with a.txt in it.")
+    assert await sandbox.read_file("a.txt") == "one\n"
+    assert (await sandbox.exec(["sh", "-c", "tar xOf a.tar a.txt && grep -c . canary.txt"])).stdout == "one\n1\n"
+
 class Shop:
     def __init__(self):
         self.rows, self.log = {1: "open"}, []
@@ -127,7 +133,7 @@ def checked(tmp_path_factory: pytest.TempPathFactory) -> Any:
         patch.chdir(folder)
         patch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
         patch.delenv("PYTEST_ADDOPTS", raising=False)
-        main(["check", ".", "--agent-sandbox=local", "--level=standard", "--mutants=6", "--json=check.json"])
+        main(["check", ".", "--agent-sandbox=local", "--level=standard", "--mutants=12", "--json=check.json"])
     return json.loads((folder / "check.json").read_text("utf-8"))
 
 
@@ -165,6 +171,14 @@ def test_a_state_on_the_host_makes_equivalent_mutants_known(checked: Any) -> Non
     """One of two calls is idempotent: a checker cannot tell, and where the state is shown nothing is found."""
     assert "state_on_the_host" not in found(checked, "AE302")
     assert "state_on_the_host_unseen" in found(checked, "AE302")
+
+
+def test_equivalent_mutants_are_no_survivors(checked: Any) -> None:
+    """Independent steps swapped, one line reversed, a canary, the time stamp in an archive."""
+    assert "equivalent" not in found(checked, "AE302")
+    [mutants] = [each["mutants"] for each in checked["tasks"] if each["task"].endswith("test_equivalent")]
+    assert mutants["survived"] == 0 < mutants["killed"]
+    assert mutants["equivalent"] + mutants["dropped"] > 0
 
 
 def test_a_holdout_that_holds_less_than_it_claims(checked: Any) -> None:

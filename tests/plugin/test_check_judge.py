@@ -70,14 +70,12 @@ def check(folder: Path, server: ScriptedServer, *arguments: str) -> tuple[int, A
 def test_a_judge_that_wavers_or_is_swayed_is_found_and_a_steady_one_is_not(tmp_path: Path) -> None:
     with ScriptedServer(POLICIES) as server:
         status, read = check(tmp_path, server, "--max-cost=1", "--strict")
-        asked = server.ledger.answered if hasattr(server, "ledger") else None
         again, second = check(tmp_path, server, "--max-cost=1", "--strict")
     found = {each["task"].rpartition("_")[2]: each["message"] for each in read["findings"]}
     assert status == again == 1
     assert set(found) == {"wavering", "swayed"}
     assert "judgements of one transcript" in found["wavering"]
     assert "turns in 5 of 5 judgements" in found["swayed"]
-    assert asked is None or asked == 3 * 15
     assert second["findings"] == read["findings"]  # judgements are stored, so that nothing is paid twice
 
 
