@@ -11,8 +11,8 @@ from pytest_agenteval.check.accepted import accept, read_accepted
 from pytest_agenteval.check.facts import Played, Task
 from pytest_agenteval.check.few_shot import judge_few_shots, null_play
 from pytest_agenteval.check.findings import CheckResult, Mutants, TaskResult, statuses
-from pytest_agenteval.check.judging import Verdicts, judge_plays
 from pytest_agenteval.check.judges import judge_judges, judgements, trial
+from pytest_agenteval.check.judging import Verdicts, judge_plays
 from pytest_agenteval.check.leaks import judge_leaks
 from pytest_agenteval.check.mutation import COLLATERAL, sampled
 from pytest_agenteval.check.offline import judge_offline, offline_plays
@@ -87,7 +87,7 @@ def check_suite(wish: Wish) -> CheckResult:
         result = _checked(wish, rounds)
     finally:
         wish.suite.progress.end()
-    return replace(result, beside=tuple(rounds.beside), seconds=time.monotonic() - began)
+    return replace(result, beside=rounds.beside, seconds=time.monotonic() - began)
 
 
 def _checked(wish: Wish, rounds: _Rounds) -> CheckResult:
@@ -191,8 +191,8 @@ class _Rounds:
     def __init__(self, wish: Wish) -> None:
         self._suite, self._level = wish.suite, wish.level
         self._notes = Notes("")
-        self.beside: list[Played] = []
-        """Plays that are not among those of a task."""
+        self.beside: dict[str, tuple[Played, ...]] = {}
+        """By task, plays that are not among its own."""
         self.spent: float | None = 0.0
         """What judges have cost at most, in US dollars; None if that is unknown."""
 
@@ -230,7 +230,7 @@ class _Rounds:
         elif left:
             made |= {name: tuple(_unplayed(play) for play in plays) for name, plays in left.items()}
         if request.one_by_one or keep_identity:
-            self.beside += (played for plays in made.values() for played in plays)
+            self.beside |= {name: (*self.beside.get(name, ()), *plays) for name, plays in made.items()}
         return made
 
     def _known(

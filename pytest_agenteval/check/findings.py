@@ -116,8 +116,8 @@ class CheckResult:
     """What became of the rules about the suite as a whole."""
     notes: tuple[str, ...] = ()
     """What a reader should know, one sentence each."""
-    beside: tuple[Played, ...] = ()
-    """Plays that belong to no task's own: those in another order, without network, through another scaffold."""
+    beside: Mapping[str, tuple[Played, ...]] = field(default_factory=dict)
+    """By task, plays that were made otherwise than its own: in another order, without network, with a judge."""
     seconds: float = 0.0
     """What it took, from the first process of pytest to the last."""
 
@@ -144,7 +144,7 @@ class CheckResult:
     @property
     def _planned(self) -> list[Played]:
         tried = [each.task for each in self.tasks if each.task.skip is None and each.task.trouble is None]
-        return [*(played for task in tried for played in task.plays), *self.beside]
+        return [played for plays in (*(task.plays for task in tried), *self.beside.values()) for played in plays]
 
     @property
     def killed(self) -> tuple[int, int] | None:

@@ -29,7 +29,9 @@ async def test_{name}(agent, done):
 
 
 @pytest.mark.parametrize("names", [("a", "b"), ("b", "a")])
-def test_in_both_orders_of_the_files(names: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_in_both_orders_of_the_files(
+    names: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     sticky, sound = names
     texts = {
         "conftest.py": CONFTEST,
@@ -48,3 +50,7 @@ def test_in_both_orders_of_the_files(names: tuple[str, str], tmp_path: Path, mon
     assert [(each["rule"], each["task"]) for each in read["findings"]] == [("AE501", f"test_{sticky}.py::test_sticky")]
     rules = {task["task"].rpartition("_")[2]: task["rules"]["AE501"] for task in read["tasks"]}
     assert rules == {"sticky": "finding", "sound": "ok"}
+    capsys.readouterr()
+    assert main(["check", ".", *arguments, f"--replay={read['findings'][0]['id']}"]) == 1  # stored: nothing is played
+    shown = capsys.readouterr().out
+    assert shown.startswith("AE501 ") and "play null-after: passed" in shown and "Say the word lily" in shown
