@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from itertools import combinations
 
 __all__ = ["ALIKE", "clusters", "contained", "nearest", "shingles", "similarity"]
@@ -13,6 +14,7 @@ ALIKE = 0.7
 _WORDS = 5
 
 
+@lru_cache(maxsize=4096)
 def shingles(text: str) -> frozenset[tuple[str, ...]]:
     """The word 5-grams of a text; of a shorter one, the text itself."""
     words = re.findall(r"\w+", text.casefold())

@@ -141,7 +141,7 @@ _ALL = (
     Rule("AE901", "BLIND gate", _E, _QUICK,
          "The gate would not notice the regression that it is there for: the smallest drop it finds with 80% power is "
          "larger than --must-see. Add tasks, raise k, or raise the threshold."),
-    Rule("AE903", "the judge wavers", _W, _STANDARD,
+    Rule("AE903", "the judge wavers", _W, _QUICK,
          "The model that judges says the same of one transcript in fewer than 9 of 10 judgements, or turns when the "
          "parts of its prompt are swapped. Give it a narrower question, let several judge, or check without one. Only "
          "with --judge-model and --max-cost: these plays cost money."),
