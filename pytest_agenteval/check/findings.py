@@ -141,6 +141,12 @@ class CheckResult:
         """Planned plays that were not made: the time was over, or something stopped the session."""
         return sum(each.outcome is Outcome.NOT_RUN for each in self._planned)
 
+    def cut(self, task: TaskResult) -> bool:
+        """Whether planned plays of a task were not made."""
+        plays = (*task.task.plays, *self.beside.get(task.task.name, ()))
+        tried = task.task.skip is None and task.task.trouble is None
+        return tried and any(each.outcome is Outcome.NOT_RUN for each in plays)
+
     @property
     def _planned(self) -> list[Played]:
         tried = [each.task for each in self.tasks if each.task.skip is None and each.task.trouble is None]

@@ -100,6 +100,8 @@ def _sorted(task: Task) -> tuple[list[Played], list[Played], list[Played], list[
     for played in task.of(Role.MUTANT):
         if played.outcome is Outcome.FAILED and played.play.file not in scratch and not _timed_out(played):
             killed.append(played)
+        elif played.outcome is Outcome.NOT_RUN:
+            continue
         elif not played.passed or played.play.file in scratch:
             dropped.append(played)
         elif _same(first, played, free):

@@ -29,7 +29,7 @@ def check_lines(result: CheckResult) -> Iterator[str]:
             replay = f" (--replay={finding.id})" if finding.replay is not None else ""
             yield f"{finding.rule} {finding.weight.value:7} {about}{finding.message}{replay}"
     for task in result.tasks:
-        if _word(task) == "undecided":
+        if _word(result, task) == "undecided":
             yield f"undecided: {task.task.name}: could not be evaluated: {_why_open(task)}"
     for task in result.tasks:
         if task.task.skip is not None:
@@ -69,6 +69,15 @@ def _not_assessed(result: CheckResult) -> Iterator[str]:
     never = sorted(rule for rule in ids if all(rules.get(rule) in (None, Status.NOT_ASSESSED) for rules in seen))
     if never:
         yield f"not assessed: {joined(never)}"
+    cut = [task for task in result.tasks if result.cut(task)]
+    partly = {rule for task in cut for rule in _open(task)} - set(never)
+    if partly:
+        tasks = plural(sum(bool(partly & _open(task)) for task in cut), "incomplete task")
+        yield f"not assessed in {tasks}: {joined(sorted(partly))}"
+
+
+def _open(task: TaskResult) -> set[str]:
+    return {rule for rule, status in task.rules.items() if status is Status.NOT_ASSESSED}
 
 
 def _covered(result: CheckResult) -> Iterator[str]:
@@ -91,10 +100,10 @@ def _settled(status: Status | None) -> bool:
 
 
 def _sum(result: CheckResult) -> str:
-    counts = Counter(_word(task) for task in result.tasks)
+    counts = Counter(_word(result, task) for task in result.tasks)
     parts = [f"{plural(len(result.tasks), 'task')}: {counts['ok']} ok"]
     parts += [plural(counts["offender"], "offender")] if counts["offender"] else []
-    parts += [f"{counts[word]} {word}" for word in ("undecided", "skipped") if counts[word]]
+    parts += [f"{counts[word]} {word}" for word in ("undecided", "incomplete", "skipped") if counts[word]]
     accepted = sum(finding.accepted is not None for finding in result.findings)
     parts += [f"{plural(accepted, 'finding')} accepted"] if accepted else []
     means = (
@@ -103,9 +112,11 @@ def _sum(result: CheckResult) -> str:
     return ", ".join(parts) + f" (ok: {means})"
 
 
-def _word(task: TaskResult) -> str:
+def _word(result: CheckResult, task: TaskResult) -> str:
     if task.task.skip is not None:
         return "skipped"
     if any(finding.weight is Severity.ERROR and finding.accepted is None for finding in task.findings):
         return "offender"
-    return "undecided" if task.undecided else "ok"
+    if task.undecided:
+        return "undecided"
+    return "incomplete" if result.cut(task) else "ok"
