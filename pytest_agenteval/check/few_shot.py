@@ -28,7 +28,7 @@ class _Call:
 
     task: str
     prompt: str
-    """What the task itself says."""
+    """What the task itself says; empty if that is not known apart from what its agent adds."""
     text: str
 
 
@@ -43,7 +43,7 @@ def judge_few_shots(verdicts: Mapping[str, Verdicts], through: Mapping[str, Mapp
     by_scaffold = {"its agent": {name: task.of(Role.NULL) for name, task in tasks.items()}, **through}
     for scaffold, plays in by_scaffold.items():
         calls = [
-            _Call(name, tasks[name].prompt, played.request)
+            _Call(name, tasks[name].prompt if tasks[name].own_prompt else "", played.request)
             for name, each in plays.items()
             for played in each
             if played.request

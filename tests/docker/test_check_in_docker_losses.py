@@ -12,6 +12,7 @@ import docker
 import pytest
 
 from pytest_agenteval.cli.main import main
+from pytest_agenteval.sandbox.images.images import DEFAULT_IMAGE
 
 MARKED = """
 from pathlib import Path
@@ -58,6 +59,17 @@ async def test_needs_it(agent, sandbox):
 async def test_has_it(agent, sandbox):
     await agent.run("Write yes to found.txt.")
     assert (await sandbox.read_file("found.txt")).strip() == "yes"
+"""
+
+
+SUMS = "seq 1 40 | awk '{ total += $1; print NR, total }' > running.txt"
+LEAKING = f"""
+from pytest_agenteval import agent_task
+
+@agent_task(solution={SUMS!r}, sandbox="compose.yaml")
+async def test_leaks(agent, sandbox):
+    await agent.run("Write the running sums of the numbers 1 to 40 to running.txt, as lines `N TOTAL`.")
+    assert (await sandbox.read_file("running.txt")).split()[-1] == "820"
 """
 
 
@@ -112,6 +124,15 @@ def test_a_solution_that_needs_the_network(check: Any) -> None:
     assert status == 0  # a warning
     assert [(each["rule"], each["task"]) for each in read["findings"]] == [("AE105", "test_suite.py::test_needs_it")]
     assert (rules["has_it"]["AE105"], rules["needs_it"]["AE102"]) == ("ok", "ok")
+
+
+def test_a_leak_in_the_environment(check: Any, tmp_path: Path) -> None:
+    service = {"image": DEFAULT_IMAGE, "command": "sleep infinity", "environment": {"HINT": SUMS}}
+    (tmp_path / "compose.yaml").write_text(json.dumps({"services": {"default": service}}), "utf-8")
+    status, read = check(LEAKING, "--level=standard", "--only=AE403", "--only=AE201")
+    assert status == 1
+    [finding] = read["findings"]
+    assert finding["rule"] == "AE403" and "HINT" in finding["message"]
 
 
 def test_an_unchanged_suite_starts_no_container(check: Any, tmp_path: Path) -> None:

@@ -59,8 +59,8 @@ async def test_brings_its_own(agent, sandbox):
 @agent_task(solution=["echo one > a.txt", "tar cf a.tar a.txt", "echo $$-$(date +%N) > canary.txt"])
 async def test_equivalent(agent, sandbox):
     await agent.run("Write the word one to a.txt, a canary of your own to canary.txt, and a.tar with a.txt in it.")
-    assert await sandbox.read_file("a.txt") == "one\n"
-    assert (await sandbox.exec(["sh", "-c", "tar xOf a.tar a.txt && grep -c . canary.txt"])).stdout == "one\n1\n"
+    assert await sandbox.read_file("a.txt") == "one\\n"
+    assert (await sandbox.exec(["sh", "-c", "tar xOf a.tar a.txt && grep -c . canary.txt"])).stdout == "one\\n1\\n"
 
 class Shop:
     def __init__(self):
