@@ -87,7 +87,7 @@ def check_suite(wish: Wish) -> CheckResult:
         result = _checked(wish, rounds)
     finally:
         wish.suite.progress.end()
-    return replace(result, beside=rounds.beside, seconds=time.monotonic() - began)
+    return replace(result, seconds=time.monotonic() - began)
 
 
 def _checked(wish: Wish, rounds: _Rounds) -> CheckResult:
@@ -135,7 +135,7 @@ def _checked(wish: Wish, rounds: _Rounds) -> CheckResult:
     suite.findings += about_judges
     of_suite = tuple(finding for finding in suite.findings if finding.rule in asked)
     suite_rules = statuses([rule for rule in rules if rule.of_suite], of_suite, suite.assessed)
-    result = CheckResult(wish.level, results, of_suite, suite_rules)
+    result = CheckResult(wish.level, results, of_suite, suite_rules, beside=rounds.beside)
     return accept(result, read_accepted(Path(notes.root)), asked)
 
 
