@@ -46,7 +46,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
         f"{MARK}(max_cost, time_limit, token_limit, turn_limit, grading_time_limit, min_pass_rate, solution, answer, "
-        "files, variants, rules, sandbox, network, cpus, memory, user, runtime): "
+        "files, variants, rules, holdout, sandbox, network, cpus, memory, user, runtime, resources, leftovers): "
         "an agent task, run k times by pytest-agenteval, and its options",
     )
     if not is_any_used(config):
@@ -59,6 +59,11 @@ def pytest_configure(config: pytest.Config) -> None:
         from pytest_agenteval.session.inspect_tasks import NamedTasks
 
         config.pluginmanager.register(NamedTasks(config), INSPECT_TASKS)
+    if not asked.attempts.holdout:
+        from pytest_agenteval.collect.holdout import PLUGIN as HOLDOUT
+        from pytest_agenteval.collect.holdout import Holdout
+
+        config.pluginmanager.register(Holdout(config), HOLDOUT)
     if asked.attempts.shard is not None:
         from pytest_agenteval.collect.shards import PLUGIN, Sharding
 

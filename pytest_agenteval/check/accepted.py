@@ -81,7 +81,8 @@ def accept(result: CheckResult, accepted: Sequence[Accepted], asked: Collection[
     Args:
         result: what was found.
         accepted: the entries.
-        asked: the rules that were looked for; of others, and of tasks that were not checked, no entry is useless.
+        asked: the rules that were looked for; of others, and of tasks that were not checked or not to their end, no
+            entry is useless.
     """
     used: set[Accepted] = set()
 
@@ -97,9 +98,11 @@ def accept(result: CheckResult, accepted: Sequence[Accepted], asked: Collection[
 
     tasks = tuple(replace(task, findings=marked(task.findings)) for task in result.tasks)
     suite = marked(result.suite)
-    names = {task.task.name for task in result.tasks}
+    names = {task.task.name for task in result.tasks if not result.cut(task)}
     useless = [
-        each for each in accepted if each not in used and each.rule in asked and (not each.task or each.task in names)
+        each
+        for each in accepted
+        if each not in used and each.rule in asked and (each.task in names or (not each.task and not result.unplayed))
     ]
     notes = [
         f"{FILE} accepts {each.rule} of {each.task or 'the suite'}, and nothing is found there" for each in useless

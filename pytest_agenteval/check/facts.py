@@ -28,6 +28,8 @@ class Played:
     outcome: Outcome
     cause: Cause | None = None
     message: str = ""
+    exception: str | None = None
+    """The name of the exception's type."""
     where: str | None = None
     answer: str = ""
     """What was submitted."""
@@ -39,6 +41,16 @@ class Played:
     prompt: str = ""
     instructions: str = ""
     """System messages and tools, as text."""
+    request: str = ""
+    """All of the first model call, as text; of a play that does nothing only."""
+    scores: Mapping[str, str] = field(default_factory=dict)
+    """What the scorers of an Inspect task gave, by scorer or `scorer/key`; empty for other tasks."""
+    judge_calls: int = 0
+    """Calls of models in other roles than the agent's."""
+    judge_cost: float | None = 0.0
+    """What they cost in US dollars; None if that is unknown."""
+    swapped: bool = False
+    """Whether a judge's prompt had parts whose order could be, and was, changed."""
     agent_seconds: float | None = None
     """From the agent's first turn to its last."""
     grading_seconds: float | None = None
@@ -83,12 +95,19 @@ class Task:
     turn_limit: int | None = None
     grading_time_limit: float | None = None
     sandbox_file: str | None = None
-    """The Dockerfile or compose file of its sandbox."""
-    """Relative to pytest's rootdir."""
+    """The Dockerfile or compose file of its sandbox, relative to pytest's rootdir."""
     image: str | None = None
     """The image that its mark names."""
     source: str | None = None
     """A digest of its test function's source."""
+    family: str = ""
+    """What its parameters vary: the node id of its test function."""
+    holdout: str | None = None
+    """What it is held out as: `samples`, `tasks` or `domains`; None if it is open."""
+    network: str | None = None
+    """The network of its sandbox, such as `none` or `bridge`; None if unknown."""
+    own_prompt: bool = False
+    """Whether its prompts come from `agent.run`: what the task says is then known apart from a scaffold's words."""
     nodeid: str = ""
     """pytest's own, by which logs know it."""
     identity: Mapping[str, str] | None = None

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from pytest_agenteval.check.facts import Task
+from pytest_agenteval.check.facts import Played, Task
 from pytest_agenteval.check.plays import Level
 from pytest_agenteval.check.rules import RULES, Rule, Severity
 from pytest_agenteval.record.digest import digest
+from pytest_agenteval.record.outcomes import Outcome
 
 __all__ = ["SUITE", "CheckResult", "Finding", "Mutants", "Status", "TaskResult"]
 
@@ -29,6 +30,14 @@ class Status(StrEnum):
     """It was not looked at: its plays were not made, or it does not apply."""
     UNDECIDED = "undecided"
     """It was looked at, and the environment kept it from being settled."""
+
+    @classmethod
+    def of(cls, plays: Iterable[Played]) -> Status:
+        """What these plays allow to say, if they show nothing bad: what never ran was not looked at."""
+        left = [each.outcome for each in plays if not each.outcome.counts and each.outcome is not Outcome.BROKEN]
+        if set(left) - {Outcome.NOT_RUN}:
+            return cls.UNDECIDED
+        return cls.NOT_ASSESSED if left else cls.OK
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +116,10 @@ class CheckResult:
     """What became of the rules about the suite as a whole."""
     notes: tuple[str, ...] = ()
     """What a reader should know, one sentence each."""
+    beside: Mapping[str, tuple[Played, ...]] = field(default_factory=dict)
+    """By task, plays that were made otherwise than its own: in another order, without network, with a judge."""
+    seconds: float = 0.0
+    """What it took, from the first process of pytest to the last."""
 
     @property
     def findings(self) -> list[Finding]:
@@ -119,12 +132,41 @@ class CheckResult:
         return [each for each in self.findings if each.accepted is None and each.weight in weights]
 
     @property
+    def plays(self) -> int:
+        """How many plays it rests on, stored ones too."""
+        return len(self._planned) - self.unplayed
+
+    @property
+    def unplayed(self) -> int:
+        """Planned plays that were not made: the time was over, or something stopped the session."""
+        return sum(each.outcome is Outcome.NOT_RUN for each in self._planned)
+
+    def cut(self, task: TaskResult) -> bool:
+        """Whether planned plays of a task were not made."""
+        plays = (*task.task.plays, *self.beside.get(task.task.name, ()))
+        tried = task.task.skip is None and task.task.trouble is None
+        return tried and any(each.outcome is Outcome.NOT_RUN for each in plays)
+
+    @property
+    def _planned(self) -> list[Played]:
+        tried = [each.task for each in self.tasks if each.task.skip is None and each.task.trouble is None]
+        return [played for plays in (*(task.plays for task in tried), *self.beside.values()) for played in plays]
+
+    @property
+    def killed(self) -> tuple[int, int] | None:
+        """Of all wrong variants that count, how many failed, and how many there were; None if none was played."""
+        known = [task.mutants for task in self.tasks if task.mutants is not None]
+        counted = sum(each.killed + each.survived for each in known)
+        return (sum(each.killed for each in known), counted) if counted else None
+
+    @property
     def blind(self) -> bool:
         """Whether a gate would not see what it is there for."""
         return any(finding.rule == "AE901" for finding in self.open(Severity.ERROR))
 
     def exit_status(self, *, strict: bool = False) -> int:
-        """0 without an error; 1 with one; 10 where a gate is BLIND or something stayed open; 5 without a task."""
+        """0 without an error; 1 with one; 10 where a gate is BLIND or something stayed open or unplayed; 5 without a
+        task."""
         if not self.tasks:
             return NO_TASKS
         bad = self.open(Severity.ERROR, *([Severity.WARNING] if strict else []))
@@ -132,6 +174,7 @@ class CheckResult:
             return 1
         evaluated = any(result.task.skip is None for result in self.tasks)
         left_open = any(result.undecided for result in self.tasks) or Status.UNDECIDED in self.rules.values()
+        left_open = left_open or self.unplayed > 0
         return UNDECIDED if bad or left_open or not evaluated else 0
 
 

@@ -90,6 +90,12 @@ class Check(Part):
     """How much was played."""
     exit_status: Count
     """Of the process."""
+    plays: Count
+    """How many plays it rests on, stored ones too."""
+    unplayed: Count
+    """Planned plays that were not made, because the time was over or something stopped the session."""
+    seconds: Amount
+    """What the check took."""
     tasks: list[Task]
     """In the order of collection."""
     rules: dict[str, Status]
@@ -107,6 +113,9 @@ def check_json(result: CheckResult, status: int) -> dict[str, Any]:
         version=__version__,
         level=result.level,
         exit_status=status,
+        plays=result.plays,
+        unplayed=result.unplayed,
+        seconds=round(result.seconds, 3),
         tasks=[_task(task) for task in result.tasks],
         rules=dict(result.rules),
         findings=[_finding(finding) for finding in result.findings],

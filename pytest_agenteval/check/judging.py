@@ -10,10 +10,11 @@ from itertools import product
 from pytest_agenteval.check.facts import Played, Task
 from pytest_agenteval.check.findings import Finding, Status
 from pytest_agenteval.check.plays import Role
+from pytest_agenteval.check.rules import Severity
 from pytest_agenteval.check.states import differing, volatile
 from pytest_agenteval.record.outcomes import Outcome
 
-__all__ = ["EASY", "Verdicts", "forbids_more", "judge_plays", "one_line"]
+__all__ = ["EASY", "Verdicts", "evidence_of", "forbids_more", "judge_plays", "one_line", "only_looks", "passes_alone"]
 
 _LONGEST_REASON = 240
 _FORBIDS = re.compile(
@@ -46,9 +47,9 @@ class Verdicts:
         self.findings.append(Finding(rule, self.task.name, message, **{**place, **more}))  # type: ignore[arg-type]
 
     def note(self, rule: str, status: Status) -> None:
-        """A rule was looked at. What is undecided stays so."""
-        if self.assessed.get(rule) is not Status.UNDECIDED:
-            self.assessed[rule] = status
+        """A rule was looked at. What is undecided, or was looked at in part only, stays so."""
+        order = (Status.OK, Status.NOT_ASSESSED, Status.UNDECIDED)
+        self.assessed[rule] = max(self.assessed.get(rule, Status.OK), status, key=order.index)
 
 
 def judge_plays(task: Task) -> Verdicts:
@@ -64,13 +65,21 @@ def judge_plays(task: Task) -> Verdicts:
         verdicts.find("AE101", "no solution declared: nobody has shown that it can be solved")
     broken = [played for played in task.plays if played.outcome is Outcome.BROKEN and _whole(played)]
     if broken:
-        verdicts.find("AE102", f"broken: {one_line(broken[0].message)}", **_evidence(broken[0]))
+        verdicts.find("AE102", f"broken: {one_line(broken[0].message)}", **evidence_of(broken[0]))
     _judge_oracles(verdicts, found_broken=bool(broken))
     _judge_rules(verdicts)
     _judge_easy(verdicts)
     _judge_benign(verdicts)
     _judge_headroom(verdicts)
     return verdicts
+
+
+def passes_alone(task: Task) -> bool:
+    """Whether the solution passes each time and doing nothing never does, so that other plays can show something."""
+    oracles = task.of(Role.ORACLE)
+    if not oracles or task.skip is not None or task.trouble is not None:
+        return False
+    return all(played.passed for played in oracles) and not any(played.passed for played in task.of(Role.NULL))
 
 
 def forbids_more(prompt: str) -> bool:
@@ -96,13 +105,13 @@ def _judge_oracles(verdicts: Verdicts, *, found_broken: bool) -> None:
     counting = [played for played in oracles if played.outcome.counts]
     passed = [played for played in counting if played.passed]
     failed = [played for played in counting if not played.passed]
-    open_ = Status.UNDECIDED if len(counting) < len(oracles) and not found_broken else Status.OK
+    open_ = Status.OK if found_broken else Status.of(oracles)
     verdicts.note("AE102", open_)
     if len(oracles) > 1:
         for rule in ("AE103", "AE104"):
             verdicts.note(rule, open_)
     if failed and not passed and not found_broken:
-        verdicts.find("AE102", f"oracle failed: {one_line(failed[0].message)}", **_evidence(failed[0]))
+        verdicts.find("AE102", f"oracle failed: {one_line(failed[0].message)}", **evidence_of(failed[0]))
     elif failed and passed:
         _judge_flaky(verdicts, passed, failed)
 
@@ -129,25 +138,38 @@ def _judge_flaky(verdicts: Verdicts, passed: Sequence[Played], failed: Sequence[
     reason = one_line(failed[0].message)
     if any(not each for each in differences):
         why = "with the same end state, so the checker draws"
-        verdicts.find("AE104", f"{count} {why}: {reason}", **_evidence(failed[0]))
+        verdicts.find("AE104", f"{count} {why}: {reason}", **evidence_of(failed[0]))
     else:
         entries = ", ".join(min(map(sorted, differences), key=len)[:3])
-        verdicts.find("AE103", f"{count}, and the end state differs ({entries}): {reason}", **_evidence(failed[0]))
+        verdicts.find("AE103", f"{count}, and the end state differs ({entries}): {reason}", **evidence_of(failed[0]))
 
 
 def _judge_easy(verdicts: Verdicts) -> None:
     for role, (rule, message) in EASY.items():
         if role is not Role.NULL and any(played.passed for played in verdicts.task.of(Role.NULL)):
             return  # whatever they submit passes, too, and shows nothing new
-        if role is Role.ANSWER_ONLY and _only_looks(verdicts.task):
+        if role is Role.ANSWER_ONLY and only_looks(verdicts.task):
             continue  # to know the answer is the whole work
         for played in verdicts.task.of(role):
             if played.passed:
-                verdicts.find(rule, message, **_evidence(played))
-            verdicts.note(rule, _status(played))
+                verdicts.find(rule, message, **evidence_of(played))
+            verdicts.note(rule, Status.of([played]))
+            _judge_scores(verdicts, rule, played)
 
 
-def _only_looks(task: Task) -> bool:
+def _judge_scores(verdicts: Verdicts, rule: str, played: Played) -> None:
+    """An Inspect task may have scores beside the one that decides: one that the solution gets, too, tells nothing."""
+    solved = [each.scores for each in verdicts.task.of(Role.ORACLE) if each.passed and each.scores]
+    if played.passed or len(solved) == 0 or len(solved[0]) < 2:
+        return
+    same = [name for name, value in played.scores.items() if all(scores.get(name) == value for scores in solved)]
+    for name in same:
+        message = f"by the score {name}, {played.play.role} is as good as the solution ({played.scores[name]})"
+        more = {**evidence_of(played), "subject": f"{played.play.name} {name}"}
+        verdicts.find(rule, message, severity=Severity.WARNING, **more)
+
+
+def only_looks(task: Task) -> bool:
     """Whether the solution leaves the sandbox as doing nothing does: it reads, and answers."""
     ends = [played.end for played in task.of(Role.ORACLE, Role.NULL)]
     known = [end for end in ends if end is not None]
@@ -167,8 +189,8 @@ def _judge_benign(verdicts: Verdicts) -> None:
             continue  # a scratch file is more
         if played.outcome in (Outcome.FAILED, Outcome.BROKEN):
             about = played.play.about
-            verdicts.find("AE304", f"an agent fails that {about}: {one_line(played.message)}", **_evidence(played))
-        verdicts.note("AE304", _status(played))
+            verdicts.find("AE304", f"an agent fails that {about}: {one_line(played.message)}", **evidence_of(played))
+        verdicts.note("AE304", Status.of([played]))
 
 
 def _judge_headroom(verdicts: Verdicts) -> None:
@@ -194,11 +216,8 @@ def _needs(task: Task, passed: Sequence[Played]) -> Iterator[tuple[float, float 
             yield min(known), limit, name, "s"
 
 
-def _status(played: Played) -> Status:
-    return Status.OK if played.outcome.counts else Status.UNDECIDED
-
-
-def _evidence(played: Played) -> dict[str, object]:
+def evidence_of(played: Played) -> dict[str, object]:
+    """What of a play goes into a finding: its message, where it was raised, and how to see it again."""
     told = [played.message, f"at {played.where}" if played.where else ""]
     name = played.play.name
     return {"evidence": tuple(filter(None, map(one_line, told))), "subject": name, "replay": name}

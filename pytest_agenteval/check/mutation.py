@@ -182,6 +182,8 @@ def _call_mutants(
             one, other = names
             call = (tool, {**arguments, one: arguments[other], other: arguments[one]})
             yield _mutant("swap-arguments", _with(steps, at, call), answer, f"{tool}: swaps {one} and {other}")
+    again = (*steps[: at + 1], step, *steps[at + 1 :])
+    yield _mutant("repeat-call", again, answer, f"calls {tool}({arguments}) twice")
     if at == len(steps) - 1:
         own = [json.dumps(each, default=str) for each in steps]
         for call in vocabulary:

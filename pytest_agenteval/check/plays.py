@@ -53,6 +53,10 @@ class Role(StrEnum):
     """Does the solution and something harmless; it must pass."""
     MUTANT = "mutant"
     """Does the solution with something wrong; it must fail."""
+    OTHER = "other"
+    """Does the solution of another task."""
+    TAMPER = "tamper"
+    """Rewrites files that the checker may run, and does none of the work."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,8 @@ def replay_lines(result: CheckResult, finding_id: str) -> Iterator[str]:
     if chosen is None:
         raise NotReady(f"this check has no finding {finding_id}: check the same paths at the same level")
     task = next((task.task for task in result.tasks if task.task.name == chosen.task), None)
-    plays = () if task is None else [each for each in task.plays if each.play.name == chosen.replay]
+    every = () if task is None else (*task.plays, *result.beside.get(task.name, ()))
+    plays = [each for each in every if each.play.name == chosen.replay]
     if task is None or not plays:
         raise NotReady(f"no play shows {chosen.rule} of {chosen.task or 'the suite'}: it comes from what is written")
     played = plays[-1]

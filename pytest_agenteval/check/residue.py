@@ -37,8 +37,7 @@ def judge_residue(verdicts: Verdicts, played: Sequence[Played]) -> None:
     if not played:
         return
     after = played[-1]
-    known = all(each.outcome.counts for each in played)
-    verdicts.note("AE501", Status.OK if known else Status.UNDECIDED)
+    verdicts.note("AE501", Status.of(played))
     if leaves_something(played):
         explained = {rule for rule, _ in EASY.values()}
         verdicts.findings[:] = [finding for finding in verdicts.findings if finding.rule not in explained]

@@ -10,7 +10,7 @@ from pytest_agenteval.check.plays import Level
 from pytest_agenteval.errors import NotReady, did_you_mean
 from pytest_agenteval.record.figures import joined
 
-__all__ = ["RULES", "Rule", "Severity", "chosen_rules", "explain"]
+__all__ = ["CHECKLIST", "RULES", "Rule", "Severity", "chosen_rules", "explain"]
 
 
 class Severity(StrEnum):
@@ -44,8 +44,8 @@ class Rule:
 
     @property
     def of_suite(self) -> bool:
-        """Whether it needs no play: it looks at the suite, its stored attempts and its gates."""
-        return self.id >= "AE600"
+        """Whether it is about the suite, its stored attempts and its gates, and not about single tasks."""
+        return self.id >= "AE600" or self.id == "AE206"
 
 
 _E, _W, _N = Severity.ERROR, Severity.WARNING, Severity.NOTE
@@ -63,6 +63,9 @@ _ALL = (
     Rule("AE104", "flaky checker", _E, _STANDARD,
          "The same end state passes and fails. The checker itself draws, races or asks a judge: an agent's pass rate "
          "would measure that. Make the checks after the agent deterministic."),
+    Rule("AE105", "the solution needs the network", _W, _STANDARD,
+         "Without network the solution fails. What it downloads changes, and the other side may be down. Put what it "
+         "needs into the image, and give the task `network='none'`."),
     Rule("AE106", "little headroom", _W, _STANDARD,
          "The solution needs more than half of a limit in time, turns or grading time. On a slower machine, or for an "
          "agent that looks around first, the limit decides instead of the work. Raise it."),
@@ -83,6 +86,9 @@ _ALL = (
          "whole answer, or refuse answers that say more than one thing."),
     Rule("AE205", "the answer alone passes", _E, _STANDARD,
          "The right answer passes without the work that the task asks for. Check the end state, too."),
+    Rule("AE206", "guessable", _W, _STANDARD,
+         "One answer is right in 30% of five or more tasks of a suite, or one strategy passes more than a third of "
+         "them: an agent that always does the same gets that far. Vary the answers. (Strategies: from --level=deep.)"),
     Rule("AE301", "half a solution passes", _E, _STANDARD,
          "Of the wrong variants of the solution that were played, fewer than the asked share failed. Look at the "
          "survivors (AE302) and check what they leave out."),
@@ -109,6 +115,12 @@ _ALL = (
          "An environment variable holds the answer or the solution. Leave it out of the container."),
     Rule("AE404", "the prompt gives the solution away", _E, _STANDARD,
          "The prompt or a tool's description holds the answer or most of the solution. Leave it out."),
+    Rule("AE405", "a scaffold gives the solution away", _E, _STANDARD,
+         "The first model call of agents at other tasks holds half or more of this task's prompt or solution: an "
+         "example of the scaffold is a task of the suite. Take other examples."),
+    Rule("AE406", "the checker runs files of the agent", _E, _STANDARD,
+         "An agent passes that does nothing but rewrite a file which the checker runs. Let the checker bring its own "
+         "files when the agent is done, or compare what it finds with what it left there."),
     Rule("AE501", "attempts see one another", _E, _STANDARD,
          "After another attempt has done the work, doing nothing passes. Fixtures of a wider scope, or state of the "
          "module, carry it over: make it anew for each attempt."),
@@ -116,8 +128,9 @@ _ALL = (
          "An image without a digest or a package without a version changes under the suite, and its scores with it. "
          "Pin it."),
     Rule("AE701", "near-duplicates", _W, _STANDARD,
-         "Two tasks ask for nearly the same thing in nearly the same words. They count twice in every figure and say "
-         "little more than one: intervals are too narrow. Drop one, or make them differ."),
+         "Two tasks ask for nearly the same thing in nearly the same words, or the solution of one passes the other. "
+         "They count twice in every figure and say little more than one: intervals are too narrow. Drop one, or make "
+         "them differ. Samples of one parametrized test are told as families (a note)."),
     Rule("AE801", "saturated", _N, _QUICK,
          "Every stored attempt passed. The task tells agents apart no longer: keep it as a regression test, and write "
          "a harder one."),
@@ -131,9 +144,41 @@ _ALL = (
     Rule("AE901", "BLIND gate", _E, _QUICK,
          "The gate would not notice the regression that it is there for: the smallest drop it finds with 80% power is "
          "larger than --must-see. Add tasks, raise k, or raise the threshold."),
+    Rule("AE903", "the judge wavers", _W, _QUICK,
+         "The model that judges says the same of one transcript in fewer than 9 of 10 judgements, or turns when the "
+         "parts of its prompt are swapped. Give it a narrower question, let several judge, or check without one. Only "
+         "with --judge-model and --max-cost: these plays cost money."),
+    Rule("AE902", "the holdout does not hold", _W, _STANDARD,
+         "Tasks that are held out are nearly the same as open ones, nearer to them than is claimed, were open in "
+         "stored runs, or were looked at more than ten times. A suite of ten or more tasks without any is a note."),
 )  # fmt: skip
 RULES: Mapping[str, Rule] = {rule.id: rule for rule in _ALL}
 """By id, in order."""
+
+
+CHECKLIST: Mapping[str, frozenset[str]] = {
+    item: frozenset(rules.split())
+    for item, rules in {
+        "T.1": "AE601",
+        "T.4": "AE501",
+        "T.5": "AE401 AE402 AE404 AE406",
+        "T.6": "AE103 AE601",
+        "T.7": "AE102 AE104",
+        "T.8": "AE102",
+        "T.9": "AE101",
+        "T.10": "AE201 AE202 AE203 AE204",
+        "O.a.1": "AE304",
+        "O.b.1": "AE302",
+        "O.b.2": "AE204",
+        "O.b.3": "AE206",
+        "O.c.1": "AE903",
+        "O.g.1": "AE304",
+        "O.g.2": "AE303",
+        "O.g.3": "AE201 AE302",
+    }.items()
+}
+"""Items of the Agentic Benchmark Checklist (Zhu et al. 2025), and the rules that look at each: T is about tasks, O
+about outcomes. The items that nothing here can look at, such as those about reporting, are left out."""
 
 
 def chosen_rules(level: Level, only: Collection[str] = (), skip: Collection[str] = ()) -> list[Rule]:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 import re
 from collections.abc import Iterable, Mapping
+
+from pytest_agenteval.record.digest import digest
 
 __all__ = [
     "ANSWER",
@@ -13,9 +16,11 @@ __all__ = [
     "STATE",
     "State",
     "differing",
+    "host_entries",
     "is_file",
     "parse_state",
     "parse_texts",
+    "shows_host",
     "texts_command",
     "volatile",
 ]
@@ -25,6 +30,8 @@ State = Mapping[str, str]
 ANSWER = "the answer"
 ENVIRONMENT = "the environment"
 """The place of its variables."""
+_HOST = "the fixture end_state"
+"""The entry of a state on the host; with a key behind it where that state is a mapping."""
 _END = "=== end ==="
 
 _SKIPPED = r"\( -name .git -o -name __pycache__ \) -prune -o"
@@ -97,6 +104,27 @@ def parse_texts(output: str | None) -> dict[str, str] | None:
         except (binascii.Error, UnicodeDecodeError):
             continue
     return texts
+
+
+def host_entries(state: object) -> dict[str, str]:
+    """What the fixture `end_state` gave, as entries of a state: one a key, so that volatile ones can be left out.
+
+    What is not JSON counts by its `repr`.
+    """
+    if state is None:
+        return {}
+    if isinstance(state, Mapping):
+        return {f"{_HOST}: {key}": _json_digest(value) for key, value in state.items()}
+    return {_HOST: _json_digest(state)}
+
+
+def shows_host(state: State) -> bool:
+    """Whether it has entries of the fixture `end_state`."""
+    return any(entry.startswith(_HOST) for entry in state)
+
+
+def _json_digest(value: object) -> str:
+    return digest(json.dumps(value, sort_keys=True, default=repr))
 
 
 def is_file(place: str) -> bool:

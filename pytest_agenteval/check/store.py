@@ -17,7 +17,7 @@ from pytest_agenteval.record.outcomes import Outcome
 
 __all__ = ["PlayStore", "key_of", "mode_of"]
 
-_FORMAT = "1"
+_FORMAT = "2"
 """Increased whenever plays are stored or played in another way."""
 
 
@@ -61,9 +61,10 @@ class PlayStore:
         return self.folder / f"{digest(task)}-{name}.json"
 
 
-def mode_of(level: Level, *, one_by_one: bool) -> str:
-    """How plays are played, as far as stored ones must agree in it."""
-    return f"{'outcomes' if level is Level.QUICK else 'states'}{', one by one' if one_by_one else ''}"
+def mode_of(level: Level, *how: str, one_by_one: bool) -> str:
+    """How plays are played, as far as stored ones must agree in it; `how` says what else is special."""
+    read = "outcomes" if level is Level.QUICK else "states"
+    return ", ".join([read, *(["one by one"] if one_by_one else []), *how])
 
 
 def key_of(play: Play) -> str:

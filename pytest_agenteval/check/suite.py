@@ -7,17 +7,32 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_agenteval.check.alike import clusters
+from pytest_agenteval.check.alike import ALIKE, clusters
 from pytest_agenteval.check.facts import Task
 from pytest_agenteval.check.findings import SUITE, Finding, Status
 from pytest_agenteval.check.history import History, item_rest, standings
+from pytest_agenteval.check.holdout import judge_holdout
+from pytest_agenteval.check.others import judge_guessing, judge_neighbours
 from pytest_agenteval.check.pins import unpinned, unpinned_image
+from pytest_agenteval.check.rules import Severity
 from pytest_agenteval.record.figures import joined, plural
 
 if TYPE_CHECKING:
     from pytest_agenteval.judge import GateSettings
 
-__all__ = ["SuiteVerdicts", "judge_suite", "stored_history"]
+__all__ = ["Store", "SuiteVerdicts", "judge_suite", "stored_history"]
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """What is stored of real agents."""
+
+    history: History | None = None
+    """Their attempts, by task and cell; None if there are none to look at."""
+    looks: Mapping[str, set[str]] = field(default_factory=dict)
+    """By held-out task, the runs in which they met it."""
+    in_the_open: Mapping[str, set[str]] = field(default_factory=dict)
+    """Those runs in which it was not held out."""
 
 
 @dataclass(slots=True)
@@ -31,17 +46,17 @@ class SuiteVerdicts:
 def judge_suite(
     tasks: Sequence[Task],
     root: Path,
-    history: History | None = None,
+    store: Store,
     gates: GateSettings | None = None,
     k: int = 1,
     must_see: float = 0.1,
 ) -> SuiteVerdicts:
-    """What can be said without a play of its own.
+    """What can be said of all tasks together.
 
     Args:
-        tasks: those that were collected.
+        tasks: those that were collected, with all their plays.
         root: pytest's rootdir.
-        history: stored attempts of real agents; None if there are none to look at.
+        store: what is stored of real agents.
         gates: those of the ini file or the command line; None without any.
         k: attempts at each task that the gates judge.
         must_see: the drop of pass@1 that a gate must find.
@@ -50,6 +65,11 @@ def judge_suite(
     judged = [task for task in tasks if task.skip is None]
     _judge_pins(verdicts, judged, root)
     _judge_alike(verdicts, judged)
+    verdicts.findings += judge_holdout(judged, store.looks, store.in_the_open, ALIKE)
+    verdicts.assessed["AE902"] = Status.OK
+    guessing, verdicts.assessed["AE206"] = judge_guessing(judged)
+    verdicts.findings += guessing
+    history = store.history
     if history is not None:
         _judge_history(verdicts, {task.name: task for task in judged}, history)
     if gates is not None and judged:
@@ -75,10 +95,22 @@ def _judge_alike(verdicts: SuiteVerdicts, tasks: Sequence[Task]) -> None:
     if len(known) > 1:
         verdicts.assessed["AE701"] = Status.OK
     texts = {name: "\n".join([task.prompt, *task.texts.values()]) for name, task in known.items()}
-    for names, least in clusters(texts):
+    found = clusters(texts)
+    within = [names for names, _ in found if len({known[name].family for name in names}) == 1]
+    for names, least in found:
         first = known[names[0]]
-        message = f"{len(names)} tasks are nearly the same (similarity {least:.2f}): {joined(names)}"
-        verdicts.findings.append(Finding("AE701", SUITE, message, first.file, first.line, subject=names[0]))
+        if names not in within:
+            message = f"{len(names)} tasks are nearly the same (similarity {least:.2f}): {joined(names)}"
+            verdicts.findings.append(Finding("AE701", SUITE, message, first.file, first.line, subject=names[0]))
+    if within:
+        families = len(known) - sum(len(names) - 1 for names in within)
+        message = f"{len(known)} tasks in {families} families: samples of one test are not independent of one another"
+        note = Finding("AE701", SUITE, message, known[within[0][0]].file, severity=Severity.NOTE, subject="families")
+        verdicts.findings.append(note)
+    neighbours, status = judge_neighbours(known.values())
+    verdicts.findings += neighbours
+    if status is Status.UNDECIDED:
+        verdicts.assessed["AE701"] = status
 
 
 def _judge_history(verdicts: SuiteVerdicts, tasks: Mapping[str, Task], history: History) -> None:
@@ -133,23 +165,27 @@ def _sums(cells: Mapping[str, tuple[int, int]]) -> tuple[int, int]:
     return sum(n for n, _ in cells.values()), sum(c for _, c in cells.values())
 
 
-def stored_history(place: str, sources: Mapping[str, str | None]) -> History:
-    """The attempts of real agents in logs, by task and cell.
+def stored_history(place: str, tasks: Sequence[Task]) -> Store:
+    """What logs hold of real agents.
 
-    Left out are built-in models, runs that stopped early, and attempts at a task whose test had another source then.
+    Of the history, runs that stopped early are left out, and attempts at a task whose test had another source then.
 
     Args:
         place: a `.eval` log, or a directory of them.
-        sources: by task, the digest of its test's source now.
+        tasks: as they are now.
 
     Raises:
         NotReady: the place cannot be read.
     """
+    sources = {task.name: task.source for task in tasks}
+    held = {task.name for task in tasks if task.holdout}
     from pytest_agenteval.engine.logs.files import log_files, read_all, read_headers
     from pytest_agenteval.record.outcomes import Outcome
+    from pytest_agenteval.record.stored import runs_with
 
     found: dict[str, dict[str, tuple[int, int]]] = {}
-    for log in read_all(each for each in read_headers(log_files(place)) if each.early_stop is None):
+    headers = list(read_headers(log_files(place)))
+    for log in read_all(each for each in headers if each.early_stop is None):
         then = {task.task: task for task in log.tasks}
         for nodeid, record in log.attempts:
             task = then.get(nodeid)
@@ -160,4 +196,4 @@ def stored_history(place: str, sources: Mapping[str, str | None]) -> History:
                 continue
             n, c = found.setdefault(name, {}).get(str(cell), (0, 0))
             found[name][str(cell)] = n + 1, c + (record.outcome is Outcome.PASSED)
-    return found
+    return Store(found, runs_with(headers, held), runs_with(headers, held, held_out=False))

@@ -12,7 +12,7 @@ from pytest_agenteval.check.judging import Verdicts, forbids_more, one_line
 from pytest_agenteval.check.mutation import COLLATERAL, WHOLE_PART, mutants
 from pytest_agenteval.check.plays import Level, Play, Role
 from pytest_agenteval.check.rules import Severity
-from pytest_agenteval.check.states import ANSWER, State, differing, volatile
+from pytest_agenteval.check.states import ANSWER, State, differing, shows_host, volatile
 from pytest_agenteval.record.figures import plural
 from pytest_agenteval.record.outcomes import Cause, Outcome
 
@@ -65,9 +65,9 @@ def judge_mutants(verdicts: Verdicts, least: float, of: int, confirmed: Sequence
     survived = [played for played in survived if played.play.name in again]
     beside = [played for played in survived if played.play.operator in COLLATERAL]
     wrong = [played for played in survived if played.play.operator not in COLLATERAL]
-    open_ = any(not played.outcome.counts and played.outcome is not Outcome.BROKEN for played in task.of(Role.MUTANT))
+    unsettled = [played for played in confirmed if not played.outcome.counts]
     for rule in ("AE301", "AE302"):
-        verdicts.note(rule, Status.UNDECIDED if open_ else Status.OK)
+        verdicts.note(rule, Status.of([*task.of(Role.MUTANT), *unsettled]))
     for played in wrong:
         _find_survivor(verdicts, played)
     if any(played.play.operator in COLLATERAL for played in task.of(Role.MUTANT)):
@@ -98,12 +98,10 @@ def _sorted(task: Task) -> tuple[list[Played], list[Played], list[Played], list[
     equivalent: list[Played] = []
     dropped: list[Played] = []
     for played in task.of(Role.MUTANT):
-        if (
-            played.outcome is Outcome.FAILED
-            and played.play.file not in scratch
-            and played.cause is not Cause.GRADING_TIME
-        ):
+        if played.outcome is Outcome.FAILED and played.play.file not in scratch and not _timed_out(played):
             killed.append(played)
+        elif played.outcome is Outcome.NOT_RUN:
+            continue
         elif not played.passed or played.play.file in scratch:
             dropped.append(played)
         elif _same(first, played, free):
@@ -116,11 +114,24 @@ def _sorted(task: Task) -> tuple[list[Played], list[Played], list[Played], list[
     return killed, kept, equivalent, dropped
 
 
+def _timed_out(played: Played) -> bool:
+    """Whether a clock of the checker's decided: on a slower machine more do, and say nothing about the variant."""
+    return played.cause is Cause.GRADING_TIME or played.exception == "TimeoutError"
+
+
 def _same(oracle: Played, played: Played, free: set[str]) -> bool:
-    """Whether it left what the solution leaves; unknown states are the same as nothing."""
+    """Whether it left what the solution leaves. Unknown states are the same as nothing, and so are those of tools that
+    change the host where the fixture `end_state` does not show it."""
     if oracle.end is None or played.end is None:
         return False
+    if not shows_host(oracle.end) and _calls(oracle) != _calls(played):
+        return False
     return not differing(oracle.state, played.state) - free
+
+
+def _calls(played: Played) -> list[object]:
+    """The calls of the task's own tools."""
+    return [step for step in played.play.steps if not isinstance(step, str)]
 
 
 def _free(task: Task) -> set[str]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pytest_agenteval.check.findings import SUITE, CheckResult, Status, TaskResult
 from pytest_agenteval.check.judging import one_line
 from pytest_agenteval.check.plays import Level
-from pytest_agenteval.check.rules import Severity
+from pytest_agenteval.check.rules import CHECKLIST, Severity
 from pytest_agenteval.record.figures import joined, plural
 
 __all__ = ["check_lines"]
@@ -19,6 +19,8 @@ def check_lines(result: CheckResult) -> Iterator[str]:
     if not result.tasks:
         yield "no agent task found"
         return
+    if result.unplayed:
+        yield f"INCOMPLETE: {plural(result.unplayed, 'planned play')} did not run, so that rules are not assessed"
     if result.blind:
         yield "BLIND: a gate would not notice the regression it is there for (AE901)"
     for finding in result.findings:
@@ -27,13 +29,14 @@ def check_lines(result: CheckResult) -> Iterator[str]:
             replay = f" (--replay={finding.id})" if finding.replay is not None else ""
             yield f"{finding.rule} {finding.weight.value:7} {about}{finding.message}{replay}"
     for task in result.tasks:
-        if _word(task) == "undecided":
+        if _word(result, task) == "undecided":
             yield f"undecided: {task.task.name}: could not be evaluated: {_why_open(task)}"
     for task in result.tasks:
         if task.task.skip is not None:
             yield f"skipped: {task.task.name}: {one_line(task.task.skip)}"
     yield from _mutants(result)
     yield from _not_assessed(result)
+    yield from _covered(result)
     yield from result.notes
     yield _sum(result)
 
@@ -66,13 +69,41 @@ def _not_assessed(result: CheckResult) -> Iterator[str]:
     never = sorted(rule for rule in ids if all(rules.get(rule) in (None, Status.NOT_ASSESSED) for rules in seen))
     if never:
         yield f"not assessed: {joined(never)}"
+    cut = [task for task in result.tasks if result.cut(task)]
+    partly = {rule for task in cut for rule in _open(task)} - set(never)
+    if partly:
+        tasks = plural(sum(bool(partly & _open(task)) for task in cut), "incomplete task")
+        yield f"not assessed in {tasks}: {joined(sorted(partly))}"
+
+
+def _open(task: TaskResult) -> set[str]:
+    return {rule for rule, status in task.rules.items() if status is Status.NOT_ASSESSED}
+
+
+def _covered(result: CheckResult) -> Iterator[str]:
+    """The items of the Agentic Benchmark Checklist that stand on rules which were looked at in every task."""
+    if result.level is Level.QUICK:
+        return
+    looked_at = {
+        rule
+        for rule in {*result.rules, *(rule for task in result.tasks for rule in task.rules)}
+        if all(_settled(task.rules.get(rule)) for task in result.tasks if task.task.skip is None)
+        and _settled(result.rules.get(rule))
+    }
+    items = [item for item, rules in CHECKLIST.items() if rules <= looked_at]
+    if items:
+        yield f"items of the Agentic Benchmark Checklist that this covers: {', '.join(items)}"
+
+
+def _settled(status: Status | None) -> bool:
+    return status in (None, Status.OK, Status.FINDING)
 
 
 def _sum(result: CheckResult) -> str:
-    counts = Counter(_word(task) for task in result.tasks)
+    counts = Counter(_word(result, task) for task in result.tasks)
     parts = [f"{plural(len(result.tasks), 'task')}: {counts['ok']} ok"]
     parts += [plural(counts["offender"], "offender")] if counts["offender"] else []
-    parts += [f"{counts[word]} {word}" for word in ("undecided", "skipped") if counts[word]]
+    parts += [f"{counts[word]} {word}" for word in ("undecided", "incomplete", "skipped") if counts[word]]
     accepted = sum(finding.accepted is not None for finding in result.findings)
     parts += [f"{plural(accepted, 'finding')} accepted"] if accepted else []
     means = (
@@ -81,9 +112,11 @@ def _sum(result: CheckResult) -> str:
     return ", ".join(parts) + f" (ok: {means})"
 
 
-def _word(task: TaskResult) -> str:
+def _word(result: CheckResult, task: TaskResult) -> str:
     if task.task.skip is not None:
         return "skipped"
     if any(finding.weight is Severity.ERROR and finding.accepted is None for finding in task.findings):
         return "offender"
-    return "undecided" if task.undecided else "ok"
+    if task.undecided:
+        return "undecided"
+    return "incomplete" if result.cut(task) else "ok"

@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
 from pathlib import Path
 
 from pytest_agenteval.errors import NotReady
 from pytest_agenteval.options.cli_values import checked
-from pytest_agenteval.options.values import rate
+from pytest_agenteval.options.values import amount, duration, rate
 
 __all__ = ["add_check"]
 
@@ -68,6 +69,12 @@ def add_check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         help="the share of a task's wrong variants that must fail (default: 0.8)",
     )
     parser.add_argument(
+        "--max-time",
+        type=checked(duration),
+        metavar="TIME",
+        help="play no longer than this, for example 10m: rules that need more are not assessed, and the status is 10",
+    )
+    parser.add_argument(
         "--history", metavar="LOGS", help="also look at stored attempts of real agents: a .eval log or a directory"
     )
     parser.add_argument(
@@ -76,6 +83,14 @@ def add_check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         default=0.1,
         metavar="DROP",
         help="the drop of pass@1 that the gates of the ini file must find, or they are BLIND (default: 0.1)",
+    )
+    parser.add_argument(
+        "--judge-model",
+        metavar="MODEL",
+        help="also see whether this model judges steadily, in the roles judge and grader; it costs money",
+    )
+    parser.add_argument(
+        "--max-cost", type=checked(amount), metavar="USD", help="what --judge-model may cost; needed with it"
     )
     parser.add_argument("--strict", action="store_true", help="warnings count as errors")
     parser.add_argument("--json", metavar="FILE", help="also write the findings to a JSON file")
@@ -91,12 +106,14 @@ def add_check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
 def _check(asked: argparse.Namespace) -> int:
     from pytest_agenteval.check.checking import Wish, check_suite
     from pytest_agenteval.check.plays import Level
-    from pytest_agenteval.check.replay import replay_lines
-    from pytest_agenteval.check.rounds import CannotRun, Suite
+    from pytest_agenteval.check.progress import Progress
+    from pytest_agenteval.check.rounds import CannotRun, Stopped, Suite
     from pytest_agenteval.check.rules import chosen_rules, explain
     from pytest_agenteval.check.table import check_lines
     from pytest_agenteval.texts import inert
 
+    if (asked.judge_model is None) != (asked.max_cost is None):
+        raise NotReady("--judge-model and --max-cost belong together: a judge costs money, and nothing else here does")
     if asked.explain is not None:
         print(explain(asked.explain))
         return 0
@@ -104,7 +121,14 @@ def _check(asked: argparse.Namespace) -> int:
     needed = [rule.level for rule in rules] if asked.only else []  # a rule that is named is played for
     level = max([Level(asked.level), *needed], key=list(Level).index)
     wish = Wish(
-        suite=Suite(asked.paths, asked.agent_sandbox, asked.extra, asked.fresh),
+        suite=Suite(
+            asked.paths,
+            asked.agent_sandbox,
+            asked.extra,
+            asked.fresh,
+            progress=Progress(sys.stderr),
+            until=None if asked.max_time is None else time.monotonic() + asked.max_time,
+        ),
         level=level,
         rules=rules,
         history=asked.history,
@@ -112,6 +136,8 @@ def _check(asked: argparse.Namespace) -> int:
         mutants=asked.mutants,
         seed=asked.seed,
         min_score=asked.min_mutation_score,
+        judge=asked.judge_model,
+        max_cost=asked.max_cost,
     )
     try:
         result = check_suite(wish)
@@ -119,8 +145,15 @@ def _check(asked: argparse.Namespace) -> int:
         sys.stderr.write(str(error))
         print(f"the suite could not be run: pytest ended with {error.status}", file=sys.stderr)
         return error.status if error.status > 1 else UNDECIDED  # below 0 if a signal ended it
+    except Stopped as stopped:
+        print(f"ended by {stopped}: nothing is judged; what has been played is stored", file=sys.stderr)
+        return stopped.status
     status = result.exit_status(strict=asked.strict)
-    lines = replay_lines(result, asked.replay) if asked.replay is not None else check_lines(result)
+    lines = check_lines(result)
+    if asked.replay is not None:
+        from pytest_agenteval.check.replay import replay_lines
+
+        lines = replay_lines(result, asked.replay)
     for text in lines:
         print(inert(text))
     if asked.sarif is not None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         solution: Solution
         answer: str
         files: Sequence[str]
+        holdout: Literal["samples", "tasks", "domains"] | bool
         sandbox: str | None
         network: Literal["none", "bridge"] | None
         cpus: float | None
@@ -38,8 +39,10 @@ if TYPE_CHECKING:
         variants: str
 
 
-__all__ = ["MARK", "Solution", "TaskOptions", "ToolUse", "agent_task", "why_no_option"]
+__all__ = ["HOLDOUTS", "MARK", "Solution", "TaskOptions", "ToolUse", "agent_task", "why_no_option"]
 
+HOLDOUTS = ("samples", "tasks", "domains")
+"""What a held-out task can be held out as, from the narrowest claim to the widest."""
 ToolUse = tuple[str, Mapping[str, Any]]
 """A call of one of the task's own tools: the tool's name and its arguments."""
 Solution = str | Sequence[str | ToolUse]
@@ -80,6 +83,9 @@ class TaskOptions:
     files: Sequence[str] = ()
     """Files and folders that the task depends on, relative to its suite's folder; patterns are allowed. If one changes,
     stored attempts are not reused."""
+    holdout: str | bool = False
+    """Whether it is held out, so that it runs with `--agent-holdout` only. The text says what shall be claimed with it:
+    success at other `samples` of open tasks, at other `tasks`, or in other `domains`. True is `samples`."""
     sandbox: str | None = None
     """The sandbox: a name, `image:NAME:TAG`, or the path of a Dockerfile or compose file (`sandbox.asked.choice`)."""
     network: str | None = None
@@ -125,6 +131,11 @@ class TaskOptions:
         if self.solution is None:
             return None
         return (self.solution,) if isinstance(self.solution, str) else tuple(self.solution)
+
+    @property
+    def held_out(self) -> bool:
+        """Whether it runs with `--agent-holdout` only."""
+        return self.holdout is not False
 
     @property
     def solvable(self) -> bool:
@@ -229,6 +240,7 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "solution": (_steps, "a shell command, or a list of commands and tool calls such as ('cancel', {'id': 7})"),
     "answer": (_text, "text"),
     "files": (_texts, "a list of paths"),
+    "holdout": (lambda value: isinstance(value, bool) or value in HOLDOUTS, "a bool, 'samples', 'tasks' or 'domains'"),
     "sandbox": (_or_none(_some_text), "the name of a sandbox, a path, or image:NAME:TAG"),
     "network": (lambda value: value in (None, "none", "bridge"), "'none' or 'bridge'"),
     "cpus": (_or_none(_amount), "a number of processors above 0"),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -113,6 +113,12 @@ class TaskRunner(Protocol):
 
     def identity(self, item: AgentItem) -> StoredTask | None:
         """The task as it is now, by what defines it; None if pytest skips it."""
+
+    def network(self, item: AgentItem) -> str | None:
+        """The network of its sandbox, `none` or `bridge`; None if unknown, or it has no container."""
+
+    def unreported(self, items: Iterable[AgentItem]) -> list[TaskRecord]:
+        """Records of tasks that pytest has not reported, whether or not they started."""
 
 
 class AgentItem(pytest.Function):

@@ -55,6 +55,8 @@ class AttemptSettings(NamedTuple):
     early_stop: EarlyStop | None
     shard: tuple[int, int] | None
     """(part, number of parts), counted from 1."""
+    holdout: bool
+    """Whether tasks that are held out run, too."""
     unsafe_fixtures: tuple[str, ...]
     stall_notice: float
     """Seconds."""
@@ -186,6 +188,7 @@ def settings_of(values: Mapping[str, Any], *, active: bool) -> Settings:
             env_retries=values["env_retries"],
             early_stop=values["early_stop"],
             shard=values["shard"],
+            holdout=values["holdout"],
             unsafe_fixtures=values["unsafe_fixtures"],
             stall_notice=values["stall_notice"],
         ),

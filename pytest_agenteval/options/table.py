@@ -234,6 +234,7 @@ SWITCHES: tuple[tuple[str, str, str], ...] = (
      "attempt was measured, 10 when some are missing"),
     ("--agent-plan", "plan", "say what the run would cost and could show, and run nothing"),
     ("--agent-unreviewed", "unreviewed", "with --agent-perturb=prompts: also stored prompts that nobody has reviewed"),
+    ("--agent-holdout", "holdout", "also run the tasks that are held out; every such run is a look at them"),
     ("--agent-keep-sandbox", "keep_sandbox",
      "leave the sandbox of an attempt that failed, and say how to enter it"),
 )

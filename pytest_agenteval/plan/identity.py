@@ -58,7 +58,7 @@ async def identify(
         perturbed = {} if variant is None else {"its perturbation": _digest(variant.identity)}
         if options["resources"] is None:  # an option that older versions did not have
             del options["resources"]
-        del options["min_pass_rate"]  # it judges attempts, and has no effect on the agent
+        del options["min_pass_rate"], options["holdout"]  # they say when it runs and how it is judged, not what it is
         found.append(
             StoredTask(
                 task=item.nodeid,
@@ -83,6 +83,7 @@ async def identify(
                 limits={name: options[name] for name in _LIMITS},
                 expected_failure=item.expects_failure,
                 strict=item.strict,
+                held_out=item.options.held_out,
                 name=item.task_name,
                 perturbed=item.perturbed,
             )

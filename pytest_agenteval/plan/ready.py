@@ -36,11 +36,13 @@ from pytest_agenteval.money.prices import PriceBook, open_prices
 from pytest_agenteval.options.settings import Settings
 from pytest_agenteval.plan.dispatcher import choose_dispatcher, refuse_gates_that_never_pass
 from pytest_agenteval.plan.distinct import refuse_alike
+from pytest_agenteval.plan.holdout import look_at
 from pytest_agenteval.plan.identity import identify
 from pytest_agenteval.plan.offered import Offered
 from pytest_agenteval.plan.run_identity import run_identity
 from pytest_agenteval.plan.sandboxes import check_sandboxes, choose_sandboxes
 from pytest_agenteval.plan.takeover import Takeover
+from pytest_agenteval.record.holdout import Look
 from pytest_agenteval.record.run_identity import RunIdentity
 from pytest_agenteval.record.stored import StoredTask
 
@@ -55,6 +57,8 @@ class Started:
     items: tuple[AgentItem, ...]
     takeover: Takeover
     identity: RunIdentity
+    look: Look | None
+    """Which look at held-out tasks it is; None if no real agent meets one."""
 
 
 def start(
@@ -88,6 +92,7 @@ def start(
     run = takeover.run or invocation
     if not identity.named:
         identity = replace(identity, run=run)
+    look = look_at(items, settings.store.log_dir, identity.run)
     services = Services(
         Sandboxes(), budget, prices, settings.attempts.env_retries, run, settings.sandboxes.keep, checked.scaffolds,
         settings.agents.ask_confidence,
@@ -100,6 +105,7 @@ def start(
         "pytest_agenteval": version("pytest-agenteval"),
         "k": settings.attempts.k,
         "early_stop": settings.attempts.early_stop,
+        "look": None if look is None else asdict(look),
         "shard": settings.attempts.shard,
         "roll": pack(_selected(items)),
         "took": takeover.other_runs,
@@ -111,7 +117,7 @@ def start(
     known = history(settings.store.log_dir, settings.agents.setup) if settings.attempts.early_stop is not None else {}
     dispatcher = choose_dispatcher(settings, items, known)
     evaluation = Evaluation(settings, checked.models, checked.roles, sandboxes, services, metadata, dispatcher)
-    return Started(evaluation, tuple(items), takeover, identity)
+    return Started(evaluation, tuple(items), takeover, identity, look)
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,6 +133,7 @@ def merge(logs: Sequence[StoredLog], k: int | None = None) -> Merged:
         records=tuple(records),
         incomplete=(*gaps(ordered), *not_ended(ordered)),
         notes=(
+            *_looks(ordered),
             *left_aside,
             *([_left_out(("its test function",), rewritten)] if rewritten else []),
             *(_left_out(changed, names) for changed, names in stale.items()),
@@ -154,6 +155,12 @@ def _identity(logs: Sequence[StoredLog]) -> RunIdentity | None:
         return None
     shards = {log.shard for log in own}
     return newest if len(shards) == 1 else replace(newest, shard=None)
+
+
+def _looks(logs: Sequence[StoredLog]) -> list[str]:
+    """Which looks at held-out tasks the runs were."""
+    looks = [log.look for log in logs if log.look is not None and not log.lent]
+    return [str(look) for look in dict.fromkeys(looks)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from pytest_agenteval.record.holdout import Look
 from pytest_agenteval.record.perturbed import Perturbed
 from pytest_agenteval.record.records import AttemptRecord, Cell, name_of
 from pytest_agenteval.record.run_identity import RunIdentity
 
-__all__ = ["MOST_K", "StoredLog", "StoredTask", "differences", "lent_to"]
+__all__ = ["MOST_K", "StoredLog", "StoredTask", "differences", "lent_to", "runs_with"]
 
 MOST_K = 10_000
 """The highest k that a log may state. A larger number means damage, or an attempt to keep the plugin busy."""
@@ -41,6 +42,8 @@ class StoredTask:
     """Whether pytest expects it to fail (`xfail`)."""
     strict: bool = False
     """Whether passing is a failure when it is expected to fail."""
+    held_out: bool = False
+    """Whether it was held out then."""
     name: str | None = None
     """Its name without the cell; None in logs written before names were stored."""
     perturbed: Perturbed | None = None
@@ -96,6 +99,8 @@ class StoredLog:
     is empty where `errors` has it."""
     identity: RunIdentity | None = None
     """What the run is called on all machines; None in logs written before runs had a name."""
+    look: Look | None = None
+    """Which look at its held-out tasks the run was; None if it had none."""
     killed: bool = False
     """Whether nobody closed it, as after `kill -9`: the attempts in flight at that moment left nothing in it."""
 
@@ -123,3 +128,26 @@ def lent_to(run: Sequence[StoredLog], store: Iterable[StoredLog]) -> list[Stored
             shared = tuple(task for task in log.tasks if (task.key, tuple(sorted(task.identity.items()))) in same)
             lent += [replace(log, tasks=shared, suites={}, shard=None, lent=True)] if shared else []
     return lent
+
+
+def runs_with(
+    logs: Iterable[StoredLog], tasks: Collection[str], *, held_out: bool | None = None
+) -> dict[str, set[str]]:
+    """By task, the runs of the store in which real agents met it. A run is one look, however many cells it has.
+
+    Args:
+        logs: their headers are enough.
+        tasks: names without the cell. Tasks that no run has are left out of the result.
+        held_out: count only runs in which the task was held out, or only those in which it was not; None counts all.
+    """
+    found: dict[str, set[str]] = {}
+    for log in logs:
+        for task in log.tasks:
+            name = name_of(task)
+            if name in tasks and not task.cell.rehearsed and held_out in (None, task.held_out):
+                found.setdefault(name, set()).add(_run_of(log))
+    return found
+
+
+def _run_of(log: StoredLog) -> str:
+    return log.identity.run if log.identity is not None and log.identity.named else log.run

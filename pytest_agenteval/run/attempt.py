@@ -48,6 +48,8 @@ class Attempt:
         """Awaited when an own agent reports that it is done."""
         self.rules = Rules()
         """What the body says about rules."""
+        self._end_state: Callable[[], Awaitable[object]] = _nothing
+        """The state on the host that the agent changes, from the fixture `end_state`; None if there is none."""
         self._grading_time_limit = grading_time_limit
         self._deadline: asyncio.Timeout | None = None
         self._left: float | None = None

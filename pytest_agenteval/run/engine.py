@@ -38,6 +38,9 @@ class Engine(Protocol):
     def identity(self, item: AgentItem) -> StoredTask | None:
         """The task as it is now, by what defines it; None if pytest skips it."""
 
+    def network(self, item: AgentItem) -> str | None:
+        """The network of its sandbox, `none` or `bridge`; None if unknown, or it has no container."""
+
     def kept(self, item: AgentItem) -> Sequence[AttemptRecord]:
         """The attempts of earlier invocations that a task need not run again."""
 

@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import anyio
@@ -113,6 +114,7 @@ async def run_attempt(
             resolver = Resolver(item, shared, {**provided, "attempt": lambda: attempt}, call, exits)
             arguments = await resolver.set_up()
             in_setup = False
+            attempt._end_state = partial(_end_state, resolver)
             async with limits():
                 result = await call(resolver.function, **arguments)
                 if inspect.isawaitable(result):
@@ -160,6 +162,16 @@ async def run_attempt(
         grading_time_limit=item.options.grading_time_limit,
     )
     return Course(item, facts, raised_by | lacks)
+
+
+async def _end_state(resolver: Resolver) -> object:
+    """The fixture `end_state`, called if it can be; None if the task uses none, or it raises."""
+    value = resolver.values.get(("end_state", -1))
+    try:
+        value = value() if callable(value) else value
+        return await value if inspect.isawaitable(value) else value
+    except Exception:  # whatever a fixture of the suite raises
+        return None
 
 
 async def _call_here(func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_agenteval.collect.holdout import PLUGIN as HOLDOUT
 from pytest_agenteval.collect.items import AgentItem
 from pytest_agenteval.errors import NotReady
 from pytest_agenteval.options.reading import settings
@@ -18,6 +19,7 @@ from pytest_agenteval.session.hooks import refuse_options
 from pytest_agenteval.texts import inert
 
 if TYPE_CHECKING:
+    from pytest_agenteval.collect.holdout import Holdout
     from pytest_agenteval.plan.offered import Offered
 
 __all__ = ["Planner"]
@@ -54,6 +56,9 @@ class Planner:
             reporter.section("plan")
             for text, markup in lines:
                 reporter.write_line(text, **markup)
+            holdout: Holdout | None = session.config.pluginmanager.get_plugin(HOLDOUT)
+            if holdout is not None and holdout.note is not None:
+                reporter.write_line(holdout.note)
         try:
             with redirect_stdout(StringIO()):  # Inspect prints a greeting
                 check(settings(session.config), items, offered)

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_agenteval.collect.fixtures import LOOKALIKES
+from pytest_agenteval.collect.holdout import PLUGIN as HOLDOUT
 from pytest_agenteval.collect.shards import PLUGIN as SHARDING
 from pytest_agenteval.errors import NotAvailable, NotReady
 from pytest_agenteval.options.reading import settings
 from pytest_agenteval.options.values import EarlyStop
 
 if TYPE_CHECKING:
+    from pytest_agenteval.collect.holdout import Holdout
     from pytest_agenteval.collect.items import AgentItem
     from pytest_agenteval.collect.shards import Sharding
     from pytest_agenteval.judge.judgement import JudgedTask, Judgement
@@ -181,6 +183,9 @@ class Recorder:
         sharding: Sharding | None = self._config.pluginmanager.get_plugin(SHARDING)
         if sharding is not None:
             self._notes.append(sharding.note)
+        holdout: Holdout | None = self._config.pluginmanager.get_plugin(HOLDOUT)
+        if holdout is not None and holdout.note is not None:
+            self._notes.append(holdout.note)
         if lookalikes := self._config.stash.get(LOOKALIKES, []):
             self._notes.append(
                 f"{len(lookalikes)} ordinary tests use a fixture `agent` that is not pytest-agenteval's; "

@@ -102,6 +102,10 @@ class AgentSession:
         """The task as it is now, by what defines it; None if pytest skips it."""
         return self.pump.engine.identity(item)
 
+    def network(self, item: AgentItem) -> str | None:
+        """The network of its sandbox, `none` or `bridge`; None if unknown, or it has no container."""
+        return self.pump.engine.network(item)
+
     def record(self, item: AgentItem, finished: Sequence[Finished]) -> TaskRecord:
         """Everything known about a task; attempts that never started are recorded as not run."""
         known = {one.record.number: one.record for one in finished}

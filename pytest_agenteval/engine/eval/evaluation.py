@@ -102,6 +102,11 @@ class Evaluation:
         """The task as it is now, by what defines it; None if pytest skips it."""
         return self._tasks.get(item.nodeid)
 
+    def network(self, item: AgentItem) -> str | None:
+        """The network of its sandbox, `none` or `bridge`; None if unknown, or it has no container."""
+        spec = self.sandboxes.get(item.nodeid)
+        return None if spec is None else getattr(spec.config, "network", None)
+
     def kept(self, item: AgentItem) -> Sequence[AttemptRecord]:
         """The attempts of earlier invocations that a task need not run again."""
         return self._reuse.taken.get(item.nodeid, Taken()).attempts

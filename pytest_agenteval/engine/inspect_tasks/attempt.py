@@ -117,6 +117,8 @@ class InspectSample:
             if task.cleanup is not None:
                 with anyio.CancelScope(shield=True):
                     await task.cleanup(state)
+        if meter.plays is not None:
+            meter.plays.scored(meter.attempt.number, dict(_flat(scores)))
         self._judge(meter, scores)
 
     def _judge(self, meter: CallMeter, scores: Mapping[str, Score]) -> None:
@@ -253,6 +255,14 @@ async def _scored(task: Task, state: TaskState) -> dict[str, Score]:
                     scores[name] = score
                     transcript()._event(ScoreEvent(score=score, target=state.target.target, scorer=name))
     return scores
+
+
+def _flat(scores: Mapping[str, Score]) -> Iterator[tuple[str, str]]:
+    for name, score in scores.items():
+        if isinstance(score.value, Mapping):
+            yield from ((f"{name}/{key}", _short(value)) for key, value in score.value.items())
+        else:
+            yield name, _short(score.value)
 
 
 def _short(value: object) -> str:

@@ -23,6 +23,7 @@ from pytest_agenteval.engine.logs.remote import HEADER, SUMMARIES, RemoteLogs
 from pytest_agenteval.engine.logs.roll import unpack
 from pytest_agenteval.engine.logs.scorecard import record_of
 from pytest_agenteval.errors import NotReady
+from pytest_agenteval.record.holdout import Look
 from pytest_agenteval.record.records import AttemptRecord
 from pytest_agenteval.record.run_identity import RunIdentity
 from pytest_agenteval.record.stored import MOST_K, StoredLog, StoredTask
@@ -71,6 +72,7 @@ class _Header:
     errors: tuple[str, ...] = ()
     aside: dict[str, str] = field(default_factory=dict)
     identity: RunIdentity | None = None
+    look: Look | None = None
     roll: str = ""
 
 
@@ -331,6 +333,7 @@ def _stored(file: str, log: EvalLog) -> StoredLog | None:
         errors=header.errors,
         aside=header.aside,
         identity=header.identity,
+        look=header.look,
         roll=roll,
     )
 

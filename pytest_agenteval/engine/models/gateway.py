@@ -27,6 +27,7 @@ from inspect_ai.log import transcript
 from inspect_ai.model import ChatMessage, Model, ModelAPI, ModelCall, ModelOutput, StopReason
 from inspect_ai.util import LimitExceededError
 
+from pytest_agenteval.collect.plays import Plays
 from pytest_agenteval.engine import inspect_private
 from pytest_agenteval.engine.conduct.reshaped import Reshaping
 from pytest_agenteval.engine.models.content_guard import harmless_answer, harmless_input
@@ -72,8 +73,11 @@ def stand_around_models() -> None:
 
     @functools.wraps(generate)
     async def called(self: Model, input: str | list[ChatMessage], *arguments: Any, **named: Any) -> Any:
-        call = functools.partial(generate, self, harmless_input(input), *arguments, **named)
-        if (meter := current_meter()) is None:
+        meter, asked = current_meter(), harmless_input(input)
+        if meter is not None and meter.plays is not None and self.role is not None:
+            asked = _by_play(meter.plays, meter.attempt.number, asked)
+        call = functools.partial(generate, self, asked, *arguments, **named)
+        if meter is None:
             return await call()
         since = transcript().history.event_count
         try:
@@ -112,6 +116,18 @@ def stand_around_models() -> None:
 
     model.generate, model._generate, raw_call.set_response = called, called_inside, heard
     model.should_retry, model.before_retry = asked_again, before_asked_again
+
+
+def _by_play(plays: Plays, number: int, asked: Any) -> Any:
+    """What a scripted attempt asks a judge instead."""
+    if isinstance(asked, str):
+        return plays.for_judge(number, asked)
+    return [
+        message.model_copy(update={"content": plays.for_judge(number, message.content)})
+        if message.role == "user" and isinstance(message.content, str)
+        else message
+        for message in asked
+    ]
 
 
 def _original(error: BaseException) -> BaseException:

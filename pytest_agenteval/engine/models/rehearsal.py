@@ -30,6 +30,7 @@ from pytest_agenteval.engine.inspect_private import PrerequisiteError
 from pytest_agenteval.engine.models.meter import current_meter
 from pytest_agenteval.record.confidence import ASKING, QUESTION
 from pytest_agenteval.record.digest import digest
+from pytest_agenteval.run.attempt import Attempt
 
 __all__ = ["Noise", "RehearsalAPI", "Step", "confidence", "script"]
 
@@ -154,7 +155,7 @@ class RehearsalAPI(ModelAPI):
             return ModelOutput(model=model, choices=[choice], usage=_usage(input, number))
         turn = sum(message.role == "assistant" for message in input)
         if meter.plays is not None:
-            tool, arguments = await meter.plays.act(_scene(attempt.number, turn, input, tools))
+            tool, arguments = await meter.plays.act(_scene(attempt, turn, input, tools))
             step = Step(tool, json.dumps(arguments))
         else:
             steps = script(self.model_name, meter.options, self.noise, attempt.task, attempt.number)
@@ -172,11 +173,12 @@ class RehearsalAPI(ModelAPI):
         return math.ceil(len(text) / 4)
 
 
-def _scene(number: int, turn: int, input: list[ChatMessage], tools: list[ToolInfo]) -> Scene:
+def _scene(attempt: Attempt, turn: int, input: list[ChatMessage], tools: list[ToolInfo]) -> Scene:
     prompt = "\n".join(message.text for message in input if message.role == "user")
     system = [message.text for message in input if message.role == "system"]
     told = [tool.model_dump_json(exclude_none=True) for tool in tools]
-    return Scene(number, turn, prompt, "\n".join([*system, *told]), _shell)
+    request = "\n".join(message.text for message in input)
+    return Scene(attempt.number, turn, prompt, "\n".join([*system, *told]), request, _shell, attempt._end_state)
 
 
 async def _shell(command: str) -> str | None:

@@ -71,6 +71,19 @@ def test_the_solution_and_doing_nothing(oracle: str, null: str, solvable: bool, 
     assert CheckResult(Level.QUICK, (result,)).exit_status() == status
 
 
+def test_what_was_not_played_is_not_assessed_and_the_check_is_incomplete() -> None:
+    """Two of three plays of the solution passed before the time was over: nobody knows whether it is flaky."""
+    plays = [played(Role.ORACLE, outcome, name=f"oracle-{at}") for at, outcome in enumerate("ppn")]
+    cut, whole = judged(task(*plays, played(Role.NULL, "f"))), judged(task(*plays[:2], played(Role.NULL, "f")))
+    assert {cut.rules[rule] for rule in ("AE102", "AE103", "AE104")} == {Status.NOT_ASSESSED}
+    assert (cut.rules["AE201"], whole.rules["AE104"]) == (Status.OK, Status.OK)
+    result = CheckResult(Level.STANDARD, (cut,))
+    assert (result.exit_status(), result.unplayed, result.plays) == (10, 1, 3)
+    first, *_, last = check_lines(result)
+    assert first.startswith("INCOMPLETE: 1 planned play did not run")
+    assert last.startswith("1 task: 0 ok, 1 incomplete")
+
+
 def test_a_task_that_pytest_skips_is_not_evaluated() -> None:
     result = judged(task(skip="not today"))
     assert result.findings == ()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import random
 import subprocess
 from collections import Counter
 from dataclasses import replace
@@ -74,7 +75,7 @@ def test_variants_of_steps_answers_and_calls() -> None:
     kinds = {"answer-empty": 1, "answer-hedged": 1, "answer-negated": 1, "answer-half": 1, "answer-number": 1}
     assert steps_of((), "$43.") == kinds
     call = ("cancel", {"order": 7})
-    assert steps_of((call,), "", [call, ("cancel", {"order": 9})]) == {"argument": 3, "extra-call": 1}
+    assert steps_of((call,), "", [call, ("cancel", {"order": 9})]) == {"argument": 3, "repeat-call": 1, "extra-call": 1}
 
 
 def test_variants_of_a_patch_still_apply(tmp_path: Path) -> None:
@@ -145,6 +146,50 @@ def test_what_counts(played: Played, counts: Mutants) -> None:
 def test_what_differs_between_plays_of_the_solution_is_no_difference() -> None:
     later = oracle("oracle-2", end={**END, "./t": "1"})
     assert judged(later, mutant("number", end={**END, "./t": "9"}))[1] == Mutants(0, 0, 1, 0, 2)
+
+
+def test_a_slower_machine_turns_no_killed_into_survived_nor_back() -> None:
+    """Whatever more runs into a clock, a limit of the agent or the environment, says nothing; the rest stays."""
+    slow: list[dict[str, Any]] = [
+        {"outcome": Outcome.LIMIT, "cause": Cause.TIME},
+        {"outcome": Outcome.FAILED, "cause": Cause.GRADING_TIME},
+        {"outcome": Outcome.FAILED, "exception": "TimeoutError"},
+        {"outcome": Outcome.ENVIRONMENT_ERROR, "cause": Cause.SANDBOX},
+    ]
+    draw = random.Random(0)
+    for _ in range(200):
+        outcomes = draw.choices([Outcome.FAILED, Outcome.PASSED], k=8)
+        plays = [
+            replace(played, play=replace(played.play, name=f"m{at}"))
+            for at, played in enumerate(mutant("number", each, OTHER) for each in outcomes)
+        ]
+        slower = [replace(each, **draw.choice(slow)) if draw.random() < 0.4 else each for each in plays]
+        fast, late = judged(*plays)[1], judged(*slower)[1]
+        assert fast is not None and late is not None
+        same = [each for each, before in zip(slower, plays, strict=True) if each is before]
+        assert late.killed == sum(each.outcome is Outcome.FAILED for each in same)
+        assert late.survived == sum(each.passed for each in same)
+        assert late.dropped == len(plays) - len(same)
+        assert fast.dropped == 0
+
+
+HOST = "the fixture end_state: orders"
+
+
+@pytest.mark.parametrize(
+    ("end", "other", "counts"),
+    [
+        (END, END, Mutants(0, 1, 0, 0, 1)),  # the sandbox is the same, and nobody knows what the tools did
+        ({**END, HOST: "1"}, {**END, HOST: "1"}, Mutants(0, 0, 1, 0, 1)),
+        ({**END, HOST: "1"}, {**END, HOST: "2"}, Mutants(0, 1, 0, 0, 1)),
+    ],
+)
+def test_what_tools_do_to_the_host_is_known_where_end_state_shows_it(end: Any, other: Any, counts: Mutants) -> None:
+    call = ("cancel", {"order": 1})
+    passed = Played(Play("oracle-1", Role.ORACLE, (call, call)), Outcome.PASSED, start=START, end=end)
+    once = Played(Play("drop-step", Role.MUTANT, (call,), operator="drop-step"), Outcome.PASSED, end=other)
+    task = Task("t", "t.py", 1, plays=(passed, once))
+    assert judge_mutants(Verdicts(task), 0.8, 1, [Played(play, Outcome.PASSED) for play in to_confirm(task)]) == counts
 
 
 def test_a_lost_mutant_leaves_the_score_undecided() -> None:

@@ -19,7 +19,7 @@ BY_FLAG = {flag: option for option in OPTIONS for flag in option.flags}
 SCRIPT = {"--run", "--out", "--collection", "--organization", "--relationship", "--model-id"} | {
     "--kept", "--all", "--older-than", "--k8s", "--context", "--namespace", "--version", "--help",
     "--level", "--only", "--skip", "--strict", "--json", "--sarif", "--explain", "--replay", "--mutants", "--seed",
-    "--role", "--n", "--min-mutation-score", "--history", "--must-see", "--fresh",
+    "--role", "--n", "--min-mutation-score", "--history", "--must-see", "--fresh", "--max-time", "--judge-model",
 }  # fmt: skip
 """Of `pytest-agenteval`; the page of the console script is tested against its parsers."""
 OTHERS = {

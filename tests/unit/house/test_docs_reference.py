@@ -31,6 +31,8 @@ def code(cell: str) -> list[str]:
 
 
 def shown(default: Any) -> str:
+    if default is False:
+        return "no"
     if default in (None, ()):
         return "none"
     return f'`"{default}"`' if isinstance(default, str) else f"{default:g}"

@@ -39,7 +39,8 @@ PURE = (
     "money.rates", "money.estimate", "money.price_file", "money.budget", "money.tabs", "engine.models.provider_table",
     "check.plays", "check.states", "check.rules", "check.facts", "check.findings", "check.judging", "check.table",
     "check.pins", "check.alike", "check.history", "check.leaks", "check.mutation", "check.patches", "check.survivors",
-    "check.residue",
+    "check.residue", "check.tamper", "check.others", "check.few_shot", "check.offline", "check.holdout", "check.judges",
+    "check.progress",
 )  # fmt: skip
 READS_FILES = ("record.fingerprint",)
 """Not pure, for it reads the suite's files; but it imports no more than what is."""
