@@ -40,12 +40,12 @@ def add_new_suite(commands: argparse._SubParsersAction[argparse.ArgumentParser])
         allow_abbrev=False,
         help="build a suite of agent tasks from a sentence, each accepted by running it",
         description=(
-            "Turn a query into a suite of agent tasks with files, checks, solutions, wrong variants and other right ways. "
+            "Turn a query into a suite of agent tasks with files, checks, solutions and wrong variants. "
             "A task is accepted when its plays hold, never because a model says so. The same command resumes."
         ),
         epilog=(
-            "Exit status: 0 when the suite is complete; 10 when tasks are missing, the budget is spent or the environment "
-            "failed (accepted tasks are written); 1 when the finished suite fails its own check; 4 for a usage error."
+            "Exit status: 0 when the suite is complete; 10 when tasks are missing, the budget is spent or something "
+            "failed (accepted tasks are written); 1 when the finished suite fails its check; 4 for a usage error."
         ),
     )
     parser.add_argument("query", nargs="?", metavar="QUERY", help="what the suite shall test, in a sentence")
