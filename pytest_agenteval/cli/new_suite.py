@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pytest_agenteval.cli.check import mutants
 from pytest_agenteval.errors import NotReady
 from pytest_agenteval.options.cli_values import checked
 from pytest_agenteval.options.values import rate
@@ -71,6 +72,13 @@ def add_new_suite(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     parser.add_argument("--from-logs", metavar="LOGS", help="prefer kinds like the tasks that told agents apart best")
     parser.add_argument(
         "--level", choices=("quick", "standard", "deep"), default="deep", help="of the gate (default: deep)"
+    )
+    parser.add_argument(
+        "--mutants",
+        type=checked(mutants),
+        default=24,
+        metavar="N|all",
+        help="derived wrong variants of each solution to play (default: 24)",
     )
     parser.add_argument(
         "--agent-sandbox", choices=("docker", "local"), help="where drafts are played (default: docker)"
@@ -139,7 +147,11 @@ def _build(asked: argparse.Namespace) -> int:
         return _plan(asked, intent, settings)
     calls = Calls(place, asked.max_cost)
     gate = DeepGate(
-        (place.home / "gate").absolute(), Level(asked.level), asked.agent_sandbox, intent.min_mutation_score
+        work=(place.home / "gate").absolute(),
+        level=Level(asked.level),
+        sandbox=asked.agent_sandbox,
+        min_score=intent.min_mutation_score,
+        mutants=asked.mutants,
     )
     return asyncio.run(_run(asked, intent, place, calls, gate, settings, old))
 

@@ -64,5 +64,5 @@ if __name__ == "__main__":
     from pytest_agenteval.cli.main import main
 
     OpenAICompatibleAPI.retry_wait = lambda self: tenacity.wait_none()  # type: ignore[method-assign,assignment,return-value]
-    with mock.patch("pytest_agenteval.build.gate.DeepGate", lambda *_: FakeGate()):
+    with mock.patch("pytest_agenteval.build.gate.DeepGate", lambda **_: FakeGate()):
         sys.exit(main(sys.argv[1:]))
