@@ -11,7 +11,8 @@ from pathlib import Path
 
 from support.pages import DOCS
 
-COMMANDS = re.findall(r"<!-- run(?:: (\d+))? -->\n```bash\n(.*?)\n```", (DOCS / "tutorial-new-suite.md").read_text(), re.DOTALL)
+PAGE = (DOCS / "tutorial-new-suite.md").read_text("utf-8")
+COMMANDS = re.findall(r"<!-- run(?:: (\d+))? -->\n```bash\n(.*?)\n```", PAGE, re.DOTALL)
 QUICK = {"new-suite": ["--level=quick"]}
 
 

@@ -1,4 +1,4 @@
-"""A model that proposes tasks over HTTP, with seeded faults. What it answers depends on the request alone, never on order."""
+"""A model that proposes tasks over HTTP, with seeded faults. What it answers depends on the request alone."""
 
 from __future__ import annotations
 
