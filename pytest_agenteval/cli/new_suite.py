@@ -17,11 +17,11 @@ from pytest_agenteval.options.cli_values import checked
 from pytest_agenteval.options.values import rate
 
 if TYPE_CHECKING:
-    from pytest_agenteval.build.calls import Calls
-    from pytest_agenteval.build.evolve import Old
-    from pytest_agenteval.build.gate import Gate
-    from pytest_agenteval.build.intent import Intent
-    from pytest_agenteval.build.place import Place
+    from pytest_agenteval.builder.calls import Calls
+    from pytest_agenteval.builder.evolve import Old
+    from pytest_agenteval.builder.gate import Gate
+    from pytest_agenteval.builder.intent import Intent
+    from pytest_agenteval.builder.place import Place
     from pytest_agenteval.options.settings import Settings
 
 __all__ = ["add_new_suite"]
@@ -126,10 +126,10 @@ def _new_suite(asked: argparse.Namespace) -> int:
 
 
 def _build(asked: argparse.Namespace) -> int:
-    from pytest_agenteval.build.calls import Calls
-    from pytest_agenteval.build.evolve import old_suite
-    from pytest_agenteval.build.gate import DeepGate
-    from pytest_agenteval.build.place import Place
+    from pytest_agenteval.builder.calls import Calls
+    from pytest_agenteval.builder.evolve import old_suite
+    from pytest_agenteval.builder.gate import DeepGate
+    from pytest_agenteval.builder.place import Place
     from pytest_agenteval.check.plays import Level
 
     by_model = asked.proposer != TEMPLATE
@@ -158,8 +158,8 @@ def _build(asked: argparse.Namespace) -> int:
 
 def _intent(asked: argparse.Namespace, place: Place, old: Old | None) -> Intent:
     """From `intent.toml`, as long as the command line is the one that it was made from; else from the command line."""
-    from pytest_agenteval.build.evolve import discriminating, stored_rates
-    from pytest_agenteval.build.intent import Intent
+    from pytest_agenteval.builder.evolve import discriminating, stored_rates
+    from pytest_agenteval.builder.intent import Intent
 
     given: dict[str, Any] = {"query": asked.query, "size": asked.size, "seed": asked.seed, "holdout": asked.holdout}
     given |= {"min_mutation_score": asked.min_mutation_score, "target_pass_rate": asked.target_pass_rate}
@@ -206,13 +206,13 @@ async def _run(
     settings: Settings,
     old: Old | None,
 ) -> int:
-    from pytest_agenteval.build.building import Builder
-    from pytest_agenteval.build.calls import refuse_unpriced
-    from pytest_agenteval.build.evolve import RefreshProposer
-    from pytest_agenteval.build.families.known import known_families
-    from pytest_agenteval.build.judge import ModelJudge
-    from pytest_agenteval.build.proposers import ModelProposer, Proposer, TemplateProposer
-    from pytest_agenteval.build.solving import PytestSolver
+    from pytest_agenteval.builder.building import Builder
+    from pytest_agenteval.builder.calls import refuse_unpriced
+    from pytest_agenteval.builder.evolve import RefreshProposer
+    from pytest_agenteval.builder.families.known import known_families
+    from pytest_agenteval.builder.judge import ModelJudge
+    from pytest_agenteval.builder.proposers import ModelProposer, Proposer, TemplateProposer
+    from pytest_agenteval.builder.solving import PytestSolver
 
     proposer: Proposer = TemplateProposer(known_families())
     judge = None
@@ -250,7 +250,7 @@ def _for_pytest(asked: argparse.Namespace) -> list[str]:
 
 def finish(build: Any, place: Place, calls: Calls, gate: Gate) -> int:
     """Write the suite, check it as a whole, report, and return the exit status."""
-    from pytest_agenteval.build.report import build_json, build_lines, exit_status, review_files, suite_files
+    from pytest_agenteval.builder.report import build_json, build_lines, exit_status, review_files, suite_files
     from pytest_agenteval.texts import inert
 
     texts = {}
@@ -263,7 +263,7 @@ def finish(build: Any, place: Place, calls: Calls, gate: Gate) -> int:
         faults = gate.check(place.suite)
     ledger = calls.ledger
     report = build_json(build, ledger, cached=calls.cached, faults=faults or [])
-    from pytest_agenteval.build.place import write_whole
+    from pytest_agenteval.builder.place import write_whole
 
     write_whole(place.suite / "report.json", json.dumps(report, indent=1, ensure_ascii=False) + "\n")
     lines = [f"{path} has been edited and stays as it is" for path in edited]
@@ -273,8 +273,8 @@ def finish(build: Any, place: Place, calls: Calls, gate: Gate) -> int:
 
 
 def _plan(asked: argparse.Namespace, intent: Intent, settings: Settings) -> int:
-    from pytest_agenteval.build.planning import outlook
-    from pytest_agenteval.build.proposers import prompt_text
+    from pytest_agenteval.builder.planning import outlook
+    from pytest_agenteval.builder.proposers import prompt_text
 
     worst: dict[str, float | None] = {}
     names = [name for name in (asked.proposer, asked.judge_model) if name not in (None, TEMPLATE)]

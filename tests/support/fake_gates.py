@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from unittest import mock
 
-from pytest_agenteval.build.gate import Candidate, Reason, Verdict
-from pytest_agenteval.build.solving import Solved
+from pytest_agenteval.builder.gate import Candidate, Reason, Verdict
+from pytest_agenteval.builder.solving import Solved
 
 __all__ = ["FakeGate", "FakeSolver"]
 
@@ -64,5 +64,5 @@ if __name__ == "__main__":
     from pytest_agenteval.cli.main import main
 
     OpenAICompatibleAPI.retry_wait = lambda self: tenacity.wait_none()  # type: ignore[method-assign,assignment,return-value]
-    with mock.patch("pytest_agenteval.build.gate.DeepGate", lambda **_: FakeGate()):
+    with mock.patch("pytest_agenteval.builder.gate.DeepGate", lambda **_: FakeGate()):
         sys.exit(main(sys.argv[1:]))

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
-from pytest_agenteval.build.families.known import known_families
+from pytest_agenteval.builder.families.known import known_families
 from support.scripted_http import Listener, Reply, Request, error_reply
 
 __all__ = ["MODEL", "PRICES", "ProposingServer"]

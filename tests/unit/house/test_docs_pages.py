@@ -20,8 +20,8 @@ SCRIPT = {"--run", "--out", "--collection", "--organization", "--relationship", 
     "--kept", "--all", "--older-than", "--version", "--help",
     "--level", "--only", "--skip", "--strict", "--json", "--sarif", "--explain", "--replay", "--mutants", "--seed",
     "--min-mutation-score", "--history", "--must-see", "--fresh",
-    "--size", "--proposer", "--family", "--holdout", "--solver-model", "--solves", "--target-pass-rate", "--judge-model",
-    "--refresh", "--from-logs", "--stop-after", "--accept-as-is", "--plan",
+    "--size", "--proposer", "--family", "--holdout", "--solver-model", "--solves", "--target-pass-rate",
+    "--judge-model", "--refresh", "--from-logs", "--stop-after", "--accept-as-is", "--plan",
 }  # fmt: skip
 """Of `pytest-agenteval`; the page of the console script is tested against its parsers."""
 OTHERS = {
