@@ -1,4 +1,4 @@
-"""From an intent to a suite: the stages in their order. Every run walks through all of them; what is on disk costs nothing.
+"""From an intent to a suite: the stages in their order. A run walks through all of them; what is on disk costs nothing.
 
 Drafts, verdicts, answers and solves are kept by what they were made from. So the same command resumes after a kill, an
 edited file is an input, and only what depends on it is made again.
@@ -7,6 +7,7 @@ edited file is an input, and only what depends on it is made again.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -223,7 +224,7 @@ class Builder:
         return list(await asyncio.gather(*(self._proposer.ground(intent, subtask) for subtask in subtasks)))
 
     async def _fill(self, build: Build) -> None:
-        """Rounds of drafts, until every sub-task has its tasks. An index is used once, also by a draft that is given up."""
+        """Rounds of drafts, until every sub-task has its tasks. An index is used once, also by a draft that failed."""
         used = dict.fromkeys(build.quota, 0)
         for _ in range(_MOST_ROUNDS):
             batch: list[_Work] = []
@@ -275,10 +276,8 @@ class Builder:
         others = [each for each in examples if each.slot.subtask != subtask.id][:2]
         shown = [_example(each.candidate.proposal) for each in others]
         text = await self._proposer.draft(intent, subtask, work.slot, work.feedback, shown)
-        try:  # as a person would want to edit it
+        with contextlib.suppress(NotJson):  # as a person would want to edit it
             text = json.dumps(parse(text), indent=1, ensure_ascii=False) + "\n"
-        except (NotJson, UnicodeError):
-            pass
         write_whole(file, encodable(text))
         return text
 

@@ -1,4 +1,4 @@
-"""Suites from suites: new instances of an old suite's kinds of tasks, and kinds like those that told agents apart best."""
+"""Suites from suites: new instances of an old one's kinds, and kinds like those that told agents apart best."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def discriminating(history: History, most: int = 8) -> list[str]:
 
 
 def stored_rates(place: str) -> Mapping[str, Mapping[str, tuple[int, int]]]:
-    """The attempts of real agents in logs: those that count and those that passed, by task and cell. Raises `NotReady`."""
+    """Attempts of real agents in logs: those that count and those that passed, by task and cell. Raises `NotReady`."""
     from pytest_agenteval.engine.logs.files import log_files, read_all, read_headers
     from pytest_agenteval.record.outcomes import Outcome
 

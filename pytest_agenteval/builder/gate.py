@@ -1,4 +1,4 @@
-"""The gate: a draft is a task when its plays say so. Every draft is checked like a suite, in depth and in its sandbox."""
+"""The gate: a draft is a task when its plays say so. It is checked like a suite, in depth and in its sandbox."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Gate(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class DeepGate:
-    """Plays through pytest, as `pytest-agenteval check` does, beside the wrong and right ways that a proposal declares."""
+    """Plays through pytest, as `pytest-agenteval check` does, and the wrong and right ways of a proposal beside."""
 
     work: Path
     """A folder of its own, for the drafts that are played."""

@@ -93,7 +93,7 @@ class Intent:
         given = dict.fromkeys(due, 0)
         chosen = next(iter(due))
         for turn in range(1, at % _PATTERN + 2):
-            chosen = max(due, key=lambda each: due[each] * turn - given[each])  # noqa: B023
+            chosen = max(due, key=lambda each: due[each] * turn - given[each])
             given[chosen] += 1
         return chosen
 

@@ -1,4 +1,4 @@
-"""What calls of models have cost: a line before each call, a line after it. A call in flight at a kill is lost, and shown.
+"""What calls of models have cost: a line before each, a line after it. A call in flight at a kill is lost, and shown.
 
 The lines are data: the sums are pure. Amounts are US dollars.
 """

@@ -101,7 +101,7 @@ class Place:
 
 
 class Journal:
-    """A file of appended JSON lines. Each is on disk before :meth:`add` returns; a torn last line is ended, and ignored."""
+    """A file of appended JSON lines, each on disk before :meth:`add` returns. A torn last line is ignored."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

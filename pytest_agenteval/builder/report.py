@@ -1,4 +1,4 @@
-"""What a build has made: the suite's files, `report.json` (`agenteval.new-suite/1`), the README, and lines for people. Pure."""
+"""What a build has made: the suite's files, `report.json` (`agenteval.new-suite/1`), and lines for people."""
 
 from __future__ import annotations
 
@@ -143,8 +143,8 @@ def _readme(build: Build) -> str:
         "",
         *kinds,
         ideas,
-        "Every task was accepted by running it: its solution passes each time; doing nothing, wrong variants and the wrong",
-        "ways of `mutants.toml` fail; the other right ways pass. `report.json` has the figures.",
+        "Every task was accepted by running it: its solution passes each time; doing nothing, wrong variants and the",
+        "wrong ways of `mutants.toml` fail; the other right ways pass. `report.json` has the figures.",
         "",
     ])  # fmt: skip
 
@@ -183,7 +183,7 @@ def build_lines(build: Build, ledger: Ledger, faults: Sequence[str]) -> list[str
 
 
 def exit_status(build: Build, faults: Sequence[str] | None) -> int:
-    """0 where the quota is met; 1 where the finished suite fails its own check; 10 where something is missing or open."""
+    """0 where the quota is met; 1 where the finished suite fails its own check; 10 where something is missing."""
     if faults:
         return 1
     return 0 if build.status is Status.COMPLETE and faults is not None else 10
@@ -196,8 +196,8 @@ def review_files(rejected: Sequence[Rejected], texts: Mapping[str, str]) -> dict
         evidence = "".join(f"    {line}\n" for line in each.reason.evidence)
         files[f"review/{each.draft}.md"] = (
             f"# {each.draft}\n\n{each.reason.rule}: {each.reason.message}\n\n{evidence}\n"
-            f"Its newest version is `{each.draft}.json`. Mend it in `.new-suite/drafts`, and run the same command again; "
-            f"or accept it with `--accept-as-is {each.draft}`.\n"
+            f"Its newest version is `{each.draft}.json`. Mend it in `.new-suite/drafts`, and run the same command "
+            f"again; or accept it with `--accept-as-is {each.draft}`.\n"
         )
         if each.draft in texts:
             files[f"review/{each.draft}.json"] = texts[each.draft]

@@ -22,7 +22,7 @@ _GROUPS = ("server", "queue", "store")
 
 def _deal(rng: random.Random, steps: int) -> Deck:
     numbers = rng.sample(_NUMBERS, 6)
-    values: dict[str, Any] = {name: value for name, value in zip(numbers, rng.sample(range(12, 98), 6), strict=True)}
+    values: dict[str, Any] = dict(zip(numbers, rng.sample(range(12, 98), 6), strict=True))
     values |= {name: rng.choice(texts) for name, texts in _TEXTS.items()}
     names = rng.sample(sorted(values), len(values))
     groups = rng.sample(_GROUPS, 3)

@@ -109,7 +109,8 @@ def _joins(kind: str, files: dict[str, str]) -> Part:
 def _counts(kind: str, files: dict[str, str]) -> Part:
     best = max(_of(kind, files), key=lambda path: int(files[path]))
     return Part(
-        f"Each file in inbox that ends in .{kind} holds one number. Copy the one with the highest number to highest.txt.",
+        f"Each file in inbox that ends in .{kind} holds one number. Copy the one with the highest number to "
+        "highest.txt.",
         f"cp \"$(grep -H '' inbox/*.{kind} | sort -t: -k2,2nr | head -n 1 | cut -d: -f1)\" highest.txt",
         [{"kind": "file-equals", "path": "highest.txt", "text": files[best]}],
         [("the lowest", f"cat inbox/*.{kind} | sort -n | head -n 1 > highest.txt"),

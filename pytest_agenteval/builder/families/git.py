@@ -117,7 +117,8 @@ def _ignores(rng: random.Random) -> Part:
         [_in_main(".gitignore", pattern), {"kind": "git", "path": "shop", "stdout": "Ignore scratch files",
           "args": ["log", "-1", "--format=%s", "main", "--", ".gitignore"]}],
         [("without the commit", write), ("another message", f"{write} && {_G} commit -q -m ignore")],
-        f"cd shop && printf '%s\\n' '{pattern}' > .gitignore && git add -A && git commit -qm 'Ignore scratch files'; cd ..",
+        f"cd shop && printf '%s\\n' '{pattern}' > .gitignore && git add -A && "
+        "git commit -qm 'Ignore scratch files'; cd ..",
     )  # fmt: skip
 
 

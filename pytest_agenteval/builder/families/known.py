@@ -49,7 +49,7 @@ def known_families() -> Mapping[str, Family]:
 
 
 def fitting(query: str, families: Mapping[str, Family]) -> Sequence[Family]:
-    """The families that a query means, best first: at least :data:`FEWEST` where there are so many; all if it means none."""
+    """The families that a query means, best first, at least :data:`FEWEST`; all of them if it means none."""
     words = set(re.findall(r"[a-z]+", query.casefold()))
     points = {name: len(words & {*family.topics, name}) for name, family in families.items()}
     order = sorted(families, key=lambda name: -points[name])  # sorted is stable: equals stay in their order

@@ -51,8 +51,8 @@ def _deal(rng: random.Random, steps: int) -> Deck:
     makers: list[Callable[[random.Random, _Shop], Part]] = [_sums, *rng.sample(_MORE, 6)]
     return Deck(
         title="Questions to a database",
-        intro="shop.db is an SQLite database with the tables customer (id, name, town) and purchase (id, customer, cents, "
-        "status). `python3 ask.py 'SELECT ...'` prints the rows of a query as CSV. Leave ask.py as it is.",
+        intro="shop.db is an SQLite database with the tables customer (id, name, town) and purchase (id, customer, "
+        "cents, status). `python3 ask.py 'SELECT ...'` prints the rows of a query as CSV. Leave ask.py as it is.",
         parts=[maker(rng, shop) for maker in makers[:steps]],
         files={"ask.py": _ASK, "shop.sql": schema + "\n".join(inserts) + "\n"},
         setup=[f'python3 -c "{make}" && rm shop.sql'],
@@ -83,8 +83,9 @@ def _sums(rng: random.Random, shop: _Shop) -> Part:
         "status = 'paid' GROUP BY customer.id ORDER BY s DESC"
     )
     other = (
-        "rows = [(n, sum(c for (c,) in d.execute(\"SELECT cents FROM purchase WHERE customer = ? AND status = 'paid'\", "
-        '(i,)))) for i, n in d.execute("SELECT id, name FROM customer")]\nrows.sort(key=lambda r: -r[1])'
+        "q = \"SELECT cents FROM purchase WHERE customer = ? AND status = 'paid'\"\n"
+        "rows = [(n, sum(c for (c,) in d.execute(q, (i,)))) "
+        'for i, n in d.execute("SELECT id, name FROM customer")]\nrows.sort(key=lambda r: -r[1])'
     )
     return _part(
         "For every customer, name and sum of the cents of purchases with the status paid (0 where there is none), the "
@@ -129,7 +130,10 @@ def _towns(rng: random.Random, shop: _Shop) -> Part:
 def _largest(rng: random.Random, shop: _Shop) -> Part:
     order, customer, cents, _ = max(shop.orders, key=lambda row: row[2])
     name = next(name for person, name, _ in shop.people if person == customer)
-    query = "SELECT name, purchase.id, cents FROM purchase JOIN customer ON customer = customer.id ORDER BY cents DESC LIMIT 1"
+    query = (
+        "SELECT name, purchase.id, cents FROM purchase JOIN customer ON customer = customer.id ORDER BY cents DESC "
+        "LIMIT 1"
+    )
     return _part(
         "The customer's name, the id and the cents of the purchase with the most cents.", "largest.csv", query,
         [(name, order, cents)],
@@ -145,7 +149,8 @@ def _never(rng: random.Random, shop: _Shop) -> Part:
     query = f"SELECT name FROM customer WHERE id NOT IN ({inner})"
     return _part(
         "The names of the customers without any purchase with the status paid.", "never.csv", query, rows,
-        [("those with one", query.replace("NOT IN", "IN")), ("those without an open one", query.replace("'paid'", "'open'"))],
+        [("those with one", query.replace("NOT IN", "IN")),
+         ("those without an open one", query.replace("'paid'", "'open'"))],
         f"p = {{c for (c,) in d.execute(\"{inner}\")}}\n"
         "rows = [(n,) for i, n in d.execute('SELECT id, name FROM customer') if i not in p]",
     )  # fmt: skip

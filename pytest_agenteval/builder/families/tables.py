@@ -80,7 +80,7 @@ def _sums(rng: random.Random, sites: Sequence[str], readings: Sequence[_Reading]
         [("ignores the units", f"{plain} | sort -t, -k2,2nr > sums.csv"),
          ("the lowest sum first", f"{awk} | sort -t, -k2,2n > sums.csv")],
         _python(f"s = {{}}\nfor r in rows:\n    s[r['site']] = s.get(r['site'], 0) + {_PY_WH}\n"
-                "open('sums.csv', 'w').write(''.join(f'{k},{v}\\n' for k, v in sorted(s.items(), key=lambda p: -p[1])))"),
+                "for k in sorted(s, key=lambda k: -s[k]):\n    print(f'{k},{s[k]}', file=open('sums.csv', 'a'))"),
     )  # fmt: skip
 
 
@@ -162,7 +162,8 @@ def _units(rng: random.Random, sites: Sequence[str], readings: Sequence[_Reading
         [{"kind": "rows", "path": "units.txt", "rows": right}],
         [("kWh counts as Wh", "for u in kWh Wh; do echo $u $(grep -c \"$u\\|kWh\" readings.csv); done > units.txt"),
          ("sums instead of numbers", f"{awk.replace('n[$3]++', 'n[$3] += $2')} > units.txt")],
-        _python("for u in ('kWh', 'Wh'):\n    print(u, sum(r['unit'] == u for r in rows), file=open('units.txt', 'a'))"),
+        _python("u = [r['unit'] for r in rows]\nfor x in ('kWh', 'Wh'):\n    "
+                "print(x, u.count(x), file=open('units.txt', 'a'))"),
     )  # fmt: skip
 
 

@@ -40,7 +40,8 @@ PURE = (
     "check.plays", "check.states", "check.rules", "check.facts", "check.findings", "check.judging", "check.table",
     "check.pins", "check.alike", "check.history", "check.leaks", "check.mutation", "check.patches", "check.survivors",
     "check.residue",
-    "builder.proposal", "builder.literals", "builder.checks", "builder.form", "builder.intent", "builder.ledger", "builder.toml",
+    "builder.proposal", "builder.literals", "builder.checks", "builder.form", "builder.intent", "builder.ledger",
+    "builder.toml",
     "builder.planning",
 )  # fmt: skip
 READS_FILES = ("record.fingerprint",)
