@@ -70,7 +70,8 @@ def with_texts(data: Any, change: Any, key: str = "") -> Any:
 HOSTILE = st.one_of(
     st.sampled_from(
         ['"', "'", '"""', "'''", "\\", "\n", "\r", "{x}", "{}", "\\N{BULLET}",
-         "__import__('os').system('id')", "\u2028", "#", "f'{1}'", "\U0001f600", "'''); import os; os.system('id'); ('''",
+         "__import__('os').system('id')", "\u2028", "#", "f'{1}'", "\U0001f600",
+         "'''); import os; os.system('id'); ('''",
          "\\'", "%s", "\t", "\\u0041", "\\\n", "\x1a"]
     ),
     st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1, max_size=12),
