@@ -73,7 +73,7 @@ def test_a_mistake_that_solution_and_checks_share_is_seen_by_blind_attempts(
     """The gate cannot see it: the prompt says kWh and Wh, and the task takes one for the other."""
     right = proposed("shared", "tables")
     way = right["solution"][0]
-    shared = {**right, "prompt": right["prompt"].replace("1 kWh is 1000 Wh", "1 kWh is 1,000 Wh, 1 MWh 1,000,000 Wh")}
+    shared = json.loads(json.dumps(right))
     sums = next(check for check in shared["checks"] if check.get("path") == "sums.csv")
     sums["text"] = sums["text"].replace("\n", "0\n")  # ten times too much
     shared["solution"] = [way.replace("? 1000 : 1", "? 10000 : 10")]
@@ -85,7 +85,7 @@ def test_a_mistake_that_solution_and_checks_share_is_seen_by_blind_attempts(
         prices.write_text('[models."openai-api/scripted/agent-1"]\ninput = 1.0\noutput = 2.0\n')
         more = ["--agent-allow-local", f"--agent-prices={prices}"]
         solver = PytestSolver(tmp_path / "solver", "openai-api/scripted/agent-1", 3, "local", more)
-        candidates = [Candidate(proposal_of(each)) for each in ({**shared, "id": "shared"}, {**right, "id": "right"})]
+        candidates = [Candidate(proposal_of(each)) for each in (shared, {**right, "id": "right"})]
         solved, cost, calls = solver.solve(candidates, 1.0)
         served = sum(entry.answered == 200 for entry in server.journal)
         again, _, _ = solver.solve(candidates, 1.0)
