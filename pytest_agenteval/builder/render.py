@@ -75,7 +75,7 @@ def _paragraph(lines: Sequence[str]) -> list[str]:
 def _test(proposal: Proposal, marks: dict[str, str]) -> list[str]:
     fixtures = ["agent: Agent", "sandbox: Sandbox", "given: dict[str, str]"] if proposal.files else [
         "agent: Agent", "sandbox: Sandbox"]  # fmt: skip
-    fixtures += ["desk"] if proposal.desk is not None else []
+    fixtures += ["desk", "end_state"] if proposal.desk is not None else []
     answers = any(check["kind"] in ("answer", "number") for check in proposal.checks)
     lines = [
         f"@agent_task({', '.join(f'{name}={value}' for name, value in marks.items())})",

@@ -185,7 +185,8 @@ def _intent(asked: argparse.Namespace, place: Place, old: Old | None) -> Intent:
                 f"no task in {asked.from_logs} tells agents apart: each was passed always, never, or too seldom run"
             )
         intent = replace(intent, like=like)
-    place.keep_stage("intent.toml", made_from, intent.to_toml())
+    if not asked.plan:
+        place.keep_stage("intent.toml", made_from, intent.to_toml())
     return intent
 
 
