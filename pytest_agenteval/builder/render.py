@@ -58,7 +58,11 @@ _FIXTURES = """
 @pytest.fixture
 def desk(open_desk):
     return open_desk(DESK)
-""".splitlines()
+
+
+@pytest.fixture
+def end_state(desk):
+    return lambda: desk.tables""".splitlines()
 
 
 def _docstring(proposal: Proposal) -> str:
