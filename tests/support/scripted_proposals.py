@@ -94,6 +94,7 @@ def answer(asked: Mapping[str, Any]) -> str | None:
 
 
 def _draft(subtask: str, index: int, repairs: int, steps: int) -> str | None:
+    steps = 2 if subtask == "mend" else steps  # the near-duplicate must be one whatever is asked for
     made = _proposal(subtask, index, steps)
     if (subtask, index, repairs) == ("aggregate", 0, 0):
         return json.dumps(made)[:400]
