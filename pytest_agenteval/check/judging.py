@@ -124,7 +124,7 @@ def _judge_rules(verdicts: Verdicts) -> None:
     verdicts.note("AE107", Status.OK)
     broke = next((played for played in counting if played.broke), None)
     if broke is not None:
-        verdicts.find("AE107", f"the solution breaks a rule: {one_line(broke.broke[0])}", **_evidence(broke))
+        verdicts.find("AE107", f"the solution breaks a rule: {one_line(broke.broke[0])}", **evidence_of(broke))
 
 
 def _judge_flaky(verdicts: Verdicts, passed: Sequence[Played], failed: Sequence[Played]) -> None:

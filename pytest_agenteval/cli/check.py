@@ -12,7 +12,7 @@ from pytest_agenteval.errors import NotReady
 from pytest_agenteval.options.cli_values import checked
 from pytest_agenteval.options.values import amount, duration, rate
 
-__all__ = ["add_check"]
+__all__ = ["add_check", "mutants"]
 
 UNDECIDED = 10
 _LEVELS = ("quick", "standard", "deep")
@@ -56,7 +56,7 @@ def add_check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     parser.add_argument("--skip", action="append", default=[], metavar="RULE", help="not this rule; repeatable")
     parser.add_argument(
         "--mutants",
-        type=checked(_mutants),
+        type=checked(mutants),
         metavar="N",
         help="wrong variants of each solution to play, or `all` (default: 12; deep: all)",
     )
@@ -167,7 +167,7 @@ def _check(asked: argparse.Namespace) -> int:
     return status
 
 
-def _mutants(raw: str) -> int:
+def mutants(raw: str) -> int:
     """A number of mutants; `all` is 0."""
     if raw == "all":
         return 0

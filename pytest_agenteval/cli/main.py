@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from pytest_agenteval.cli.check import add_check
 from pytest_agenteval.cli.export import add_export
+from pytest_agenteval.cli.new_suite import add_new_suite
 from pytest_agenteval.cli.report import add_compare, add_report
 from pytest_agenteval.cli.sandboxes import add_cleanup, add_images
 from pytest_agenteval.cli.variants import add_variants
@@ -52,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     add_check(commands)
+    add_new_suite(commands)
     add_report(commands)
     add_compare(commands)
     add_export(commands)

@@ -134,7 +134,8 @@ class Running:
                     return None
                 self._choose_baseline(items, started.identity.run)
                 agent_session = AgentSession(session, started.evaluation)
-                agent_session.notes += [] if started.look is None else [str(started.look)]
+                if started.look is not None:
+                    agent_session.note(str(started.look))
                 self._sigterm.interrupt = agent_session.pump.interrupt
                 for line in agent_session.pump.run(prepare(started)):
                     self._say(line)

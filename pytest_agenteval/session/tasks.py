@@ -141,6 +141,10 @@ class AgentSession:
         _, failed = call_each(self._hook.pytest_agenteval_attempt_finished, **told)
         self._notes += [note for note in failed if note not in self._notes]
 
+    def note(self, text: str) -> None:
+        """What a reader of the run should know, a sentence."""
+        self._notes.append(text)
+
     @property
     def notes(self) -> list[str]:
         """What a reader should know about the run as a whole, for example plugins that failed; one sentence each."""

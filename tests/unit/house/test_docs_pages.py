@@ -20,6 +20,8 @@ SCRIPT = {"--run", "--out", "--collection", "--organization", "--relationship", 
     "--kept", "--all", "--older-than", "--k8s", "--context", "--namespace", "--version", "--help",
     "--level", "--only", "--skip", "--strict", "--json", "--sarif", "--explain", "--replay", "--mutants", "--seed",
     "--role", "--n", "--min-mutation-score", "--history", "--must-see", "--fresh", "--max-time", "--judge-model",
+    "--size", "--proposer", "--family", "--holdout", "--solver-model", "--solves", "--target-pass-rate",
+    "--refresh", "--from-logs", "--stop-after", "--accept-as-is", "--plan",
 }  # fmt: skip
 """Of `pytest-agenteval`; the page of the console script is tested against its parsers."""
 OTHERS = {

@@ -133,7 +133,8 @@ def test_the_commands_of_the_script(script: dict[str, argparse.ArgumentParser]) 
 
 
 @pytest.mark.parametrize(("command", "page"), [
-    ("check", "reference/console-script.md"), ("report", "reference/console-script.md"),
+    ("check", "reference/console-script.md"), ("new-suite", "reference/console-script.md"),
+    ("report", "reference/console-script.md"),
     ("compare", "reference/console-script.md"), ("cleanup", "reference/console-script.md"),
     ("variants make", "reference/console-script.md"),
     ("export eee", "how-to/export.md"),

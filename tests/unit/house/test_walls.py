@@ -26,7 +26,7 @@ ORDER = (
     # what readers see
     "report",
     # who drives the steps: pytest's hooks, and the console script
-    "session", "plugin", "check", "cli",
+    "session", "plugin", "check", "builder", "cli",
 )  # fmt: skip
 """The folders of the package from left to right: a module imports only from its own folder and from those left of it.
 
@@ -41,6 +41,9 @@ PURE = (
     "check.pins", "check.alike", "check.history", "check.leaks", "check.mutation", "check.patches", "check.survivors",
     "check.residue", "check.tamper", "check.others", "check.few_shot", "check.offline", "check.holdout", "check.judges",
     "check.progress",
+    "builder.proposal", "builder.literals", "builder.checks", "builder.form", "builder.intent", "builder.ledger",
+    "builder.toml",
+    "builder.planning",
 )  # fmt: skip
 READS_FILES = ("record.fingerprint",)
 """Not pure, for it reads the suite's files; but it imports no more than what is."""
@@ -126,7 +129,8 @@ def cluster_only_below_cluster(found: Modules) -> list[str]:
 
 
 def processes_only_where_they_are_needed(found: Modules) -> list[str]:
-    return only_below(found, ["subprocess", "multiprocessing"], "sandbox", "check.rounds", "plan.checkout")
+    homes = ("sandbox", "check.rounds", "builder.solving", "plan.checkout")
+    return only_below(found, ["subprocess", "multiprocessing"], *homes)
 
 
 def private_pytest_only_in_items(found: Modules) -> list[str]:
