@@ -14,6 +14,7 @@ from pytest_agenteval.check.checking import Wish, check_suite
 from pytest_agenteval.check.facts import Played
 from pytest_agenteval.check.findings import TaskResult
 from pytest_agenteval.check.plays import Level, Play, Role
+from pytest_agenteval.check.plugin import Request
 from pytest_agenteval.check.rounds import CannotRun, Suite
 from pytest_agenteval.check.rules import Severity, chosen_rules
 from pytest_agenteval.record.digest import digest
@@ -118,8 +119,8 @@ class DeepGate:
         by_name = {task_name(proposal): proposal for proposal in proposals}
         try:
             result = check_suite(self._wish(folder))
-            declared = {name: _declared(proposal) for name, proposal in by_name.items()}
-            notes = self._suite(folder).play(self.level, declared)
+            declared = {name: tuple(_declared(proposal)) for name, proposal in by_name.items()}
+            notes = self._suite(folder).play(Request(self.level, declared))
         except CannotRun as error:
             undecided = error.status == 10 or error.status < 0
             said = Reason("AE102" if not undecided else "UNDECIDED", f"pytest ended with {error.status}", (str(error),))
