@@ -14,6 +14,8 @@ import pytest
 from pytest_agenteval.cli.main import main
 from pytest_agenteval.sandbox.images.images import DEFAULT_IMAGE
 
+pytestmark = pytest.mark.usefixtures("warm_children")
+
 MARKED = """
 from pathlib import Path
 from pytest_agenteval import agent_task

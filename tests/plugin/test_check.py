@@ -201,7 +201,7 @@ def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) 
 
 def test_importing_the_command_line_loads_nothing_heavy() -> None:
     code = "import sys, pytest_agenteval.cli.main; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True)
     assert not {"pytest", "inspect_ai", "numpy", "docker", "asyncio", "pydantic"} & set(done.stdout.split())
 
 

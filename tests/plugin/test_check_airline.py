@@ -12,6 +12,8 @@ import pytest
 
 from pytest_agenteval.cli.main import main
 
+pytestmark = pytest.mark.usefixtures("warm_children")
+
 SUITE = """
 import pytest
 from inspect_ai.tool import tool

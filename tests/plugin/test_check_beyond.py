@@ -9,6 +9,8 @@ import pytest
 
 from pytest_agenteval.cli.main import main
 
+pytestmark = pytest.mark.usefixtures("warm_children")
+
 SCAFFOLD = '''
 from inspect_ai.agent import AgentState, agent, react
 from inspect_ai.model import ChatMessageAssistant, ChatMessageUser

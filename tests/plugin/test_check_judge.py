@@ -12,6 +12,8 @@ from support.scripted_server import ScriptedServer
 
 from pytest_agenteval.cli.main import main
 
+pytestmark = pytest.mark.usefixtures("warm_children")
+
 JUDGE = "openai-api/scripted/judge"
 CALL = (100 * 1.0 + 10 * 10.0) / 1e6
 """What a judgement costs: 100 tokens at $1 and 10 at $10 per million."""

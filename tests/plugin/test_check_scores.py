@@ -9,6 +9,8 @@ import pytest
 
 from pytest_agenteval.cli.main import main
 
+pytestmark = pytest.mark.usefixtures("warm_children")
+
 EVALS = """
 from inspect_ai import Task, task
 from inspect_ai.dataset import Sample

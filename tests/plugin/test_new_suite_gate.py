@@ -18,6 +18,8 @@ from pytest_agenteval.builder.proposal import proposal_of
 from pytest_agenteval.builder.solving import PytestSolver, ambiguity
 from pytest_agenteval.check.plays import Level
 
+pytestmark = pytest.mark.usefixtures("warm_children")
+
 TURN = "n=$(cat {0} 2>/dev/null || echo 0); echo $((n + 1)) > {0}; echo $((n % 2))"
 """Prints 0 and 1 in turn, whoever asks."""
 

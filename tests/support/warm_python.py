@@ -10,6 +10,7 @@ from __future__ import annotations
 import array
 import atexit
 import contextlib
+import fcntl
 import functools
 import json
 import multiprocessing
@@ -44,10 +45,11 @@ plain = arguments[1:] if arguments[:1] == ["-u"] else arguments
 asks = {{name for name in os.environ if name.startswith("PYTHON")}}
 if plain[:1] not in (["-c"], ["-m"]) or asks - {{"PYTHONPATH", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"}}:
     os.execv({python!r}, [{python!r}, *arguments])  # whatever else a Python can be asked for, it does itself
+streams = sorted(int(name) for name in os.listdir("/proc/self/fd") if os.path.exists("/proc/self/fd/" + name))
 server = socket.socket(socket.AF_UNIX)
 server.connect({address!r})
-asked = json.dumps([plain, os.getcwd(), dict(os.environ), os.getpgrp()]).encode()
-server.sendmsg([len(asked).to_bytes(4, "big")], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [0, 1, 2]))])
+asked = json.dumps([streams, plain, os.getcwd(), dict(os.environ), os.getpgrp()]).encode()
+server.sendmsg([len(asked).to_bytes(4, "big")], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", streams))])
 server.sendall(asked)
 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
     if signal.getsignal(number) is not signal.SIG_IGN:
@@ -110,7 +112,7 @@ def _serve(address: str, client: str) -> None:
 def _care_for(connection: socket.socket) -> None:
     """Start what the client asks for, and pass on signals and the exit status until it has ended."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    size, rights, *_ = connection.recvmsg(4, socket.CMSG_SPACE(12))
+    size, rights, *_ = connection.recvmsg(4, socket.CMSG_SPACE(4 * 64))
     streams = array.array("i", rights[0][2])
     asked = json.loads(connection.recv(int.from_bytes(size, "big"), socket.MSG_WAITALL))
     program = os.fork()
@@ -135,9 +137,17 @@ def _care_for(connection: socket.socket) -> None:
 
 
 def _become(
-    streams: Sequence[int], arguments: list[str], folder: str, environment: dict[str, str], group: int
+    streams: Sequence[int],
+    numbers: list[int],
+    arguments: list[str],
+    folder: str,
+    environment: dict[str, str],
+    group: int,
 ) -> NoReturn:
-    for number, stream in enumerate(streams):
+    aside = [fcntl.fcntl(stream, fcntl.F_DUPFD, 500) for stream in streams]  # their numbers here may be those wanted
+    for stream in streams:
+        os.close(stream)
+    for stream, number in zip(aside, numbers, strict=True):
         os.dup2(stream, number)
         os.close(stream)
     signal.signal(signal.SIGINT, signal.default_int_handler)

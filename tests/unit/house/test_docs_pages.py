@@ -28,7 +28,7 @@ OTHERS = {
     # pytest's and its plugins'
     "--junitxml", "--lf", "--maxfail", "--pdb", "--collect-only", "--runxfail", "--reruns", "--ff", "--sw",
     # Inspect's, pip's, Docker's, and those of this repository's own tools
-    "--log-dir", "--sandbox", "--solver", "--group", "--format", "--at",
+    "--log-dir", "--sandbox", "--solver", "--group", "--format", "--at", "--for", "--timeout",
     # an agent program's, in an example
     "--model", "--yes",
 }  # fmt: skip
