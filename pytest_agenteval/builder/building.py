@@ -336,7 +336,7 @@ class Builder:
             else:
                 fresh.append(work.candidate)
         for start in range(0, len(fresh), _AT_ONCE):
-            judged = await asyncio.to_thread(self._gate.judge, fresh[start : start + _AT_ONCE])
+            judged = self._gate.judge(fresh[start : start + _AT_ONCE])  # in this thread, which has the signals
             for id, verdict in judged.items():
                 verdicts[id] = verdict
                 if verdict.accepted is not None:

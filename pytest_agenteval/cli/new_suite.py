@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["add_new_suite"]
 
-USAGE = 4
+USAGE, INTERRUPTED = 4, 2
+_GO_ON = "interrupted: the same command goes on from here"
 TEMPLATE = "template"
 _MODEL_OPTIONS = ("max_cost", "prices", "generate", "model_args", "model_base_url")
 _STAGES = ("intent", "subtasks", "ground", "quota", "draft", "gate", "solve", "render")
@@ -123,6 +124,9 @@ def _new_suite(asked: argparse.Namespace) -> int:
 
         print(inert(f"pytest-agenteval new-suite: {error}"), file=sys.stderr)
         return USAGE
+    except KeyboardInterrupt:
+        print(_GO_ON, file=sys.stderr)
+        return INTERRUPTED
 
 
 def _build(asked: argparse.Namespace) -> int:
@@ -131,6 +135,7 @@ def _build(asked: argparse.Namespace) -> int:
     from pytest_agenteval.builder.gate import DeepGate
     from pytest_agenteval.builder.place import Place
     from pytest_agenteval.check.plays import Level
+    from pytest_agenteval.check.rounds import Stopped
 
     by_model = asked.proposer != TEMPLATE
     if by_model and asked.agent_sandbox == "local":
@@ -153,7 +158,11 @@ def _build(asked: argparse.Namespace) -> int:
         min_score=intent.min_mutation_score,
         mutants=asked.mutants,
     )
-    return asyncio.run(_run(asked, intent, place, calls, gate, settings, old))
+    try:
+        return asyncio.run(_run(asked, intent, place, calls, gate, settings, old))
+    except Stopped as stopped:  # while it played
+        print(_GO_ON, file=sys.stderr)
+        return stopped.status
 
 
 def _intent(asked: argparse.Namespace, place: Place, old: Old | None) -> Intent:
