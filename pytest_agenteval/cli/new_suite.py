@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import sys
 from collections.abc import Sequence
@@ -130,6 +129,8 @@ def _new_suite(asked: argparse.Namespace) -> int:
 
 
 def _build(asked: argparse.Namespace) -> int:
+    import asyncio
+
     from pytest_agenteval.builder.calls import Calls
     from pytest_agenteval.builder.evolve import old_suite
     from pytest_agenteval.builder.gate import DeepGate

@@ -61,6 +61,6 @@ class Confidence:
     """How sure the agent said it was that its solution is right."""
 
     value: float | None
-    """From 0 to 1; None if the answer could not be read, was refused, or never came."""
+    """In per cent, from 0 to 100; None if the answer could not be read, was refused, or never came."""
     answer: str = ""
     """The answer as it came, cut to a few hundred characters."""

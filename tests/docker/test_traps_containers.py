@@ -81,9 +81,9 @@ def compose_file(**options: Any) -> str:
     return yaml.safe_dump({"services": {"default": {**service, "labels": {"needs": "Compose"}, **options}}})
 
 
-@pytest.mark.parametrize("provider", ["agenteval", "docker"])
-def test_a_container_killed_from_outside_is_an_environment_error(tmp_path: Path, provider: str) -> None:
-    files = {"compose_yaml": compose_file()} if provider == "docker" else {}
+@pytest.mark.parametrize("whose", ["agenteval", "docker"])
+def test_a_container_killed_from_outside_is_an_environment_error(tmp_path: Path, whose: str) -> None:
+    files = {"compose_yaml": compose_file()} if whose == "docker" else {}
     trap = spring_in_docker(tmp_path, HELPERS + OUTSIDE, "--agent-env-retries=1", **files)
     for task in ("killed_while_the_agent_runs", "removed_before_a_file_is_read", "killed_while_a_check_runs"):
         assert trap.blames(f"test_{task}") == ["passed"]

@@ -19,8 +19,8 @@ def restarted(daemon: PrivateDaemon) -> PrivateDaemon:
     return daemon
 
 
-@pytest.mark.parametrize("provider", ["agenteval", "docker"])
-def test_a_daemon_that_stops(tmp_path: Path, daemon_of_ours: PrivateDaemon, provider: str) -> None:
+@pytest.mark.parametrize("whose", ["agenteval", "docker"])
+def test_a_daemon_that_stops(tmp_path: Path, daemon_of_ours: PrivateDaemon, whose: str) -> None:
     suite = """
 import os, signal
 
@@ -41,7 +41,7 @@ async def test_afterwards(agent, sandbox):
     await agent.run("go")
 """
     files = {"daemon_pid": (daemon_of_ours.folder / "d.pid").read_text("utf-8")}
-    if provider == "docker":
+    if whose == "docker":
         files["compose_yaml"] = default_compose(DEFAULT_IMAGE)
     arguments = ("--agent-env-retries=1", "--agent-concurrency=1")
     environment = {"DOCKER_HOST": daemon_of_ours.address}

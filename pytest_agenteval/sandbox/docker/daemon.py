@@ -158,14 +158,19 @@ class Daemon:
     def push(self, image: str, repository: str, tag: str) -> str:
         """Push an image under another name, with the docker command line's credentials; returns its digest.
 
+        The other name is gone afterwards: else attempts in Docker would record the image by its digest in that registry.
+
         Raises `DaemonRefused`.
         """
         self._client.tag(image, repository, tag, force=True)
         digest = ""
-        for step in self._client.push(repository, tag, stream=True, decode=True):
-            if "error" in step:
-                raise DaemonRefused(str(step["error"]).strip())
-            digest = (step.get("aux") or {}).get("Digest", digest)
+        try:
+            for step in self._client.push(repository, tag, stream=True, decode=True):
+                if "error" in step:
+                    raise DaemonRefused(str(step["error"]).strip())
+                digest = (step.get("aux") or {}).get("Digest", digest)
+        finally:
+            self._client.remove_image(f"{repository}:{tag}", noprune=True)
         return digest
 
     def remove_image(self, name: str) -> None:
