@@ -116,13 +116,8 @@ class PytestSolver:
         for name, text in {**files, "conftest.py": render_conftest(proposals), "pytest.ini": "[pytest]\n"}.items():
             write_whole(folder / name, text)
         command = [sys.executable, "-m", "pytest", "-q", "-p", "pytest_agenteval", "-p", "no:cacheprovider"]
-        command += [
-            f"--rootdir={folder}",
-            "-c",
-            str(folder / "pytest.ini"),
-            f"--agent-log-dir={logs}",
-            "--agent-resume",
-        ]
+        command += [f"--rootdir={folder}", "-c", str(folder / "pytest.ini"), f"--agent-log-dir={logs}"]
+        command += ["--agent-resume"] if _begun(logs) else []
         command += [f"--agent-model={self.model}", f"--k={self.solves}", "--agent-holdout"]
         command += [] if left is None else [f"--max-cost={left:.6f}"]
         command += [] if self.sandbox is None else [f"--agent-sandbox={self.sandbox}"]
@@ -155,6 +150,14 @@ class PytestSolver:
                 calls += len(made)
         known = [cost for cost in costs if cost is not None]
         return solved, sum(known) if len(known) == len(costs) else None, calls
+
+
+def _begun(logs: Path) -> bool:
+    """Whether there is a run to resume: an earlier invocation may have been killed before it wrote anything."""
+    from pytest_agenteval.engine.logs.files import log_files, try_headers
+    from pytest_agenteval.errors import NotReady
+
+    return logs.is_dir() and any(not isinstance(log, NotReady) for log in try_headers(log_files(logs)))
 
 
 def _plain(message: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -64,10 +64,10 @@ def judge_leaks(verdicts: Verdicts) -> None:
 def leaks(task: Task, texts: Texts, prompt: str, instructions: str) -> Iterator[Leak]:
     """Every place that holds something of the solution, with the most of it that it holds."""
     needles = _needles(task, texts)
-    named = prompt.casefold()
+    made = [file for file, text in texts.end.items() if is_file(file) and texts.start.get(file) != text]
     for rule, place, text in _places(texts, prompt, instructions):
         whole = rule in ("AE403", "AE404")
-        is_named = rule == "AE401" and PurePosixPath(place).name.casefold() in named
+        is_named = rule == "AE401" and _names(prompt, place, made)
         best: Leak | None = None
         for what, wanted in needles.items():
             there = {line for line in wanted if line in _plain(text)} if whole else wanted & _lines(text)
@@ -117,6 +117,14 @@ def _places(texts: Texts, prompt: str, instructions: str) -> Iterator[tuple[str,
             yield "AE401" if is_file(place) else "AE402", place, text
     yield "AE404", PROMPT, prompt
     yield "AE404", INSTRUCTIONS, instructions
+
+
+def _names(prompt: str, place: str, made: Sequence[str]) -> bool:
+    """Whether a prompt names a file. What is called like a file that the solution makes must be named with its folders:
+    `sums.csv` is the work, and no word about `expected/sums.csv`."""
+    path = PurePosixPath(place)
+    like = any(PurePosixPath(file).name == path.name for file in made if file != place)
+    return all(part.casefold() in prompt.casefold() for part in (path.parts if like else path.parts[-1:]))
 
 
 def _answer(answer: str, rule: str, place: str, text: str, *, is_named: bool) -> Leak | None:

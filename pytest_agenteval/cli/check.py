@@ -161,7 +161,7 @@ def _check(asked: argparse.Namespace) -> int:
 
         _write(asked.sarif, check_sarif(result))
     if asked.json is not None:
-        from pytest_agenteval.check.json_report import check_json
+        from pytest_agenteval.cli.check_json import check_json
 
         _write(asked.json, check_json(result, status))
     return status

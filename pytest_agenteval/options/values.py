@@ -247,9 +247,9 @@ def shard(raw: str) -> tuple[int, int]:
 
 
 def sandbox(raw: str) -> str:
-    """The name of a sandbox: a built-in one or a plugin's. Plugins' names are checked only when the run is prepared."""
+    """The name of a sandbox: ours, a plugin's or Inspect's. Only ours are known before the run is prepared."""
     if not re.fullmatch(r"[A-Za-z][\w.-]*", raw):
-        raise ValueError(f"must be {', '.join(SANDBOXES)}, or the name of a plugin's sandbox")
+        raise ValueError(f"must be {', '.join(SANDBOXES)}, or the name of a sandbox of a plugin or of Inspect")
     return raw
 
 

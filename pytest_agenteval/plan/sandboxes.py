@@ -20,6 +20,7 @@ from pytest_agenteval.engine.sandboxes.offered import OfferedSandbox
 from pytest_agenteval.engine.sandboxes.places import KNOWN_PROVIDERS, SandboxSpec
 from pytest_agenteval.errors import NotReady
 from pytest_agenteval.options.settings import Settings
+from pytest_agenteval.options.values import SANDBOXES
 from pytest_agenteval.plan.foreign import foreign_spec, inspect_provider, registered
 from pytest_agenteval.plan.pods import choose_pods
 from pytest_agenteval.record.figures import joined
@@ -169,7 +170,7 @@ def _giver(settings: Settings, offered: Mapping[str, OfferedSandbox]) -> Callabl
     provider = theirs.provider if theirs is not None else inspect_provider(name)
     if provider is None:
         known = sorted({*offered, *registered()})
-        raise NotReady(f"--agent-sandbox={name}: there is {joined(('docker', 'k8s', 'local', *known))}")
+        raise NotReady(f"--agent-sandbox={name}: there is {joined((*SANDBOXES, *known))}")
     if settings.sandboxes.keep and provider not in KNOWN_PROVIDERS:
         raise NotReady(f"--agent-keep-sandbox cannot keep a sandbox of the provider {provider}: leave it out")
     if theirs is not None:

@@ -119,7 +119,8 @@ def nothing_spent(folder: Path) -> None:
          "logs cannot be written to /dev/null/logs, because /dev/null is not a directory: "
          "name another place with --agent-log-dir"),
         ([MODEL, "--agent-unsafe-fixture="], "--agent-unsafe-fixture= is empty: give it a value or leave it out"),
-        ([MODEL, "--agent-sandbox=podman"], "--agent-sandbox=podman: there is docker and local"),
+        ([MODEL, "--agent-sandbox=podman"],
+         "--agent-sandbox=podman: there is docker, k8s, local and docker-inspect"),
         (["--agent-model=mockllm/model", "--agent-sandbox=local"],
          "--agent-sandbox=local would let mockllm/model run commands on this host: "
          "use the docker sandbox, or add --agent-allow-local if you mean it"),
@@ -253,7 +254,8 @@ def test_a_missing_provider_key(tmp_path: Path) -> None:
         ("agent_max_cost = -5",
          "ini option agent_max_cost=-5 must be an amount of US dollars above 0, for example 2.50"),
         ("agent_sandbox = /tmp",
-         "ini option agent_sandbox=/tmp must be docker or local, or the name of a plugin's sandbox"),
+         "ini option agent_sandbox=/tmp must be docker, k8s, local, "
+         "or the name of a sandbox of a plugin or of Inspect"),
         ("agent_generate = temperature", "ini option agent_generate=temperature must be NAME=VALUE"),
         ("agent_concurrency = 0", "ini option agent_concurrency=0 must be a whole number, 1 or more"),
     ],

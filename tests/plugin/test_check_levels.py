@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from pytest_agenteval.check.json_report import check_schema
+from pytest_agenteval.cli.check_json import check_schema
 from pytest_agenteval.cli.main import main
 
 pytestmark = pytest.mark.usefixtures("warm_children")

@@ -170,7 +170,7 @@ def test_what_cannot_be_removed_is_noted_and_takes_no_attempt_with_it(run: Run, 
         ("", ("--agent-sandbox=local-inspect",), "is --agent-sandbox=local: write that"),
         ("", ("--agent-sandbox=daytona",), "--agent-sandbox=daytona is not installed: install the 'inspect-sandboxes'"),
         ("", ("--agent-sandbox=k8s-inspect",), "is not installed: install the 'inspect-k8s-sandbox'"),
-        ("", ("--agent-sandbox=clout",), "--agent-sandbox=clout: there is docker, local, cloud"),
+        ("", ("--agent-sandbox=clout",), "=clout: there is docker, k8s, local, cloud and docker-inspect"),
     ],
 )
 def test_what_it_cannot_give_is_refused_before_it_is_asked(

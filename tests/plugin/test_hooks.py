@@ -140,7 +140,7 @@ def test_a_plugin_that_fails_is_a_note_and_costs_no_verdict(run: Run) -> None:
 def test_an_unknown_sandbox_is_refused_by_name(run: Run) -> None:
     result = run(SUITE, "--agent-sandbox=bend", conftest=PLUGIN)
     assert result.ret == 4
-    assert "--agent-sandbox=bend: there is docker, local, bench and docker-inspect" in " ".join(
+    assert "--agent-sandbox=bend: there is docker, k8s, local, bench and docker-inspect" in " ".join(
         result.outlines + result.errlines
     )
 

@@ -38,7 +38,6 @@ def planted(folder: Path) -> dict[str, dict[str, Any]]:
     flaky["checks"].append({"kind": "command", "argv": ["bash", "-c", TURN.format(folder / "turn")], "stdout": "0"})
     leak = proposed("leaks", "tables", 2)
     leak["files"]["expected/sums.csv"] = next(c["text"] for c in leak["checks"] if c.get("path") == "sums.csv")
-    leak["prompt"] = leak["prompt"].replace("Leave readings.csv", "Leave all other files")
     return {
         each["id"]: each
         for each in (done, fails, flaky, leak, proposed("sound", "repair"), proposed("desk", "service"))

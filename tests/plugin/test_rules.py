@@ -112,7 +112,10 @@ def test_rules_are_counted_beside_pass_and_fail(run: Run, pytester: pytest.Pytes
     assert result.ret == 1
 
 
-def test_stored_rules_are_judged_again(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_stored_rules_are_judged_again(
+    run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "160")  # 80 in a worker of xdist, where the reasons would be broken
     source = """
         from pytest_agenteval import agent_task, rule
         @agent_task(solution="true", rules=[rule.max_tool_calls(0), rule.judge("is polite", severity="critical")])

@@ -30,6 +30,6 @@ def test_a_suite_of_twelve_is_built_checked_rehearsed_and_gates(tmp_path: Path) 
     built, checked, right, nothing, gated = said
     assert "12 of 12 tasks" in built
     assert "12" in checked
-    assert re.search(r"\n12 passed", right)
-    assert re.search(r"\n9 failed", nothing)
+    assert re.search(r"\b12 passed", right)
+    assert re.search(r"\b9 failed", nothing)
     assert re.search(r"PASS +--min-pass-at-1", gated)

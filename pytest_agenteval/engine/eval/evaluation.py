@@ -40,6 +40,9 @@ from pytest_agenteval.run.engine import Finished
 
 __all__ = ["Evaluation"]
 
+_FROZEN_BY_PYTHON = 10_000
+"""More objects than Python itself has frozen when it starts: none, or some hundreds (3.12)."""
+
 
 class Evaluation:
     """Runs attempts through one `eval_async`, which starts with the first task and gets more while pytest continues."""
@@ -68,7 +71,9 @@ class Evaluation:
         self._aside: defaultdict[Suite, dict[str, str]] = defaultdict(dict)
         """What is added to these before the end is in the logs: Inspect writes their metadata again then."""
         self._eval: asyncio.Task[None] | None = None
-        self._closing = self._frozen = False
+        self._closing = False
+        self._frozen: bool | None = None
+        """Whether the collector has been told to leave what was there alone; None before the first attempt's end."""
         self._tasks: Mapping[str, StoredTask] = {}
         self._reuse = Reuse({})
 
@@ -142,7 +147,9 @@ class Evaluation:
                 self._eval.cancel()
             await asyncio.wait({self._eval})
         await self.services.sandboxes.close()
-        gc.unfreeze()
+        if self._frozen:
+            gc.unfreeze()
+            self._frozen = False
 
     @property
     def done(self) -> int:
@@ -299,9 +306,11 @@ class Evaluation:
             state.scores = {"passed": score_of(finished.record)}
 
     def _complete(self, sample_id: str, epoch: int, sample: EvalSample | None) -> None:
-        if not self._frozen:
-            self._frozen = True
-            gc.freeze()  # all that was imported for the first attempt: the collector would look through it ever again
+        if self._frozen is None:
+            # A process that has frozen its imports itself keeps them so: `unfreeze` knows no difference.
+            self._frozen = gc.get_freeze_count() < _FROZEN_BY_PYTHON
+            if self._frozen:
+                gc.freeze()  # what was imported for the first attempt: the collector would look through it ever again
         self._ledger.complete((sample_id, epoch), sample)
         self.feed()
 

@@ -158,7 +158,7 @@ class Daemon:
     def push(self, image: str, repository: str, tag: str) -> str:
         """Push an image under another name, with the docker command line's credentials; returns its digest.
 
-        The other name is gone afterwards: else attempts in Docker would record the image by its digest in that registry.
+        The other name is gone afterwards: attempts in Docker would record the image by the digest that goes with it.
 
         Raises `DaemonRefused`.
         """

@@ -262,6 +262,8 @@ LINES = "\n".join(f"line number {n}" for n in range(6))
         ({"./in": "nothing"}, "Write out.", "", []),
         ({"./tests/data": LINES}, "Write out.", "", [("AE401", Severity.ERROR)]),
         ({"./tests/data": LINES}, "Make out from data.", "", [("AE401", Severity.NOTE)]),  # moving it is the work
+        ({"./expected/out": LINES}, "Write out.", "", [("AE401", Severity.ERROR)]),  # it names what is to be made
+        ({"./expected/out": LINES}, "Copy expected/out to out.", "", [("AE401", Severity.NOTE)]),
         ({"./tests/data": LINES[:58]}, "Write out.", "", [("AE401", Severity.NOTE)]),
         ({"./.git 0123": LINES}, "Write out.", "", [("AE402", Severity.ERROR)]),
         ({ENVIRONMENT: "X=1\nHINT=seq 6 | sed 's/^/line number /' > out"}, "Write.", "", [("AE403", Severity.ERROR)]),

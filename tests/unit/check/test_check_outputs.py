@@ -10,12 +10,12 @@ from jsonschema import Draft202012Validator
 from pytest_agenteval.check.accepted import FILE, accept, read_accepted
 from pytest_agenteval.check.facts import Played, Task
 from pytest_agenteval.check.findings import CheckResult, Finding, Status, TaskResult
-from pytest_agenteval.check.json_report import check_json, check_schema
 from pytest_agenteval.check.plays import Level, Play, Role
 from pytest_agenteval.check.rules import RULES, explain
 from pytest_agenteval.check.sarif import check_sarif
 from pytest_agenteval.check.store import PlayStore, key_of
 from pytest_agenteval.check.table import check_lines
+from pytest_agenteval.cli.check_json import check_json, check_schema
 from pytest_agenteval.errors import NotReady
 from pytest_agenteval.record.outcomes import Outcome
 

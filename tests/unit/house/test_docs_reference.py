@@ -128,7 +128,7 @@ def script() -> dict[str, argparse.ArgumentParser]:
 
 def test_the_commands_of_the_script(script: dict[str, argparse.ArgumentParser]) -> None:
     documented = {name for row in rows("console-script.md", "command", "what it does") for name in code(row[0])}
-    words = {" ".join(re.findall(r"\b[a-z]+\b", name.partition("--")[0])) for name in documented}
+    words = {" ".join(re.findall(r"\b[a-z]+(?:-[a-z]+)*\b", name.partition("--")[0])) for name in documented}
     assert words == {name.replace("images list", "images") for name in script}
 
 

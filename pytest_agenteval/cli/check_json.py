@@ -1,4 +1,4 @@
-"""A check's result as JSON: `agenteval.check/1`. `python -m pytest_agenteval.check.json_report` prints the schema."""
+"""A check's result as JSON: `agenteval.check/1`. `python -m pytest_agenteval.cli.check_json` prints the schema."""
 
 from __future__ import annotations
 
