@@ -19,8 +19,8 @@ def test_waits_for_a_sandbox_are_told_above_a_second_per_attempt() -> None:
     assert waits(0.0, 2.0) == []
     assert waits(2.0, 5.0, None) == [
         "an attempt waited 3.5 s on average for a place to start its sandbox: the processors and the memory of "
-        "Docker's host, or the room in the cluster, say how many start at once; it counts in no time limit, and nothing need "
-        "be done"
+        "Docker's host, or the room in the cluster, say how many start at once; it counts in no time limit, and "
+        "nothing need be done"
     ]
 
 
