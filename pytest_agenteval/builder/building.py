@@ -12,16 +12,15 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from enum import StrEnum
 from typing import Any
 
+from pytest_agenteval.builder.build import Accepted, Build, Rejected, Status
 from pytest_agenteval.builder.calls import Calls, Stopped
 from pytest_agenteval.builder.form import NotJson, form_problems, nearest_of, parse
 from pytest_agenteval.builder.gate import Candidate, Gate, Reason, Verdict
 from pytest_agenteval.builder.intent import (
     Ground,
     Intent,
-    Quota,
     Slot,
     Subtask,
     allocate,
@@ -40,7 +39,7 @@ from pytest_agenteval.builder.solving import Solved, Solver, ambiguity
 from pytest_agenteval.record.digest import digest
 from pytest_agenteval.texts import encodable
 
-__all__ = ["STAGES", "Accepted", "Build", "Builder", "Rejected", "Status"]
+__all__ = ["STAGES", "Builder"]
 
 STAGES = ("intent", "subtasks", "ground", "quota", "draft", "gate", "solve", "render")
 """Where `--stop-after` can stop."""
@@ -49,58 +48,6 @@ _MOST_ROUNDS = 4
 _MOST_GROUNDINGS = 3
 _AT_ONCE = 4
 """Drafts that are judged together: a kill loses the verdicts of so many at most."""
-
-
-class Status(StrEnum):
-    """How a build ended."""
-
-    COMPLETE = "complete"
-    """Every sub-task has its tasks."""
-    SHORT = "short"
-    """Some have fewer, although drafts were replaced as often as they may be."""
-    INCOMPLETE = "incomplete"
-    """The budget is spent, a model does not answer, the environment failed, or --stop-after was given."""
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """A task of the suite."""
-
-    candidate: Candidate
-    slot: Slot
-    version: int
-    verdict: Verdict
-    solved: Solved | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Rejected:
-    """A draft that is no task."""
-
-    draft: str
-    versions: int
-    reason: Reason
-    review: bool = False
-    """Whether its plays are right and only a person can decide."""
-
-
-@dataclass(slots=True)
-class Build:
-    """What a build has come to."""
-
-    intent: Intent
-    status: Status = Status.INCOMPLETE
-    why: str = ""
-    """Why it is not complete, in a sentence."""
-    accepted: list[Accepted] = field(default_factory=list)
-    rejected: list[Rejected] = field(default_factory=list)
-    grounds: Sequence[Ground] = ()
-    subtasks: Sequence[Subtask] = ()
-    quota: Mapping[str, Quota] = field(default_factory=dict)
-    plays: int = 0
-    play_seconds: float = 0.0
-    open: list[str] = field(default_factory=list)
-    """Drafts that the environment left undecided."""
 
 
 @dataclass(slots=True)
@@ -165,7 +112,7 @@ class Builder:
         order = {subtask.id: at for at, subtask in enumerate(build.subtasks)}
         build.accepted.sort(key=lambda each: (order.get(each.slot.subtask, 0), each.slot.index))
         if not build.why:
-            lacking = _lacking(build)
+            lacking = build.lacking
             if build.open:
                 build.why = f"the environment left {len(build.open)} drafts undecided: {', '.join(build.open[:3])}"
             elif lacking:
@@ -186,15 +133,14 @@ class Builder:
             grounds = await self._ground(intent, chosen)
             for _ in range(_MOST_GROUNDINGS - 1):
                 bad = [ground for ground in grounds if not ground.feasible]
-                if not bad or len({each.id for each in bad} - {each.id for each in infeasible}) == 0:
+                if {each.id for each in bad} <= {each.id for each in infeasible}:
                     break
                 infeasible = [*infeasible, *bad]
                 again = await self._proposer.subtasks(intent, infeasible)
                 gone = {each.id for each in infeasible}
                 chosen = [each for each in again if each.id not in gone]
                 grounds = await self._ground(intent, chosen)
-            every = {each.id: each for each in [*chosen]}
-            listed = place.keep_stage("subtasks.toml", base, subtasks_toml(every.values()))
+            listed = place.keep_stage("subtasks.toml", base, subtasks_toml({each.id: each for each in chosen}.values()))
             place.keep_json([asdict(each) for each in infeasible], "infeasible.json")
         build.subtasks = subtasks_of(listed, str(place.home / "subtasks.toml"))
         self._reached("subtasks")
@@ -228,7 +174,7 @@ class Builder:
         used = dict.fromkeys(build.quota, 0)
         for _ in range(_MOST_ROUNDS):
             batch: list[_Work] = []
-            for name, lack in _lacking(build).items():
+            for name, lack in build.lacking.items():
                 batch += [_Work(self._slot(build, name, used[name] + at)) for at in range(lack)]
                 used[name] += lack
             if not batch:
@@ -451,12 +397,6 @@ class Builder:
         left = self._calls.left
         parts.append(f"${ledger.spent:.4f}" + ("" if left is None else f" (${left:.4f} left)"))
         return " · ".join(parts)
-
-
-def _lacking(build: Build) -> dict[str, int]:
-    """How many tasks each sub-task lacks, where it lacks some."""
-    have = {name: sum(each.slot.subtask == name for each in build.accepted) for name in build.quota}
-    return {name: quota.tasks - have[name] for name, quota in build.quota.items() if quota.tasks > have[name]}
 
 
 def _example(proposal: Proposal) -> dict[str, Any]:

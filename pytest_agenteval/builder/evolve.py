@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from pytest_agenteval.check.history import ENOUGH, History
 from pytest_agenteval.errors import NotReady
 from pytest_agenteval.record.digest import digest
 
-__all__ = ["Old", "RefreshProposer", "discriminating", "old_suite", "stored_rates"]
+__all__ = ["Old", "RefreshProposer", "discriminating", "old_suite"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,21 +102,3 @@ def discriminating(history: History, most: int = 8) -> list[str]:
         if n >= ENOUGH and 0 < c < n:
             rates[task] = c / n
     return sorted(rates, key=lambda task: (abs(rates[task] - 0.5), task))[:most]
-
-
-def stored_rates(place: str) -> Mapping[str, Mapping[str, tuple[int, int]]]:
-    """Attempts of real agents in logs: those that count and those that passed, by task and cell. Raises `NotReady`."""
-    from pytest_agenteval.engine.logs.files import log_files, read_all, read_headers
-    from pytest_agenteval.record.outcomes import Outcome
-
-    found: dict[str, dict[str, tuple[int, int]]] = {}
-    for log in read_all(read_headers(log_files(place))):
-        tasks = {task.task: task for task in log.tasks}
-        for nodeid, record in log.attempts:
-            task = tasks.get(nodeid)
-            if task is None or not record.outcome.counts or task.cell.rehearsed:
-                continue
-            name, cell = task.key
-            n, c = found.setdefault(name, {}).get(str(cell), (0, 0))
-            found[name][str(cell)] = n + 1, c + (record.outcome is Outcome.PASSED)
-    return found

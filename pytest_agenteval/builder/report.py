@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from pytest_agenteval import __version__
-from pytest_agenteval.builder.building import Accepted, Build, Rejected, Status
+from pytest_agenteval.builder.build import Accepted, Build, Rejected, Status
 from pytest_agenteval.builder.ledger import Ledger
 from pytest_agenteval.builder.render import data_files, name_of, render_conftest, render_variants, task_name
 from pytest_agenteval.record.figures import plural

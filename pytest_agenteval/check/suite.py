@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,8 +19,9 @@ from pytest_agenteval.record.figures import joined, plural
 
 if TYPE_CHECKING:
     from pytest_agenteval.judge import GateSettings
+    from pytest_agenteval.record.stored import StoredLog
 
-__all__ = ["Store", "SuiteVerdicts", "judge_suite", "stored_history"]
+__all__ = ["Store", "SuiteVerdicts", "counted", "judge_suite", "stored_history"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,23 +178,42 @@ def stored_history(place: str, tasks: Sequence[Task]) -> Store:
     Raises:
         NotReady: the place cannot be read.
     """
-    sources = {task.name: task.source for task in tasks}
-    held = {task.name for task in tasks if task.holdout}
-    from pytest_agenteval.engine.logs.files import log_files, read_all, read_headers
-    from pytest_agenteval.record.outcomes import Outcome
+    from pytest_agenteval.engine.logs.files import log_files, read_headers
     from pytest_agenteval.record.stored import runs_with
 
-    found: dict[str, dict[str, tuple[int, int]]] = {}
+    sources = {task.name: task.source for task in tasks}
+    held = {task.name for task in tasks if task.holdout}
+
+    def is_ours(name: str, source: str | None) -> bool:
+        return name in sources and (None in (source, sources[name]) or source == sources[name])
+
     headers = list(read_headers(log_files(place)))
+    return Store(counted(headers, is_ours), runs_with(headers, held), runs_with(headers, held, held_out=False))
+
+
+def counted(
+    headers: Iterable[StoredLog], wanted: Callable[[str, str | None], bool] = lambda name, source: True
+) -> History:
+    """The attempts of real agents at unperturbed tasks that count, and those that passed, by task and cell.
+
+    Runs that stopped early are left out: their attempts are no sample.
+
+    Args:
+        headers: the logs, which are read here.
+        wanted: whether a task is, by its name and the digest of its source.
+    """
+    from pytest_agenteval.engine.logs.files import read_all
+    from pytest_agenteval.record.outcomes import Outcome
+
+    found: dict[str, dict[str, tuple[int, int]]] = {}
     for log in read_all(each for each in headers if each.early_stop is None):
         then = {task.task: task for task in log.tasks}
         for nodeid, record in log.attempts:
             task = then.get(nodeid)
-            if task is None or not record.outcome.counts or task.cell.rehearsed:
+            if task is None or not record.outcome.counts or task.cell.rehearsed or task.perturbed is not None:
                 continue
             name, cell = task.key
-            if name not in sources or (None not in (task.source, sources[name]) and task.source != sources[name]):
-                continue
-            n, c = found.setdefault(name, {}).get(str(cell), (0, 0))
-            found[name][str(cell)] = n + 1, c + (record.outcome is Outcome.PASSED)
-    return Store(found, runs_with(headers, held), runs_with(headers, held, held_out=False))
+            if wanted(name, task.source):
+                n, c = found.setdefault(name, {}).get(str(cell), (0, 0))
+                found[name][str(cell)] = n + 1, c + (record.outcome is Outcome.PASSED)
+    return found

@@ -168,7 +168,7 @@ def _build(asked: argparse.Namespace) -> int:
 
 def _intent(asked: argparse.Namespace, place: Place, old: Old | None) -> Intent:
     """From `intent.toml`, as long as the command line is the one that it was made from; else from the command line."""
-    from pytest_agenteval.builder.evolve import discriminating, stored_rates
+    from pytest_agenteval.builder.evolve import discriminating
     from pytest_agenteval.builder.intent import Intent
 
     given: dict[str, Any] = {"query": asked.query, "size": asked.size, "seed": asked.seed, "holdout": asked.holdout}
@@ -189,7 +189,10 @@ def _intent(asked: argparse.Namespace, place: Place, old: Old | None) -> Intent:
         if intent.families:
             intent = replace(intent, size=sum(intent.families.values()))
     if asked.from_logs is not None:
-        like = discriminating(stored_rates(asked.from_logs))
+        from pytest_agenteval.check.suite import counted
+        from pytest_agenteval.engine.logs.files import log_files, read_headers
+
+        like = discriminating(counted(read_headers(log_files(asked.from_logs))))
         if not like:
             raise NotReady(
                 f"no task in {asked.from_logs} tells agents apart: each was passed always, never, or too seldom run"

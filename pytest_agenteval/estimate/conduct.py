@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pytest_agenteval.record.conduct import RuleResults
 from pytest_agenteval.record.outcomes import Outcome
 from pytest_agenteval.record.records import AttemptRecord
 
@@ -63,11 +64,10 @@ class Kept:
         return self.kept + self.broke + self.unknown
 
     @classmethod
-    def of(cls, counted: Sequence[AttemptRecord]) -> Kept | None:
-        """The counts over attempts that count; None if no rules were asked for."""
-        found = [attempt.rules for attempt in counted]
-        if not any(rules is not None and rules.checked for rules in found):
+    def of(cls, found: Sequence[RuleResults], n: int) -> Kept | None:
+        """The counts over `n` attempts that count, `found` for those with rules; None if no rules were asked for."""
+        if not any(rules.checked for rules in found):
             return None
-        broke = sum(rules is not None and bool(rules.violations) for rules in found)
-        kept = sum(rules is not None and not rules.violations and not rules.unknown for rules in found)
-        return cls(kept, broke, len(found) - kept - broke)
+        broke = sum(bool(rules.violations) for rules in found)
+        kept = sum(not rules.violations and not rules.unknown for rules in found)
+        return cls(kept, broke, n - kept - broke)

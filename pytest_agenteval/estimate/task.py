@@ -165,8 +165,6 @@ class TaskSummary:
     """Its name without the cell; None if its log does not say."""
     claimed: Claimed = field(default_factory=Claimed)
     """How sure its agent was."""
-    kept: Kept | None = None
-    """How its rules were kept; None if it has none, or no attempt that counts."""
     ruled: tuple[Ruled, ...] = ()
     """What rules say about the attempts that count; empty without rules."""
     perturbed: Perturbed | None = None
@@ -177,6 +175,11 @@ class TaskSummary:
     """All faults that were injected."""
     turns: int = 0
     """Model calls of the agent in the attempts that count."""
+
+    @property
+    def kept(self) -> Kept | None:
+        """How its rules were kept; None if it has none, or no attempt that counts."""
+        return Kept.of([each.results for each in self.ruled], self.n)
 
     @property
     def reliable(self) -> bool:
@@ -244,7 +247,6 @@ def summarize_task(record: TaskRecord) -> TaskSummary:
         strict=record.strict,
         name=record.name,
         claimed=Claimed.of(counted),
-        kept=Kept.of(counted),
         perturbed=record.perturbed,
         met=sum(bool(a.met) or any(fault.delivered for fault in a.faults or ()) for a in counted),
         faults=tuple(fault for attempt in attempts for fault in attempt.faults or ()),

@@ -158,7 +158,7 @@ class Daemon:
     def push(self, image: str, repository: str, tag: str) -> str:
         """Push an image under another name, with the docker command line's credentials; returns its digest.
 
-        The other name is gone afterwards, because attempts in Docker would record the image by the digest of it.
+        The other name is removed again. Otherwise attempts in Docker would record it instead of the image's id.
 
         Raises `DaemonRefused`.
         """

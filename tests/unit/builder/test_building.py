@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from support.fake_gates import FakeGate, FakeSolver
 
-from pytest_agenteval.builder.building import Build, Builder, Status
+from pytest_agenteval.builder.build import Build, Status
+from pytest_agenteval.builder.building import Builder
 from pytest_agenteval.builder.calls import Calls, Stopped
 from pytest_agenteval.builder.evolve import RefreshProposer, discriminating, old_suite
 from pytest_agenteval.builder.families.known import fitting, known_families
