@@ -16,6 +16,7 @@ from pytest_agenteval.check.others import judge_guessing, judge_neighbours
 from pytest_agenteval.check.pins import unpinned, unpinned_image
 from pytest_agenteval.check.rules import Severity
 from pytest_agenteval.record.figures import joined, plural
+from pytest_agenteval.record.outcomes import Outcome
 
 if TYPE_CHECKING:
     from pytest_agenteval.judge import GateSettings
@@ -178,7 +179,7 @@ def stored_history(place: str, tasks: Sequence[Task]) -> Store:
     Raises:
         NotReady: the place cannot be read.
     """
-    from pytest_agenteval.engine.logs.files import log_files, read_headers
+    from pytest_agenteval.engine.logs.files import log_files, read_all, read_headers
     from pytest_agenteval.record.stored import runs_with
 
     sources = {task.name: task.source for task in tasks}
@@ -188,25 +189,26 @@ def stored_history(place: str, tasks: Sequence[Task]) -> Store:
         return name in sources and (None in (source, sources[name]) or source == sources[name])
 
     headers = list(read_headers(log_files(place)))
-    return Store(counted(headers, is_ours), runs_with(headers, held), runs_with(headers, held, held_out=False))
+    return Store(
+        counted(read_all(headers), is_ours), runs_with(headers, held), runs_with(headers, held, held_out=False)
+    )
 
 
 def counted(
-    headers: Iterable[StoredLog], wanted: Callable[[str, str | None], bool] = lambda name, source: True
+    logs: Iterable[StoredLog], wanted: Callable[[str, str | None], bool] = lambda name, source: True
 ) -> History:
     """The attempts of real agents at unperturbed tasks that count, and those that passed, by task and cell.
 
     Runs that stopped early are left out: their attempts are no sample.
 
     Args:
-        headers: the logs, which are read here.
+        logs: with their attempts.
         wanted: whether a task is, by its name and the digest of its source.
     """
-    from pytest_agenteval.engine.logs.files import read_all
-    from pytest_agenteval.record.outcomes import Outcome
-
     found: dict[str, dict[str, tuple[int, int]]] = {}
-    for log in read_all(each for each in headers if each.early_stop is None):
+    for log in logs:
+        if log.early_stop is not None:
+            continue
         then = {task.task: task for task in log.tasks}
         for nodeid, record in log.attempts:
             task = then.get(nodeid)

@@ -190,9 +190,9 @@ def _intent(asked: argparse.Namespace, place: Place, old: Old | None) -> Intent:
             intent = replace(intent, size=sum(intent.families.values()))
     if asked.from_logs is not None:
         from pytest_agenteval.check.suite import counted
-        from pytest_agenteval.engine.logs.files import log_files, read_headers
+        from pytest_agenteval.engine.logs.files import log_files, read_all, read_headers
 
-        like = discriminating(counted(read_headers(log_files(asked.from_logs))))
+        like = discriminating(counted(read_all(read_headers(log_files(asked.from_logs)))))
         if not like:
             raise NotReady(
                 f"no task in {asked.from_logs} tells agents apart: each was passed always, never, or too seldom run"
